@@ -1,1 +1,15 @@
+//! Everything that opens an outbound socket: the HTTP client, the REST connector, model connections, key sets.
+//!
+//! Nothing here knows a database or a case: an executor hands an attempt in and gets back what is known about it.
+//! Whether that means success, another try or a person is decided by [`classify::classify`], a pure function.
 
+pub mod address;
+pub mod backoff;
+pub mod classify;
+pub mod client;
+pub mod fake;
+pub mod json;
+pub mod keysets;
+pub mod knowledge;
+pub mod model;
+pub mod rest;

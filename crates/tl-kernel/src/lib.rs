@@ -1,1 +1,24 @@
+//! The pure domain of Throughline.
+//!
+//! Nothing here reads a clock, draws a random number, opens a file or a socket: what comes in is in the
+//! arguments, what goes out is in the result. `decide` says what one input causes, `fold` says what a case
+//! is after it; both are functions and the journal is what passes between them.
 
+pub mod case;
+pub mod coerce;
+pub mod contact;
+pub mod decide;
+pub mod digest;
+pub mod effect;
+pub mod expr;
+pub mod gate;
+pub mod id;
+pub mod journal;
+pub mod limits;
+pub mod payload;
+mod phone;
+pub mod policy;
+pub mod program;
+pub mod time;
+pub mod turn;
+pub mod value;

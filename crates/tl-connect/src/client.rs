@@ -1,0 +1,354 @@
+//! The one outbound HTTP client.
+//!
+//! It follows no redirect, reads no proxy setting, repeats nothing by itself, and connects only to addresses it has
+//! resolved and checked for this very connection. A credential belongs to its connection and goes to no other host.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::address::{self, TargetError};
+use crate::knowledge::{self, Answer, Blocked, BodyError, Knowledge, NotSent, Sent, Unknown};
+
+/// Largest answer body that is read, in bytes.
+pub const MAX_BODY: usize = 1 << 20;
+
+/// Time to resolve a name, connect and shake hands. Callers give a longer deadline, so that an attempt which found
+/// no server ends as "not sent" and not as "unknown".
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Idle connections are dropped before common servers drop them (5 s): a request that meets a closing connection
+/// ends as "unknown", and that costs a person's time.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// Headers the client sets itself; a caller that names one is refused.
+const OWN_HEADERS: &[&str] = &[
+    "authorization", "connection", "content-length", "cookie", "expect", "host", "keep-alive",
+    "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+];
+
+/// Headers of an answer that are kept; `x-ratelimit-…` is kept as well.
+const KEPT_HEADERS: &[&str] = &[
+    "content-type", "date", "etag", "last-modified", "location", "request-id", "retry-after", "x-message-id",
+    "x-request-id",
+];
+
+/// Text that is shown to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a secret in.
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// How a connection identifies itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    /// Not at all.
+    None,
+    /// `Authorization: Bearer …`.
+    Bearer(Secret),
+    /// A header of the vendor's own.
+    Header {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Secret,
+    },
+    /// `Authorization: Basic …`.
+    Basic {
+        /// The user name.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+}
+
+/// An endpoint with its credential.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    name: String,
+    base: Url,
+    auth: Option<(HeaderName, HeaderValue)>,
+    allow_private: bool,
+}
+
+impl Connection {
+    /// Checks the address and the credential. `allow_private` is the opt-in of the installation's owner for a
+    /// system in the own network; it also admits plain `http`.
+    pub fn new(
+        name: impl Into<String>,
+        base_url: &str,
+        auth: &Auth,
+        allow_private: bool,
+    ) -> Result<Connection, ConnectionError> {
+        Ok(Connection {
+            name: name.into(),
+            base: address::check_base(base_url, allow_private)?,
+            auth: auth_header(auth)?,
+            allow_private,
+        })
+    }
+
+    /// Its name, as `connections.yaml` gives it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its base address.
+    pub fn base_url(&self) -> &str {
+        self.base.as_str()
+    }
+
+    /// The host and port its credential is bound to.
+    pub fn host(&self) -> String {
+        let host = self.base.host_str().unwrap_or("");
+        format!("{host}:{}", self.base.port_or_known_default().unwrap_or(0))
+    }
+
+    /// Whether it may reach private addresses.
+    pub fn allows_private(&self) -> bool {
+        self.allow_private
+    }
+}
+
+/// Why a connection cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectionError {
+    /// Its address.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// Its credential has characters that no header can carry, or its header's name is none.
+    #[error("TL0818 the credential cannot be sent in a header")]
+    Credential,
+}
+
+fn auth_header(auth: &Auth) -> Result<Option<(HeaderName, HeaderValue)>, ConnectionError> {
+    let (name, text) = match auth {
+        Auth::None => return Ok(None),
+        Auth::Bearer(secret) => (http::header::AUTHORIZATION, format!("Bearer {}", secret.0)),
+        Auth::Basic { user, password } => {
+            if user.contains(':') {
+                return Err(ConnectionError::Credential);
+            }
+            let pair = STANDARD.encode(format!("{user}:{}", password.0));
+            (http::header::AUTHORIZATION, format!("Basic {pair}"))
+        }
+        Auth::Header { name, value } => {
+            let is_own = |n: &HeaderName| OWN_HEADERS.contains(&n.as_str()) && n != http::header::AUTHORIZATION;
+            let name = HeaderName::try_from(name.as_str()).ok().filter(|n| !is_own(n));
+            (name.ok_or(ConnectionError::Credential)?, value.0.clone())
+        }
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| ConnectionError::Credential)?;
+    value.set_sensitive(true);
+    Ok(Some((name, value)))
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `GET`, `PUT` and so on.
+    pub method: Method,
+    /// What follows the connection's base address, beginning with `/`.
+    pub path_and_query: String,
+    /// Headers: name and value. The credential is added by the client.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<Vec<u8>>,
+    /// Time for everything, the answer's body included.
+    pub deadline: Duration,
+}
+
+/// How the client is set up. The default suits everyone without an own certificate authority.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Certificates (PEM) that are trusted beside the operating system's.
+    pub roots: Vec<Vec<u8>>,
+    /// Names with fixed addresses, looked up before the system's resolver. The addresses are checked like all others;
+    /// a name with an empty list does not exist.
+    pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// Another time to connect than [`CONNECT_TIMEOUT`].
+    pub connect_timeout: Option<Duration>,
+}
+
+/// Why the client cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("TL0819 the HTTP client cannot be set up: {0}")]
+pub struct SetUpError(String);
+
+/// The client. Clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    public: reqwest::Client,
+    /// A second pool: a connection to a private address must not be found by a request that may not reach it.
+    private: reqwest::Client,
+}
+
+impl Client {
+    /// Sets the client up. The operating system's trusted certificates are read.
+    pub fn new(options: &Options) -> Result<Client, SetUpError> {
+        Ok(Client {
+            public: build(options, false)?,
+            private: build(options, true)?,
+        })
+    }
+
+    /// Sends one request once.
+    pub async fn send(&self, connection: &Connection, request: Request) -> Sent {
+        let begun = Instant::now();
+        let body_bytes = request.body.as_ref().map_or(0, Vec::len);
+        let deadline = tokio::time::Instant::now() + request.deadline;
+        let knowledge = match prepare(connection, request) {
+            Err(why) => Knowledge::NotSent(why),
+            Ok(request) => self.exchange(connection.allow_private, request, deadline).await,
+        };
+        Sent {
+            knowledge,
+            took: begun.elapsed(),
+            body_bytes,
+        }
+    }
+
+    async fn exchange(
+        &self,
+        private: bool,
+        request: reqwest::Request,
+        deadline: tokio::time::Instant,
+    ) -> Knowledge {
+        let client = if private { &self.private } else { &self.public };
+        match tokio::time::timeout_at(deadline, client.execute(request)).await {
+            Err(_) => Knowledge::Unknown(Unknown::Deadline),
+            Ok(Err(error)) => knowledge::of_failure(&error),
+            Ok(Ok(mut response)) => {
+                let status = response.status().as_u16();
+                let headers = kept(response.headers());
+                let body = match tokio::time::timeout_at(deadline, read_body(&mut response)).await {
+                    Ok(body) => body,
+                    Err(_) => Err(BodyError::Slow),
+                };
+                Knowledge::Answered(Answer {
+                    status,
+                    headers,
+                    body,
+                })
+            }
+        }
+    }
+}
+
+fn build(options: &Options, allow_private: bool) -> Result<reqwest::Client, SetUpError> {
+    let failed = |e: reqwest::Error| SetUpError(e.to_string());
+    let mut roots = Vec::new();
+    for pem in &options.roots {
+        roots.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(failed)?);
+    }
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("throughline/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        // A compressing proxy changes the entity tag of what it compresses, and the changed tag is then refused.
+        .no_gzip()
+        .connect_timeout(options.connect_timeout.unwrap_or(CONNECT_TIMEOUT))
+        .pool_idle_timeout(IDLE)
+        .dns_resolver(Resolver {
+            hosts: options.hosts.clone(),
+            allow_private,
+        });
+    if !roots.is_empty() {
+        builder = builder.tls_certs_merge(roots);
+    }
+    builder.build().map_err(failed)
+}
+
+fn prepare(connection: &Connection, request: Request) -> Result<reqwest::Request, NotSent> {
+    let url = address::below(&connection.base, &request.path_and_query).map_err(|_| NotSent::Target)?;
+    let mut out = reqwest::Request::new(request.method, url);
+    for (name, value) in &request.headers {
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| NotSent::Request)?;
+        let value = HeaderValue::try_from(value.as_str()).map_err(|_| NotSent::Request)?;
+        if OWN_HEADERS.contains(&name.as_str()) {
+            return Err(NotSent::Request);
+        }
+        out.headers_mut().insert(name, value);
+    }
+    if let Some((name, value)) = &connection.auth {
+        out.headers_mut().insert(name, value.clone());
+    }
+    *out.body_mut() = request.body.map(Into::into);
+    Ok(out)
+}
+
+async fn read_body(response: &mut reqwest::Response) -> Result<Vec<u8>, BodyError> {
+    if response.content_length().is_some_and(|n| n > MAX_BODY as u64) {
+        return Err(BodyError::TooLarge);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| BodyError::Cut)? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(BodyError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn kept(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for (name, value) in headers {
+        let name = name.as_str();
+        if !KEPT_HEADERS.contains(&name) && !name.starts_with("x-ratelimit-") {
+            continue;
+        }
+        if let Ok(text) = std::str::from_utf8(value.as_bytes()) {
+            out.entry(name.to_owned()).or_insert_with(|| text.to_owned());
+        }
+    }
+    out
+}
+
+/// Resolves a name and checks every address it leads to; the client connects to exactly these.
+struct Resolver {
+    hosts: BTreeMap<String, Vec<IpAddr>>,
+    allow_private: bool,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().to_ascii_lowercase();
+        let fixed = self.hosts.get(&host).cloned();
+        let allow_private = self.allow_private;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = match fixed {
+                Some(ips) => ips.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect(),
+                None => tokio::net::lookup_host((host.as_str(), 0)).await?.collect(),
+            };
+            if found.is_empty() {
+                return Err("the name has no address".into());
+            }
+            // One forbidden address spoils the name: nobody has honest reasons to mix them.
+            if found.iter().any(|a| !address::may_reach(a.ip(), allow_private)) {
+                return Err(Box::new(Blocked) as Box<dyn std::error::Error + Send + Sync>);
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! A conflicting write: three-way merge with what a person changed meanwhile.
+
+use std::collections::BTreeSet;
+
+use super::Deciding;
+use super::plan::Replacement;
+use crate::coerce::coerce;
+use crate::journal::Entry;
+use crate::limits::MAX_CONFLICTS;
+use crate::value::{Label, Source, Value};
+
+impl Deciding<'_> {
+    /// After a 412: keeps what the other side changed, takes it over into the record, and plans the write
+    /// again on the version just read. After `MAX_CONFLICTS` rounds a person decides.
+    pub(super) fn resolve_conflict(&mut self, n: u32) {
+        let Some(effect) = self.case.effects.get(&n).cloned() else {
+            return;
+        };
+        let round = self.case.conflicts.get(&effect.name).copied().unwrap_or(0) + 1;
+        let seen = self.case.seen.get(&effect.name).cloned();
+        let (Some(seen), true) = (seen, round <= MAX_CONFLICTS) else {
+            self.entry(Entry::Conflict { n, round, kept: 0 });
+            return self.exception("conflict", n);
+        };
+        let ours = effect.args.as_ref().and_then(|a| a.at(&["body"])).cloned();
+        let keep = theirs(seen.values.as_ref(), ours.as_ref());
+        self.entry(Entry::Conflict {
+            n,
+            round,
+            kept: keep.len() as u32,
+        });
+        self.take_over(&keep, seen.values.as_ref(), &seen.version);
+        let replacement = Replacement {
+            n,
+            base: seen.version,
+            keep,
+        };
+        if self.plan_effect(effect.action, Some(replacement)).is_none() {
+            self.exception("arguments", n);
+        }
+    }
+
+    /// Values the other side holds become the record's where a property has the name of a field.
+    fn take_over(&mut self, keep: &BTreeSet<String>, values: Option<&Value>, version: &str) {
+        for name in keep {
+            let (Some(def), Some(value)) = (
+                self.world.record.field(name),
+                values.and_then(|v| v.at(&[name])),
+            ) else {
+                continue;
+            };
+            if let Ok(Some(value)) = coerce(value, &def.ty, None) {
+                let source = Source::Crm(version.to_owned());
+                self.set_field(name, value, Label::Crm, source);
+            }
+        }
+    }
+}
+
+/// Properties that the other side holds with a value of its own: they are not written over.
+fn theirs(values: Option<&Value>, ours: Option<&Value>) -> BTreeSet<String> {
+    let (Some(Value::Record(theirs)), Some(Value::Record(ours))) = (values, ours) else {
+        return BTreeSet::new();
+    };
+    ours.iter()
+        .filter(|(name, our)| {
+            theirs
+                .get(*name)
+                .is_some_and(|their| !their.is_blank() && their.to_string() != our.to_string())
+        })
+        .map(|(name, _)| name.clone())
+        .collect()
+}

@@ -1,0 +1,484 @@
+//! Planning effects and asks: arguments, digests, the policy's ruling, and the state a row is born in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Deciding;
+use crate::digest::{Digest, keyed};
+use crate::effect::{Class, EffectState};
+use crate::expr::{EvalError, Expr, Piece, Template};
+use crate::gate::{GateVerdict, Intent, Known, gate};
+use crate::journal::{Entry, Fact, Planned};
+use crate::limits::{ATTEMPT_DEADLINE, DEFAULT_VALID_FOR};
+use crate::policy::{Ruling, Verdict};
+use crate::program::{
+    Action, ActionIx, ActionKind, BaseVersion, Channel, Emit, FieldDef, Lock, Message, RecipientCheck, RestWrite,
+};
+use crate::turn::{Born, EffectKind, EffectPlan, EffectWrite};
+use crate::value::{Label, Source, Type, Value};
+
+/// What replaces an effect after a conflict.
+pub(super) struct Replacement {
+    /// The effect whose write was refused.
+    pub(super) n: u32,
+    /// Version to write on.
+    pub(super) base: String,
+    /// Properties kept as the other side has them.
+    pub(super) keep: BTreeSet<String>,
+}
+
+impl Deciding<'_> {
+    /// The stricter of what the pinned and the current policy say about an action, for this case.
+    /// A recipient from outside without a declared check needs a person, whatever the policy says.
+    pub(super) fn ruling(&self, ix: ActionIx) -> Result<Ruling, EvalError> {
+        let Some(action) = self.world.action(ix) else {
+            return Ok(Ruling {
+                verdict: Verdict::Never,
+                line: 0,
+            });
+        };
+        let scope = self.scope();
+        let pinned = self.world.policy.rule(&action.name, &scope)?;
+        let current = self.facts.policy.rule(&action.name, &scope)?;
+        let mut ruling = if current.verdict < pinned.verdict {
+            current
+        } else {
+            pinned
+        };
+        if let ActionKind::Message(m) = &action.kind
+            && !self.recipient_is_checked(m)?
+        {
+            ruling.verdict = ruling.verdict.min(Verdict::Approve);
+        }
+        Ok(ruling)
+    }
+
+    /// An address is trusted when its label is, or when the file declares a check and the check holds: a
+    /// typed address taken by mapping from a message whose signature verified.
+    fn recipient_is_checked(&self, message: &Message) -> Result<bool, EvalError> {
+        let to = message.to.eval(&self.scope())?;
+        if to.label < Label::Untrusted {
+            return Ok(true);
+        }
+        let from_verified_message = || {
+            message.to.reads().iter().all(|path| {
+                let [root, name] = path.as_slice() else {
+                    return false;
+                };
+                let typed = |d: &FieldDef| matches!(d.ty, Type::Email | Type::Phone);
+                root == "record"
+                    && self.world.record.field(name).is_some_and(typed)
+                    && matches!(
+                        self.case.record.get(name).map(|f| &f.source),
+                        Some(Source::Event { .. })
+                    )
+            })
+        };
+        Ok(message.check == Some(RecipientCheck::VerifiedSender) && from_verified_message())
+    }
+
+    /// Plans an action. Returns the state it was born in: `Planned` waits for an approval (its task is open),
+    /// `Cancelled` was refused by the policy and is only recorded. `None`: its arguments cannot be made.
+    pub(super) fn plan_effect(&mut self, ix: ActionIx, replaces: Option<Replacement>) -> Option<EffectState> {
+        let world = self.world;
+        let action = world.action(ix)?;
+        let ruling = self.ruling(ix).ok()?;
+        let keep = replaces.as_ref().map(|r| &r.keep);
+        let args = self.arguments(action, keep).ok().flatten()?;
+        let n = self.case.next_effect();
+        let bytes = to_cbor(&args);
+        let digest = keyed(
+            &self.case.seed,
+            &[b"args", action.name.as_bytes(), connection(action).as_bytes(), &bytes],
+        );
+        let base = match &replaces {
+            Some(r) => Some(r.base.clone()),
+            None => self.base_version(action),
+        };
+        let state = self.birth(action, ruling.verdict, base.is_some());
+        self.entry(Entry::Planned(Planned {
+            n,
+            action: ix,
+            name: action.name.clone(),
+            class: action.class,
+            verdict: ruling.verdict,
+            line: ruling.line,
+            digest,
+            state: settle_for_case(state),
+            replaces: replaces.map(|r| r.n),
+        }));
+        if state == EffectState::Cancelled {
+            return Some(state);
+        }
+        self.fact(Fact::Args(n, args.clone()));
+        let plan = EffectPlan {
+            n,
+            kind: EffectKind::Effect,
+            action: action.name.clone(),
+            connection: connection(action).to_owned(),
+            class: action.class,
+            state,
+            due: self.now,
+            valid_until: self.now.saturating_add(action.valid_for),
+            args: bytes,
+            digest,
+            key: self.vendor_key(&action.name, n),
+            base_version: base,
+            serial_key: self.serial_key(action, &args),
+            born: (state == EffectState::Dispatching).then(|| self.born()).flatten(),
+        };
+        self.effects.push(EffectWrite::Plan(Box::new(plan)));
+        if state == EffectState::Planned {
+            self.open_task("approve", "policy", Some(n));
+        }
+        Some(state)
+    }
+
+    /// Plans the question to the model that the AI step names.
+    pub(super) fn plan_ask(&mut self) {
+        let Some(ai) = &self.world.ai else { return };
+        let n = self.case.next_effect();
+        let text = self.ask_text();
+        let mut args = BTreeMap::from([("text".to_owned(), Value::text(text))]);
+        if let Some(country) = self.case.record.get("country") {
+            args.insert("country".into(), country.value.clone());
+        }
+        if let Some(event) = self.facts.event {
+            for name in ["from_name", "from", "received_at", "channel"] {
+                if let Some(v) = event.at(&[name]) {
+                    args.insert(name.into(), v.clone());
+                }
+            }
+        }
+        let args = Value::Record(args);
+        let bytes = to_cbor(&args);
+        let digest = keyed(&self.case.seed, &[b"ask", ai.model.as_bytes(), &bytes]);
+        self.entry(Entry::Asked {
+            n,
+            model: ai.model.clone(),
+        });
+        let intent = Intent {
+            workflow: &self.world.id,
+            action: &ai.model,
+            connection: "",
+            is_ask: true,
+            verdict: Verdict::Auto,
+            approved: false,
+            valid_until: i64::MAX,
+        };
+        let born = (gate(&intent, &self.known(None)) == GateVerdict::Send)
+            .then(|| self.born())
+            .flatten();
+        let plan = EffectPlan {
+            n,
+            kind: EffectKind::Ask,
+            action: ai.model.clone(),
+            connection: if ai.model == "local" { String::new() } else { ai.model.clone() },
+            class: Class::E5,
+            state: if born.is_some() { EffectState::Dispatching } else { EffectState::Ready },
+            due: self.now,
+            valid_until: self.now.saturating_add(DEFAULT_VALID_FOR),
+            args: bytes,
+            digest,
+            key: self.vendor_key(&ai.model, n),
+            base_version: None,
+            serial_key: None,
+            born,
+        };
+        self.effects.push(EffectWrite::Plan(Box::new(plan)));
+    }
+
+    /// The text the model reads: what the door's `text` says, joined messages included.
+    fn ask_text(&self) -> String {
+        let endpoint = self.case.events.last().map_or("", |e| e.endpoint.as_str());
+        let expr = self.world.endpoint(endpoint).and_then(|e| e.text.as_ref());
+        let value = expr.and_then(|e| e.eval(&self.scope()).ok()?.value);
+        match value {
+            Some(v) => v.to_string(),
+            None => String::new(),
+        }
+    }
+
+    /// The state an effect is born in. Born dispatching are only classes whose crash can be resolved without
+    /// a person, only as many as slots were reserved, and only when nothing must be read first.
+    fn birth(&self, action: &Action, verdict: Verdict, has_base: bool) -> EffectState {
+        match verdict {
+            Verdict::Never => return EffectState::Cancelled,
+            Verdict::Approve => return EffectState::Planned,
+            Verdict::Auto => {}
+        }
+        let intent = Intent {
+            workflow: &self.world.id,
+            action: &action.name,
+            connection: connection(action),
+            is_ask: false,
+            verdict,
+            approved: false,
+            valid_until: i64::MAX,
+        };
+        let line = self.facts.policy.line(&action.name);
+        let resolvable = match action.class {
+            Class::E1 | Class::E5 => true,
+            Class::E2 => has_base,
+            Class::E0 | Class::E3 | Class::E4 => false,
+        };
+        let unlimited = line.is_none_or(|l| l.limit.is_none());
+        let goes = gate(&intent, &self.known(line.and_then(|l| l.quiet_hours.as_ref()))) == GateVerdict::Send;
+        let slot = self.facts.sender.is_some_and(|s| self.born < s.slots);
+        if resolvable && unlimited && goes && slot {
+            EffectState::Dispatching
+        } else {
+            EffectState::Ready
+        }
+    }
+
+    fn known<'k>(&'k self, quiet_hours: Option<&'k crate::policy::QuietHours>) -> Known<'k> {
+        Known {
+            now: self.now,
+            switches: self.facts.switches,
+            quiet_hours,
+            limit: None,
+        }
+    }
+
+    fn born(&mut self) -> Option<Born> {
+        let sender = self.facts.sender.filter(|s| self.born < s.slots)?;
+        self.born += 1;
+        Some(Born {
+            node: sender.node,
+            epoch: sender.epoch,
+            deadline: self.now.saturating_add(ATTEMPT_DEADLINE),
+        })
+    }
+
+    /// What the vendor sees as idempotency key: the same message asks for the same thing with the same key,
+    /// even after a restore.
+    fn vendor_key(&self, action: &str, n: u32) -> Digest {
+        let endpoint = self.case.events.first().map_or("", |e| e.endpoint.as_str());
+        keyed(
+            self.facts.tenant_key,
+            &[
+                b"vendor",
+                endpoint.as_bytes(),
+                &self.case.origin,
+                action.as_bytes(),
+                &n.to_be_bytes(),
+            ],
+        )
+    }
+
+    fn serial_key(&self, action: &Action, args: &Value) -> Option<Digest> {
+        let target = match &action.kind {
+            ActionKind::Rest(_) => args.at(&["path"])?.to_string(),
+            ActionKind::RecordStore { .. } => args.at(&["key"])?.to_string(),
+            ActionKind::Message(_) | ActionKind::DomainEvent => return None,
+        };
+        let parts: [&[u8]; 3] = [b"serial", connection(action).as_bytes(), target.as_bytes()];
+        Some(keyed(self.facts.tenant_key, &parts))
+    }
+
+    /// The base version that is known before a read: from the last answer, or declared by the workflow.
+    fn base_version(&self, action: &Action) -> Option<String> {
+        let ActionKind::Rest(rest) = &action.kind else {
+            return None;
+        };
+        if rest.lock == Lock::LastWriterWins {
+            return None;
+        }
+        let carried = self.case.seen.get(&action.name).map(|s| s.version.clone());
+        carried.or_else(|| match &rest.base {
+            BaseVersion::Declared(v) => Some(v.clone()),
+            BaseVersion::Read => None,
+        })
+    }
+
+    /// The arguments of an action. `Ok(None)`: something that must be there is absent.
+    fn arguments(&self, action: &Action, keep: Option<&BTreeSet<String>>) -> Result<Option<Value>, EvalError> {
+        fn text(t: impl Into<String>) -> Value {
+            Value::text(t)
+        }
+        let mut args: Vec<(&str, Value)> = Vec::new();
+        match &action.kind {
+            ActionKind::RecordStore { key, map } => {
+                let Some(key) = self.path(key, false)? else {
+                    return Ok(None);
+                };
+                args.push(("key", text(key)));
+                args.push(("kind", text(&self.world.record.name)));
+                args.push(("body", self.properties(map, keep)?));
+            }
+            ActionKind::Rest(RestWrite {
+                method, path, map, ..
+            }) => {
+                let Some(path) = self.path(path, true)? else {
+                    return Ok(None);
+                };
+                args.push(("method", text(method)));
+                args.push(("path", text(path)));
+                args.push(("body", self.properties(map, keep)?));
+            }
+            ActionKind::Message(m) => {
+                let Some(to) = m.to.eval(&self.scope())?.value.filter(|v| !v.is_blank()) else {
+                    return Ok(None);
+                };
+                args.push(("channel", text(m.channel.word())));
+                args.push(("to", text(to.to_string())));
+                args.push(("via", text(&m.via)));
+                if let Some(subject) = m.subject.as_ref().filter(|_| m.channel == Channel::Email) {
+                    args.push(("subject", text(self.rendered(subject)?)));
+                }
+                let body = match (&self.draft, self.drafts(action)) {
+                    (Some(draft), true) => draft.clone(),
+                    _ => self.rendered(&m.body)?,
+                };
+                args.push(("text", text(body)));
+            }
+            ActionKind::DomainEvent => {
+                args.push(("type", text(format!("{}.{}", self.world.record.name, self.world.state_name(self.case.state)))));
+                args.push(("case", text(self.case.id.to_string())));
+                args.push(("state", text(self.world.state_name(self.case.state))));
+            }
+        }
+        let args = args.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        Ok(Some(Value::Record(args)))
+    }
+
+    fn drafts(&self, action: &Action) -> bool {
+        let drafted = self.world.ai.as_ref().and_then(|ai| ai.draft.as_ref());
+        drafted.is_some_and(|d| self.world.action(d.action).is_some_and(|a| a.name == action.name))
+    }
+
+    /// A message's text. Values fill its slots on one line each: a name cannot bring its own paragraphs.
+    fn rendered(&self, template: &Template) -> Result<String, EvalError> {
+        Ok(template.render(&self.scope())?.text)
+    }
+
+    /// A path or key: each value is percent-encoded where it goes into an address. `None` when one is absent.
+    fn path(&self, template: &Template, encode: bool) -> Result<Option<String>, EvalError> {
+        let scope = self.scope();
+        let mut out = String::new();
+        for piece in &template.parts {
+            match piece {
+                Piece::Text(t) => out.push_str(t),
+                Piece::Expr(e) => {
+                    let Some(v) = e.eval(&scope)?.value.filter(|v| !v.is_blank()) else {
+                        return Ok(None);
+                    };
+                    let v = v.to_string();
+                    out.push_str(&if encode { percent_encode(&v) } else { v });
+                }
+            }
+        }
+        Ok((!out.is_empty()).then_some(out))
+    }
+
+    fn properties(&self, map: &[(String, Expr)], keep: Option<&BTreeSet<String>>) -> Result<Value, EvalError> {
+        let scope = self.scope();
+        let mut body = BTreeMap::new();
+        for (name, expr) in map {
+            if keep.is_some_and(|k| k.contains(name)) {
+                continue;
+            }
+            if let Some(v) = expr.eval(&scope)?.value {
+                body.insert(name.clone(), v);
+            }
+        }
+        Ok(Value::Record(body))
+    }
+
+    /// What an edge emits beside the move.
+    pub(super) fn emit(&mut self, emit: &BTreeSet<Emit>) {
+        for e in emit {
+            match e {
+                Emit::CrmSync => self.sync_crm(),
+                Emit::DomainEvent => {
+                    if let Some(ix) = self.world.action_ix("domain_event") {
+                        self.plan_effect(ix, None);
+                    }
+                }
+                Emit::SlaTimer | Emit::AuditLog => {}
+            }
+        }
+    }
+
+    /// Plans the write to the system of record, once per turn.
+    fn sync_crm(&mut self) {
+        let planned_now = |w: &EffectWrite| matches!(w, EffectWrite::Plan(p) if p.action == "crm_upsert");
+        if !self.effects.iter().any(planned_now)
+            && let Some(ix) = self.world.action_ix("crm_upsert")
+        {
+            self.plan_effect(ix, None);
+        }
+    }
+
+    /// The record changed after it was written: it is written again.
+    pub(super) fn rewrite_changed(&mut self) {
+        if self.case.effects.values().any(|e| e.name == "crm_upsert") {
+            self.sync_crm();
+        }
+    }
+
+    /// Withdraws what may still be withdrawn when a case closes.
+    pub(super) fn withdraw_effects(&mut self) {
+        let open: Vec<(u32, EffectState)> = self.case.open_effects().map(|(n, e)| (n, e.state)).collect();
+        for (n, state) in open {
+            if state == EffectState::Planned {
+                self.cancel_planned(n, "closed");
+            } else {
+                self.effects.push(EffectWrite::Withdraw { n });
+            }
+        }
+    }
+
+    /// Cancels an effect that waits for an approval: only its case can move it, so no race is lost.
+    pub(super) fn cancel_planned(&mut self, n: u32, code: &str) {
+        self.entry(Entry::Settled {
+            n,
+            state: EffectState::Cancelled,
+            attempts: 0,
+            code: code.to_owned(),
+            evidence: "gate".into(),
+        });
+        self.effects.push(EffectWrite::Change {
+            n,
+            from: EffectState::Planned,
+            to: EffectState::Cancelled,
+            due: self.now,
+            code: code.to_owned(),
+        });
+    }
+}
+
+/// The case sees an effect on its way as `Ready` until it is settled: attempts are the ledger's.
+fn settle_for_case(state: EffectState) -> EffectState {
+    match state {
+        EffectState::Dispatching => EffectState::Ready,
+        other => other,
+    }
+}
+
+/// The connection an action uses; built-in ones have none.
+fn connection(action: &Action) -> &str {
+    match &action.kind {
+        ActionKind::Rest(r) => &r.connection,
+        ActionKind::Message(m) => &m.via,
+        ActionKind::RecordStore { .. } | ActionKind::DomainEvent => "",
+    }
+}
+
+fn to_cbor(value: &Value) -> Vec<u8> {
+    minicbor::to_vec(value).unwrap_or_default()
+}
+
+/// RFC 3986: everything but unreserved characters is encoded, so that a value stays one path segment.
+fn percent_encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for b in text.bytes() {
+        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+            out.push(char::from(b));
+        } else {
+            out.push_str(&format!("%{b:02X}"));
+        }
+    }
+    // `.` and `..` alone would climb; encode them too.
+    if out == "." || out == ".." { out.replace('.', "%2E") } else { out }
+}

@@ -1,0 +1,94 @@
+//! What became of an effect, and what follows for its case.
+
+use super::{Deciding, No, Settlement};
+use crate::effect::EffectState;
+use crate::journal::{Entry, Fact};
+use crate::program::{ActionKind, canonical};
+
+impl Deciding<'_> {
+    pub(super) fn on_settled(&mut self, s: Settlement) -> Result<(), No> {
+        let Some(effect) = self.case.effects.get(&s.n).cloned() else {
+            return Err(No::new("TL0715", "effect", format!("the case has no effect {}", s.n)));
+        };
+        if effect.state.is_settled() {
+            return Err(No::new(
+                "TL0716",
+                "effect",
+                format!("effect {} is already {}", s.n, effect.state.word()),
+            ));
+        }
+        self.entry(Entry::Settled {
+            n: s.n,
+            state: s.state,
+            attempts: s.attempts,
+            code: s.code.clone(),
+            evidence: s.evidence,
+        });
+        if let Some((version, values)) = s.seen {
+            self.fact(Fact::Seen {
+                n: s.n,
+                version,
+                values,
+            });
+        }
+        if let Some(r) = s.vendor_ref {
+            self.fact(Fact::VendorRef(s.n, r));
+        }
+        match s.state {
+            EffectState::Succeeded => {
+                self.touched(s.n);
+                self.finish_if_done();
+            }
+            EffectState::Superseded => self.resolve_conflict(s.n),
+            EffectState::Cancelled if s.code == "limit" => self.finish_if_done(),
+            EffectState::Uncertain => self.exception("uncertain", s.n),
+            // A closed case withdrew it; that is what was asked for.
+            EffectState::Expired | EffectState::Cancelled if self.case.state == canonical::CLOSED => {}
+            EffectState::Failed
+            | EffectState::Dead
+            | EffectState::Expired
+            | EffectState::Cancelled => {
+                let reason = if s.code.is_empty() { s.state.word() } else { &s.code };
+                self.exception(reason, s.n);
+            }
+            EffectState::Planned
+            | EffectState::Ready
+            | EffectState::Dispatching
+            | EffectState::AwaitingCallback => {
+                return Err(No::new(
+                    "TL0717",
+                    "effect",
+                    format!("{} is no settlement", s.state.word()),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first message that reached the person is the first touch.
+    fn touched(&mut self, n: u32) {
+        let Some(effect) = self.case.effects.get(&n) else {
+            return;
+        };
+        let action = self.world.action(effect.action);
+        if action.is_some_and(|a| matches!(a.kind, ActionKind::Message(_))) {
+            self.stamp("first_touched_at");
+        }
+    }
+
+    /// A person must look at an effect: a task, and the case with it.
+    pub(super) fn exception(&mut self, reason: &str, n: u32) {
+        self.open_task("exception", reason, Some(n));
+        if !matches!(self.case.state, canonical::NEEDS_HUMAN | canonical::CLOSED) {
+            self.move_to(canonical::NEEDS_HUMAN, reason);
+        }
+    }
+
+    /// An automated case whose effects are settled and whose tasks are done is closed.
+    pub(super) fn finish_if_done(&mut self) {
+        let done = self.case.open_effects().next().is_none() && self.case.open_tasks().next().is_none();
+        if done && self.case.state == canonical::AUTOMATED {
+            self.move_to(canonical::CLOSED, "done");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Tasks: opening, handing over, withdrawing, and what a person's decision causes.
+
+use super::{Deciding, No, TaskDecision};
+use crate::case::CaseTask;
+use crate::coerce::coerce;
+use crate::effect::EffectState;
+use crate::journal::{Entry, Fact};
+use crate::program::canonical;
+use crate::turn::{EffectWrite, TaskWrite};
+use crate::value::{Label, Source};
+
+impl Deciding<'_> {
+    pub(super) fn open_task(&mut self, kind: &str, reason: &str, effect: Option<u32>) {
+        let n = self.case.next_task();
+        let owner = self.task_owner(kind, effect);
+        let sla = self.world.tasks.slas.get(kind).copied();
+        let default = self.world.states[usize::from(canonical::NEEDS_HUMAN)].sla;
+        let due = sla.or(default).map(|sla| self.now.saturating_add(sla));
+        let write = TaskWrite::Open {
+            n,
+            kind: kind.to_owned(),
+            owner: owner.clone(),
+            reason: reason.to_owned(),
+            due,
+            effect,
+        };
+        self.entry(Entry::TaskOpened {
+            n,
+            kind: kind.to_owned(),
+            owner,
+            reason: reason.to_owned(),
+            due,
+            effect,
+        });
+        self.tasks.push(write);
+    }
+
+    /// Opens a task unless one of its kind is open.
+    pub(super) fn open_task_once(&mut self, kind: &str, reason: &str) {
+        let open = self.case.open_tasks().any(|(_, t)| t.kind == kind);
+        if !open {
+            self.open_task(kind, reason, None);
+        }
+    }
+
+    /// The task kind's own owner, else the approving team, else whoever owns `needs_human`.
+    fn task_owner(&self, kind: &str, effect: Option<u32>) -> String {
+        let declared = self.world.tasks.owners.get(kind);
+        let rendered = declared.and_then(|t| t.render(&self.scope()).ok());
+        if let Some(r) = rendered.filter(|r| r.absent.is_empty() && !r.text.is_empty()) {
+            return r.text;
+        }
+        if kind == "approve"
+            && let Some(e) = effect.and_then(|n| self.case.effects.get(&n))
+            && let Some(team) = self.world.policy.line(&e.name).and_then(|l| l.approve.clone())
+        {
+            return team;
+        }
+        self.world.states[usize::from(canonical::NEEDS_HUMAN)].owner.clone()
+    }
+
+    pub(super) fn close_task(&mut self, n: u32, decision: &str, reason: &str) {
+        self.entry(Entry::TaskClosed {
+            n,
+            decision: decision.to_owned(),
+            reason: reason.to_owned(),
+        });
+        self.tasks.push(TaskWrite::Close {
+            n,
+            decision: decision.to_owned(),
+        });
+    }
+
+    /// Closes all open tasks: what they asked is settled by what just happened.
+    pub(super) fn withdraw_tasks(&mut self, reason: &str) {
+        self.withdraw_if(reason, "withdrawn", |_| true);
+    }
+
+    /// Closes the open tasks of one kind.
+    pub(super) fn withdraw_kind(&mut self, kind: &str, decision: &str) {
+        self.withdraw_if(decision, decision, |t| t.kind == kind);
+    }
+
+    fn withdraw_if(&mut self, reason: &str, decision: &str, which: impl Fn(&CaseTask) -> bool) {
+        let open: Vec<u32> = self
+            .case
+            .open_tasks()
+            .filter(|(_, t)| which(t))
+            .map(|(n, _)| n)
+            .collect();
+        for n in open {
+            self.close_task(n, decision, reason);
+        }
+    }
+
+    pub(super) fn hand_tasks_to(&mut self, owner: &str) {
+        let open: Vec<u32> = self.case.open_tasks().map(|(n, _)| n).collect();
+        for n in open {
+            self.tasks.push(TaskWrite::Assign {
+                n,
+                owner: owner.to_owned(),
+            });
+        }
+    }
+
+    pub(super) fn on_task(&mut self, t: TaskDecision) -> Result<(), No> {
+        let Some(task) = self.case.tasks.get(&t.n).cloned().filter(|k| k.closed.is_none()) else {
+            return Err(No::new("TL0720", "task", format!("task {} is not open", t.n)));
+        };
+        if t.reason.trim().is_empty() {
+            return Err(No::new(
+                "TL0721",
+                "task",
+                "a person's decision needs a reason: pass --reason CODE".into(),
+            ));
+        }
+        self.actor = t.by.clone();
+        let allowed: &[&str] = match task.kind.as_str() {
+            "approve" => &["approve", "reject"],
+            "review" | "missing" => &["approve", "edit", "reject", "close"],
+            "hand_off" => &["accept", "reject", "close"],
+            _ => &["accept", "close"],
+        };
+        if !allowed.contains(&t.decision.as_str()) {
+            return Err(No::new(
+                "TL0722",
+                "task",
+                format!(
+                    "a task of kind `{}` can be decided with {}, not with `{}`",
+                    task.kind,
+                    allowed.join(", "),
+                    t.decision
+                ),
+            ));
+        }
+        self.check_edits(&t)?;
+        if let Some(note) = &t.note {
+            self.fact(Fact::Note(note.clone()));
+        }
+        match task.kind.as_str() {
+            "approve" => self.on_approval(&t, &task),
+            "review" | "missing" => self.on_review(&t, &task),
+            _ => self.on_acceptance(&t, &task),
+        }
+    }
+
+    /// Corrected fields must exist and have the right type; nothing is changed when one does not.
+    fn check_edits(&self, t: &TaskDecision) -> Result<(), No> {
+        for (name, value) in &t.edits {
+            let Some(def) = self.world.record.field(name) else {
+                return Err(No::new("TL0723", "task", format!("the record has no field `{name}`")));
+            };
+            if let Err(expected) = coerce(value, &def.ty, None) {
+                return Err(No::new("TL0723", "task", format!("`{name}` {expected}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn on_approval(&mut self, t: &TaskDecision, task: &CaseTask) -> Result<(), No> {
+        let n = task.effect.unwrap_or(0);
+        let Some(effect) = self.case.effects.get(&n).cloned() else {
+            return Err(No::new("TL0724", "task", "the effect of this task is gone".into()));
+        };
+        if t.decision == "reject" {
+            self.close_task(t.n, "reject", &t.reason);
+            self.cancel_planned(n, "rejected");
+            return self.after_rejection(&t.reason);
+        }
+        if t.digest != Some(effect.digest) {
+            return Err(No::new(
+                "TL0725",
+                "approve",
+                "what was shown is not what would be sent now: look at the task again".into(),
+            ));
+        }
+        self.close_task(t.n, "approve", &t.reason);
+        self.entry(Entry::Approved {
+            n,
+            digest: effect.digest,
+        });
+        self.effects.push(EffectWrite::Change {
+            n,
+            from: EffectState::Planned,
+            to: EffectState::Ready,
+            due: self.now,
+            code: String::new(),
+        });
+        if self.case.open_tasks().next().is_none() && self.case.state == canonical::NEEDS_HUMAN {
+            self.move_to(canonical::AUTOMATED, &t.reason);
+        }
+        Ok(())
+    }
+
+    /// Nothing else is open: the case is closed with the person's reason.
+    fn after_rejection(&mut self, reason: &str) -> Result<(), No> {
+        let idle = self.case.open_tasks().next().is_none() && self.case.open_effects().next().is_none();
+        if idle && !self.move_to(canonical::CLOSED, reason) {
+            return Err(undeclared(self, canonical::CLOSED));
+        }
+        Ok(())
+    }
+
+    fn on_review(&mut self, t: &TaskDecision, task: &CaseTask) -> Result<(), No> {
+        if matches!(t.decision.as_str(), "reject" | "close") {
+            self.close_task(t.n, &t.decision, &t.reason);
+            if !self.move_to(canonical::CLOSED, &t.reason) {
+                return Err(undeclared(self, canonical::CLOSED));
+            }
+            return Ok(());
+        }
+        for (name, value) in &t.edits {
+            let ty = self.world.record.field(name).map(|d| d.ty.clone());
+            if let Some(Ok(Some(value))) = ty.map(|ty| coerce(value, &ty, None)) {
+                self.set_field(name, value, Label::Operator, Source::Person);
+            }
+        }
+        self.stamp("first_touched_at");
+        self.close_task(t.n, &t.decision, &t.reason);
+        let again = task.reason != "sla_breach" || self.case.open_effects().next().is_none();
+        if self.case.state == canonical::NEEDS_HUMAN && again {
+            self.withdraw_if("decided", "withdrawn", |k| k.kind == "review" || k.kind == "missing");
+            if !self.move_to(canonical::TRIAGED, &t.reason) {
+                return Err(undeclared(self, canonical::TRIAGED));
+            }
+            self.redecide();
+        }
+        Ok(())
+    }
+
+    fn on_acceptance(&mut self, t: &TaskDecision, task: &CaseTask) -> Result<(), No> {
+        self.close_task(t.n, &t.decision, &t.reason);
+        self.stamp("first_touched_at");
+        if task.kind == "hand_off" && t.decision == "accept" {
+            self.stamp("qualified_at");
+        }
+        let idle = self.case.open_tasks().next().is_none() && self.case.open_effects().next().is_none();
+        let ends = t.decision != "accept" || (idle && self.case.state != canonical::CLOSED);
+        if ends && self.case.state != canonical::CLOSED && !self.move_to(canonical::CLOSED, &t.reason) {
+            return Err(undeclared(self, canonical::CLOSED));
+        }
+        Ok(())
+    }
+}
+
+/// The refusal of a move that the file does not declare.
+pub(super) fn undeclared(d: &Deciding<'_>, to: u16) -> No {
+    let (from, to) = (d.world.state_name(d.case.state), d.world.state_name(to));
+    No::new(
+        "TL0701",
+        format!("move:{from}->{to}"),
+        format!("the workflow declares no transition from `{from}` to `{to}`"),
+    )
+}

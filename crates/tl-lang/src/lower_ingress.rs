@@ -1,0 +1,302 @@
+//! `ingress`: the doors, what each knows about its sender, and how a message becomes a record.
+
+use tl_kernel::expr::Expr;
+use tl_kernel::program::{Auth, Channel, Endpoint, FieldDef, FieldFrom, Format, Idempotency, Schema};
+use tl_kernel::value::Type;
+
+use crate::cx::Keys;
+use crate::diag::{Mend, Problem};
+use crate::keys::{CHANNEL, CHANNELS, FORMATS, GATEWAY, INGRESS};
+use crate::load::{Lower, Names};
+use crate::lower_auth::auth;
+use crate::schema::derived_schema;
+use crate::tree::{Kind, Map, Node};
+
+/// Largest body where the file names no other: 1 MiB.
+const MAX_BODY: u32 = 1024 * 1024;
+/// Largest mail where the file names no other: 10 MiB.
+const MAX_MAIL: u32 = 10 * 1024 * 1024;
+/// Largest body a file may ask for: 25 MiB, the usual bound of mail systems.
+const MAX_ASKED: u32 = 25 * 1024 * 1024;
+
+/// The endpoints of the file.
+pub(crate) fn ingress(l: &mut Lower<'_>, node: Option<&Node>) -> Vec<Endpoint> {
+    let Some(keys) = node.and_then(|n| l.cx.section(n, &INGRESS)) else {
+        return Vec::new();
+    };
+    let gateway = keys.get("gateway").and_then(|n| l.cx.section(n, &GATEWAY));
+    let Some(channels) = keys.get("channels") else {
+        l.cx.missing(keys, "channels", "[form]");
+        return Vec::new();
+    };
+    let mut out: Vec<Endpoint> = Vec::new();
+    for door in doors(l, channels) {
+        if out.iter().any(|e| e.name == door.name) {
+            l.cx.push(
+                Problem::new("TL0211", door.at.span, format!("the endpoint `{}` stands here twice", door.name))
+                    .mend(door.at.removal("take the second one out")),
+            );
+            continue;
+        }
+        out.push(endpoint(l, &door, gateway));
+    }
+    out
+}
+
+struct Door<'n> {
+    name: String,
+    channel: Channel,
+    at: Node,
+    keys: Option<Keys<'n>>,
+}
+
+fn doors<'n>(l: &mut Lower<'_>, node: &'n Node) -> Vec<Door<'n>> {
+    let entries: &Map = match &node.kind {
+        Kind::Map(m) if m.entries.iter().any(|e| !matches!(e.value.kind, Kind::Null)) => m,
+        _ => {
+            let names = l.cx.name_nodes(node);
+            return names.into_iter().filter_map(|n| bare_door(l, n)).collect();
+        }
+    };
+    let mut out = Vec::new();
+    for e in &entries.entries {
+        let at = Node {
+            span: e.key_span,
+            ..e.value.clone()
+        };
+        if !l.cx.check_name(&e.key, e.key_span) {
+            continue;
+        }
+        let keys = match e.value.kind {
+            Kind::Null => None,
+            _ => l.cx.section(&e.value, &CHANNEL),
+        };
+        let named = keys.and_then(|k| k.get("channel"));
+        let channel = match named {
+            Some(n) => l.cx.word(n, CHANNELS).and_then(channel),
+            None => channel(&e.key),
+        };
+        match channel {
+            Some(channel) => out.push(Door { name: e.key.clone(), channel, at, keys }),
+            None if named.is_some() => {}
+            None => match keys {
+                Some(k) => l.cx.missing(k, "channel", "webhook"),
+                None => l.cx.unknown("TL0204", &at, "the channel", CHANNELS.iter().copied()),
+            },
+        }
+    }
+    out
+}
+
+fn bare_door<'n>(l: &mut Lower<'_>, node: Node) -> Option<Door<'n>> {
+    if node.text() == Some("schedule") {
+        let until_then = "until then a timer of your own may call an `api` channel";
+        l.cx.later("schedule", node.span, &node, until_then);
+        return None;
+    }
+    let word = l.cx.word(&node, CHANNELS)?;
+    Some(Door {
+        name: word.to_owned(),
+        channel: channel(word)?,
+        at: node,
+        keys: None,
+    })
+}
+
+fn channel(word: &str) -> Option<Channel> {
+    [Channel::Form, Channel::Email, Channel::Sms, Channel::Webhook, Channel::Api]
+        .into_iter()
+        .find(|c| c.word() == word)
+}
+
+fn endpoint(l: &mut Lower<'_>, door: &Door<'_>, gateway: Option<Keys<'_>>) -> Endpoint {
+    let own = |key: &str| door.keys.and_then(|k| k.get(key));
+    let either = |key: &str| own(key).or_else(|| gateway.and_then(|g| g.get(key)));
+    let format = match own("format").and_then(|n| l.cx.word(n, FORMATS)) {
+        Some("json") => Format::Json,
+        Some("form") => Format::Form,
+        Some("mail") => Format::Mail,
+        _ => match door.channel {
+            Channel::Form | Channel::Sms => Format::Form,
+            Channel::Email => Format::Mail,
+            Channel::Webhook | Channel::Api | Channel::Schedule => Format::Json,
+        },
+    };
+    let auth = auth(l, either("auth"), door.channel, &door.name);
+    let idempotency = either("idempotency").map_or(Idempotency::Covered, |n| idempotency(l, n));
+    let max_body = either("max_body").and_then(|n| size(l, n));
+    let text = own("text").and_then(|n| {
+        let schema = l.schema(Names::Event);
+        l.cx.expr(n, &schema, &Type::Text)
+    });
+    let mut out = Endpoint {
+        name: door.name.clone(),
+        channel: door.channel,
+        format,
+        auth,
+        idempotency,
+        schema: None,
+        map: mapping(l, door, own("map"), format),
+        text,
+        max_body: max_body.unwrap_or(if format == Format::Mail { MAX_MAIL } else { MAX_BODY }),
+        line: l.cx.line(door.at.span),
+    };
+    out.text = out.text.take().or_else(|| default_text(l, &out));
+    out.schema = either("validate").and_then(|n| validate(l, n, &out));
+    out
+}
+
+/// The text that the AI step reads: what is mapped to `message` or `body`, else the message's own text.
+fn default_text(l: &Lower<'_>, endpoint: &Endpoint) -> Option<Expr> {
+    let mapped = |name: &str| {
+        let found = endpoint.map.iter().find(|(f, _)| f == name);
+        found.map(|(_, e)| e.clone())
+    };
+    mapped("message")
+        .or_else(|| mapped("body"))
+        .or_else(|| l.own_expr("event.text", Names::Event, &Type::Text))
+}
+
+fn mapping(l: &mut Lower<'_>, door: &Door<'_>, node: Option<&Node>, format: Format) -> Vec<(String, Expr)> {
+    let mut written: Vec<(String, Option<Expr>)> = Vec::new();
+    if let Some(keys) = node.and_then(|n| l.cx.mapping(n)) {
+        for e in &keys.map.entries {
+            let Some(field) = l.record.field(&e.key).cloned() else {
+                let at = Node { span: e.key_span, ..text_node(&e.key, &e.value) };
+                let names: Vec<String> = l.record.fields.iter().map(|f| f.name.clone()).collect();
+                l.cx.unknown("TL0404", &at, "the field", names.iter().map(String::as_str));
+                continue;
+            };
+            let schema = l.schema(Names::Event);
+            let expr = l.cx.expr(&e.value, &schema, &field.ty);
+            written.push((field.name, expr));
+        }
+    }
+    let fields: Vec<FieldDef> = l.record.fields.clone();
+    let mut out = Vec::new();
+    for f in &fields {
+        if let Some((name, expr)) = written.iter_mut().find(|(n, _)| *n == f.name) {
+            out.extend(expr.take().map(|e| (name.clone(), e)));
+        } else if f.from == FieldFrom::Event
+            && let Some(source) = default_source(f, &fields, door.channel, format)
+        {
+            let own = l.own_expr(&source, Names::Event, &f.ty);
+            let own = own.or_else(|| l.own_expr(&body_name(&f.name), Names::Event, &f.ty));
+            out.extend(own.map(|e| (f.name.clone(), e)));
+        }
+    }
+    out
+}
+
+fn text_node(text: &str, from: &Node) -> Node {
+    Node {
+        kind: Kind::Scalar(crate::tree::Scalar {
+            text: text.to_owned(),
+            plain: true,
+            verbatim: None,
+        }),
+        ..from.clone()
+    }
+}
+
+/// Where a field is read from when the file does not say.
+fn default_source(f: &FieldDef, all: &[FieldDef], channel: Channel, format: Format) -> Option<String> {
+    match f.name.as_str() {
+        "source" => return Some("event.source".into()),
+        "external_id" => return Some("event.external_id".into()),
+        _ => {}
+    }
+    let only = |ty: &Type| {
+        let mut same = all.iter().filter(|o| o.from == FieldFrom::Event && o.ty == *ty);
+        same.next().is_some_and(|o| o.name == f.name)
+    };
+    if format == Format::Mail {
+        return match f.name.as_str() {
+            "name" => Some("event.from_name".into()),
+            "message" | "body" => Some("event.text".into()),
+            "subject" => Some("event.subject".into()),
+            "email" => Some("event.from".into()),
+            _ if f.ty == Type::Email && only(&Type::Email) => Some("event.from".into()),
+            _ => None,
+        };
+    }
+    if channel == Channel::Sms {
+        return match f.name.as_str() {
+            "message" | "body" => Some("event.body.Body".into()),
+            "phone" => Some("event.body.From".into()),
+            _ if f.ty == Type::Phone && only(&Type::Phone) => Some("event.body.From".into()),
+            _ => Some(body_name(&f.name)),
+        };
+    }
+    Some(body_name(&f.name))
+}
+
+fn body_name(field: &str) -> String {
+    format!("event.body['{field}']")
+}
+
+fn idempotency(l: &mut Lower<'_>, node: &Node) -> Idempotency {
+    const WORDS: &[&str] = &["header_idempotency_key", "covered"];
+    if node.text().is_some_and(|t| t.contains("${")) {
+        let schema = l.schema(Names::Event);
+        return match l.cx.template(node, &schema) {
+            Some(t) => Idempotency::Pointer(t),
+            None => Idempotency::Covered,
+        };
+    }
+    match l.cx.word(node, WORDS) {
+        Some("header_idempotency_key") => Idempotency::Header,
+        _ => Idempotency::Covered,
+    }
+}
+
+fn validate(l: &mut Lower<'_>, node: &Node, endpoint: &Endpoint) -> Option<Schema> {
+    if node.text() == Some("json_schema") {
+        return (endpoint.format != Format::Mail).then(|| Schema {
+            json: derived_schema(endpoint, &l.record),
+            derived: true,
+        });
+    }
+    if !node.text().is_some_and(|t| t.ends_with(".json")) {
+        l.cx.word(node, &["json_schema"]);
+        return None;
+    }
+    let (path, text) = l.beside(node)?;
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(v) if v.is_object() => Some(Schema {
+            json: text.to_owned(),
+            derived: false,
+        }),
+        _ => {
+            l.cx.push(
+                Problem::new("TL0413", node.span, format!("{path} is not a JSON Schema"))
+                    .mend(Mend::replace(node.span, "json_schema", "derive it from `record`: write `json_schema`")),
+            );
+            None
+        }
+    }
+}
+
+/// A size in bytes: a number, or one with KiB or MiB.
+fn size(l: &mut Lower<'_>, node: &Node) -> Option<u32> {
+    let text = l.cx.text(node)?;
+    let compact = text.replace(' ', "").to_lowercase();
+    let (digits, unit) = compact.split_at(compact.find(|c: char| !c.is_ascii_digit()).unwrap_or(compact.len()));
+    let scale: u64 = match unit {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1024,
+        "m" | "mb" | "mib" => 1024 * 1024,
+        _ => 0,
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(scale)).filter(|n| *n > 0);
+    if let Some(b) = bytes.filter(|b| *b <= u64::from(MAX_ASKED)) {
+        return u32::try_from(b).ok();
+    }
+    let guess = if bytes.is_some() { "25MiB" } else { "1MiB" };
+    l.cx.push(
+        Problem::new("TL0206", node.span, format!("`{text}` is not a size that fits here"))
+            .why("a size is a number of bytes, KiB or MiB, at most 25MiB")
+            .mend(Mend::replace(node.span, guess, format!("write {guess}"))),
+    );
+    None
+}

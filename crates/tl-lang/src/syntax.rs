@@ -1,0 +1,176 @@
+//! What YAML itself refuses: each error gets the edit after which the file can be read further.
+
+use granit_parser::{ErrorKind, ScanError};
+
+use crate::diag::{Mend, Problem, Span, apply_mend};
+use crate::quote::quote;
+use crate::tree::syntax_error;
+
+/// A byte that no text file of ours holds.
+pub(crate) fn bad_bytes(source: &str) -> Option<Problem> {
+    let at = source.find(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))?;
+    let c = source[at..].chars().next()?;
+    let span = Span::new(at, at + c.len_utf8());
+    Some(
+        Problem::new("TL0101", span, format!("the control character U+{:04X} in a text file", c as u32))
+            .mend(Mend::replace(span, "", "take it out")),
+    )
+}
+
+/// A second `---` document.
+pub(crate) fn second_document(source: &str, at: Span) -> Problem {
+    let mark = source[..at.start.min(source.len())]
+        .rfind("---")
+        .unwrap_or(at.start);
+    Problem::new("TL0108", Span::new(mark, mark + 3), "a second document in the file")
+        .why("one file holds one document")
+        .mend(Mend::replace(
+            Span::new(mark, source.len()),
+            "",
+            "take the second document out, or put it into a file of its own",
+        ))
+}
+
+/// The end of an unquoted expression: YAML may have stopped reading it earlier, at a character that means
+/// something to it.
+pub(crate) fn expression_extent(source: &str, span: Span) -> Span {
+    let line_end = source[span.start..]
+        .find('\n')
+        .map_or(source.len(), |n| span.start + n);
+    let end = span.end.clamp(span.start, line_end);
+    let text = source[span.start..end].trim_end();
+    Span::new(span.start, span.start + text.len())
+}
+
+/// The beginning of a text, for messages.
+pub(crate) fn short(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= 40 {
+        return line.to_owned();
+    }
+    line.chars().take(39).chain(['…']).collect()
+}
+
+/// A syntax error with the first of the usual mends after which the reader gets further.
+pub(crate) fn scan_error(source: &str, e: &ScanError) -> Problem {
+    let at = e.marker().byte_offset().unwrap_or(0).min(source.len());
+    let line = line_of(source, at);
+    if let Some(p) = starting_mark(source, at) {
+        return p;
+    }
+    let best = candidates(source, at)
+        .into_iter()
+        .map(|m| (progress(source, &m), m))
+        .max_by_key(|(how_far, _)| *how_far);
+    let message = match e.kind() {
+        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation => "a tab in the indentation".to_owned(),
+        ErrorKind::FlowNestingLimitExceeded { .. } | ErrorKind::BlockNestingLimitExceeded { .. } => {
+            return Problem::new("TL0106", Span::at(at), "the file is nested too deeply");
+        }
+        _ => e.info(),
+    };
+    let end = (at + source[at..].chars().next().map_or(0, char::len_utf8)).min(source.len());
+    let place = if at >= line.end && line.end > line.start {
+        Span::new(line.end - 1, line.end)
+    } else {
+        Span::new(at, end)
+    };
+    let p = Problem::new("TL0102", place, message).why("this is not YAML");
+    match best {
+        Some((how_far, m)) if how_far > at => p.mend(m),
+        _ => p,
+    }
+}
+
+/// How far the reader gets after a mend; past the end when there is no error left.
+fn progress(source: &str, mend: &Mend) -> usize {
+    let mended = apply_mend(source, mend);
+    syntax_error(&mended).map_or(usize::MAX, |(at, _)| at)
+}
+
+/// A value that starts with a character YAML keeps for itself.
+fn starting_mark(source: &str, at: usize) -> Option<Problem> {
+    let line = line_of(source, at);
+    let value = value_of(source, line)?;
+    let text = value.of(source);
+    let (code, what) = match text.chars().next()? {
+        '!' => ("TL0103", "a YAML tag"),
+        '&' => ("TL0104", "a YAML anchor"),
+        '*' => ("TL0104", "a YAML alias"),
+        '%' | '@' | '`' => ("TL0102", "a word that YAML keeps for itself"),
+        _ => return None,
+    };
+    let quoted = quote(text);
+    let mend = Mend::replace(value, &quoted, format!("write {quoted}"));
+    (progress(source, &mend) > at).then(|| {
+        Problem::new(code, value, format!("`{}` starts {what}", short(text)))
+            .why("tags, anchors and aliases do not exist in these files; quote the expression")
+            .mend(mend)
+    })
+}
+
+fn candidates(source: &str, at: usize) -> Vec<Mend> {
+    let mut out = Vec::new();
+    let here = line_of(source, at);
+    let before = (here.start > 0).then(|| line_of(source, here.start - 1));
+    for line in [Some(here), before].into_iter().flatten() {
+        let text = line.of(source);
+        let indent = text.len() - text.trim_start_matches([' ', '\t']).len();
+        if text[..indent].contains('\t') {
+            let span = Span::new(line.start, line.start + indent);
+            out.push(Mend::replace(span, text[..indent].replace('\t', "  "), "indent with spaces"));
+        }
+        if let Some(value) = value_of(source, line) {
+            let quoted = quote(value.of(source));
+            out.push(Mend::replace(value, &quoted, format!("quote it: {quoted}")));
+        }
+        let end = line.start + text.trim_end().len();
+        for close in ["\"", "'", "]", "}", " }", "] }", ":"] {
+            out.push(Mend::insert(end, close, format!("close it with `{}`", close.trim())));
+        }
+        if let Some(colon) = text.find(':').filter(|c| !text[c + 1..].starts_with([' ', '\n'])) {
+            out.push(Mend::insert(line.start + colon + 1, " ", "put a space after the colon"));
+        }
+        if indent > 0
+            && let Some(above) = before.filter(|_| line == here)
+        {
+            let up = above.of(source);
+            let to = up.len() - up.trim_start().len();
+            let span = Span::new(line.start, line.start + indent);
+            out.push(Mend::replace(span, " ".repeat(to), "indent it like the line above"));
+        }
+    }
+    let last = source.trim_end().len();
+    for close in ["\"", "'", "]", "}"] {
+        out.push(Mend::insert(last, close, format!("close it with `{close}`")));
+    }
+    if let Some(c) = source[at..].chars().next().filter(|c| matches!(c, ']' | '}' | ',')) {
+        out.push(Mend::replace(Span::new(at, at + 1), "", format!("take the `{c}` out")));
+    }
+    // The first of several equally good mends is the one to show, and `max_by_key` keeps the last.
+    out.reverse();
+    out
+}
+
+fn line_of(source: &str, at: usize) -> Span {
+    let start = source[..at].rfind('\n').map_or(0, |n| n + 1);
+    let end = source[at..].find('\n').map_or(source.len(), |n| at + n);
+    Span::new(start, end)
+}
+
+/// What stands after `key: ` or `- ` on a line, without a comment.
+fn value_of(source: &str, line: Span) -> Option<Span> {
+    let text = line.of(source);
+    let mut start = text.len() - text.trim_start().len();
+    while text[start..].starts_with("- ") {
+        start += 2;
+    }
+    if let Some(colon) = text[start..].find(": ") {
+        start += colon + 2;
+    }
+    start += text[start..].len() - text[start..].trim_start().len();
+    let rest = &text[start..];
+    let end = rest.find(" #").unwrap_or(rest.len());
+    let rest = rest[..end].trim_end();
+    (!rest.is_empty()).then(|| Span::new(line.start + start, line.start + start + rest.len()))
+}

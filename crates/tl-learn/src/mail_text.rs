@@ -1,0 +1,444 @@
+//! The parts of a plain-text mail: what its author newly wrote, the signature below it, and what is quoted or
+//! forwarded. Works by rules on lines; nothing is removed, every part is a range of bytes of the text.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::mail_words::{
+    ATTRIBUTIONS, CLOSINGS, DEVICE_LINES, FORWARD_TITLES, FROM_NAMES, ORIGINAL_TITLES, OTHER_NAMES,
+    SUBJECT_NAMES, THANKS,
+};
+use crate::recognise::emails;
+use crate::signature::looks_like_signature;
+
+/// A line longer than this is prose; nothing is looked for in it.
+const LONGEST_MARK: usize = 300;
+/// Lines that may follow a closing.
+const SIGNATURE_LINES: usize = 25;
+/// Lines that may follow a mere "thanks".
+const THANKS_LINES: usize = 6;
+/// Header lines looked at after a "From:".
+const HEADER_LINES: usize = 12;
+
+/// The parts of a mail, as ranges of bytes without surrounding blank lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zones {
+    /// What the author newly wrote, without signature; empty if that is nothing.
+    pub newest: Range<usize>,
+    /// The author's closing and signature.
+    pub signature: Option<Range<usize>>,
+    /// Earlier messages that are answered, with the line that introduces them.
+    pub quoted: Option<Range<usize>>,
+    /// A message passed on.
+    pub forwarded: Option<Forwarded>,
+}
+
+/// A message passed on inside another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarded {
+    /// Name of its author as the header gives it.
+    pub from_name: Option<String>,
+    /// Address of its author, in lower case.
+    pub from_email: Option<String>,
+    /// Its subject.
+    pub subject: Option<String>,
+    /// Its text below the headers.
+    pub body: Range<usize>,
+}
+
+/// One line without its line break.
+#[derive(Clone)]
+struct Line<'t> {
+    start: usize,
+    end: usize,
+    text: &'t str,
+    /// Trimmed, without marks of emphasis, lower case; empty for a line too long to be a mark.
+    lower: String,
+}
+
+/// Where the newest message ends, and why.
+enum Cut {
+    /// The first line of the quoted part.
+    Quoted(usize),
+    /// The first line of the introduction, and the first of the forwarded headers.
+    Forwarded(usize, usize),
+    /// Nothing follows.
+    None,
+}
+
+/// Separates the parts of a plain-text mail.
+pub fn zones(text: &str) -> Zones {
+    let lines = lines_of(text);
+    match find_cut(&lines) {
+        Cut::None => with_signature(text, &lines, 0..lines.len(), None, None),
+        Cut::Quoted(at) => {
+            if let Some((quoted, own)) = answer_below(&lines, at) {
+                let quoted = trimmed(text, &lines, quoted);
+                return with_signature(text, &lines, own, quoted, None);
+            }
+            let quoted = trimmed(text, &lines, at..lines.len());
+            with_signature(text, &lines, 0..at, quoted, None)
+        }
+        Cut::Forwarded(at, headers) => {
+            let forwarded = read_forwarded(text, &lines, headers);
+            with_signature(text, &lines, 0..at, None, Some(forwarded))
+        }
+    }
+}
+
+fn lines_of(text: &str) -> Vec<Line<'_>> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    for raw in text.split_inclusive('\n') {
+        let body = raw.trim_end_matches(['\n', '\r']);
+        let short = body.len() <= LONGEST_MARK;
+        let trimmed = body.trim_matches(|c: char| {
+            c.is_whitespace() || c == '*' || c == '\u{feff}' || c == '\u{200b}'
+        });
+        out.push(Line {
+            start,
+            end: start + body.len(),
+            text: body,
+            lower: if short {
+                trimmed.to_lowercase().replace('’', "'")
+            } else {
+                String::new()
+            },
+        });
+        start += raw.len();
+    }
+    out
+}
+
+impl Line<'_> {
+    fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
+    fn is_quote(&self) -> bool {
+        self.text.trim_start().starts_with('>')
+    }
+
+    /// The line's words when it is a title between dashes, or a title before a colon.
+    fn title(&self) -> Option<&str> {
+        let inner = self.lower.trim_matches(|c: char| "-–—_=* ".contains(c));
+        let dashed = inner.len() + 4 <= self.lower.len();
+        let inner = inner.trim_end_matches(':');
+        (dashed || self.lower.ends_with(':') || self.lower.starts_with("begin ")).then_some(inner)
+    }
+
+    /// The header's name and value: "Von: Anna" gives ("von", "Anna").
+    fn header(&self) -> Option<(String, &str)> {
+        let (name, value) = self.text.split_once(':')?;
+        let clean = |c: char| c.is_whitespace() || c == '*' || c == '>';
+        let name = name.trim_matches(clean).to_lowercase();
+        (name.len() <= 24).then(|| {
+            (
+                name,
+                value.trim_matches(|c: char| c.is_whitespace() || c == '*'),
+            )
+        })
+    }
+
+    fn header_is(&self, names: &[&str]) -> bool {
+        self.lower.len() > 2
+            && self
+                .header()
+                .is_some_and(|(name, _)| names.contains(&name.as_str()))
+    }
+}
+
+fn find_cut(lines: &[Line<'_>]) -> Cut {
+    for at in 0..lines.len() {
+        let line = &lines[at];
+        if line.is_quote() {
+            return Cut::Quoted(at);
+        }
+        if line.lower.is_empty() {
+            continue;
+        }
+        if let Some(title) = line.title() {
+            if FORWARD_TITLES.iter().any(|t| title.starts_with(t)) {
+                return Cut::Forwarded(at, at + 1);
+            }
+            if ORIGINAL_TITLES.contains(&title) {
+                return over_headers(lines, at, at + 1);
+            }
+        }
+        let ruled = line.lower.len() >= 10 && line.lower.bytes().all(|b| b == b'_' || b == b'-');
+        if ruled && headers_begin(lines, next_text(lines, at + 1)) {
+            return over_headers(lines, at, next_text(lines, at + 1));
+        }
+        if line.header_is(FROM_NAMES) && headers_begin(lines, at) {
+            return over_headers(lines, at, at);
+        }
+        if let Some(end) = attribution(lines, at) {
+            // "On … wrote:" introduces something.
+            if end + 1 < lines.len() {
+                return Cut::Quoted(at);
+            }
+        }
+    }
+    Cut::None
+}
+
+/// Headers without a word that says "forwarded": with nothing written above them they are.
+fn over_headers(lines: &[Line<'_>], at: usize, headers: usize) -> Cut {
+    let alone = lines[..at].iter().all(Line::is_blank);
+    if alone && headers_begin(lines, next_text(lines, headers)) {
+        Cut::Forwarded(at, headers)
+    } else {
+        Cut::Quoted(at)
+    }
+}
+
+fn next_text(lines: &[Line<'_>], from: usize) -> usize {
+    (from..lines.len().min(from + 4))
+        .find(|i| !lines[*i].is_blank())
+        .unwrap_or(from)
+}
+
+/// A "From:" with at least two other headers close below it, and an address or a subject: "From: Berlin, To: Munich,
+/// Date: …" is what people write into forms.
+fn headers_begin(lines: &[Line<'_>], at: usize) -> bool {
+    let Some(first) = lines.get(at).filter(|l| l.header_is(FROM_NAMES)) else {
+        return false;
+    };
+    let below = || lines[at + 1..].iter().take(6);
+    let subjects = below().filter(|l| l.header_is(SUBJECT_NAMES)).count();
+    let others = below().filter(|l| l.header_is(OTHER_NAMES)).count();
+    subjects + others >= 2 && (subjects > 0 || first.text.contains('@'))
+}
+
+/// The last line of an introduction such as "On … wrote:", which may be broken over three lines.
+fn attribution(lines: &[Line<'_>], at: usize) -> Option<usize> {
+    let mut joined = String::new();
+    for (end, line) in lines.iter().enumerate().skip(at).take(3) {
+        if line.is_blank() {
+            return None;
+        }
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        joined.push_str(&line.lower);
+        if joined.len() > LONGEST_MARK {
+            return None;
+        }
+        // Without a beginning that says so, one line and an address or a date are needed.
+        let marked = joined.contains('@') || joined.bytes().filter(u8::is_ascii_digit).count() >= 4;
+        let Some(body) = joined.strip_suffix(':') else {
+            continue;
+        };
+        let fits = |(begins, says): &(&str, &str)| {
+            if begins.is_empty() {
+                marked && end == at && says_at_end(body, says)
+            } else {
+                body.starts_with(begins) && marked && says_anywhere(body, says)
+            }
+        };
+        if ATTRIBUTIONS.iter().any(fits) {
+            return Some(end);
+        }
+    }
+    None
+}
+
+fn says_at_end(body: &str, says: &str) -> bool {
+    body.trim_end().ends_with(says)
+}
+
+/// German and Dutch put the name after the verb: "Am 12.3. schrieb Anna Muster <a@b.de>:".
+fn says_anywhere(body: &str, says: &str) -> bool {
+    body.match_indices(says).any(|(at, _)| {
+        let before = body[..at].chars().next_back();
+        let after = body[at + says.len()..].chars().next();
+        before.is_none_or(|c| !c.is_alphanumeric()) && after.is_none_or(|c| !c.is_alphanumeric())
+    })
+}
+
+/// When nothing stands above the quoted lines, the author may have written below or between them: the quoted lines
+/// first, and the rest.
+fn answer_below(lines: &[Line<'_>], cut: usize) -> Option<(Range<usize>, Range<usize>)> {
+    if lines[..cut].iter().any(|l| !l.is_blank()) {
+        return None;
+    }
+    let first_quote = (cut..lines.len().min(cut + 4)).find(|i| lines[*i].is_quote())?;
+    let is_quoted = |l: &Line<'_>| l.is_quote() || l.is_blank();
+    let end = (first_quote..lines.len()).find(|i| !is_quoted(&lines[*i]))?;
+    Some((cut..end, end..lines.len()))
+}
+
+fn with_signature(
+    text: &str,
+    lines: &[Line<'_>],
+    own: Range<usize>,
+    quoted: Option<Range<usize>>,
+    forwarded: Option<Forwarded>,
+) -> Zones {
+    let signature_at = find_signature(lines, own.clone());
+    let body = own.start..signature_at.unwrap_or(own.end);
+    let empty = lines.get(own.start).map_or(0, |l| l.start);
+    Zones {
+        newest: trimmed(text, lines, body).unwrap_or(empty..empty),
+        signature: signature_at.and_then(|at| trimmed(text, lines, at..own.end)),
+        quoted,
+        forwarded,
+    }
+}
+
+/// The bytes of these lines without blanks around them.
+fn trimmed(text: &str, lines: &[Line<'_>], range: Range<usize>) -> Option<Range<usize>> {
+    let first = lines.get(range.start)?;
+    let last = lines.get(range.end.checked_sub(1)?)?;
+    if range.is_empty() {
+        return None;
+    }
+    let whole = &text[first.start..last.end];
+    let start = first.start + (whole.len() - whole.trim_start().len());
+    let end = start + whole.trim().len();
+    (start < end).then_some(start..end)
+}
+
+/// The first line of closing and signature.
+fn find_signature(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
+    if let Some(at) = delimiter(lines, own.clone()) {
+        return Some(
+            closing(lines, own.start..at)
+                .filter(|c| at - c <= 4)
+                .unwrap_or(at),
+        );
+    }
+    let device = device_line(lines, own.clone());
+    let end = device.unwrap_or(own.end);
+    closing(lines, own.start..end)
+        .or_else(|| contact_block(lines, own.start..end))
+        .or(device)
+}
+
+/// The line "-- ", which by convention begins a signature.
+fn delimiter(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
+    let candidate = own
+        .clone()
+        .rev()
+        .find(|i| matches!(lines[*i].text.trim_end(), "--" | "—" | "---" | "- --"))?;
+    let below = lines[candidate + 1..own.end]
+        .iter()
+        .filter(|l| !l.is_blank())
+        .count();
+    (1..=SIGNATURE_LINES).contains(&below).then_some(candidate)
+}
+
+fn device_line(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
+    let mut texts = own.rev().filter(|i| !lines[*i].is_blank()).take(3);
+    texts.find(|i| {
+        let line = lines[*i].lower.trim_start_matches(['-', ' ', '<', '[']);
+        line.len() < 120 && DEVICE_LINES.iter().any(|d| line.starts_with(d))
+    })
+}
+
+/// The first closing that has no more than a signature below it.
+fn closing(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
+    let mut below = 0;
+    let mut short_below = true;
+    let mut found = None;
+    for at in own.rev() {
+        let line = &lines[at];
+        if line.is_blank() {
+            continue;
+        }
+        let plain = line
+            .lower
+            .trim_end_matches([',', '.', '!', '-', '–', ' ', ';', ':']);
+        if is_closing(plain) || short_below && below <= THANKS_LINES && THANKS.contains(&plain) {
+            found = Some(at);
+        }
+        below += 1;
+        short_below = short_below && line.text.chars().count() <= 60;
+        if below > SIGNATURE_LINES {
+            break;
+        }
+    }
+    found
+}
+
+/// A closing alone, or with a name or place behind it: "Best regards, Anna", "Viele Grüße aus Berlin".
+fn is_closing(line: &str) -> bool {
+    CLOSINGS.iter().any(|closing| {
+        line.strip_prefix(closing).is_some_and(|rest| {
+            let words = rest.split_whitespace().count();
+            let separated =
+                rest.starts_with(',') || rest.starts_with(" /") || rest.starts_with(" -");
+            let place = [
+                " from ", " aus ", " de ", " van ", " från ", " and ", " und ", " i.a", " i. a",
+            ];
+            rest.is_empty()
+                || separated && words <= 4 && closing.len() > 3
+                || words <= 4 && place.iter().any(|p| rest.starts_with(p)) && closing.len() > 5
+        })
+    })
+}
+
+/// A last paragraph of a few short lines that looks like a name with ways to reach it.
+fn contact_block(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
+    let last = own.clone().rev().find(|i| !lines[*i].is_blank())?;
+    let first = (own.start..=last)
+        .rev()
+        .take(10)
+        .take_while(|i| !lines[*i].is_blank())
+        .last()?;
+    let has_text_above = lines[own.start..first].iter().any(|l| !l.is_blank());
+    let block: Vec<&str> = lines[first..=last].iter().map(|l| l.text).collect();
+    (has_text_above && (2..=9).contains(&block.len()) && looks_like_signature(&block))
+        .then_some(first)
+}
+
+fn read_forwarded(text: &str, lines: &[Line<'_>], from: usize) -> Forwarded {
+    let mut out = Forwarded {
+        from_name: None,
+        from_email: None,
+        subject: None,
+        body: text.len()..text.len(),
+    };
+    let mut at = next_text(lines, from);
+    let mut headers = 0;
+    while let Some(line) = lines.get(at).filter(|_| headers < HEADER_LINES) {
+        let known = line.header_is(FROM_NAMES)
+            || line.header_is(SUBJECT_NAMES)
+            || line.header_is(OTHER_NAMES);
+        // A long list of recipients continues on indented lines.
+        let continued = headers > 0 && line.text.starts_with([' ', '\t']) && !line.is_blank();
+        if !known && !continued {
+            break;
+        }
+        if let Some((name, value)) = line.header().filter(|_| known) {
+            if FROM_NAMES.contains(&name.as_str())
+                && out.from_name.is_none()
+                && out.from_email.is_none()
+            {
+                (out.from_name, out.from_email) = person_of(value);
+            } else if SUBJECT_NAMES.contains(&name.as_str()) && !value.is_empty() {
+                out.subject.get_or_insert_with(|| value.to_owned());
+            }
+        }
+        headers += 1;
+        at += 1;
+    }
+    if let Some(body) = trimmed(text, lines, at.min(lines.len())..lines.len()) {
+        out.body = body;
+    }
+    out
+}
+
+/// Name and address in "Anna Muster <anna@example.com>", "Anna [mailto:anna@example.com]" or either alone.
+fn person_of(value: &str) -> (Option<String>, Option<String>) {
+    let email = emails(value).into_iter().next();
+    let name = match &email {
+        Some(found) => &value[..found.span.start],
+        None => value,
+    };
+    let name = name.split("mailto:").next().unwrap_or("");
+    let name = name.trim_matches(|c: char| c.is_whitespace() || "<>[]()\"'".contains(c));
+    let name = (!name.is_empty()).then(|| name.to_owned());
+    (name, email.map(|found| found.value))
+}

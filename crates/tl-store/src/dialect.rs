@@ -1,0 +1,178 @@
+//! What is SQLite's own: how it is opened, spelled and how its errors are read. Everything else in this crate is
+//! written in the part of SQL that other engines share.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::error::OpenError;
+use crate::schema::Kind;
+
+/// The column that numbers rows in commit order. SQLite gives the next number itself.
+pub(crate) const ORD_COLUMN: &str = "ord INTEGER PRIMARY KEY";
+/// How a table ends whose rows are numbered.
+pub(crate) const NUMBERED_FORM: &str = "";
+/// How a table ends whose rows live in the order of their key.
+pub(crate) const KEYED_FORM: &str = " WITHOUT ROWID";
+
+/// The journal refuses changes from whoever holds the file.
+pub(crate) const APPEND_ONLY: &str = "\
+CREATE TRIGGER turn_no_update BEFORE UPDATE ON turn BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER turn_no_delete BEFORE DELETE ON turn BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER turn_body_no_update BEFORE UPDATE ON turn_body
+  BEGIN SELECT RAISE(ABORT, 'a body is erased or kept, never changed'); END;
+";
+
+/// Marks a file as one of ours (`TLst`).
+const APPLICATION_ID: i64 = 0x544c_7374;
+/// Earlier versions of SQLite can lose a commit when a checkpoint meets a writer at the wrong moment.
+const OLDEST_LIBRARY: i32 = 3_051_003;
+/// A checkpoint moves at least so many pages at a time: 64 MiB of 4 KiB pages. Fewer, larger ones cost less,
+/// because a page that changed many times is moved once.
+const CHECKPOINT_PAGES: i64 = 16_384;
+/// The write lock is held by another process only while the kill command commits.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Nothing that a unit carries is larger, bytes. What is, is a fault of the unit.
+const LARGEST_VALUE: i32 = 64 << 20;
+/// More than the number of statement texts in this crate.
+const CACHED_STATEMENTS: usize = 192;
+
+/// The name of a column's type.
+pub(crate) fn column_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Int => "INTEGER",
+        Kind::Text => "TEXT",
+        Kind::Bytes => "BLOB",
+    }
+}
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Reads and writes; creates the file.
+    Write,
+    /// Reads alone.
+    Read,
+}
+
+/// Opens the file and sets the connection up. The file is marked as ours when it is new.
+pub(crate) fn connect(
+    path: &Path,
+    access: Access,
+    vfs: Option<&str>,
+    cache_kib: u32,
+) -> Result<Connection, OpenError> {
+    if rusqlite::version_number() < OLDEST_LIBRARY {
+        return Err(OpenError::Library {
+            found: rusqlite::version().to_owned(),
+        });
+    }
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if access == Access::Write {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
+    let conn = match vfs {
+        Some(name) => Connection::open_with_flags_and_vfs(path, flags, name),
+        None => Connection::open_with_flags(path, flags),
+    };
+    let classify = |e: rusqlite::Error| open_error(path, &e);
+    let conn = conn.map_err(classify)?;
+    set_up(&conn, access, cache_kib).map_err(classify)?;
+    mark(&conn, path)?;
+    Ok(conn)
+}
+
+fn set_up(conn: &Connection, access: Access, cache_kib: u32) -> rusqlite::Result<()> {
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE)?;
+    conn.pragma_update(None, "trusted_schema", false)?;
+    conn.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    if access == Access::Read {
+        return conn.pragma_update(None, "query_only", true);
+    }
+    // Every acknowledged commit survives a power cut; grouped, that costs less than a tenth.
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+}
+
+fn mark(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    let number = |sql: &str| -> Result<i64, OpenError> {
+        conn.query_row(sql, [], |r| r.get(0))
+            .map_err(|e| open_error(path, &e))
+    };
+    if number("PRAGMA application_id")? == APPLICATION_ID {
+        return Ok(());
+    }
+    if number("SELECT COUNT(*) FROM sqlite_schema")? > 0 {
+        return Err(OpenError::NotOurs {
+            path: path.display().to_string(),
+        });
+    }
+    conn.pragma_update(None, "application_id", APPLICATION_ID)
+        .map_err(|e| open_error(path, &e))
+}
+
+/// Moves with every commit of another connection, in this process or another one. Ask inside a transaction.
+pub(crate) fn data_version(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.prepare_cached("PRAGMA data_version")?
+        .query_row([], |r| r.get(0))
+}
+
+/// Size of the database in bytes, the write-ahead log not counted.
+pub(crate) fn size(conn: &Connection) -> rusqlite::Result<u64> {
+    let number = |sql: &str| -> rusqlite::Result<i64> { conn.query_row(sql, [], |r| r.get(0)) };
+    let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// Moves the write-ahead log into the database and empties it. Readers may make it stop short; that is no error.
+pub(crate) fn checkpoint(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// The database's own verdict on its structure: `ok`, or what is wrong.
+pub(crate) fn integrity(conn: &Connection) -> rusqlite::Result<String> {
+    conn.query_row("PRAGMA integrity_check", [], |r| r.get(0))
+}
+
+/// Whether an error says something about the rows (true) or about the machine (false).
+pub(crate) fn blames_the_unit(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(e, _) => matches!(
+            e.code,
+            ErrorCode::ConstraintViolation
+                | ErrorCode::TooBig
+                | ErrorCode::TypeMismatch
+                | ErrorCode::ParameterOutOfRange
+        ),
+        _ => true,
+    }
+}
+
+/// The kind of an error, without values.
+pub(crate) fn error_kind(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(e, _) => format!("{:?}", e.code),
+        rusqlite::Error::ToSqlConversionFailure(_) => "a value out of range".into(),
+        _ => "an unexpected answer of the database".into(),
+    }
+}
+
+/// What an error while opening means for the person who starts the program.
+pub(crate) fn open_error(path: &Path, error: &rusqlite::Error) -> OpenError {
+    let path = path.display().to_string();
+    let why = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            OpenError::Unwritable { path, why }
+        }
+        Some(ErrorCode::NotADatabase) => OpenError::NotOurs { path },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Busy { path },
+        _ => OpenError::Database { path, why },
+    }
+}
