@@ -50,6 +50,8 @@ pub struct Case {
     pub breached: bool,
     /// Its messages, in order.
     pub events: Vec<CaseEvent>,
+    /// The last message as expressions see it (`event`), where the workflow reads it after admission.
+    pub message: Option<Value>,
     /// The record.
     pub record: Record,
     /// What became of the AI step.
@@ -189,6 +191,7 @@ impl Case {
             due: None,
             breached: false,
             events: Vec::new(),
+            message: None,
             record: Record::new(),
             ai: Ai::NotAsked,
             vouched: false,
@@ -386,6 +389,7 @@ impl Case {
             }
             Fact::VendorRef(n, r) => self.with_effect(*n, |e| e.vendor_ref = Some(r.clone())),
             Fact::Key(key) => self.keys.push(*key),
+            Fact::Message(event) => self.message = Some(event.clone()),
             Fact::Note(_) => {}
         }
     }

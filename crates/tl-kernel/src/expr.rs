@@ -16,7 +16,9 @@
 mod budget;
 mod eval;
 mod function;
+mod node;
 mod number;
+mod pattern;
 mod template;
 mod truth;
 
@@ -29,6 +31,8 @@ use thiserror::Error;
 use crate::value::{Label, Value};
 
 pub use budget::{MAX_BYTES, MAX_STEPS};
+pub use node::{Each, Node, Op};
+pub use pattern::{MAX_PATTERN, Pattern};
 pub use template::{Piece, Rendered, Template};
 pub use truth::{PartOutcome, SHOWN_ROOTS, Truth};
 
@@ -57,263 +61,6 @@ pub struct Expr {
     pub source: String,
     /// The checked form.
     pub root: Node,
-}
-
-/// One node of a checked expression.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Node {
-    /// A constant.
-    Literal(Value, At),
-    /// A dotted name, such as `record.country`. Names written in brackets (`event.headers['x-id']`) are
-    /// names too.
-    Path {
-        /// The names, root first.
-        names: Vec<String>,
-        /// Where.
-        at: At,
-    },
-    /// The loop variable of the enclosing [`Node::Each`], or a part of it.
-    Item {
-        /// The names under the loop variable; empty for the variable itself.
-        names: Vec<String>,
-        /// Where.
-        at: At,
-    },
-    /// A named part of a computed value.
-    Select {
-        /// What the part is taken from.
-        of: Box<Node>,
-        /// The name of the part.
-        name: String,
-        /// Where.
-        at: At,
-    },
-    /// Whether a path, an item or a part is present.
-    Has(Box<Node>, At),
-    /// An operator or a function.
-    Call {
-        /// Which.
-        op: Op,
-        /// The operands in order; for `a.f(b)` the receiver comes first.
-        args: Vec<Node>,
-        /// Where.
-        at: At,
-    },
-    /// A list literal.
-    List(Vec<Node>, At),
-    /// A map literal.
-    Map(Vec<(String, Node)>, At),
-    /// Whether a text matches a pattern anywhere in it.
-    Matches {
-        /// The text.
-        text: Box<Node>,
-        /// The pattern, compiled when the file was loaded.
-        pattern: Pattern,
-        /// Where.
-        at: At,
-    },
-    /// A test or a mapping over the elements of a list, or over the keys of a map in order.
-    Each {
-        /// What is done with the elements.
-        what: Each,
-        /// The list.
-        over: Box<Node>,
-        /// What is evaluated per element; it holds no further `Each`.
-        body: Box<Node>,
-        /// Where.
-        at: At,
-    },
-}
-
-impl Node {
-    /// Where the node stands in the source.
-    pub fn at(&self) -> At {
-        match self {
-            Node::Literal(_, at)
-            | Node::Has(_, at)
-            | Node::List(_, at)
-            | Node::Map(_, at)
-            | Node::Path { at, .. }
-            | Node::Item { at, .. }
-            | Node::Select { at, .. }
-            | Node::Call { at, .. }
-            | Node::Matches { at, .. }
-            | Node::Each { at, .. } => *at,
-        }
-    }
-
-    /// Calls `visit` with this node and everything below it, parents first, in source order.
-    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Node)) {
-        visit(self);
-        match self {
-            Node::Literal(..) | Node::Path { .. } | Node::Item { .. } => {}
-            Node::Select { of: inner, .. }
-            | Node::Has(inner, _)
-            | Node::Matches { text: inner, .. } => inner.walk(visit),
-            Node::Call { args, .. } | Node::List(args, _) => {
-                args.iter().for_each(|n| n.walk(visit));
-            }
-            Node::Map(entries, _) => entries.iter().for_each(|(_, n)| n.walk(visit)),
-            Node::Each { over, body, .. } => {
-                over.walk(visit);
-                body.walk(visit);
-            }
-        }
-    }
-}
-
-/// What [`Node::Each`] does with the elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Each {
-    /// True if the body holds for at least one element.
-    Exists,
-    /// True if the body holds for exactly one element.
-    ExistsOne,
-    /// True if the body holds for every element.
-    All,
-    /// The elements for which the body holds.
-    Filter,
-    /// The body's value for every element; absent ones are left out.
-    Map,
-}
-
-/// Operators and functions. The number of operands is fixed by the checker, except `And` and `Or`, which
-/// take two or more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the names are the operators' names")]
-pub enum Op {
-    And,
-    Or,
-    Not,
-    Eq,
-    Ne,
-    /// `x == null`: absent or null.
-    IsNull,
-    /// `x != null`: present and not null.
-    NotNull,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    In,
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Rem,
-    Neg,
-    Cond,
-    Index,
-    Size,
-    Contains,
-    StartsWith,
-    EndsWith,
-    Lower,
-    Upper,
-    Trim,
-    Int,
-    Decimal,
-    Double,
-    Text,
-    Duration,
-    Timestamp,
-}
-
-impl Op {
-    /// The operator or function as it is written.
-    pub fn word(self) -> &'static str {
-        match self {
-            Op::And => "&&",
-            Op::Or => "||",
-            Op::Not => "!",
-            Op::Eq | Op::IsNull => "==",
-            Op::Ne | Op::NotNull => "!=",
-            Op::Lt => "<",
-            Op::Le => "<=",
-            Op::Gt => ">",
-            Op::Ge => ">=",
-            Op::In => "in",
-            Op::Add => "+",
-            Op::Sub | Op::Neg => "-",
-            Op::Mul => "*",
-            Op::Div => "/",
-            Op::Rem => "%",
-            Op::Cond => "? :",
-            Op::Index => "[]",
-            Op::Size => "size",
-            Op::Contains => "contains",
-            Op::StartsWith => "startsWith",
-            Op::EndsWith => "endsWith",
-            Op::Lower => "lower",
-            Op::Upper => "upper",
-            Op::Trim => "trim",
-            Op::Int => "int",
-            Op::Decimal => "decimal",
-            Op::Double => "double",
-            Op::Text => "string",
-            Op::Duration => "duration",
-            Op::Timestamp => "timestamp",
-        }
-    }
-
-    /// True for `== != < <= > >=` and `in`: what is false when an operand is absent.
-    pub fn compares(self) -> bool {
-        use Op::{Eq, Ge, Gt, In, Le, Lt, Ne};
-        matches!(self, Eq | Ne | Lt | Le | Gt | Ge | In)
-    }
-}
-
-/// A regular expression, compiled once with bounded size; matching takes time linear in the text.
-/// Two patterns are equal when they are written the same.
-#[derive(Debug, Clone)]
-pub struct Pattern(regex::Regex);
-
-/// The longest pattern accepted, bytes.
-pub const MAX_PATTERN: usize = 500;
-/// The largest compiled pattern accepted, bytes.
-const MAX_COMPILED: usize = 256 * 1024;
-
-impl Pattern {
-    /// Compiles a pattern. The error says in one line what is wrong: syntax, or a size over the bound.
-    pub fn new(pattern: &str) -> Result<Pattern, String> {
-        if pattern.len() > MAX_PATTERN {
-            return Err(format!("the pattern is longer than {MAX_PATTERN} bytes"));
-        }
-        regex::RegexBuilder::new(pattern)
-            .size_limit(MAX_COMPILED)
-            .dfa_size_limit(4 * MAX_COMPILED)
-            .nest_limit(40)
-            .build()
-            .map(Pattern)
-            .map_err(|e| match e {
-                regex::Error::CompiledTooBig(_) => {
-                    "the pattern grows too large: repeat less, or use `(?-u)` for plain letters"
-                        .into()
-                }
-                other => last_line(&other.to_string()),
-            })
-    }
-
-    /// The pattern as written.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-
-    fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-/// A syntax error of a pattern is printed over several lines, what is wrong on the last one.
-fn last_line(message: &str) -> String {
-    let line = message.lines().last().unwrap_or_default().trim();
-    line.strip_prefix("error: ").unwrap_or(line).to_string()
 }
 
 /// What a scope knows about a name.
@@ -454,6 +201,15 @@ impl Expr {
     /// true, absent included, does not hold.
     pub fn truth(&self, scope: &dyn Scope) -> Result<Truth, EvalError> {
         truth::truth(self, scope)
+    }
+
+    /// Whether the expression reads a name under this root.
+    pub fn reads_root(&self, root: &str) -> bool {
+        let mut found = false;
+        self.root.walk(&mut |n| {
+            found |= matches!(n, Node::Path { names, .. } if names.first().is_some_and(|r| r == root));
+        });
+        found
     }
 
     /// All names the expression may read, sorted, each once.

@@ -530,6 +530,9 @@ pub enum Fact {
     /// The strongest dedupe key of the case's first message; vendor-side idempotency keys derive from it.
     #[n(8)]
     Origin(#[cbor(n(0), with = "minicbor::bytes")] Digest),
+    /// The message as expressions see it (`event`), kept where the workflow reads it after admission.
+    #[n(9)]
+    Message(#[n(0)] Value),
 }
 
 /// A turn in its persisted form.

@@ -5,6 +5,7 @@
 //! values, no bad pattern and a bounded size. Errors come as a list, each with the span it is about and,
 //! where there is an obvious one, the mend.
 
+mod arithmetic;
 mod check;
 mod compare;
 mod function;
@@ -13,6 +14,7 @@ mod name;
 mod scan;
 mod span;
 mod suggest;
+mod syntax;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use tl_kernel::value::Type;
 
 use crate::cel::{self, ErrorKind, ExprError, Schema};
 use crate::diag::{Diag, Mend, Problem, Span, position};
-use crate::keys::{Section, Shape};
+use crate::keys::Section;
 use crate::quote::{quote, scalar, yes_no};
 use crate::suggest::{listed, nearest};
 use crate::tree::{Kind, Map, Node};
@@ -202,6 +202,12 @@ impl<'a> Cx<'a> {
             }
         }
         out
+    }
+
+    /// Names of any kind, as they stand there.
+    pub(crate) fn words_free(&mut self, node: &Node) -> Vec<String> {
+        let nodes = self.name_nodes(node);
+        nodes.iter().filter_map(|n| self.name(n)).collect()
     }
 
     /// A list of names, a mapping of bare names, or one name; as nodes with their places.
@@ -421,12 +427,6 @@ impl<'a> Cx<'a> {
             };
             self.push(p.mend(mend));
         }
-    }
-
-    /// The shapes a key may have, for readers that choose by what stands there.
-    pub(crate) fn wrong_shape(&mut self, node: &Node, shapes: &[Shape]) {
-        let words: Vec<&str> = shapes.iter().map(Shape::word).collect();
-        self.wrong_kind(node, &words.join(" or "));
     }
 }
 

@@ -569,21 +569,3 @@ pub static CONNECTION_AUTH: Section = Section {
     keys: &[key!("header", [Text], "header that carries the secret")],
     later: &[],
 };
-
-impl Shape {
-    /// The shape in words.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Bool => "true or false",
-            Text => "text",
-            Duration => "a duration",
-            Number => "a number",
-            Expr => "an expression",
-            Word(_) => "a word",
-            Names => "a list of names",
-            List(_) => "a list",
-            Map(_) | Of(_) => "a mapping",
-            Constant => "a constant",
-        }
-    }
-}

@@ -302,6 +302,12 @@ impl<'a> Lower<'a> {
         cel::compile(source, &self.schema(names), want).ok()
     }
 
+    /// A part of `record` or `event.body` by name; in brackets where the name is a word of the language.
+    pub(crate) fn own_path(&self, of: &str, name: &str, names: Names, want: &Type) -> Option<Expr> {
+        let dotted = self.own_expr(&format!("{of}.{name}"), names, want);
+        dotted.or_else(|| self.own_expr(&format!("{of}['{name}']"), names, want))
+    }
+
     /// A text with `${…}` that the loader itself writes.
     pub(crate) fn own_template(&self, source: &str, names: Names) -> Template {
         cel::compile_template(source, &self.schema(names)).unwrap_or(Template {

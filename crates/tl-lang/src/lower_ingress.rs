@@ -1,7 +1,7 @@
 //! `ingress`: the doors, what each knows about its sender, and how a message becomes a record.
 
 use tl_kernel::expr::Expr;
-use tl_kernel::program::{Auth, Channel, Endpoint, FieldDef, FieldFrom, Format, Idempotency, Schema};
+use tl_kernel::program::{Channel, Endpoint, FieldDef, FieldFrom, Format, Idempotency, Schema};
 use tl_kernel::value::Type;
 
 use crate::cx::Keys;
@@ -177,11 +177,12 @@ fn mapping(l: &mut Lower<'_>, door: &Door<'_>, node: Option<&Node>, format: Form
     for f in &fields {
         if let Some((name, expr)) = written.iter_mut().find(|(n, _)| *n == f.name) {
             out.extend(expr.take().map(|e| (name.clone(), e)));
-        } else if f.from == FieldFrom::Event
-            && let Some(source) = default_source(f, &fields, door.channel, format)
-        {
-            let own = l.own_expr(&source, Names::Event, &f.ty);
-            let own = own.or_else(|| l.own_expr(&body_name(&f.name), Names::Event, &f.ty));
+        } else if f.from == FieldFrom::Event {
+            let own = match default_source(f, &fields, door.channel, format) {
+                Source::Nowhere => None,
+                Source::Body => l.own_path("event.body", &f.name, Names::Event, &f.ty),
+                Source::At(source) => l.own_expr(source, Names::Event, &f.ty),
+            };
             out.extend(own.map(|e| (f.name.clone(), e)));
         }
     }
@@ -200,39 +201,38 @@ fn text_node(text: &str, from: &Node) -> Node {
 }
 
 /// Where a field is read from when the file does not say.
-fn default_source(f: &FieldDef, all: &[FieldDef], channel: Channel, format: Format) -> Option<String> {
-    match f.name.as_str() {
-        "source" => return Some("event.source".into()),
-        "external_id" => return Some("event.external_id".into()),
-        _ => {}
-    }
-    let only = |ty: &Type| {
-        let mut same = all.iter().filter(|o| o.from == FieldFrom::Event && o.ty == *ty);
-        same.next().is_some_and(|o| o.name == f.name)
-    };
-    if format == Format::Mail {
-        return match f.name.as_str() {
-            "name" => Some("event.from_name".into()),
-            "message" | "body" => Some("event.text".into()),
-            "subject" => Some("event.subject".into()),
-            "email" => Some("event.from".into()),
-            _ if f.ty == Type::Email && only(&Type::Email) => Some("event.from".into()),
-            _ => None,
-        };
-    }
-    if channel == Channel::Sms {
-        return match f.name.as_str() {
-            "message" | "body" => Some("event.body.Body".into()),
-            "phone" => Some("event.body.From".into()),
-            _ if f.ty == Type::Phone && only(&Type::Phone) => Some("event.body.From".into()),
-            _ => Some(body_name(&f.name)),
-        };
-    }
-    Some(body_name(&f.name))
+enum Source {
+    Nowhere,
+    /// The part of the body with the field's name.
+    Body,
+    At(&'static str),
 }
 
-fn body_name(field: &str) -> String {
-    format!("event.body['{field}']")
+fn default_source(f: &FieldDef, all: &[FieldDef], channel: Channel, format: Format) -> Source {
+    match f.name.as_str() {
+        "source" => return Source::At("event.source"),
+        "external_id" => return Source::At("event.external_id"),
+        _ => {}
+    }
+    let first_of = |ty: &Type| {
+        let mut same = all.iter().filter(|o| o.from == FieldFrom::Event && o.ty == *ty);
+        f.ty == *ty && same.next().is_some_and(|o| o.name == f.name)
+    };
+    let name = f.name.as_str();
+    if format == Format::Mail {
+        return match name {
+            "name" => Source::At("event.from_name"),
+            "message" | "body" => Source::At("event.text"),
+            "subject" => Source::At("event.subject"),
+            _ if name == "email" || first_of(&Type::Email) => Source::At("event.from"),
+            _ => Source::Nowhere,
+        };
+    }
+    match name {
+        "message" | "body" if channel == Channel::Sms => Source::At("event.body.Body"),
+        _ if channel == Channel::Sms && (name == "phone" || first_of(&Type::Phone)) => Source::At("event.body.From"),
+        _ => Source::Body,
+    }
 }
 
 fn idempotency(l: &mut Lower<'_>, node: &Node) -> Idempotency {

@@ -64,7 +64,7 @@ pub(crate) fn scan_error(source: &str, e: &ScanError) -> Problem {
         .max_by_key(|(how_far, _)| *how_far);
     let message = match e.kind() {
         ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation => "a tab in the indentation".to_owned(),
-        ErrorKind::FlowNestingLimitExceeded { .. } | ErrorKind::BlockNestingLimitExceeded { .. } => {
+        ErrorKind::RecursionLimitExceeded => {
             return Problem::new("TL0106", Span::at(at), "the file is nested too deeply");
         }
         _ => e.info(),
@@ -76,10 +76,22 @@ pub(crate) fn scan_error(source: &str, e: &ScanError) -> Problem {
         Span::new(at, end)
     };
     let p = Problem::new("TL0102", place, message).why("this is not YAML");
-    match best {
-        Some((how_far, m)) if how_far > at => p.mend(m),
-        _ => p,
-    }
+    let Some(mend) = best.filter(|(how_far, _)| *how_far > at).map(|(_, m)| m) else {
+        return p;
+    };
+    // YAML notices an open quote or bracket only on a later line: the mistake is where the mend goes.
+    let edit = mend.edits.first().map_or(at, |e| e.start);
+    let earlier = edit > 0 && edit < line.start;
+    let p = Problem {
+        span: if earlier { last_char(source, edit) } else { p.span },
+        ..p
+    };
+    p.mend(mend)
+}
+
+fn last_char(source: &str, end: usize) -> Span {
+    let len = source[..end].chars().next_back().map_or(0, char::len_utf8);
+    Span::new(end - len, end)
 }
 
 /// How far the reader gets after a mend; past the end when there is no error left.
@@ -120,16 +132,17 @@ fn candidates(source: &str, at: usize) -> Vec<Mend> {
             let span = Span::new(line.start, line.start + indent);
             out.push(Mend::replace(span, text[..indent].replace('\t', "  "), "indent with spaces"));
         }
-        if let Some(value) = value_of(source, line) {
+        if let Some(colon) = text.find(':').filter(|c| !text[c + 1..].starts_with([' ', '\n'])) {
+            out.push(Mend::insert(line.start + colon + 1, " ", "put a space after the colon"));
+        }
+        // What opens a quote or a bracket wants it closed, not quoted.
+        if let Some(value) = value_of(source, line).filter(|v| !v.of(source).starts_with(['[', '{', '"', '\''])) {
             let quoted = quote(value.of(source));
             out.push(Mend::replace(value, &quoted, format!("quote it: {quoted}")));
         }
         let end = line.start + text.trim_end().len();
         for close in ["\"", "'", "]", "}", " }", "] }", ":"] {
             out.push(Mend::insert(end, close, format!("close it with `{}`", close.trim())));
-        }
-        if let Some(colon) = text.find(':').filter(|c| !text[c + 1..].starts_with([' ', '\n'])) {
-            out.push(Mend::insert(line.start + colon + 1, " ", "put a space after the colon"));
         }
         if indent > 0
             && let Some(above) = before.filter(|_| line == here)

@@ -343,31 +343,32 @@ impl<'s> Builder<'s> {
             _ => syntax::expression_extent(self.source, mark.join(node.span)),
         };
         let text = whole.of(self.source);
-        let tagged = text.starts_with('!');
-        let (code, what) = match (tagged, anchored && text.starts_with('*')) {
+        let (code, what) = match (text.starts_with('!'), text.starts_with('*')) {
             (true, _) => ("TL0103", "a YAML tag"),
             (_, true) => ("TL0104", "a YAML alias"),
             _ => ("TL0104", "a YAML anchor"),
         };
         let p = Problem::new(code, whole, format!("`{}` starts {what}", syntax::short(text)))
             .why("tags, anchors and aliases do not exist in these files; quote the expression");
-        if matches!(node.kind, Kind::List(_) | Kind::Map(_)) {
-            let after = self.source[whole.end..].len()
-                - self.source[whole.end..].trim_start_matches(' ').len();
-            let gone = Span::new(whole.start, whole.end + after);
+        let collection = matches!(node.kind, Kind::List(_) | Kind::Map(_));
+        if collection || (anchored && !text.starts_with(['!', '*']) && node.span.start > mark.start) {
+            // An anchor means something only together with an alias: without it the value stands alone.
+            let rest = self.source[mark.end..].trim_start_matches(' ').len();
+            let gone = Span::new(mark.start, self.source.len() - rest);
             self.problems.push(p.mend(Mend::replace(gone, "", "take it out")));
             return node;
         }
-        let quoted = quote(text);
+        let meant = text.strip_prefix('*').unwrap_or(text);
+        let written = if meant == text { quote(text) } else { meant.to_owned() };
         self.problems
-            .push(p.mend(Mend::replace(whole, &quoted, format!("write {quoted}"))));
+            .push(p.mend(Mend::replace(whole, &written, format!("write {written}"))));
         Node {
             span: whole,
             cut: Cut::default(),
             kind: Kind::Scalar(Scalar {
-                text: text.to_owned(),
+                text: meant.to_owned(),
                 plain: false,
-                verbatim: Some(whole.start),
+                verbatim: Some(whole.end - meant.len()),
             }),
         }
     }
@@ -415,7 +416,7 @@ impl<'s> Builder<'s> {
             });
         };
         let span = whole(open, flow, end, entries.last().map(|e| e.value.span.end));
-        let places: Vec<Span> = entries.iter().map(|e| e.key_span.join(e.value.span)).collect();
+        let places: Vec<Span> = entries.iter().map(|e| self.place(e)).collect();
         for (i, e) in entries.iter_mut().enumerate() {
             e.value.cut = cut(&places, i, "{}", flow);
         }
@@ -432,6 +433,14 @@ impl<'s> Builder<'s> {
             cut: Cut::default(),
             kind: Kind::Map(Map { entries, flow }),
         })
+    }
+
+    /// From the key to the end of the value, or of the colon where there is no value.
+    fn place(&self, e: &Entry) -> Span {
+        let after_key = &self.source[e.key_span.end..];
+        let blanks = after_key.len() - after_key.trim_start_matches(' ').len();
+        let colon = if after_key[blanks..].starts_with(':') { blanks + 1 } else { 0 };
+        Span::new(e.key_span.start, e.value.span.end.max(e.key_span.end + colon))
     }
 
     fn key(&mut self, item: Item) -> Option<(String, Span)> {

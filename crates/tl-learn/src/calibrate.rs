@@ -29,9 +29,9 @@ pub fn fit_temperature(cases: &[Scored]) -> f64 {
     }
     let smoothing = 1.0 / (cases.len() as f64 + 2.0);
     let (low, high) = TEMPERATURE_RANGE;
-    // The likelihood has one valley in ln T.
+    // The likelihood has one valley in ln T. Where it is flat (cases that say nothing), the pull towards 1 decides.
     let at = golden_section(ln(low), ln(high), |t| {
-        smoothed_loss(cases, exp(t), smoothing)
+        smoothed_loss(cases, exp(t), smoothing) + 1e-3 * t * t
     });
     exp(at).clamp(low, high)
 }

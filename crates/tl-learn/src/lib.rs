@@ -7,6 +7,7 @@
 pub mod calibrate;
 pub mod classify;
 mod features;
+mod lists;
 pub mod mail_text;
 mod mail_words;
 mod numeric;

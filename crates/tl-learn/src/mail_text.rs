@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lists::phrases;
 use crate::mail_words::{
     ATTRIBUTIONS, CLOSINGS, DEVICE_LINES, FORWARD_TITLES, FROM_NAMES, ORIGINAL_TITLES, OTHER_NAMES,
     SUBJECT_NAMES, THANKS,
@@ -141,11 +142,11 @@ impl Line<'_> {
         })
     }
 
-    fn header_is(&self, names: &[&str]) -> bool {
+    fn header_is(&self, names: &'static str) -> bool {
         self.lower.len() > 2
             && self
                 .header()
-                .is_some_and(|(name, _)| names.contains(&name.as_str()))
+                .is_some_and(|(name, _)| phrases(names).any(|n| n == name))
     }
 }
 
@@ -159,10 +160,10 @@ fn find_cut(lines: &[Line<'_>]) -> Cut {
             continue;
         }
         if let Some(title) = line.title() {
-            if FORWARD_TITLES.iter().any(|t| title.starts_with(t)) {
+            if phrases(FORWARD_TITLES).any(|t| title.starts_with(t)) {
                 return Cut::Forwarded(at, at + 1);
             }
-            if ORIGINAL_TITLES.contains(&title) {
+            if phrases(ORIGINAL_TITLES).any(|t| t == title) {
                 return over_headers(lines, at, at + 1);
             }
         }
@@ -333,7 +334,7 @@ fn device_line(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
     let mut texts = own.rev().filter(|i| !lines[*i].is_blank()).take(3);
     texts.find(|i| {
         let line = lines[*i].lower.trim_start_matches(['-', ' ', '<', '[']);
-        line.len() < 120 && DEVICE_LINES.iter().any(|d| line.starts_with(d))
+        line.len() < 120 && phrases(DEVICE_LINES).any(|d| line.starts_with(d))
     })
 }
 
@@ -350,7 +351,9 @@ fn closing(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
         let plain = line
             .lower
             .trim_end_matches([',', '.', '!', '-', '–', ' ', ';', ':']);
-        if is_closing(plain) || short_below && below <= THANKS_LINES && THANKS.contains(&plain) {
+        if is_closing(plain)
+            || short_below && below <= THANKS_LINES && phrases(THANKS).any(|t| t == plain)
+        {
             found = Some(at);
         }
         below += 1;
@@ -364,7 +367,7 @@ fn closing(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
 
 /// A closing alone, or with a name or place behind it: "Best regards, Anna", "Viele Grüße aus Berlin".
 fn is_closing(line: &str) -> bool {
-    CLOSINGS.iter().any(|closing| {
+    phrases(CLOSINGS).any(|closing| {
         line.strip_prefix(closing).is_some_and(|rest| {
             let words = rest.split_whitespace().count();
             let separated =
@@ -412,12 +415,12 @@ fn read_forwarded(text: &str, lines: &[Line<'_>], from: usize) -> Forwarded {
             break;
         }
         if let Some((name, value)) = line.header().filter(|_| known) {
-            if FROM_NAMES.contains(&name.as_str())
+            if phrases(FROM_NAMES).any(|n| n == name)
                 && out.from_name.is_none()
                 && out.from_email.is_none()
             {
                 (out.from_name, out.from_email) = person_of(value);
-            } else if SUBJECT_NAMES.contains(&name.as_str()) && !value.is_empty() {
+            } else if phrases(SUBJECT_NAMES).any(|n| n == name) && !value.is_empty() {
                 out.subject.get_or_insert_with(|| value.to_owned());
             }
         }

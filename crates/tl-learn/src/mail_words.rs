@@ -1,5 +1,6 @@
 //! What mail programs and people write around a message, in English, German, French, Spanish, Italian, Dutch and
-//! Swedish (with Danish and Norwegian where they differ). All in lower case.
+//! Swedish (with Danish and Norwegian where they differ). All in lower case; lists
+//! of phrases are separated by `|`, lists of words by blanks.
 
 /// Beginnings and endings of the line that introduces a quoted reply: "On … wrote:".
 pub(crate) const ATTRIBUTIONS: &[(&str, &str)] = &[
@@ -38,8 +39,9 @@ pub(crate) const FORWARD_TITLES: &str = "forwarded message|begin forwarded messa
     vidarebefordrat meddelande|vidarebefordrat brev|videresendt meddelelse|videresendt melding";
 
 /// Header names of a quoted or forwarded message.
-pub(crate) const FROM_NAMES: &str = "from von de da van från fra expéditeur mittente";
-pub(crate) const SUBJECT_NAMES: &str = "subject betreff objet asunto oggetto onderwerp ämne emne assunto";
+pub(crate) const FROM_NAMES: &str = "from|von|de|da|van|från|fra|expéditeur|mittente";
+pub(crate) const SUBJECT_NAMES: &str =
+    "subject|betreff|objet|asunto|oggetto|onderwerp|ämne|emne|assunto";
 pub(crate) const OTHER_NAMES: &str = "sent|date|to|cc|bcc|reply-to|importance|attachments|gesendet|datum|an|kopie|antwort an|envoyé|\
     envoyé le|date d'envoi|à|copie à|enviado|enviado el|fecha|para|inviato|data|a|verzonden|aan|\
     skickat|till|sendt|til|dato|datum und uhrzeit";

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::lists::{has_word, phrases};
 use crate::mail_words::{CLOSINGS, DEVICE_LINES, THANKS, TITLE_WORDS};
 use crate::recognise::{Context, Found, Span, companies, emails, has_legal_form, phones, urls};
 
@@ -132,8 +133,10 @@ fn push_piece<'t>(out: &mut Vec<Piece<'t>>, part: &'t str, start: usize, line: u
     let start = start + (part.len() - text.len());
     let text = text.trim_end_matches(around);
     let lower = text.to_lowercase();
-    let closes = CLOSINGS.contains(&lower.as_str()) || THANKS.contains(&lower.as_str());
-    if !text.is_empty() && !closes && !DEVICE_LINES.iter().any(|d| lower.starts_with(d.trim_end()))
+    let closes = phrases(CLOSINGS).chain(phrases(THANKS)).any(|c| c == lower);
+    if !text.is_empty()
+        && !closes
+        && !phrases(DEVICE_LINES).any(|d| lower.starts_with(d.trim_end()))
     {
         out.push(Piece { text, start, line });
     }
@@ -206,7 +209,7 @@ fn is_title(text: &str) -> bool {
     let plain = !text.contains(['@', ':']) && !text.contains("www.");
     plain
         && words.len() <= 9
-        && words.iter().any(|w| TITLE_WORDS.contains(&w.as_str()))
+        && words.iter().any(|w| has_word(TITLE_WORDS, w))
         && !has_legal_form(text)
 }
 
@@ -251,7 +254,10 @@ fn company(
     let same = |p: &&Piece<'_>| {
         let letters = plain_letters(p.text);
         let person = p.line == 0 && is_name(p.text);
-        !p.text.contains(['@', '.']) && !person && letters.len() > 2 && letters == plain_letters(name)
+        !p.text.contains(['@', '.'])
+            && !person
+            && letters.len() > 2
+            && letters == plain_letters(name)
     };
     if let Some(piece) = pieces.iter().find(same) {
         return Some(piece.found(0.85));
@@ -272,11 +278,11 @@ fn company(
 fn domain_name(domain: &str) -> Option<&str> {
     let labels: Vec<&str> = domain.split('.').collect();
     let mut at = labels.len().checked_sub(2)?;
-    if at > 0 && SECOND_LEVEL.contains(&labels[at]) {
+    if at > 0 && has_word(SECOND_LEVEL, labels[at]) {
         at -= 1;
     }
     let name = labels[at];
-    (!PUBLIC_DOMAINS.contains(&name.to_lowercase().as_str())).then_some(name)
+    (!has_word(PUBLIC_DOMAINS, &name.to_lowercase())).then_some(name)
 }
 
 /// Whether a few lines at the end of a mail are a signature though no closing says so: a name on top, and below it at

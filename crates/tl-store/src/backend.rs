@@ -10,15 +10,17 @@
 
 mod apply;
 mod check;
-mod claim;
 mod config;
 mod counters;
 mod effects;
 mod gate;
 mod journal;
+mod keys;
+mod ledger;
 mod lists;
 mod read;
 mod rows;
+mod settings;
 mod stats;
 
 use std::path::Path;
@@ -33,7 +35,9 @@ use crate::migrate;
 use counters::Counters;
 use gate::GateCache;
 
+pub(crate) use effects::serial_busy_sql;
 pub use read::Reader;
+pub(crate) use rows::take_key_sql;
 
 /// How a backend is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]

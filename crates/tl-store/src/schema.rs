@@ -191,7 +191,7 @@ tables! {
 
     /// Turn heads in commit order. The leaf is not stored: it is the hash of the head.
     TURN = "turn" since 1, Key::Numbered(&["tenant", "case_id", "seq"]),
-        [int("tenant"), bytes("case_id"), int("seq"), int("at"), bytes("head")];
+        [int("tenant"), bytes("case_id"), int("seq"), bytes("head")];
     /// Turn bodies: what may be personal.
     TURN_BODY = "turn_body" since 1, Key::Beside, [int("tenant"), bytes("body")];
     /// The derived row of a case.

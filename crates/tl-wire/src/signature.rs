@@ -250,6 +250,8 @@ pub enum SchemeError {
     NoHeaderFor(&'static str),
     #[error("a timestamp header that the signature does not cover proves nothing")]
     TimestampNotCovered,
+    #[error("an endpoint has at most {MAX_SECRETS} secrets")]
+    TooManySecrets,
     #[error("two of the headers have the same name, or one has none")]
     HeaderNames,
     #[error("signing needs a delivery id")]
@@ -270,6 +272,9 @@ pub fn verify(
     secrets: &[Secret],
     window: Window,
 ) -> Result<Verified, SignatureError> {
+    if secrets.len() > MAX_SECRETS {
+        return Err(SchemeError::TooManySecrets.into());
+    }
     let active: Vec<&Secret> = secrets
         .iter()
         .filter(|secret| secret.is_active(window.now_us))

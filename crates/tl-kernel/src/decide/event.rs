@@ -169,6 +169,9 @@ impl Deciding<'_> {
             key_source: e.key_source.clone(),
             matched_key: e.matched_key,
         });
+        if world.reads_event_later() {
+            self.fact(Fact::Message(event.clone()));
+        }
         let (record, _) = map_event(world, endpoint, event, n);
         let changed = self.merge_event(record, first);
         self.take_natural_keys(event);

@@ -142,7 +142,7 @@ impl Deciding<'_> {
         if let Some(country) = self.case.record.get("country") {
             args.insert("country".into(), country.value.clone());
         }
-        if let Some(event) = self.facts.event {
+        if let Some(event) = self.facts.event.or(self.case.message.as_ref()) {
             for name in ["from_name", "from", "received_at", "channel"] {
                 if let Some(v) = event.at(&[name]) {
                     args.insert(name.into(), v.clone());

@@ -39,7 +39,7 @@ impl<'a> CaseScope<'a> {
         CaseScope {
             case,
             settings: &world.settings,
-            event: facts.event,
+            event: facts.event.or(case.message.as_ref()),
             flags: facts.flags,
             words: Words {
                 confidence: case.confidence().map(|c| f64::from(c) / 1000.0),

@@ -223,8 +223,8 @@ impl Deciding<'_> {
                 self.set_field(&f.name, value, Label::Untrusted, source);
             }
         }
-        if let Some(event) = self.facts.event {
-            self.take_natural_keys(event);
+        if let Some(event) = self.case.message.clone() {
+            self.take_natural_keys(&event);
         }
         self.after_ask();
         Ok(())
@@ -273,6 +273,7 @@ impl Deciding<'_> {
             return Err(No::new("TL0714", "timer", format!("timer {n} is not set any more")));
         };
         self.entry(Entry::TimerEnded { n, fired: true });
+        self.cancelled.push(n);
         match kind {
             TimerKind::Warn => {}
             TimerKind::Breach => self.breach(due),

@@ -164,7 +164,7 @@ fn decimal(op: Op, a: Decimal, b: Decimal, at: At) -> Result<Value, EvalError> {
         Op::Sub => a.checked_sub(b),
         Op::Mul => a.checked_mul(b),
         Op::Div | Op::Rem if b.is_zero() => return Err(EvalError::DivisionByZero { at }),
-        Op::Div => a.checked_div(b),
+        Op::Div => a.checked_div(b).map(|d| d.normalize()),
         _ => a.checked_rem(b),
     };
     fits(op, at, result).map(Value::Dec)
@@ -192,5 +192,46 @@ pub(super) fn whole(value: &Value) -> Option<i64> {
         Value::Dec(d) => d.trunc().to_i64(),
         Value::Float(f) => f.to_i64(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dec(text: &str) -> Value {
+        Value::Dec(text.parse().unwrap())
+    }
+
+    #[test]
+    fn numbers_of_different_types_are_ordered_exactly() {
+        use Ordering::{Equal, Greater, Less};
+        use Value::{Float, Int};
+        let table = [
+            (Int(1), Float(0.8), Greater),
+            (Int(-2), Float(-2.5), Greater),
+            (Int(-3), Float(-2.5), Less),
+            (Int(0), Float(-0.0), Equal),
+            (Int(i64::MAX), Float(9_223_372_036_854_775_808.0), Less),
+            (Int(i64::MIN), Float(-9_223_372_036_854_775_808.0), Equal),
+            (
+                Int(9_007_199_254_740_993),
+                Float(9_007_199_254_740_992.0),
+                Greater,
+            ),
+            (Int(5), Float(1e300), Less),
+            (Int(5), Float(f64::NEG_INFINITY), Greater),
+            (Int(3), dec("3.00"), Equal),
+            (Int(i64::MAX), dec("9223372036854775807.5"), Less),
+            (dec("0.9"), Float(0.9), Equal),
+            (dec("0.7"), Float(0.7), Equal),
+            (dec("0.71"), Float(0.7), Greater),
+        ];
+        for (a, b, want) in table {
+            assert_eq!(order(&a, &b), Some(want), "{a} {b}");
+            assert_eq!(order(&b, &a), Some(want.reverse()), "{b} {a}");
+        }
+        assert_eq!(order(&Int(1), &Float(f64::NAN)), None);
+        assert_eq!(order(&Int(1), &Value::text("1")), None);
     }
 }

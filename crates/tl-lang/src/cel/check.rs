@@ -6,8 +6,8 @@ use cel::common::ast::{
 use tl_kernel::expr::{At, Each, Expr, Node, Op};
 use tl_kernel::value::{Type, Value};
 
-use super::scan::{self, Kind, Tokens};
-use super::{ErrorKind, ExprError, MAX_NODES, Schema, literal, types};
+use super::scan::{self, Tokens};
+use super::{ErrorKind, ExprError, MAX_NODES, Schema, literal, syntax, types};
 
 /// A checked part of an expression.
 pub(super) struct Part {
@@ -73,7 +73,7 @@ pub(super) fn checked(
     let parser = cel::Env::default().with_optional_support(false).parser();
     let (tree, info) = parser
         .parse_with_source_info(source)
-        .map_err(|e| vec![syntax(source, &tokens, &e)])?;
+        .map_err(|e| vec![syntax::error(source, &tokens, &e)])?;
     let mut checker = Checker {
         source,
         schema,
@@ -101,53 +101,6 @@ pub(super) fn checked(
     }
     checker.errors.sort_by_key(|e| (e.start, e.end));
     Err(checker.errors)
-}
-
-/// The first thing the parser did not understand, in our words: its own speak of grammar rules.
-fn syntax(source: &str, tokens: &Tokens, errors: &cel::ParseErrors) -> ExprError {
-    let (line, column) = errors.errors.first().map_or((1, 1), |e| e.pos);
-    let line_start: usize = source
-        .split_inclusive('\n')
-        .take(usize::try_from(line - 1).unwrap_or(0))
-        .map(str::len)
-        .sum();
-    let rest = source.get(line_start..).unwrap_or_default();
-    let skip = usize::try_from(column - 1).unwrap_or(0);
-    let byte = rest
-        .char_indices()
-        .nth(skip)
-        .map_or(source.len(), |(i, _)| line_start + i);
-    let Some(token) = tokens.list.iter().find(|t| t.end > byte) else {
-        let last = tokens.list.last().map_or(0, |t| t.start);
-        let message = "the expression ends too early: something is missing at its end";
-        return ExprError::new((last, source.len()), ErrorKind::Syntax, message);
-    };
-    let span = (token.start, token.end);
-    let written = &source[token.start..token.end];
-    match token.kind {
-        Kind::Number => ExprError::new(
-            span,
-            ErrorKind::Literal,
-            format!("`{written}` is out of range"),
-        ),
-        Kind::Text => ExprError::new(
-            span,
-            ErrorKind::Syntax,
-            "this text is not written right, or an operator is missing before it",
-        ),
-        Kind::Name => ExprError::new(
-            span,
-            ErrorKind::Syntax,
-            format!(
-                "`{written}` cannot stand here; an operator is missing, or the word is reserved"
-            ),
-        ),
-        Kind::Mark => ExprError::new(
-            span,
-            ErrorKind::Syntax,
-            format!("`{written}` cannot stand here; something is missing before it"),
-        ),
-    }
 }
 
 impl Checker<'_> {

@@ -205,12 +205,37 @@ impl Checker<'_> {
             let message = format!("`{}` does not work on {}", op.word(), types::word(&bad.ty));
             return self.refuse(bad.node.at(), ErrorKind::Type, &message);
         }
+        if let Some(error) = self.chained(op, &left, &right, at) {
+            self.errors.push(error);
+            return poison(at);
+        }
         if !types::comparable(&left.ty, &right.ty) {
             let error = self.mismatch(op, &left, &right, at);
             self.errors.push(error);
             return poison(at);
         }
         comparison(op, left, right, at)
+    }
+
+    /// `a < b < c`, which compares true or false with `c`.
+    fn chained(&self, op: Op, left: &Part, right: &Part, at: At) -> Option<ExprError> {
+        let Node::Call {
+            op: Op::Lt | Op::Le | Op::Gt | Op::Ge,
+            args,
+            at: first,
+        } = &left.node
+        else {
+            return None;
+        };
+        let middle = self.grouped(args.get(1)?.at()).text(self.source);
+        let last = self.grouped(right.node.at()).text(self.source);
+        let text = format!(
+            "{} && {middle} {} {last}",
+            first.text(self.source),
+            op.word()
+        );
+        let error = span_error(at, ErrorKind::Type, "comparisons do not form chains");
+        Some(error.mended(text, "write two comparisons"))
     }
 
     fn membership(&mut self, left: Part, mut right: Part, at: At) -> Part {
@@ -281,39 +306,6 @@ impl Checker<'_> {
             }
         }
         self.errors.len() == before
-    }
-
-    fn arithmetic(&mut self, op: Op, mut left: Part, mut right: Part, at: At) -> Part {
-        floats(&mut left, &mut right);
-        let zero = matches!(&right.node, Node::Literal(Value::Int(0), _))
-            || matches!(&right.node, Node::Literal(Value::Dec(d), _) if d.is_zero());
-        if zero && matches!(op, Op::Div | Op::Rem) {
-            return self.refuse(right.node.at(), ErrorKind::Literal, "a division by zero");
-        }
-        if let Some(ty) = result(op, &left.ty, &right.ty) {
-            let args = vec![left.node, right.node];
-            return Part::new(Node::Call { op, args, at }, ty);
-        }
-        let message = format!(
-            "`{}` does not work on {} and {}",
-            op.word(),
-            types::word(&left.ty),
-            types::word(&right.ty)
-        );
-        for (one, other) in [(&left, &right), (&right, &left)] {
-            let wrap = match (&one.ty, &other.ty) {
-                (a, b) if op == Op::Add && a.is_textual() && is_scalar(b) => "string",
-                (Type::Float, Type::Dec) if op != Op::Rem => "double",
-                _ => continue,
-            };
-            let span = self.grouped(other.node.at());
-            let text = format!("{wrap}({})", other.node.at().text(self.source));
-            let say = format!("write `{text}`");
-            let error = span_error(span, ErrorKind::Type, message);
-            self.errors.push(error.mended(text, say));
-            return poison(at);
-        }
-        self.refuse(at, ErrorKind::Type, &message)
     }
 
     /// The error for two types that are never compared, with the mend where one side is a constant that
@@ -392,7 +384,7 @@ fn comparison(op: Op, left: Part, right: Part, at: At) -> Part {
 }
 
 /// A decimal constant beside a float becomes a float.
-fn floats(left: &mut Part, right: &mut Part) {
+pub(super) fn floats(left: &mut Part, right: &mut Part) {
     if left.ty == Type::Float {
         right.decimal_to_float();
     }
@@ -413,25 +405,4 @@ fn literal_type(value: &Value) -> Type {
         Value::Null => Type::Null,
         Value::List(_) | Value::Record(_) => Type::Any,
     }
-}
-
-fn is_scalar(t: &Type) -> bool {
-    types::is_number(t) || matches!(t, Type::Bool | Type::Time | Type::Dur)
-}
-
-/// The type of `left op right`; `None` where the operator has no meaning for the types.
-fn result(op: Op, left: &Type, right: &Type) -> Option<Type> {
-    use Type::{Any, Dec, Dur, Float, Int, List, Text, Time};
-    Some(match (op, left, right) {
-        (_, Any, _) | (_, _, Any) => Any,
-        (Op::Add, a, b) if a.is_textual() && b.is_textual() => Text,
-        (Op::Add, List(_), List(_)) => types::either(left.clone(), right.clone()),
-        (Op::Add, Time, Dur) | (Op::Add, Dur, Time) | (Op::Sub, Time, Dur) => Time,
-        (Op::Add | Op::Sub, Dur, Dur) | (Op::Sub, Time, Time) => Dur,
-        (_, Int, Int) => Int,
-        (_, Dec, Int | Dec) | (_, Int, Dec) => Dec,
-        (Op::Add | Op::Sub | Op::Mul | Op::Div, Float, Int | Float)
-        | (Op::Add | Op::Sub | Op::Mul | Op::Div, Int, Float) => Float,
-        _ => return None,
-    })
 }

@@ -163,12 +163,12 @@ impl Checker<'_> {
         if name == "matches" {
             return self.matches(call, parts, at);
         }
-        for arg in &call.args {
-            parts.push(self.part(arg));
-        }
         let Some(found) = FUNCTIONS.iter().find(|f| f.name == name) else {
             return self.unknown(tree, call, at);
         };
+        for arg in &call.args {
+            parts.push(self.part(arg));
+        }
         if parts.len() != found.takes.len() {
             let receiver = usize::from(call.target.is_some());
             let takes = found.takes.len().saturating_sub(receiver);
@@ -206,7 +206,7 @@ impl Checker<'_> {
             return self.arity(at, "matches", takes, call.args.len());
         }
         let text = parts.remove(0);
-        let written = self.token(pattern);
+        let written = self.part(pattern).node.at();
         let Parsed::Literal(LiteralValue::String(pattern)) = &pattern.expr else {
             let message = "the pattern is a text in quotes: it is checked when the file is loaded";
             return self.refuse(written, ErrorKind::Pattern, message);

@@ -40,7 +40,10 @@ fn schema() -> Schema {
         ("discount", Type::Dec),
         ("optional", Type::Bool),
         ("body", Type::Text),
-        ("intent", Type::Enum(texts(&["question", "bug", "outage", "refund"]))),
+        (
+            "intent",
+            Type::Enum(texts(&["question", "bug", "outage", "refund"])),
+        ),
         ("urgency", Type::Enum(texts(&["low", "normal", "high"]))),
         ("color", Type::Enum(texts(&["red", "green"]))),
         ("email", Type::Email),
@@ -52,7 +55,10 @@ fn schema() -> Schema {
         ("tags", list(Type::Text)),
         ("amounts", list(Type::Dec)),
         ("counts", list(Type::Int)),
-        ("address", record(&[("city", Type::Text), ("zip", Type::Text)])),
+        (
+            "address",
+            record(&[("city", Type::Text), ("zip", Type::Text)]),
+        ),
     ]);
     let event = record(&[
         ("source", Type::Text),

@@ -1,5 +1,7 @@
 //! Companies named with their legal form.
 
+use crate::lists::{has_word, phrases};
+
 use super::lex::{Gap, Kind, Tokens};
 use super::{Found, Span};
 
@@ -68,15 +70,16 @@ fn form_at(text: &str, tokens: &Tokens<'_>, at: usize) -> Option<(usize, bool)> 
         return None;
     }
     let rest = &text[token.start..];
-    let ends_well = |form: &&&str| {
-        rest.strip_prefix(**form)
+    let ends_well = |form: &&str| {
+        rest.strip_prefix(form)
             .is_some_and(|tail| !tail.starts_with(|c: char| c.is_alphanumeric() || c == '@'))
     };
-    let longest = |forms: &[&str]| forms.iter().filter(ends_well).map(|f| f.len()).max();
-    if let Some(length) = longest(FORMS) {
+    let longest =
+        |forms: &mut dyn Iterator<Item = &'static str>| forms.filter(ends_well).map(str::len).max();
+    if let Some(length) = longest(&mut phrases(FORMS)) {
         return Some((token.start + length, true));
     }
-    longest(DOUBTFUL).map(|length| (token.start + length, false))
+    longest(&mut DOUBTFUL.split(' ')).map(|length| (token.start + length, false))
 }
 
 /// The first token of the name that ends before a legal form.
@@ -88,7 +91,7 @@ fn name_start(tokens: &Tokens<'_>, form: usize, free: usize) -> Option<usize> {
     while at > free && tokens.get(at).is_some_and(|t| t.gap <= Gap::Space) && words < LONGEST_NAME {
         at -= 1;
         let token = tokens.get(at)?;
-        let joins = token.is_symbol("&+-'’") || JOINING.contains(&tokens.word(at)) && words > 0;
+        let joins = token.is_symbol("&+-'’") || has_word(JOINING, tokens.word(at)) && words > 0;
         let comma = token.text == "," && at + 1 == form;
         let dot = token.text == "."
             && token.gap == Gap::Nothing
@@ -97,7 +100,7 @@ fn name_start(tokens: &Tokens<'_>, form: usize, free: usize) -> Option<usize> {
             .text
             .starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit());
         if capital {
-            if BEFORE_NAMES.contains(&tokens.word(at)) {
+            if has_word(BEFORE_NAMES, tokens.word(at)) {
                 break;
             }
             first = Some(at);

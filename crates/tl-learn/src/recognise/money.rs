@@ -2,6 +2,8 @@
 
 use rust_decimal::Decimal;
 
+use crate::lists::has_word;
+
 use super::lex::{Gap, Kind, Tokens};
 use super::number::{Mark, Number, Reading, factor, mark_of, read_number, scaled};
 use super::{Context, Found, Span};
@@ -198,9 +200,9 @@ impl Reader<'_, '_> {
     /// ",-" and ".–" after a round amount.
     fn skip_dash(&self, at: usize) -> usize {
         let tokens = self.tokens;
-        let touching = tokens.touches(at) && tokens.touches(at + 1);
-        if touching && tokens.is_symbol(at, ".,") && tokens.is_symbol(at + 1, "-–—") {
-            at + 2
+        let dash = |i: usize| tokens.touches(i) && tokens.is_symbol(i, "-–—");
+        if tokens.touches(at) && tokens.is_symbol(at, ".,") && dash(at + 1) {
+            at + 2 + usize::from(dash(at + 2))
         } else {
             at
         }
@@ -315,10 +317,7 @@ impl Reader<'_, '_> {
     fn word_mark(&self, at: usize, after: bool) -> Option<(&'static str, f64, u32)> {
         let text = self.tokens.get(at)?.text;
         let lower = self.tokens.word(at);
-        if let Some(code) = CODES.iter().find(|c| {
-            **c == text || LOWER_CODES.contains(&lower) && **c == text.to_ascii_uppercase()
-        }) {
-            let code = if *code == "RMB" { "CNY" } else { code };
+        if let Some(code) = code_of(text, lower) {
             return Some((code, 0.97, 0));
         }
         let thousands = match lower {
@@ -395,6 +394,16 @@ impl Reader<'_, '_> {
             _ => ("SEK", 0.55),
         }
     }
+}
+
+/// The currency with this code.
+fn code_of(text: &str, lower: &str) -> Option<&'static str> {
+    let written_low = has_word(LOWER_CODES, lower);
+    if text.len() != 3 || !(written_low || text.bytes().all(|b| b.is_ascii_uppercase())) {
+        return None;
+    }
+    let code = CODES.split(' ').find(|c| c.eq_ignore_ascii_case(lower))?;
+    Some(if code == "RMB" { "CNY" } else { code })
 }
 
 fn is_dollar_detail(before: Marked, after: Marked) -> bool {

@@ -1,5 +1,7 @@
 //! Telephone numbers in text.
 
+use crate::lists::has_word;
+
 use super::normalise_phone::normalise_phone;
 use super::{Context, Found, Span};
 
@@ -29,8 +31,15 @@ pub fn phones(text: &str, context: &Context) -> Vec<Found<String>> {
     while let Some(c) = text[at..].chars().next() {
         let next = at + c.len_utf8();
         let begins = (c == '+' || c == '(' || c.is_ascii_digit()) && may_precede(before);
-        let found = begins.then(|| candidate(text, at)).flatten();
-        match found.and_then(|span| judge(text, span, context)) {
+        let spans = if begins {
+            candidates(text, at)
+        } else {
+            Vec::new()
+        };
+        match spans
+            .into_iter()
+            .find_map(|span| judge(text, span, context))
+        {
             Some(found) => {
                 at = found.span.end;
                 before = text[..at].chars().next_back();
@@ -49,15 +58,13 @@ fn may_precede(before: Option<char>) -> bool {
     before.is_none_or(|c| !c.is_alphanumeric() && !".,-/_@#$€£=&%+(".contains(c))
 }
 
-/// The stretch of digits and separators that begins here, if nothing that belongs to another kind of number follows.
-fn candidate(text: &str, start: usize) -> Option<Span> {
+/// The stretches of digits and separators that begin here and may be one number: all of it, and, where " / " divides
+/// it, the part before.
+fn candidates(text: &str, start: usize) -> Vec<Span> {
     let mut end = start;
     let mut separators = 0;
-    let mut tail = text[start..].char_indices();
-    for (i, c) in tail.by_ref() {
-        if i > LONGEST {
-            return None;
-        }
+    let mut ends = Vec::new();
+    for (i, c) in text[start..].char_indices() {
         match c {
             '0'..='9' => {
                 separators = 0;
@@ -65,33 +72,42 @@ fn candidate(text: &str, start: usize) -> Option<Span> {
             }
             '+' if i == 0 || text[start..].starts_with("(+") && i == 1 => {}
             ' ' | '\u{a0}' | '\u{202f}' | '-' | '.' | '/' | '(' | ')' | '\u{2010}'..='\u{2013}' => {
-                separators += 1
+                if c == '/' && text[end..].starts_with(" / ") {
+                    ends.push(end);
+                }
+                separators += 1;
             }
             _ => break,
         }
-        if separators > 2 || (separators > 0 && text[end..].starts_with(" / ")) {
+        if i > LONGEST || separators > 3 {
             break;
         }
     }
-    let open = text[start..end].matches('(').count();
-    let balanced = open == text[start..end].matches(')').count();
-    if end == start || !balanced {
-        return None;
-    }
-    let mut rest = text[end..].chars();
+    ends.insert(0, end);
+    ends.into_iter()
+        .map(|end| Span { start, end })
+        .filter(|span| span.end > start && is_closed(text, *span))
+        .collect()
+}
+
+/// Brackets are paired, and nothing follows that belongs to another kind of number.
+fn is_closed(text: &str, span: Span) -> bool {
+    let written = &text[span.start..span.end];
+    let mut rest = text[span.end..].chars();
     let clear = match rest.next() {
         None => true,
         Some(c) if c.is_alphabetic() => c == 'x' && rest.next().is_some_and(|d| d.is_ascii_digit()),
         Some(',' | '.' | ':') => !rest.next().is_some_and(|d| d.is_ascii_digit()),
         Some(c) => !"@%€$£°_".contains(c),
     };
-    clear.then_some(Span { start, end })
+    clear && written.matches('(').count() == written.matches(')').count()
 }
 
 fn judge(text: &str, span: Span, context: &Context) -> Option<Found<String>> {
     let written = &text[span.start..span.end];
     let digits = written.bytes().filter(u8::is_ascii_digit).count();
-    if !(7..=15).contains(&digits) && !(digits == 16 && written.starts_with("00")) {
+    let most = if written.starts_with("00") { 17 } else { 15 };
+    if !(7..=most).contains(&digits) {
         return None;
     }
     let international = written.starts_with('+') || written.starts_with("(+");
@@ -164,6 +180,6 @@ fn cue_before(text: &str) -> Option<bool> {
         .split(|c: char| !c.is_alphanumeric())
         .filter(|w| !w.is_empty() && !w.bytes().all(|b| b.is_ascii_digit()));
     words
-        .rfind(|w| CUES.contains(w) || OTHER_NUMBERS.contains(w))
-        .map(|w| CUES.contains(&w))
+        .rfind(|w| has_word(CUES, w) || has_word(OTHER_NUMBERS, w))
+        .map(|w| has_word(CUES, w))
 }

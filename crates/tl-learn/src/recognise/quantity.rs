@@ -2,6 +2,8 @@
 
 use rust_decimal::Decimal;
 
+use crate::lists::has_word;
+
 use super::date_words::number_word;
 use super::lex::{Gap, Kind, Tokens};
 use super::number::{Mark, Reading, factor, mark_of, read_number, scaled};
@@ -90,7 +92,7 @@ fn quantity_at(tokens: &Tokens<'_>, at: usize, mark: Mark) -> Option<(Found<Quan
     }
     let mut unit = after;
     // "3 x 40 ft" counts nothing by itself; "40 new trucks" counts trucks.
-    if DESCRIBING.contains(&tokens.word(unit))
+    if has_word(DESCRIBING, tokens.word(unit))
         && tokens.get(unit + 1).is_some_and(|t| t.gap <= Gap::Line)
     {
         let next_counts = is_counted(tokens, unit + 1);
@@ -103,7 +105,7 @@ fn quantity_at(tokens: &Tokens<'_>, at: usize, mark: Mark) -> Option<(Found<Quan
         return None;
     }
     let word = tokens.word(unit);
-    let prior = if UNITS.contains(&word) {
+    let prior = if has_word(UNITS, word) {
         0.93
     } else if tokens.touches(after) {
         // "4th", "3D", "A4b": glued to the number, and no unit.
@@ -123,8 +125,8 @@ fn quantity_at(tokens: &Tokens<'_>, at: usize, mark: Mark) -> Option<(Found<Quan
 
 fn is_counted(tokens: &Tokens<'_>, at: usize) -> bool {
     let word = tokens.word(at);
-    let measured = UNITS.contains(&word);
-    (measured || word.chars().count() >= 2) && !NOT_COUNTED.contains(&word)
+    let measured = has_word(UNITS, word);
+    (measured || word.chars().count() >= 2) && !has_word(NOT_COUNTED, word)
 }
 
 /// An amount in digits or as a word, the token after it, and how sure its reading is.
@@ -145,7 +147,7 @@ fn amount_at(tokens: &Tokens<'_>, at: usize, mark: Mark) -> Option<(Decimal, usi
     } else {
         tokens.word_before(at)
     };
-    if joined || NAMING.contains(&before) {
+    if joined || has_word(NAMING, before) {
         return None;
     }
     let number = read_number(tokens, at, mark)?;

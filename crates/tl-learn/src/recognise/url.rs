@@ -2,6 +2,8 @@
 
 use linkify::{LinkFinder, LinkKind};
 
+use crate::lists::has_word;
+
 use super::{Found, Span};
 
 /// Endings under which a name without `http://` or `www.` is taken for an address; "report.pdf" is none.
@@ -46,5 +48,5 @@ pub fn urls(text: &str) -> Vec<Found<String>> {
 fn has_known_ending(written: &str) -> bool {
     let host = written.split(['/', '?', '#', ':']).next().unwrap_or("");
     host.rsplit_once('.')
-        .is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+        .is_some_and(|(_, ending)| has_word(ENDINGS, ending))
 }

@@ -7,19 +7,51 @@ use crate::{Row, check};
 #[test]
 fn emails_in_text() {
     let rows: &[Row] = &[
-        ("", "Write to Anna.Berg@Example.com please", "Anna.Berg@Example.com=anna.berg@example.com"),
-        ("", "a@b.de, c@d.fr; e@f.co.uk.", "a@b.de=a@b.de; c@d.fr=c@d.fr; e@f.co.uk=e@f.co.uk"),
-        ("", "<ops+alerts@sub.example.org>", "ops+alerts@sub.example.org=ops+alerts@sub.example.org"),
-        ("", "mailto:info@firma.at?subject=x", "info@firma.at=info@firma.at"),
-        ("", "'jens_o@example.net' sagte", "jens_o@example.net=jens_o@example.net"),
-        ("", "Kontakt: jürgen@müller-bau.de!", "jürgen@müller-bau.de=jürgen@müller-bau.de"),
+        (
+            "",
+            "Write to Anna.Berg@Example.com please",
+            "Anna.Berg@Example.com=anna.berg@example.com",
+        ),
+        (
+            "",
+            "a@b.de, c@d.fr; e@f.co.uk.",
+            "a@b.de=a@b.de; c@d.fr=c@d.fr; e@f.co.uk=e@f.co.uk",
+        ),
+        (
+            "",
+            "<ops+alerts@sub.example.org>",
+            "ops+alerts@sub.example.org=ops+alerts@sub.example.org",
+        ),
+        (
+            "",
+            "mailto:info@firma.at?subject=x",
+            "info@firma.at=info@firma.at",
+        ),
+        (
+            "",
+            "'jens_o@example.net' sagte",
+            "jens_o@example.net=jens_o@example.net",
+        ),
+        (
+            "",
+            "Kontakt: jürgen@müller-bau.de!",
+            "jürgen@müller-bau.de=jürgen@müller-bau.de",
+        ),
         ("", "twitter @handle and a @ b.com", ""),
         ("", "broken@ or @broken.com or x@y", ""),
         ("", "double@@example.com", ""),
         ("", "dots..twice@example.com", ""),
-        ("", "ends in sentence john@doe.com.", "john@doe.com=john@doe.com"),
+        (
+            "",
+            "ends in sentence john@doe.com.",
+            "john@doe.com=john@doe.com",
+        ),
         ("", "john@doe.com-", "john@doe.com=john@doe.com"),
-        ("", "(sales@acme-trading.io)", "sales@acme-trading.io=sales@acme-trading.io"),
+        (
+            "",
+            "(sales@acme-trading.io)",
+            "sales@acme-trading.io=sales@acme-trading.io",
+        ),
         ("", "x@1.2.3.4", ""),
     ];
     check(rows, |text, _| emails(text), String::clone);
@@ -55,7 +87,10 @@ fn one_written_form_of_an_email() {
     for (text, expected) in rows {
         assert_eq!(normalise_email(text).as_deref(), *expected, "{text:?}");
     }
-    assert_eq!(normalise_email(&format!("{}@example.com", "a".repeat(65))), None);
+    assert_eq!(
+        normalise_email(&format!("{}@example.com", "a".repeat(65))),
+        None
+    );
 }
 
 #[test]
@@ -119,22 +154,50 @@ fn one_written_form_of_a_phone_number() {
     ];
     for (country, text, expected) in rows {
         let country = (!country.is_empty()).then_some(*country);
-        assert_eq!(normalise_phone(text, country).as_deref(), *expected, "{country:?} {text:?}");
+        assert_eq!(
+            normalise_phone(text, country).as_deref(),
+            *expected,
+            "{country:?} {text:?}"
+        );
     }
 }
 
 #[test]
 fn phones_in_text() {
     let rows: &[Row] = &[
-        ("DE", "Rufen Sie an: 030 1234567.", "030 1234567=+49301234567"),
-        ("DE", "Tel.: +49 (0)30 / 1234-567, danke", "+49 (0)30 / 1234-567=+49301234567"),
-        ("DE", "Mobil 0171 7654321 oder Büro 030/1234567", "0171 7654321=+491717654321; 030/1234567=+49301234567"),
-        ("", "Reach me at +1 415 555 2671 today", "+1 415 555 2671=+14155552671"),
-        ("US", "Call (415) 555-2671 or 415-555-2672.", "(415) 555-2671=+14155552671; 415-555-2672=+14155552672"),
+        (
+            "DE",
+            "Rufen Sie an: 030 1234567.",
+            "030 1234567=+49301234567",
+        ),
+        (
+            "DE",
+            "Tel.: +49 (0)30 / 1234-567, danke",
+            "+49 (0)30 / 1234-567=+49301234567",
+        ),
+        (
+            "DE",
+            "Mobil 0171 7654321 oder Büro 030/1234567",
+            "0171 7654321=+491717654321; 030/1234567=+49301234567",
+        ),
+        (
+            "",
+            "Reach me at +1 415 555 2671 today",
+            "+1 415 555 2671=+14155552671",
+        ),
+        (
+            "US",
+            "Call (415) 555-2671 or 415-555-2672.",
+            "(415) 555-2671=+14155552671; 415-555-2672=+14155552672",
+        ),
         ("US", "cell 4155552671", "4155552671=+14155552671"),
         ("US", "our order 4155552671 is late", ""),
         ("US", "415-555-2671 x204", "415-555-2671=+14155552671"),
-        ("GB", "020 7946 0958 / 07911 123456", "020 7946 0958=+442079460958; 07911 123456=+447911123456"),
+        (
+            "GB",
+            "020 7946 0958 / 07911 123456",
+            "020 7946 0958=+442079460958; 07911 123456=+447911123456",
+        ),
         ("FR", "Tél : 01 42 68 53 00", "01 42 68 53 00=+33142685300"),
         ("CH", "044 668 18 00", "044 668 18 00=+41446681800"),
         ("DK", "ring på 32 12 34 56", "32 12 34 56=+4532123456"),
@@ -150,7 +213,11 @@ fn phones_in_text() {
         ("US", "2025-2026", ""),
         ("US", "card 4111 1111 1111 1111", ""),
         ("DE", "Fax 0049 30 1234567", "0049 30 1234567=+49301234567"),
-        ("DE", "Durchwahl (+49) 30 1234567", "(+49) 30 1234567=+49301234567"),
+        (
+            "DE",
+            "Durchwahl (+49) 30 1234567",
+            "(+49) 30 1234567=+49301234567",
+        ),
         ("US", "id 12345 67890", ""),
         ("", "030 1234567", ""),
     ];
@@ -160,16 +227,36 @@ fn phones_in_text() {
 #[test]
 fn urls_in_text() {
     let rows: &[Row] = &[
-        ("", "see https://example.com/a?b=1#c.", "https://example.com/a?b=1#c=https://example.com/a?b=1#c"),
-        ("", "(http://example.com)", "http://example.com=http://example.com"),
-        ("", "www.firma.de, danke", "www.firma.de=https://www.firma.de"),
-        ("", "visit acme.io/pricing now", "acme.io/pricing=https://acme.io/pricing"),
+        (
+            "",
+            "see https://example.com/a?b=1#c.",
+            "https://example.com/a?b=1#c=https://example.com/a?b=1#c",
+        ),
+        (
+            "",
+            "(http://example.com)",
+            "http://example.com=http://example.com",
+        ),
+        (
+            "",
+            "www.firma.de, danke",
+            "www.firma.de=https://www.firma.de",
+        ),
+        (
+            "",
+            "visit acme.io/pricing now",
+            "acme.io/pricing=https://acme.io/pricing",
+        ),
         ("", "the report.pdf and main.rs", ""),
         ("", "mail me: a@acme.com", ""),
         ("", "javascript://alert", ""),
         ("", "ftp://example.com/x", ""),
         ("", "It is done.In the end", ""),
-        ("", "<https://exämple.de/straße>", "https://exämple.de/straße=https://exämple.de/straße"),
+        (
+            "",
+            "<https://exämple.de/straße>",
+            "https://exämple.de/straße=https://exämple.de/straße",
+        ),
     ];
     check(rows, |text, _| urls(text), String::clone);
 }
@@ -177,19 +264,55 @@ fn urls_in_text() {
 #[test]
 fn companies_with_their_legal_form() {
     let rows: &[Row] = &[
-        ("", "I work at Nordwind Logistics Ltd. in Leeds", "Nordwind Logistics Ltd.=Nordwind Logistics Ltd."),
-        ("", "Müller & Söhne GmbH & Co. KG", "Müller & Söhne GmbH & Co. KG=Müller & Söhne GmbH & Co. KG"),
-        ("", "Die Hansa Kontor AG liefert", "Hansa Kontor AG=Hansa Kontor AG"),
-        ("", "wir, die Blau-Weiß GmbH, suchen", "Blau-Weiß GmbH=Blau-Weiß GmbH"),
+        (
+            "",
+            "I work at Nordwind Logistics Ltd. in Leeds",
+            "Nordwind Logistics Ltd.=Nordwind Logistics Ltd.",
+        ),
+        (
+            "",
+            "Müller & Söhne GmbH & Co. KG",
+            "Müller & Söhne GmbH & Co. KG=Müller & Söhne GmbH & Co. KG",
+        ),
+        (
+            "",
+            "Die Hansa Kontor AG liefert",
+            "Hansa Kontor AG=Hansa Kontor AG",
+        ),
+        (
+            "",
+            "wir, die Blau-Weiß GmbH, suchen",
+            "Blau-Weiß GmbH=Blau-Weiß GmbH",
+        ),
         ("", "Globex Inc", "Globex Inc=Globex Inc"),
-        ("", "Globex, Inc. and Initech LLC", "Globex, Inc.=Globex, Inc.; Initech LLC=Initech LLC"),
-        ("", "Transports Dubois SARL", "Transports Dubois SARL=Transports Dubois SARL"),
-        ("", "Officine Rossi S.p.A.", "Officine Rossi S.p.A.=Officine Rossi S.p.A."),
-        ("", "Jansen Techniek B.V.", "Jansen Techniek B.V.=Jansen Techniek B.V."),
+        (
+            "",
+            "Globex, Inc. and Initech LLC",
+            "Globex, Inc.=Globex, Inc.; Initech LLC=Initech LLC",
+        ),
+        (
+            "",
+            "Transports Dubois SARL",
+            "Transports Dubois SARL=Transports Dubois SARL",
+        ),
+        (
+            "",
+            "Officine Rossi S.p.A.",
+            "Officine Rossi S.p.A.=Officine Rossi S.p.A.",
+        ),
+        (
+            "",
+            "Jansen Techniek B.V.",
+            "Jansen Techniek B.V.=Jansen Techniek B.V.",
+        ),
         ("", "Fjord Energi AS", "Fjord Energi AS=Fjord Energi AS"),
         ("", "Skog Möbler AB", "Skog Möbler AB=Skog Möbler AB"),
         ("", "Kivi Oy", "Kivi Oy=Kivi Oy"),
-        ("", "Bank of Example plc", "Bank of Example plc=Bank of Example plc"),
+        (
+            "",
+            "Bank of Example plc",
+            "Bank of Example plc=Bank of Example plc",
+        ),
         ("", "PLEASE REPLY AS SOON AS POSSIBLE", ""),
         ("", "a GmbH is a legal form", ""),
         ("", "3M Example Corp.", "3M Example Corp.=3M Example Corp."),

@@ -8,7 +8,11 @@ use crate::{Row, check, context};
 fn dates_in_text() {
     let rows: &[Row] = &[
         ("", "due 2026-03-31.", "2026-03-31=2026-03-31"),
-        ("", "2026/04/01 and 2026.04.02", "2026/04/01=2026-04-01; 2026.04.02=2026-04-02"),
+        (
+            "",
+            "2026/04/01 and 2026.04.02",
+            "2026/04/01=2026-04-01; 2026.04.02=2026-04-02",
+        ),
         ("", "at 2026-03-31T10:00:00Z", "2026-03-31=2026-03-31"),
         ("", "am 31.03.2026", "31.03.2026=2026-03-31"),
         ("", "am 1.4.26", "1.4.26=2026-04-01"),
@@ -22,7 +26,11 @@ fn dates_in_text() {
         ("US", "by 25/3/2026", "25/3/2026=2026-03-25"),
         ("NL", "op 05-06-2026", "05-06-2026=2026-06-05"),
         ("", "12 March 2026", "12 March 2026=2026-03-12"),
-        ("", "the 12th of March, 2026", "12th of March, 2026=2026-03-12"),
+        (
+            "",
+            "the 12th of March, 2026",
+            "12th of March, 2026=2026-03-12",
+        ),
         ("", "March 12, 2026", "March 12, 2026=2026-03-12"),
         ("", "Mar. 12th", "Mar. 12th=2026-03-12"),
         ("", "12-Mar-2026", "12-Mar-2026=2026-03-12"),
@@ -33,12 +41,32 @@ fn dates_in_text() {
         ("DE", "am 3. Dez. 2026", "3. Dez. 2026=2026-12-03"),
         ("FR", "le 1er avril 2026", "1er avril 2026=2026-04-01"),
         ("FR", "le 14 juillet", "14 juillet=2026-07-14"),
-        ("ES", "el 12 de marzo de 2026", "12 de marzo de 2026=2026-03-12"),
-        ("", "Monday, 16 March 2026", "Monday, 16 March 2026=2026-03-16"),
-        ("DE", "Mo., den 16.03.2026", "Mo., den 16.03.2026=2026-03-16"),
+        (
+            "ES",
+            "el 12 de marzo de 2026",
+            "12 de marzo de 2026=2026-03-12",
+        ),
+        (
+            "",
+            "Monday, 16 March 2026",
+            "Monday, 16 March 2026=2026-03-16",
+        ),
+        (
+            "DE",
+            "Mo., den 16.03.2026",
+            "Mo., den 16.03.2026=2026-03-16",
+        ),
         ("", "Thu, Mar 12", "Thu, Mar 12=2026-03-12"),
-        ("", "today and tomorrow", "today=2026-03-11; tomorrow=2026-03-12"),
-        ("", "the day after tomorrow", "day after tomorrow=2026-03-13"),
+        (
+            "",
+            "today and tomorrow",
+            "today=2026-03-11; tomorrow=2026-03-12",
+        ),
+        (
+            "",
+            "the day after tomorrow",
+            "day after tomorrow=2026-03-13",
+        ),
         ("", "yesterday", "yesterday=2026-03-10"),
         ("", "next Friday", "next Friday=2026-03-20"),
         ("", "next Monday", "next Monday=2026-03-16"),
@@ -54,8 +82,16 @@ fn dates_in_text() {
         ("", "2 weeks ago", "2 weeks ago=2026-02-25"),
         ("", "three days from now", "three days from now=2026-03-14"),
         ("", "end of the month", "end of the month=2026-03-31"),
-        ("DE", "heute oder morgen", "heute=2026-03-11; morgen=2026-03-12"),
-        ("DE", "übermorgen, nicht gestern", "übermorgen=2026-03-13; gestern=2026-03-10"),
+        (
+            "DE",
+            "heute oder morgen",
+            "heute=2026-03-11; morgen=2026-03-12",
+        ),
+        (
+            "DE",
+            "übermorgen, nicht gestern",
+            "übermorgen=2026-03-13; gestern=2026-03-10",
+        ),
         ("DE", "Guten Morgen", ""),
         ("DE", "nächsten Montag", "nächsten Montag=2026-03-16"),
         ("DE", "kommenden Freitag", "kommenden Freitag=2026-03-13"),
@@ -63,7 +99,11 @@ fn dates_in_text() {
         ("DE", "vor zwei Wochen", "vor zwei Wochen=2026-02-25"),
         ("DE", "bis Ende des Monats", "Ende des Monats=2026-03-31"),
         ("DE", "ich bin hier", ""),
-        ("FR", "hier et aujourd'hui", "hier=2026-03-10; aujourd'hui=2026-03-11"),
+        (
+            "FR",
+            "hier et aujourd'hui",
+            "hier=2026-03-10; aujourd'hui=2026-03-11",
+        ),
         ("FR", "après-demain", "après-demain=2026-03-13"),
         ("FR", "lundi prochain", "lundi prochain=2026-03-16"),
         ("FR", "dans 3 jours", "dans 3 jours=2026-03-14"),
@@ -72,7 +112,11 @@ fn dates_in_text() {
         ("ES", "pasado mañana", "pasado mañana=2026-03-13"),
         ("ES", "el próximo lunes", "próximo lunes=2026-03-16"),
         ("ES", "el lunes que viene", "lunes que viene=2026-03-16"),
-        ("ES", "dentro de 3 días, hace 2 días", "dentro de 3 días=2026-03-14; hace 2 días=2026-03-09"),
+        (
+            "ES",
+            "dentro de 3 días, hace 2 días",
+            "dentro de 3 días=2026-03-14; hace 2 días=2026-03-09",
+        ),
         ("", "31.02.2026 and 2026-13-01", ""),
         ("", "version 1.2.2020.4", ""),
         ("", "IP 10.11.12.13", ""),
@@ -101,5 +145,7 @@ fn without_a_valid_day_nothing_relative_is_found() {
 fn an_undecided_order_of_day_and_month_is_doubtful() {
     let sure = |country: &str, text: &str| dates(text, &context(country))[0].confidence;
     assert!(sure("", "3/4/2026") < 0.6);
-    assert!(sure("US", "3/4/2026") > 0.9 && sure("", "3/25/2026") > 0.9 && sure("", "4/4/2026") > 0.9);
+    assert!(
+        sure("US", "3/4/2026") > 0.9 && sure("", "3/25/2026") > 0.9 && sure("", "4/4/2026") > 0.9
+    );
 }

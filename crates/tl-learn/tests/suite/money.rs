@@ -8,7 +8,11 @@ use crate::{Row, check, context};
 fn money_in_text() {
     let rows: &[Row] = &[
         ("", "It costs $1,250.50 a month", "$1,250.50=1250.50 USD"),
-        ("", "Das kostet 1.250,50 € im Monat", "1.250,50 €=1250.50 EUR"),
+        (
+            "",
+            "Das kostet 1.250,50 € im Monat",
+            "1.250,50 €=1250.50 EUR",
+        ),
         ("", "€ 99", "€ 99=99 EUR"),
         ("", "EUR 12.000,--", "EUR 12.000,--=12000 EUR"),
         ("", "CHF 1'250.-", "CHF 1'250.-=1250 CHF"),
@@ -25,7 +29,11 @@ fn money_in_text() {
         ("", "20 mil euros", "20 mil euros=20000 EUR"),
         ("", "€10-20k", "€10=10000 EUR; 20k=20000 EUR"),
         ("", "10-20k EUR", "10=10000 EUR; 20k EUR=20000 EUR"),
-        ("", "zwischen 500 und 900 Euro", "500=500 EUR; 900 Euro=900 EUR"),
+        (
+            "",
+            "zwischen 500 und 900 Euro",
+            "500=500 EUR; 900 Euro=900 EUR",
+        ),
         ("", "$500 to $900", "$500=500 USD; $900=900 USD"),
         ("", "from 5 to 6 dollars", "5=5 USD; 6 dollars=6 USD"),
         ("", "$500 USD", "$500 USD=500 USD"),
@@ -43,7 +51,11 @@ fn money_in_text() {
         ("", "Rs. 500", "Rs. 500=500 INR"),
         ("", "5 lakh rupees", "5 lakh rupees=500000 INR"),
         ("", "¥10,000", "¥10,000=10000 JPY"),
-        ("", "450 zł i 3 000,00 PLN", "450 zł=450 PLN; 3 000,00 PLN=3000.00 PLN"),
+        (
+            "",
+            "450 zł i 3 000,00 PLN",
+            "450 zł=450 PLN; 3 000,00 PLN=3000.00 PLN",
+        ),
         ("", "12 500 Kč", "12 500 Kč=12500 CZK"),
         ("", "300 pounds sterling", "300 pounds sterling=300 GBP"),
         ("", "200 US dollars", "200 US dollars=200 USD"),
@@ -64,7 +76,9 @@ fn money_in_text() {
         ("", "Preis:5€/Stück", "5€=5 EUR"),
         ("", "$1 000 000 000 000 000 000", ""),
     ];
-    check(rows, money, |m: &Money| format!("{} {}", m.amount, m.currency));
+    check(rows, money, |m: &Money| {
+        format!("{} {}", m.amount, m.currency)
+    });
 }
 
 #[test]

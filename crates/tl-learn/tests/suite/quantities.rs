@@ -23,7 +23,11 @@ fn quantities_in_text() {
         ("ES", "diez camiones", "diez camiones=10 camiones"),
         ("", "10 000 pieces", "10 000 pieces=10000 pieces"),
         ("", "2 Mio. Stück", "2 Mio. Stück=2000000 stück"),
-        ("", "25 seats for 12 months", "25 seats=25 seats; 12 months=12 months"),
+        (
+            "",
+            "25 seats for 12 months",
+            "25 seats=25 seats; 12 months=12 months",
+        ),
         ("", "$40 trucks", ""),
         ("", "12 March 2026", ""),
         ("", "order 4711 is late", ""),
@@ -36,7 +40,9 @@ fn quantities_in_text() {
         ("", "one truck", ""),
         ("", "", ""),
     ];
-    check(rows, quantities, |q: &Quantity| format!("{} {}", q.amount, q.unit));
+    check(rows, quantities, |q: &Quantity| {
+        format!("{} {}", q.amount, q.unit)
+    });
 }
 
 #[test]

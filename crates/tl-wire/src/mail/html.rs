@@ -11,6 +11,10 @@ const UNREAD: [&str; 14] = [
     "script", "style", "template", "title", "head", "noscript", "iframe", "object", "svg", "math",
     "select", "audio", "video", "canvas",
 ];
+/// Elements without content or end tag.
+const VOID: [&str; 10] = [
+    "area", "base", "br", "col", "hr", "img", "input", "link", "meta", "wbr",
+];
 /// Elements inside which markup does not exist: only their own end tag ends them.
 const RAW: [&str; 6] = ["script", "style", "title", "noscript", "iframe", "textarea"];
 /// Elements that begin a new line.
@@ -68,6 +72,8 @@ struct Stripper<'h> {
 
 struct Tag<'h> {
     name: String,
+    /// Everything between the name and the end of the tag.
+    attributes: &'h str,
     closes: bool,
     /// What follows the tag.
     rest: &'h str,
@@ -142,7 +148,7 @@ impl<'h> Stripper<'h> {
             if !UNREAD.contains(&name) {
                 self.out.push_str(&raw.replace('<', "&lt;"));
             }
-        } else if !tag.closes && !tag.self_closed && UNREAD.contains(&name) {
+        } else if tag.opens_unread() {
             self.hidden = Some((tag.name.clone(), 1));
         } else if BLOCKS.contains(&name) {
             self.out.push_str("<br>");
@@ -189,7 +195,8 @@ impl<'h> Tag<'h> {
         }
         let ends_name = |c: char| c.is_ascii_whitespace() || c == '/' || c == '>';
         let end = after.find(ends_name).unwrap_or(after.len());
-        let (name, mut rest) = after.split_at(end);
+        let (name, attributes) = after.split_at(end);
+        let mut rest = attributes;
         let mut self_closed = false;
         // Attributes: a > inside quotes does not end the tag.
         loop {
@@ -212,9 +219,38 @@ impl<'h> Tag<'h> {
         }
         Some(Tag {
             name: name.to_ascii_lowercase(),
+            attributes: &attributes[..attributes.len() - rest.len()],
             closes,
             rest,
             self_closed,
         })
+    }
+    /// Whether what follows is not shown: by its kind, or by an attribute that hides it, as used
+    /// for preview lines and for text that only a program is meant to read.
+    fn opens_unread(&self) -> bool {
+        let name = self.name.as_str();
+        if self.closes || self.self_closed || VOID.contains(&name) {
+            return false;
+        }
+        UNREAD.contains(&name) || self.is_hidden()
+    }
+
+    fn is_hidden(&self) -> bool {
+        let attributes = self.attributes.to_ascii_lowercase();
+        let declared: String = attributes
+            .split_ascii_whitespace()
+            .collect::<Vec<_>>()
+            .concat();
+        let zero_size = declared.split("font-size:0").skip(1).any(|after| {
+            let digits = after.trim_start_matches("px").trim_start_matches("pt");
+            digits.is_empty() || digits.starts_with([';', '"', '\'', '!', '>'])
+        });
+        let by_style = ["display:none", "visibility:hidden", "mso-hide:all"]
+            .iter()
+            .any(|rule| declared.contains(rule));
+        let by_attribute = attributes
+            .split(|c: char| c.is_ascii_whitespace() || c == '/' || c == '>')
+            .any(|word| word.split('=').next() == Some("hidden"));
+        zero_size || by_style || by_attribute
     }
 }

@@ -252,11 +252,14 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
             continue;
         }
         // A soft line break: = and blanks up to the end of the line.
-        let line = after.split(|&b| b == b'\n').next().unwrap_or_default();
-        if line.trim_ascii().is_empty() {
-            rest = after.get(line.len() + 1..).unwrap_or_default();
-        } else {
-            decoded.push(b'=');
+        let blanks = after
+            .iter()
+            .take_while(|&&b| matches!(b, b' ' | b'\t' | b'\r'))
+            .count();
+        match after.get(blanks) {
+            None => break,
+            Some(b'\n') => rest = &after[blanks + 1..],
+            Some(_) => decoded.push(b'='),
         }
     }
     decoded

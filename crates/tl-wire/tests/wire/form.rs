@@ -187,7 +187,7 @@ fn multipart_refused() {
         ("--X".to_owned(), Framing),
         (format!("preamble\r\n{whole}"), Framing),
         (format!("{whole}epilogue"), Framing),
-        (whole.replace("--XX--", "--XX"), Framing),
+        (whole.replace("--XX--", "--XX"), PartHeader),
         (whole.replace("\r\n--XX--", "--XX--"), Framing),
         (whole.replace("\r\n", "\n"), Framing),
         (whole.replace("--XX\r\n", "--XX \r\n"), Framing),

@@ -199,7 +199,7 @@ fn structured_cases() -> Vec<Case> {
         },
         Case {
             name: "mixed with attachment",
-            mail: b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=b1\r\n\r\n--b1\r\n\r\nsee file\r\n--b1\r\nContent-Type: application/pdf; name=\"old.pdf\"\r\nContent-Disposition: attachment; filename=\"C:\\offers\\offer.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQ=\r\n--b1--\r\n",
+            mail: b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=b1\r\n\r\n--b1\r\n\r\nsee file\r\n--b1\r\nContent-Type: application/pdf; name=\"old.pdf\"\r\nContent-Disposition: attachment; filename=\"C:\\\\offers\\\\offer.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQ=\r\n--b1--\r\n",
             text: "see file",
             check: |m| attached(m) == [(Some("offer.pdf"), "application/pdf", 8)],
         },

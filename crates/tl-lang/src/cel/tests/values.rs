@@ -232,8 +232,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("-record.amount", "", "-120.50d"),
     ("record.amount * 0.19", "", "22.8950d"),
     ("record.amount / record.discount", "record.discount=0.00", "!zero"),
-    ("79228162514264337593543950335.0 * 10", "", "!overflow"),
-    ("79228162514264337593543950335.0 + 1", "", "!overflow"),
+    ("7.9228162514264337593543950335e28 * 10", "", "!overflow"),
+    ("7.9228162514264337593543950335e28 + 1.0", "", "!overflow"),
     ("1.0 / 0.0", "", "?literal"),
     // Floats.
     ("confidence + 1", "", "1.9f"),
@@ -298,6 +298,7 @@ const CASES: &[(&str, &str, &str)] = &[
     (r"record.body.matches(r'order \d+')", "", "true"),
     ("record.body.matches('(?i)REFUND')", "", "true"),
     ("matches(record.body, 'refund')", "", "true"),
+    (r"record.email.matches(r'^[\w.+-]+@[\w-]+\.[\w.]+$')", "", "true"),
     ("record.note.matches('a')", "", "absent"),
     ("event.body.age.matches('4')", "", "!type"),
     // Conversions.
@@ -312,7 +313,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("int(event.body.digits) + 1", "", "18"),
     ("int(event.body.text)", "", "!conversion"),
     ("int(double('1e30'))", "", "!overflow"),
-    ("int(79228162514264337593543950335.0)", "", "!overflow"),
+    ("int(7.9228162514264337593543950335e28)", "", "!overflow"),
     ("int(event.body.items)", "", "!type"),
     ("decimal('1.50')", "", "1.50d"),
     ("decimal(3)", "", "3d"),
@@ -430,7 +431,9 @@ fn expressions_come_to_what_the_table_says() {
     for (source, changes, want) in CASES {
         let got = outcome(source, &Names::with(changes));
         if got != *want {
-            wrong.push(format!("{source}  [{changes}]\n    want {want}\n    got  {got}"));
+            wrong.push(format!(
+                "{source}  [{changes}]\n    want {want}\n    got  {got}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -440,7 +443,11 @@ fn expressions_come_to_what_the_table_says() {
 fn the_same_scope_gives_the_same_result() {
     for (source, changes, _) in CASES {
         let names = Names::with(changes);
-        assert_eq!(outcome(source, &names), outcome(source, &names.clone()), "{source}");
+        assert_eq!(
+            outcome(source, &names),
+            outcome(source, &names.clone()),
+            "{source}"
+        );
     }
 }
 
@@ -479,9 +486,19 @@ fn a_condition_tells_its_parts() {
             false,
             "confidence >= threshold: absent (confidence absent, threshold 0.8) | policy_allows: true (policy_allows true)",
         ),
-        ("needs_human", "", false, "needs_human: false (needs_human false)"),
+        (
+            "needs_human",
+            "",
+            false,
+            "needs_human: false (needs_human false)",
+        ),
         ("record.optional", "", false, "record.optional: absent"),
-        ("record.name == 'Ada'", "", false, "record.name == 'Ada': false"),
+        (
+            "record.name == 'Ada'",
+            "",
+            false,
+            "record.name == 'Ada': false",
+        ),
         (
             "(record.vip || needs_human) && (record.count > 2) && flags.beta",
             "",
@@ -494,7 +511,12 @@ fn a_condition_tells_its_parts() {
             true,
             "record.vip: true | event.body.text > 1: absent (`>` does not work on text and int)",
         ),
-        ("missing == [] || record.vip", "", true, "missing == []: true (missing ) | record.vip: true"),
+        (
+            "missing == [] || record.vip",
+            "",
+            true,
+            "missing == []: true (missing ) | record.vip: true",
+        ),
     ];
     for (source, changes, holds, want) in table {
         let expr = compile(source, &schema(), &Type::Bool).expect(source);
@@ -522,12 +544,21 @@ fn a_condition_and_its_value_agree() {
         let names = Names::with(changes);
         match (expr.truth(&names), expr.eval(&names)) {
             (Ok(truth), Ok(got)) => {
-                assert_eq!(truth.holds, got.value == Some(Value::Bool(true)), "{source}");
+                assert_eq!(
+                    truth.holds,
+                    got.value == Some(Value::Bool(true)),
+                    "{source}"
+                );
                 assert_eq!(truth.label, got.label, "{source}");
             }
             (Err(_), Err(_)) => {}
             // A value that is no condition is an error only where a condition is wanted.
-            (Err(EvalError::Type { op: "a condition", .. }), Ok(_)) => {}
+            (
+                Err(EvalError::Type {
+                    op: "a condition", ..
+                }),
+                Ok(_),
+            ) => {}
             (truth, got) => panic!("{source}: {truth:?} {got:?} {want}"),
         }
     }
@@ -539,13 +570,25 @@ fn templates_render() {
         ("plain", "plain", ""),
         ("", "", ""),
         ("${record.name}", "Ada Lovelace", ""),
-        ("Dear ${record.name}, about ${record.intent}.", "Dear Ada Lovelace, about bug.", ""),
+        (
+            "Dear ${record.name}, about ${record.intent}.",
+            "Dear Ada Lovelace, about bug.",
+            "",
+        ),
         ("${ record.count + 1 } cases", "4 cases", ""),
         ("${record.amount} EUR", "120.50 EUR", ""),
         ("note: ${record.note}!", "note: !", "record.note"),
-        ("${record.note}${ record.nothing }", "", "record.note,record.nothing"),
+        (
+            "${record.note}${ record.nothing }",
+            "",
+            "record.note,record.nothing",
+        ),
         ("${record.tags}", "vip, berlin, new", ""),
-        ("$5 and ${'}'} and $${literal}", "$5 and } and ${literal}", ""),
+        (
+            "$5 and ${'}'} and $${literal}",
+            "$5 and } and ${literal}",
+            "",
+        ),
         ("${ {'a': 'x'}.a }", "x", ""),
         ("${event.source}/${event.correlation_id}", "web/c-1", ""),
         ("{no hole} $ {}", "{no hole} $ {}", ""),
@@ -567,7 +610,12 @@ fn a_lone_hole_keeps_its_type() {
     let single = template.single().expect("one hole");
     let got = single.eval(&Names::with("")).unwrap();
     assert_eq!(got.value, Some(Value::Int(3)));
-    assert!(compile_template("${record.count} ", &schema()).unwrap().single().is_none());
+    assert!(
+        compile_template("${record.count} ", &schema())
+            .unwrap()
+            .single()
+            .is_none()
+    );
 }
 
 #[test]
@@ -575,8 +623,17 @@ fn what_is_read_is_known() {
     let source = "record.vip && event.headers['x-spam'] == 'no' || record.tags.exists(t, t == record.name) || record.vip";
     let expr = compile(source, &schema(), &Type::Bool).unwrap();
     let reads: Vec<String> = expr.reads().iter().map(|names| names.join("/")).collect();
-    assert_eq!(reads, ["event/headers/x-spam", "record/name", "record/tags", "record/vip"]);
-    let template = compile_template("${record.name} ${record.body + record.name}", &schema()).unwrap();
+    assert_eq!(
+        reads,
+        [
+            "event/headers/x-spam",
+            "record/name",
+            "record/tags",
+            "record/vip"
+        ]
+    );
+    let template =
+        compile_template("${record.name} ${record.body + record.name}", &schema()).unwrap();
     assert_eq!(template.reads().len(), 2);
 }
 
@@ -590,14 +647,24 @@ fn types_are_inferred() {
         ("record.since + record.wait", Type::Time),
         ("record.name + 'x'", Type::Text),
         ("record.tags", Type::List(Box::new(Type::Text))),
-        ("record.counts.map(c, c * 1.5)", Type::List(Box::new(Type::Dec))),
-        ("record.tags.filter(t, t == 'a')", Type::List(Box::new(Type::Text))),
+        (
+            "record.counts.map(c, c * 1.5)",
+            Type::List(Box::new(Type::Dec)),
+        ),
+        (
+            "record.tags.filter(t, t == 'a')",
+            Type::List(Box::new(Type::Text)),
+        ),
         ("event.body.x", Type::Any),
         ("record.vip ? 1 : 2.5", Type::Dec),
         ("size(record.tags)", Type::Int),
         ("record.vip && true", Type::Bool),
     ];
     for (source, want) in table {
-        assert_eq!(crate::cel::infer(source, &schema()).expect(source).1, want, "{source}");
+        assert_eq!(
+            crate::cel::infer(source, &schema()).expect(source).1,
+            want,
+            "{source}"
+        );
     }
 }

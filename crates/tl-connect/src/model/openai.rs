@@ -1,0 +1,318 @@
+//! A server that speaks the chat completions protocol, whatever it is made of.
+//!
+//! Servers differ in what they answer, and many answer 200 to nonsense. Everything is read with suspicion: what is
+//! not an answer of the right shape is asked for once more, and then it is a person's turn.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::{Map, Value as Json, json};
+
+use super::{FailureKind, ModelAnswer, ModelFailure, ModelRequest, prompt, shape};
+use crate::client::{Client, Connection, Request};
+use crate::knowledge::{Answer, Knowledge, NotSent, Unknown};
+use crate::rest::retry_after_of;
+
+/// How much of an unfit answer is shown to the model again, in characters.
+const SHOWN_AGAIN: usize = 8_000;
+
+/// What a request says beside its messages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenAiOptions {
+    /// Path below the connection's base address.
+    pub path: String,
+    /// Most tokens of an answer.
+    pub max_tokens: u32,
+    /// Name of that property: newer models want `max_completion_tokens`.
+    pub max_tokens_property: String,
+    /// Temperature; `None` for models that accept none.
+    pub temperature: Option<f64>,
+    /// Properties added as they are.
+    pub extra: Map<String, Json>,
+}
+
+impl Default for OpenAiOptions {
+    fn default() -> Self {
+        OpenAiOptions {
+            path: "/chat/completions".into(),
+            max_tokens: 1024,
+            max_tokens_property: "max_tokens".into(),
+            temperature: Some(0.0),
+            extra: Map::new(),
+        }
+    }
+}
+
+/// A model behind a connection.
+#[derive(Debug)]
+pub struct OpenAi {
+    connection: Connection,
+    model: String,
+    options: OpenAiOptions,
+    /// The server has refused `json_schema` once; it is not asked again.
+    no_schema: AtomicBool,
+}
+
+/// Text of an answer, and what the server says about it.
+struct Reply {
+    text: String,
+    model: Option<String>,
+    tokens: (u32, u32),
+}
+
+/// Why a reply has no text that could be checked.
+enum Bad {
+    /// Worth a repair: what to tell the model, and what it said.
+    Unfit(Vec<String>, String),
+    /// Not worth one.
+    Failure(ModelFailure),
+}
+
+impl OpenAi {
+    /// A model by its name at a server.
+    pub fn new(connection: Connection, model: impl Into<String>, options: OpenAiOptions) -> OpenAi {
+        OpenAi {
+            connection,
+            model: model.into(),
+            options,
+            no_schema: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) async fn ask(&self, client: &Client, request: &ModelRequest) -> Result<ModelAnswer, ModelFailure> {
+        let begun = Instant::now();
+        let schema = shape::schema(request);
+        let mut repair: Option<(Vec<String>, String)> = None;
+        let mut tokens = (0u32, 0u32);
+        for round in 0..=1 {
+            let left = request.timeout.saturating_sub(begun.elapsed());
+            let answer = self.call(client, request, (&schema, repair.as_ref()), left).await?;
+            let reply = match read(&answer, request.now) {
+                Ok(reply) => reply,
+                Err(Bad::Failure(failure)) => return Err(failure),
+                Err(Bad::Unfit(errors, text)) => {
+                    repair = Some((errors, text));
+                    continue;
+                }
+            };
+            tokens.0 = tokens.0.saturating_add(reply.tokens.0);
+            tokens.1 = tokens.1.saturating_add(reply.tokens.1);
+            let checked = json_of(&reply.text).and_then(|json| shape::check(&json, request));
+            match checked {
+                Err(errors) => repair = Some((errors, reply.text)),
+                Ok(shaped) => {
+                    return Ok(ModelAnswer {
+                        confidence: shaped.confidence.or_else(|| least(&shaped)),
+                        label: shaped.label,
+                        calibrated: false,
+                        fields: shaped.fields,
+                        summary: shaped.summary,
+                        draft: shaped.draft,
+                        reasons: Vec::new(),
+                        model: reply.model.unwrap_or_else(|| self.model.clone()),
+                        tokens,
+                        took: begun.elapsed(),
+                        repairs: round,
+                        output: reply.text.into_bytes(),
+                    });
+                }
+            }
+        }
+        let errors = repair.map(|(errors, _)| errors.join("; ")).unwrap_or_default();
+        Err(failure(FailureKind::Invalid, false, errors))
+    }
+
+    /// One exchange; a second one where the server does not know `json_schema`.
+    async fn call(
+        &self,
+        client: &Client,
+        request: &ModelRequest,
+        (schema, repair): (&Json, Option<&(Vec<String>, String)>),
+        left: Duration,
+    ) -> Result<Answer, ModelFailure> {
+        let begun = Instant::now();
+        let with_schema = !self.no_schema.load(Ordering::Relaxed);
+        let body = self.body(request, schema, (with_schema, repair));
+        let answer = self.exchange(client, body, left).await?;
+        if !with_schema || !complains_about_schema(&answer) {
+            return Ok(answer);
+        }
+        let body = self.body(request, schema, (false, repair));
+        let second = self.exchange(client, body, left.saturating_sub(begun.elapsed())).await?;
+        if second.status == 200 {
+            self.no_schema.store(true, Ordering::Relaxed);
+        }
+        Ok(second)
+    }
+
+    async fn exchange(&self, client: &Client, body: Json, deadline: Duration) -> Result<Answer, ModelFailure> {
+        let request = Request {
+            method: Method::POST,
+            path_and_query: self.options.path.clone(),
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: Some(body.to_string().into_bytes()),
+            deadline,
+        };
+        let lost = |kind, code: &str| Err(failure(kind, true, code.to_owned()));
+        match client.send(&self.connection, request).await.knowledge {
+            Knowledge::Answered(answer) => Ok(answer),
+            Knowledge::NotSent(why @ (NotSent::Target | NotSent::Request)) => {
+                Err(failure(FailureKind::Failed, false, why.code().to_owned()))
+            }
+            Knowledge::NotSent(NotSent::ConnectTimeout) => lost(FailureKind::Timeout, "connect_timeout"),
+            Knowledge::NotSent(why) => lost(FailureKind::Failed, why.code()),
+            Knowledge::NotProcessed => lost(FailureKind::Failed, "not_processed"),
+            Knowledge::Unknown(Unknown::Deadline) => lost(FailureKind::Timeout, Unknown::Deadline.code()),
+            Knowledge::Unknown(why) => lost(FailureKind::Failed, why.code()),
+        }
+    }
+
+    fn body(
+        &self,
+        request: &ModelRequest,
+        schema: &Json,
+        (with_schema, repair): (bool, Option<&(Vec<String>, String)>),
+    ) -> Json {
+        let told = prompt::instructions(request, (!with_schema).then_some(schema));
+        let mut messages = vec![
+            json!({"role": "system", "content": told}),
+            json!({"role": "user", "content": prompt::fenced(&request.text)}),
+        ];
+        if let Some((errors, text)) = repair {
+            let text: String = text.chars().take(SHOWN_AGAIN).collect();
+            messages.push(json!({"role": "assistant", "content": text}));
+            messages.push(json!({"role": "user", "content": prompt::repair(errors)}));
+        }
+        let format = if with_schema {
+            json!({"type": "json_schema", "json_schema": {"name": "answer", "strict": true, "schema": schema}})
+        } else {
+            json!({"type": "json_object"})
+        };
+        let mut body = self.options.extra.clone();
+        body.insert("model".into(), Json::from(self.model.as_str()));
+        body.insert("messages".into(), Json::from(messages));
+        body.insert("response_format".into(), format);
+        body.insert("stream".into(), Json::from(false));
+        body.insert(self.options.max_tokens_property.clone(), Json::from(self.options.max_tokens));
+        if let Some(temperature) = self.options.temperature {
+            body.insert("temperature".into(), Json::from(temperature));
+        }
+        Json::Object(body)
+    }
+}
+
+/// Without a label the least sure field speaks for the answer.
+fn least(shaped: &shape::Shaped) -> Option<f64> {
+    shaped.fields.iter().map(|f| f.confidence).min_by(f64::total_cmp)
+}
+
+fn failure(kind: FailureKind, retryable: bool, detail: String) -> ModelFailure {
+    ModelFailure {
+        kind,
+        retryable,
+        retry_after: None,
+        detail,
+    }
+}
+
+/// Servers that do not know `json_schema` say so with 400, 422 or 501 and name it, or fail inside.
+fn complains_about_schema(answer: &Answer) -> bool {
+    let named = || {
+        let body = answer.body.as_deref().unwrap_or_default();
+        let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+        text.contains("json_schema") || text.contains("response_format") || text.contains("json_object")
+    };
+    answer.status == 500 || matches!(answer.status, 400 | 404 | 422 | 501) && named()
+}
+
+fn read(answer: &Answer, now: i64) -> Result<Reply, Bad> {
+    let json: Option<Json> = answer.body.as_ref().ok().and_then(|b| serde_json::from_slice(b).ok());
+    let error = json.as_ref().and_then(|j| j.get("error")).filter(|e| !e.is_null());
+    if answer.status != 200 || error.is_some() {
+        return Err(Bad::Failure(refusal(answer, error, now)));
+    }
+    let unfit = |why: &str, text: &str| Err(Bad::Unfit(vec![format!("/: {why}")], text.to_owned()));
+    let Some(json) = json else {
+        let detail = "the server's answer is no JSON".to_owned();
+        return Err(Bad::Failure(failure(FailureKind::Failed, true, detail)));
+    };
+    let Some(choice) = json.get("choices").and_then(|c| c.get(0)) else {
+        return unfit("no answer was given", "");
+    };
+    let message = &choice["message"];
+    let text = text_of(&message["content"]);
+    let declined = message["refusal"].as_str().is_some_and(|r| !r.is_empty());
+    match choice["finish_reason"].as_str() {
+        _ if declined => Err(refused("refusal")),
+        Some("content_filter") => Err(refused("content_filter")),
+        Some("length") => unfit("the answer was cut off; it must be shorter", &text),
+        _ if text.trim().is_empty() => unfit("no answer was given", ""),
+        _ => Ok(Reply {
+            text,
+            model: json["model"].as_str().filter(|m| !m.is_empty()).map(|m| m.chars().take(200).collect()),
+            tokens: (count(&json["usage"]["prompt_tokens"]), count(&json["usage"]["completion_tokens"])),
+        }),
+    }
+}
+
+fn refused(detail: &str) -> Bad {
+    Bad::Failure(failure(FailureKind::Refused, false, detail.to_owned()))
+}
+
+fn count(value: &Json) -> u32 {
+    value.as_u64().map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
+}
+
+/// Content is text, a list of parts with text, or absent.
+fn text_of(content: &Json) -> String {
+    match content {
+        Json::String(text) => text.clone(),
+        Json::Array(parts) => parts.iter().filter_map(|p| p["text"].as_str()).collect(),
+        _ => String::new(),
+    }
+}
+
+/// The JSON in a text: models put their thoughts before it and a code fence around it.
+fn json_of(text: &str) -> Result<Json, Vec<String>> {
+    let mut text = text.trim_start_matches('\u{feff}').trim();
+    if text.starts_with("<think>") {
+        text = text.split_once("</think>").map_or(text, |(_, rest)| rest).trim();
+    }
+    if let Some(inner) = text.strip_prefix("```").and_then(|t| t.strip_suffix("```")) {
+        text = inner.strip_prefix("json").unwrap_or(inner);
+    }
+    serde_json::from_str(text).map_err(|_| vec!["/: is not JSON".to_owned()])
+}
+
+/// A status or an error body as a failure. Of the server's words only its codes are kept: its message may repeat what
+/// was sent.
+fn refusal(answer: &Answer, error: Option<&Json>, now: i64) -> ModelFailure {
+    let words: Vec<String> = ["type", "code"]
+        .iter()
+        .filter_map(|name| error.and_then(|e| e.get(name)).and_then(code_word))
+        .collect();
+    let too_long = words.iter().any(|w| w.contains("context"));
+    let (kind, retryable) = match answer.status {
+        _ if too_long => (FailureKind::TooLong, false),
+        401..=403 => (FailureKind::Credential, false),
+        429 => (FailureKind::Throttled, true),
+        408 => (FailureKind::Timeout, true),
+        409 | 425 | 500..=599 => (FailureKind::Failed, true),
+        413 => (FailureKind::TooLong, false),
+        200 => (FailureKind::Failed, true),
+        _ => (FailureKind::Failed, false),
+    };
+    ModelFailure {
+        kind,
+        retryable,
+        retry_after: retry_after_of(answer, now),
+        detail: format!("status {} {}", answer.status, words.join(" ")).trim().to_owned(),
+    }
+}
+
+fn code_word(value: &Json) -> Option<String> {
+    let word = crate::json::scalar_text(value)?;
+    let plain = word.len() <= 64 && word.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    plain.then_some(word)
+}

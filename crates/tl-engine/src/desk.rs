@@ -1,0 +1,468 @@
+//! The desk: the one place that puts a case, its definition and the current facts in front of `decide`, and
+//! commits what comes out. Doors, worker, timers and commands all go through it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tl_kernel::case::{Case, fold, fold_one};
+use tl_kernel::decide::{Facts, Input, Sender, decide};
+use tl_kernel::id::{CaseId, EffectId, TenantId};
+use tl_kernel::journal::JournalError;
+use tl_kernel::turn::{Decision, EffectPlan, EffectWrite, Refusal, Turn};
+use tl_kernel::value::Value;
+use tl_store::Store;
+use tl_store::contract::{CommitAnswer, EffectRow, Guard, Refused, Row, Unit};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::clock::Clock;
+use crate::tap::{Point, Stopped, Tap};
+use crate::tenant::{Bundle, Tenant, tenant_key, unpack};
+
+/// How often a unit that lost a race is decided again before the caller is told.
+const RACES: usize = 8;
+
+/// The engine's shared state. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    key: [u8; 32],
+    names: RwLock<BTreeMap<String, TenantId>>,
+    tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
+    bundles: RwLock<BTreeMap<(TenantId, u32), Arc<Bundle>>>,
+    slots: Arc<Semaphore>,
+    handoff: mpsc::UnboundedSender<Handoff>,
+    draining: AtomicBool,
+    work: Notify,
+    tap: Option<Arc<dyn Tap>>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Desk")
+    }
+}
+
+/// An effect that was born dispatching: this node must send it now.
+#[derive(Debug)]
+pub struct Handoff {
+    /// Its ledger row.
+    pub row: EffectRow,
+    /// Its case as of the turn that planned it.
+    pub case: Case,
+    /// The send slot that was reserved for it.
+    pub slot: OwnedSemaphorePermit,
+}
+
+/// What the desk is made of.
+pub struct Setting {
+    /// The store.
+    pub store: Store,
+    /// Engine time.
+    pub clock: Arc<dyn Clock>,
+    /// The installation's key, from which every tenant's key derives.
+    pub key: [u8; 32],
+    /// Effects that may be on their way at once.
+    pub slots: usize,
+    /// Stops the engine at its ports, in tests.
+    pub tap: Option<Arc<dyn Tap>>,
+}
+
+impl std::fmt::Debug for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Setting({} slots)", self.slots)
+    }
+}
+
+/// Why the desk could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// The kernel refused; the refusal is recorded.
+    #[error("{} {}", .0.code, .0.message)]
+    Refused(Refusal),
+    /// The store refused for good.
+    #[error("{0}")]
+    Store(Refused),
+    /// The store cannot be read.
+    #[error("TL0603 the store cannot be read: {0}")]
+    Read(String),
+    /// There is no such case, tenant or bundle.
+    #[error("TL0703 there is no {0}")]
+    Missing(String),
+    /// A stored journal does not fold.
+    #[error("{0}")]
+    Journal(#[from] JournalError),
+    /// A stored bundle does not compile in this build.
+    #[error("TL0704 the bundle {0} does not compile in this build")]
+    Bundle(u32),
+    /// The engine was stopped at a port.
+    #[error("{0}")]
+    Stopped(#[from] Stopped),
+    /// The same race was lost again and again.
+    #[error("TL0705 the case is too busy; try again")]
+    Busy,
+}
+
+/// A committed turn and the case after it.
+#[derive(Debug)]
+pub struct Advanced {
+    /// The turn.
+    pub turn: Turn,
+    /// The case after it.
+    pub case: Case,
+}
+
+impl Desk {
+    /// A desk, and the queue of effects it hands to the worker.
+    pub fn new(setting: Setting) -> (Desk, mpsc::UnboundedReceiver<Handoff>) {
+        let (handoff, queue) = mpsc::unbounded_channel();
+        let inner = Inner {
+            store: setting.store,
+            clock: setting.clock,
+            key: setting.key,
+            names: RwLock::default(),
+            tenants: RwLock::default(),
+            bundles: RwLock::default(),
+            slots: Arc::new(Semaphore::new(setting.slots)),
+            handoff,
+            draining: AtomicBool::new(false),
+            work: Notify::new(),
+            tap: setting.tap,
+        };
+        let inner = Arc::new(inner);
+        (Desk { inner }, queue)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Engine time, µs.
+    pub fn now(&self) -> i64 {
+        self.inner.clock.now()
+    }
+
+    /// The installation's key.
+    pub fn key(&self) -> &[u8; 32] {
+        &self.inner.key
+    }
+
+    /// Send slots: effects that may be on their way at once.
+    pub fn slots(&self) -> &Arc<Semaphore> {
+        &self.inner.slots
+    }
+
+    /// No new effects are begun from now on.
+    pub fn drain(&self) {
+        self.inner.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the engine is draining.
+    pub fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Relaxed)
+    }
+
+    /// Wakes the worker: something may be ready.
+    pub fn nudge(&self) {
+        self.inner.work.notify_one();
+    }
+
+    /// Waits until the worker is woken.
+    pub(crate) async fn woken(&self) {
+        self.inner.work.notified().await;
+    }
+
+    /// Passes a port.
+    pub fn at(&self, point: Point) -> Result<(), Stopped> {
+        match &self.inner.tap {
+            Some(tap) => tap.at(point),
+            None => Ok(()),
+        }
+    }
+
+    /// Commits a unit between its two ports.
+    pub async fn commit(&self, unit: Unit) -> Result<CommitAnswer, Stopped> {
+        self.at(Point::BeforeCommit)?;
+        let answer = self.inner.store.commit(unit).await;
+        self.at(Point::AfterCommit)?;
+        Ok(answer)
+    }
+
+    /// The number of a tenant's name.
+    pub async fn tenant_id(&self, name: &str) -> Result<Option<TenantId>, DeskError> {
+        if let Some(id) = read(&self.inner.names).get(name) {
+            return Ok(Some(*id));
+        }
+        let all = self.inner.store.tenants().await.map_err(read_error)?;
+        let mut names = write(&self.inner.names);
+        for (id, name) in all {
+            names.insert(name, id);
+        }
+        Ok(names.get(name).copied())
+    }
+
+    /// The view of a tenant, from the cache.
+    pub async fn tenant(&self, id: TenantId) -> Result<Arc<Tenant>, DeskError> {
+        if let Some(t) = read(&self.inner.tenants).get(&id) {
+            return Ok(Arc::clone(t));
+        }
+        self.reload(id).await
+    }
+
+    /// Reads a tenant's view anew: its gate has moved.
+    pub async fn reload(&self, id: TenantId) -> Result<Arc<Tenant>, DeskError> {
+        let all = self.inner.store.tenants().await.map_err(read_error)?;
+        let name = all.into_iter().find(|(t, _)| *t == id).map(|(_, n)| n);
+        let name = name.ok_or_else(|| DeskError::Missing(format!("tenant {}", id.0)))?;
+        let rows = self.inner.store.gate(id).await.map_err(read_error)?;
+        let mut current = BTreeMap::new();
+        for (workflow, number) in &rows.current {
+            let bundle = self.bundle(id, *number).await?;
+            current.insert(workflow.clone(), (*number, bundle));
+        }
+        let key = tenant_key(&self.inner.key, id);
+        let view = Arc::new(Tenant::new(id, name, key, rows, current));
+        write(&self.inner.tenants).insert(id, Arc::clone(&view));
+        Ok(view)
+    }
+
+    /// Forgets every view: a command changed a gate.
+    pub fn forget_views(&self) {
+        write(&self.inner.tenants).clear();
+        write(&self.inner.names).clear();
+    }
+
+    /// A compiled bundle, from the cache.
+    pub async fn bundle(&self, tenant: TenantId, number: u32) -> Result<Arc<Bundle>, DeskError> {
+        if let Some(b) = read(&self.inner.bundles).get(&(tenant, number)) {
+            return Ok(Arc::clone(b));
+        }
+        let row = self.inner.store.bundle(tenant, number).await.map_err(read_error)?;
+        let row = row.ok_or_else(|| DeskError::Missing(format!("bundle {number}")))?;
+        let project = unpack(&row.files).ok_or(DeskError::Bundle(number))?;
+        let program = tl_lang::load::load(&project, &row.workflow).program;
+        let bundle = Arc::new(Bundle {
+            program: program.ok_or(DeskError::Bundle(number))?,
+            project,
+            digest: row.digest,
+        });
+        write(&self.inner.bundles).insert((tenant, number), Arc::clone(&bundle));
+        Ok(bundle)
+    }
+
+    /// The case as its journal has it.
+    pub async fn load(&self, tenant: TenantId, case: CaseId) -> Result<Case, DeskError> {
+        let journal = self.inner.store.journal(tenant, case).await.map_err(read_error)?;
+        if journal.is_empty() {
+            return Err(DeskError::Missing(case.to_string()));
+        }
+        Ok(fold(tenant, case, &journal)?)
+    }
+
+    /// Decides an input for a case and commits the turn together with `rows`. A lost race loads the case
+    /// again and decides again; `known` spares the first load.
+    pub async fn advance(
+        &self,
+        at: (TenantId, CaseId),
+        input: Input,
+        rows: Vec<Row>,
+        known: Option<Case>,
+    ) -> Result<Advanced, DeskError> {
+        let (tenant, id) = at;
+        let mut known = known;
+        for _ in 0..RACES {
+            let case = match known.take() {
+                Some(case) => case,
+                None => self.load(tenant, id).await?,
+            };
+            let view = self.tenant(tenant).await?;
+            let bundle = self.bundle(tenant, case.definition).await?;
+            let slot = self.reserve();
+            let facts = FactSheet::new(self, &view, &bundle, case.definition);
+            let turn = match decide(&bundle.program, &case, input.clone(), &facts.facts(None, slot.is_some())) {
+                Decision::Turn(turn) => *turn,
+                Decision::Refused(refusal) => return Err(self.record(tenant, refusal).await?),
+            };
+            let mut unit = Unit::new(tenant);
+            if turn.effects.iter().any(is_born) {
+                unit.guards.push(gate_guard(&view));
+            }
+            unit.rows.clone_from(&rows);
+            unit.turns.push(turn.clone());
+            match self.commit(unit).await? {
+                Ok(_) => {
+                    let case = self.after(case, &turn, &bundle, slot)?;
+                    return Ok(Advanced { turn, case });
+                }
+                Err(Refused::GateMoved) => {
+                    self.reload(tenant).await?;
+                }
+                Err(Refused::CaseMoved { .. }) => {}
+                Err(other) => return Err(DeskError::Store(other)),
+            }
+        }
+        Err(DeskError::Busy)
+    }
+
+    /// The case after a committed turn; effects that were born dispatching go to the worker.
+    pub(crate) fn after(
+        &self,
+        mut case: Case,
+        turn: &Turn,
+        bundle: &Bundle,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<Case, DeskError> {
+        fold_one(&mut case, &turn.sealed)?;
+        if turn.effects.iter().any(|e| !is_born(e)) {
+            self.inner.work.notify_one();
+        }
+        let born = turn.effects.iter().find_map(|e| match e {
+            EffectWrite::Plan(p) if p.born.is_some() => Some(p),
+            _ => None,
+        });
+        if let (Some(plan), Some(slot)) = (born, slot) {
+            let row = row_of(plan, turn, &bundle.program.id);
+            let handoff = Handoff {
+                row,
+                case: case.clone(),
+                slot,
+            };
+            // The worker is gone while the process stops: recovery finds the row dispatching.
+            let _ = self.inner.handoff.send(handoff);
+        }
+        Ok(case)
+    }
+
+    /// Reserves a send slot, unless the engine is draining.
+    pub(crate) fn reserve(&self) -> Option<OwnedSemaphorePermit> {
+        if self.is_draining() {
+            return None;
+        }
+        Arc::clone(&self.inner.slots).try_acquire_owned().ok()
+    }
+
+    /// Records a refusal in the tenant's control stream and returns it as the error.
+    pub(crate) async fn record(&self, tenant: TenantId, refusal: Refusal) -> Result<DeskError, Stopped> {
+        let mut unit = Unit::new(tenant);
+        unit.control.push(refusal.sealed.clone());
+        match self.commit(unit).await? {
+            Ok(_) => Ok(DeskError::Refused(refusal)),
+            Err(refused) => Ok(DeskError::Store(refused)),
+        }
+    }
+}
+
+/// The facts of one decision, owned.
+pub(crate) struct FactSheet<'a> {
+    desk: &'a Desk,
+    view: &'a Tenant,
+    bundle: &'a Bundle,
+    definition: u32,
+    taken: BTreeMap<String, u64>,
+}
+
+impl<'a> FactSheet<'a> {
+    pub(crate) fn new(desk: &'a Desk, view: &'a Tenant, bundle: &'a Bundle, definition: u32) -> Self {
+        FactSheet {
+            desk,
+            view,
+            bundle,
+            definition,
+            taken: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn facts<'f>(&'f self, event: Option<&'f Value>, slot: bool) -> Facts<'f> {
+        let program = &self.bundle.program;
+        let current = self.view.current.get(&program.id);
+        let (policy_number, current) = match current {
+            Some((number, bundle)) => (*number, &bundle.program),
+            None => (self.definition, program),
+        };
+        Facts {
+            now: self.desk.now(),
+            tenant: self.view.id,
+            tenant_key: &self.view.key,
+            definition: self.definition,
+            policy_number,
+            policy: &current.policy,
+            threshold: current.decision.threshold.value(),
+            flags: self.view.flags_for(program),
+            switches: &self.view.switches,
+            event,
+            sender: slot.then(|| Sender {
+                node: NODE,
+                epoch: self.desk.store().epoch(),
+                slots: 1,
+            }),
+            taken: &self.taken,
+        }
+    }
+}
+
+/// The embedded store has one node.
+pub const NODE: u32 = 1;
+
+/// The guard that the gate is as it was read.
+pub(crate) fn gate_guard(view: &Tenant) -> Guard {
+    Guard::GateAt {
+        tenant: view.rows.tenant_epoch,
+        installation: view.rows.installation_epoch,
+    }
+}
+
+pub(crate) fn is_born(write: &EffectWrite) -> bool {
+    matches!(write, EffectWrite::Plan(p) if p.born.is_some())
+}
+
+/// The ledger row of an effect that the turn just planned as dispatching.
+fn row_of(plan: &EffectPlan, turn: &Turn, workflow: &str) -> EffectRow {
+    EffectRow {
+        tenant: turn.tenant,
+        effect: EffectId {
+            case: turn.case,
+            n: plan.n,
+        },
+        kind: plan.kind,
+        workflow: workflow.to_owned(),
+        definition: turn.head.definition,
+        correlation: turn.head.correlation.clone(),
+        action: plan.action.clone(),
+        connection: plan.connection.clone(),
+        class: plan.class,
+        state: plan.state,
+        due: plan.due,
+        valid_until: plan.valid_until,
+        hold: String::new(),
+        args: plan.args.clone(),
+        digest: plan.digest,
+        key: plan.key,
+        base_version: plan.base_version.clone(),
+        attempt: 1,
+        claim: plan.born.map(|b| (b.node, b.epoch, b.deadline)),
+        first_send: Some(turn.head.updated_at),
+        planned_at: turn.head.updated_at,
+        updated_at: turn.head.updated_at,
+        code: String::new(),
+        vendor_ref: None,
+        crashes: 0,
+    }
+}
+
+pub(crate) fn read_error(e: tl_store::StoreError) -> DeskError {
+    DeskError::Read(e.to_string())
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

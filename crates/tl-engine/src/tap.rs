@@ -1,0 +1,26 @@
+//! The ports where a crash matters: before and after every commit and every send. A test installs a tap that
+//! stops the engine there; the product runs without one.
+
+/// A place where the process may die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Point {
+    /// A unit is ready to be committed.
+    BeforeCommit,
+    /// A unit is durable; nobody has been told.
+    AfterCommit,
+    /// An attempt is durable; no byte has left.
+    BeforeSend,
+    /// The vendor has answered; nothing of it is recorded.
+    AfterSend,
+}
+
+/// The engine was stopped at a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped at a port")]
+pub struct Stopped;
+
+/// Decides at each port whether the process goes on.
+pub trait Tap: Send + Sync + 'static {
+    /// Called at every port, in order.
+    fn at(&self, point: Point) -> Result<(), Stopped>;
+}

@@ -1,0 +1,167 @@
+//! The worker: takes what may be sent, what is stale, and what is due, and sees each through.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tl_kernel::decide::Input;
+use tl_kernel::id::EffectId;
+use tl_store::contract::EffectRow;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::ask::Models;
+use crate::desk::{Desk, DeskError, Handoff};
+use crate::outward::Outward;
+
+/// How often due timers and retries are looked for when nothing wakes the worker.
+const POLL: Duration = Duration::from_millis(200);
+/// Rows taken from the store in one look.
+const BATCH: u32 = 128;
+
+/// The worker of one node.
+#[derive(Clone)]
+pub struct Worker {
+    pub(crate) desk: Desk,
+    pub(crate) outward: Outward,
+    pub(crate) models: Arc<Models>,
+    in_flight: Arc<Mutex<BTreeSet<EffectId>>>,
+    tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Worker")
+    }
+}
+
+/// One effect on its way, with the slot it occupies.
+pub(crate) struct Flight {
+    pub(crate) row: EffectRow,
+    pub(crate) case: Option<tl_kernel::case::Case>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Worker {
+    /// A worker at a desk.
+    pub fn new(desk: Desk, outward: Outward) -> Worker {
+        Worker {
+            desk,
+            outward,
+            models: Arc::new(Models::default()),
+            in_flight: Arc::default(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Runs until the token is cancelled, then waits for what is on its way.
+    pub async fn run(self, mut handoff: mpsc::UnboundedReceiver<Handoff>, stop: CancellationToken) {
+        self.desk.nudge();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(h) = handoff.recv() => self.take(h.row, Some(h.case), h.slot),
+                () = self.desk.woken() => self.look().await,
+                () = tokio::time::sleep(POLL) => self.look().await,
+            }
+        }
+        self.desk.drain();
+        // What was handed over before the drain still holds its slot and is sent.
+        while let Ok(h) = handoff.try_recv() {
+            self.take(h.row, Some(h.case), h.slot);
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// One round without waiting: recovers what is stale, fires what is due, sends what is ready. Returns when
+    /// all of it is done. For tests and for `demo`, which want to know when there is nothing left.
+    pub async fn round(&self) -> Result<usize, DeskError> {
+        let timers = self.fire_timers().await?;
+        let rows = self.candidates().await?;
+        let mut done = timers + rows.len();
+        for row in rows {
+            let Ok(slot) = Arc::clone(self.desk.slots()).acquire_owned().await else {
+                break;
+            };
+            let flight = Flight {
+                row,
+                case: None,
+                _slot: slot,
+            };
+            self.see_through(flight).await?;
+            done += 1;
+        }
+        Ok(done)
+    }
+
+    async fn look(&self) {
+        if let Err(e) = self.fire_timers().await {
+            tracing::warn!(error = %e, "timers");
+        }
+        match self.candidates().await {
+            Ok(rows) => {
+                for row in rows {
+                    let Some(slot) = self.desk.reserve() else { break };
+                    self.take(row, None, slot);
+                }
+            }
+            Err(e) => tracing::warn!(error = %e, "candidates"),
+        }
+    }
+
+    async fn candidates(&self) -> Result<Vec<EffectRow>, DeskError> {
+        let now = self.desk.now();
+        let store = self.desk.store();
+        let mut rows = store.stale(now, BATCH).await.map_err(crate::desk::read_error)?;
+        rows.extend(store.candidates(now, BATCH).await.map_err(crate::desk::read_error)?);
+        let flying = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.retain(|r| !flying.contains(&r.effect));
+        Ok(rows)
+    }
+
+    async fn fire_timers(&self) -> Result<usize, DeskError> {
+        let now = self.desk.now();
+        let due = self.desk.store().due_timers(now, BATCH).await;
+        let due = due.map_err(crate::desk::read_error)?;
+        let count = due.len();
+        for t in due {
+            let input = Input::TimerFired { n: t.n };
+            match self.desk.advance((t.tenant, t.case), input, Vec::new(), None).await {
+                Ok(_) | Err(DeskError::Busy) => {}
+                Err(DeskError::Stopped(s)) => return Err(s.into()),
+                Err(e) => tracing::warn!(error = %e, case = %t.case, "timer"),
+            }
+        }
+        Ok(count)
+    }
+
+    fn take(&self, row: EffectRow, case: Option<tl_kernel::case::Case>, slot: OwnedSemaphorePermit) {
+        let effect = row.effect;
+        let mut flying = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if !flying.insert(effect) {
+            return;
+        }
+        drop(flying);
+        let me = self.clone();
+        self.tasks.spawn(async move {
+            let flight = Flight {
+                row,
+                case,
+                _slot: slot,
+            };
+            if let Err(e) = me.see_through(flight).await {
+                tracing::warn!(error = %e, effect = %effect, "effect");
+            }
+            let mut flying = me.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+            flying.remove(&effect);
+            let waiting = me.desk.slots().available_permits() == 0;
+            drop(flying);
+            if waiting {
+                me.desk.nudge();
+            }
+        });
+    }
+}

@@ -1,0 +1,157 @@
+//! `decision`: the threshold and the branches, of which the last is the default.
+
+use tl_kernel::expr::Expr;
+use tl_kernel::program::{ActionKind, Branch, DecisionDef, StateIx, Step, Threshold};
+use tl_kernel::value::Type;
+
+use crate::cx::Keys;
+use crate::diag::{Mend, Problem, position};
+use crate::keys::{BRANCH, BUILT_IN, DECISION, DEFAULTS, THRESHOLD};
+use crate::load::{Lower, Names};
+use crate::tree::{List, Node};
+
+/// The threshold where the file names none.
+const DEFAULT_THRESHOLD: f64 = 0.80;
+
+/// The decision of the file.
+pub(crate) fn decision(l: &mut Lower<'_>, node: Option<&Node>) -> Option<DecisionDef> {
+    let keys = l.cx.section(node?, &DECISION)?;
+    let threshold = match keys.get("threshold") {
+        None => Threshold::Fixed(DEFAULT_THRESHOLD),
+        Some(n) => threshold(l, n),
+    };
+    let Some(node) = keys.get("branches") else {
+        l.cx.missing(keys, "branches", "[{ default: human_queue }]");
+        return None;
+    };
+    let Some(list) = node.list() else {
+        l.cx.wrong_kind(node, "a list of branches");
+        return None;
+    };
+    let mut branches: Vec<Branch> = Vec::new();
+    let mut default_seen = false;
+    for n in &list.items {
+        let Some(keys) = l.cx.section(n, &BRANCH) else {
+            continue;
+        };
+        if default_seen {
+            l.cx.push(
+                Problem::new("TL0210", n.span, "this branch stands after the default")
+                    .why("the first match wins, so it would never be taken")
+                    .mend(n.removal("take it out, or move it up")),
+            );
+            continue;
+        }
+        default_seen = keys.get("default").is_some();
+        branches.extend(branch(l, keys, n));
+    }
+    if !default_seen {
+        no_default(l, node, list);
+    }
+    Some(DecisionDef { threshold, branches })
+}
+
+fn no_default(l: &mut Lower<'_>, node: &Node, list: &List) {
+    let p = Problem::new("TL0210", node.span, "the decision does not end in a default")
+        .why("every case needs an answer: `deny` sends nothing, `human_queue` asks a person");
+    let mend = match list.items.last() {
+        None => Mend::replace(node.span, "[{ default: human_queue }]", "add a default"),
+        Some(last) if list.flow => Mend::insert(last.span.end, ", { default: human_queue }", "add a default"),
+        Some(last) => {
+            let dash = l.cx.source[..last.span.start].rfind('-').unwrap_or(last.span.start);
+            let (_, column) = position(l.cx.source, dash);
+            let indent = " ".repeat(column as usize - 1);
+            Mend::insert(last.span.end, format!("\n{indent}- default: human_queue"), "add a default")
+        }
+    };
+    l.cx.push(p.mend(mend));
+}
+
+fn threshold(l: &mut Lower<'_>, node: &Node) -> Threshold {
+    if node.text().is_some() {
+        return Threshold::Fixed(l.cx.share(node).unwrap_or(DEFAULT_THRESHOLD));
+    }
+    let Some(keys) = l.cx.section(node, &THRESHOLD) else {
+        return Threshold::Fixed(DEFAULT_THRESHOLD);
+    };
+    if keys.get("max_error").is_none() {
+        l.cx.missing(keys, "max_error", "2%");
+    }
+    let mut share = |key: &str, usual: f64| keys.get(key).and_then(|n| l.cx.share(n)).unwrap_or(usual);
+    Threshold::UntilKnown {
+        until_known: share("until_known", 0.90),
+        max_error: share("max_error", 0.02),
+        confidence_level: share("confidence_level", 0.95),
+    }
+}
+
+fn branch(l: &mut Lower<'_>, keys: Keys<'_>, node: &Node) -> Option<Branch> {
+    l.cx.exclusive(keys, "condition", "default");
+    l.cx.exclusive(keys, "action", "default");
+    let condition = branch_condition(l, keys);
+    let actions = match (keys.get("action"), keys.get("default")) {
+        (_, Some(n)) => {
+            let word = l.cx.word(n, DEFAULTS);
+            word.and_then(|w| built_in(w)).map(|s| vec![s])
+        }
+        (Some(n), None) => {
+            let nodes = l.cx.name_nodes(n);
+            Some(nodes.iter().filter_map(|n| step(l, n)).collect())
+        }
+        (None, None) => {
+            l.cx.missing(keys, "action", "human_queue");
+            None
+        }
+    };
+    let reason = keys.get("reason").and_then(|n| l.cx.name(n));
+    let to: Option<StateIx> = keys.get("to").and_then(|n| l.state(n));
+    Some(Branch {
+        condition: condition?,
+        actions: actions?,
+        reason,
+        to,
+        line: l.cx.line(node.span),
+    })
+}
+
+/// The condition of a branch; the inner `None` is the default's.
+fn branch_condition(l: &mut Lower<'_>, keys: Keys<'_>) -> Option<Option<Expr>> {
+    match keys.get("condition") {
+        Some(n) => {
+            let schema = l.schema(Names::Decision);
+            l.cx.expr(n, &schema, &Type::Bool).map(Some)
+        }
+        None if keys.get("default").is_some() => Some(None),
+        None => {
+            l.cx.missing(keys, "condition", "needs_human");
+            None
+        }
+    }
+}
+
+fn built_in(word: &str) -> Option<Step> {
+    Some(match word {
+        "human_queue" => Step::HumanQueue,
+        "close" => Step::Close,
+        "deny" => Step::Deny,
+        "hand_off" => Step::HandOff,
+        "ask_missing" => Step::AskMissing,
+        _ => return None,
+    })
+}
+
+fn step(l: &mut Lower<'_>, node: &Node) -> Option<Step> {
+    let text = l.cx.text(node)?;
+    if let Some(s) = built_in(&text) {
+        return Some(s);
+    }
+    let found = l.actions.iter().position(|a| a.name == text);
+    if let Some(i) = found {
+        return Some(Step::Effect(i as u16));
+    }
+    let mut known: Vec<String> = BUILT_IN.iter().map(|s| (*s).to_owned()).collect();
+    let messages = l.actions.iter().filter(|a| matches!(a.kind, ActionKind::Message(_)));
+    known.extend(messages.map(|a| a.name.clone()));
+    l.cx.unknown("TL0403", node, "the action", known.iter().map(String::as_str));
+    None
+}

@@ -1,0 +1,67 @@
+//! `tasks`: who gets which kind of work, and for how long it may wait.
+
+use std::collections::BTreeMap;
+
+use tl_kernel::program::{ActionKind, TaskRules};
+
+use crate::diag::{Mend, Problem};
+use crate::keys::{TASK, TASKS};
+use crate::load::{Lower, Names};
+use crate::suggest::{listed, nearest};
+use crate::tree::Node;
+
+/// The rules for tasks.
+pub(crate) fn tasks(l: &mut Lower<'_>, node: Option<&Node>) -> TaskRules {
+    let mut out = TaskRules {
+        ask_missing: None,
+        owners: BTreeMap::new(),
+        slas: BTreeMap::new(),
+    };
+    let Some(keys) = node.and_then(|n| l.cx.mapping(n)) else {
+        return out;
+    };
+    for e in &keys.map.entries {
+        if !TASKS.contains(&e.key.as_str()) {
+            let p = Problem::new("TL0201", e.key_span, format!("there is no kind of task `{}`", e.key))
+                .why(format!("the kinds are {}", listed(TASKS.iter().copied())));
+            l.cx.push(match nearest(&e.key, TASKS.iter().copied()) {
+                Some(k) => p.mend(Mend::replace(e.key_span, k, format!("did you mean `{k}`?"))),
+                None => p.mend(e.value.removal("take it out")),
+            });
+            continue;
+        }
+        let Some(keys) = l.cx.section(&e.value, &TASK) else {
+            continue;
+        };
+        if let Some(n) = keys.get("message") {
+            if e.key == "ask_missing" {
+                out.ask_missing = message(l, n);
+            } else {
+                let p = Problem::new("TL0209", keys.key_span("message"), "only `ask_missing` sends a message");
+                l.cx.push(p.mend(n.removal("take it out")));
+            }
+        }
+        if let Some(n) = keys.get("owner") {
+            let schema = l.schema(Names::Record);
+            let literal = !n.text().is_some_and(|t| t.contains("${"));
+            if !literal || l.owner(n).is_some() {
+                out.owners.extend(l.cx.template(n, &schema).map(|t| (e.key.clone(), t)));
+            }
+        }
+        if let Some(n) = keys.get("sla") {
+            out.slas.extend(l.cx.duration(n).map(|us| (e.key.clone(), us)));
+        }
+    }
+    out
+}
+
+fn message(l: &mut Lower<'_>, node: &Node) -> Option<u16> {
+    let text = l.cx.text(node)?;
+    let is_message = |a: &tl_kernel::program::Action| matches!(a.kind, ActionKind::Message(_));
+    let found = l.actions.iter().position(|a| a.name == text && is_message(a));
+    if found.is_none() {
+        let known: Vec<String> = l.actions.iter().filter(|a| is_message(a)).map(|a| a.name.clone()).collect();
+        l.cx.unknown("TL0403", node, "the message", known.iter().map(String::as_str));
+    }
+    found.map(|i| i as u16)
+}

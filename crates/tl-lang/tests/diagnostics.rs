@@ -1,0 +1,110 @@
+//! One mistake per file: its code, its place, and a mend after which the file loads.
+//!
+//! A case is a file of `tests/diagnostics`. Its first line names what is expected: code, line, column, and
+//! the file where that is not the workflow file. `#=== path` begins another file of the case.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::shown;
+use tl_lang::{CODES, Diag, Project, Severity, apply_mend, load};
+
+struct Case {
+    name: String,
+    code: String,
+    place: (u32, u32),
+    file: String,
+    project: Project,
+}
+
+fn cases() -> Vec<Case> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
+    let mut paths: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|p| case(p)).collect()
+}
+
+fn case(path: &Path) -> Case {
+    let text = std::fs::read_to_string(path).unwrap();
+    let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+    let head: Vec<&str> = text.lines().next().unwrap().split_whitespace().collect();
+    let [_, code, place, file @ ..] = head.as_slice() else {
+        panic!("{name}: the first line must read `# CODE LINE:COLUMN [FILE]`");
+    };
+    let (line, column) = place.split_once(':').unwrap();
+    let mut project = Project::default();
+    let mut parts = text.split("#=== ");
+    let mut add = |path: &str, content: &str| {
+        project.files.insert(within(path), content.as_bytes().to_vec());
+    };
+    add("workflow.yaml", parts.next().unwrap());
+    for p in parts {
+        let (path, content) = p.split_once('\n').unwrap();
+        add(path, content);
+    }
+    Case {
+        name,
+        code: (*code).to_owned(),
+        place: (line.parse().unwrap(), column.parse().unwrap()),
+        file: within(file.first().unwrap_or(&"workflow.yaml")),
+        project,
+    }
+}
+
+fn within(path: &str) -> String {
+    match path {
+        "teams.yaml" | "connections.yaml" => path.to_owned(),
+        _ => format!("workflows/case/{path}"),
+    }
+}
+
+#[test]
+fn every_mistake_is_found_where_it_is_and_its_mend_mends_it() {
+    let mut wrong = Vec::new();
+    for c in cases() {
+        if let Err(e) = check(&c) {
+            wrong.push(format!("{}: {e}", c.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+fn check(c: &Case) -> Result<(), String> {
+    let loaded = load(&c.project, "case");
+    let seen = || shown(&c.project, &loaded);
+    let errors: Vec<&Diag> = loaded.diags.iter().filter(|d| d.severity == Severity::Error).collect();
+    let [d] = errors.as_slice() else {
+        return Err(format!("{} errors\n{}", errors.len(), seen()));
+    };
+    if (d.code, (d.line, d.column), &d.file) != (c.code.as_str(), c.place, &c.file) {
+        return Err(format!("got {} {}:{} {}\n{}", d.code, d.line, d.column, d.file, seen()));
+    }
+    if d.start >= d.end && c.project.files[&d.file].len() > d.end {
+        return Err(format!("nothing is underlined\n{}", seen()));
+    }
+    let Some(mend) = &d.mend else {
+        return Err(format!("no mend\n{}", seen()));
+    };
+    let mut mended = c.project.clone();
+    let text = apply_mend(c.project.text(&d.file).unwrap(), mend);
+    mended.files.insert(d.file.clone(), text.clone().into_bytes());
+    let again = load(&mended, "case");
+    if again.program.is_none() {
+        return Err(format!("the mend does not mend it:\n{text}\n{}", shown(&mended, &again)));
+    }
+    Ok(())
+}
+
+#[test]
+fn there_are_at_least_sixty_and_they_cover_the_codes() {
+    let all = cases();
+    assert!(all.len() >= 60, "{}", all.len());
+    let covered: BTreeSet<&str> = all.iter().map(|c| c.code.as_str()).collect();
+    // Limits, missing files and the bounds of expressions have tests of their own.
+    let elsewhere = ["TL0106", "TL0109", "TL0302", "TL0307", "TL0308", "TL0309", "TL0310", "TL0311", "TL0410", "TL0411"];
+    for (code, _) in CODES {
+        assert!(covered.contains(code) || elsewhere.contains(code), "{code} has no case");
+    }
+}

@@ -1,0 +1,181 @@
+//! Lists for people: cases, effects, tasks. Each page costs its own length, whatever the size of the tables: lists
+//! over several tenants or states are merged from the first rows of each.
+
+use rusqlite::params;
+use tl_kernel::effect::EffectState;
+use tl_kernel::id::{CaseId, TaskId, TenantId};
+
+use super::keys::NEVER;
+use super::ledger::{EFFECT, effect_row};
+use super::read::{Answer, CASE, Reader, case_row};
+use crate::contract::{CaseFilter, CaseRow, EffectFilter, EffectRow, TaskFilter, TaskRow};
+
+/// Rows of a page when the question does not say.
+const PAGE: u32 = 50;
+
+fn page(limit: u32) -> u32 {
+    if limit == 0 { PAGE } else { limit }
+}
+
+/// Sorts after every id.
+const LAST: [u8; 16] = [0xff; 16];
+
+impl Reader {
+    /// Cases, newest first.
+    pub fn cases(&self, filter: &CaseFilter) -> Answer<Vec<CaseRow>> {
+        let limit = page(filter.limit);
+        let mut all = Vec::new();
+        for tenant in self.tenants_of(filter.tenant)? {
+            if filter.closed == Some(false) {
+                let states = match filter.state {
+                    Some(state) => vec![state],
+                    None => self.states_in_use(tenant)?,
+                };
+                for state in states {
+                    all.extend(self.open_cases(tenant, state, filter)?);
+                }
+            } else {
+                all.extend(self.any_cases(tenant, filter)?);
+            }
+        }
+        all.sort_by(|a, b| (b.case, a.tenant).cmp(&(a.case, b.tenant)));
+        all.truncate(limit as usize);
+        Ok(all)
+    }
+
+    fn open_cases(&self, tenant: TenantId, state: u16, filter: &CaseFilter) -> Answer<Vec<CaseRow>> {
+        let sql = format!(
+            "{CASE} WHERE tenant = ?1 AND state = ?2 AND closed = 0 AND case_id < ?3 \
+             AND (?4 IS NULL OR workflow = ?4) ORDER BY case_id DESC LIMIT ?5"
+        );
+        let before = filter.before.map_or(LAST, |c| c.0);
+        let page = page(filter.limit);
+        self.rows(&sql, params![tenant.0, state, before, filter.workflow, page], case_row)
+    }
+
+    fn any_cases(&self, tenant: TenantId, filter: &CaseFilter) -> Answer<Vec<CaseRow>> {
+        let sql = format!(
+            "{CASE} WHERE tenant = ?1 AND case_id < ?2 AND (?3 IS NULL OR state = ?3) \
+             AND (?4 IS NULL OR closed = ?4) AND (?5 IS NULL OR workflow = ?5) ORDER BY case_id DESC LIMIT ?6"
+        );
+        let before = filter.before.map_or(LAST, |c| c.0);
+        let page = page(filter.limit);
+        self.rows(
+            &sql,
+            params![tenant.0, before, filter.state, filter.closed, filter.workflow, page],
+            case_row,
+        )
+    }
+
+    fn states_in_use(&self, tenant: TenantId) -> Answer<Vec<u16>> {
+        let sql = "SELECT DISTINCT state FROM counter WHERE tenant = ?1 AND what = 1 AND n > 0 ORDER BY state";
+        self.rows(sql, params![tenant.0], |r| r.get(0))
+    }
+
+    fn tenants_of(&self, one: Option<TenantId>) -> Answer<Vec<TenantId>> {
+        match one {
+            Some(tenant) => Ok(vec![tenant]),
+            None => self.rows("SELECT tenant FROM tenant ORDER BY tenant", &[], |r| {
+                r.get(0).map(TenantId)
+            }),
+        }
+    }
+
+    /// Effects, newest case first.
+    pub fn effects(&self, filter: &EffectFilter) -> Answer<Vec<EffectRow>> {
+        let limit = page(filter.limit);
+        let mut all = Vec::new();
+        for tenant in self.tenants_of(filter.tenant)? {
+            if filter.states.is_empty() {
+                all.extend(self.effects_where("1 = 1", tenant, filter)?);
+            }
+            let mut states = filter.states.clone();
+            states.sort_unstable();
+            states.dedup();
+            for state in states {
+                // The number stands in the text, so that the index over effects in this state is found.
+                let condition = format!("e.state = {}", state as i64);
+                all.extend(self.effects_where(&condition, tenant, filter)?);
+            }
+        }
+        all.sort_by(|a, b| (b.effect, a.tenant).cmp(&(a.effect, b.tenant)));
+        all.truncate(limit as usize);
+        Ok(all)
+    }
+
+    fn effects_where(
+        &self,
+        condition: &str,
+        tenant: TenantId,
+        filter: &EffectFilter,
+    ) -> Answer<Vec<EffectRow>> {
+        let which = if filter.case.is_some() { "AND e.case_id = ?2" } else { "AND ?2 IS NULL" };
+        let sql = format!(
+            "{EFFECT} WHERE e.tenant = ?1 {which} AND {condition} ORDER BY e.case_id DESC, e.n DESC LIMIT ?3"
+        );
+        let case = filter.case.map(|c| c.0);
+        self.rows(&sql, params![tenant.0, case, page(filter.limit)], effect_row)
+    }
+
+    /// Tasks: open ones, what is due first at the top; with `closed`, closed ones too, after the open ones.
+    pub fn tasks(&self, filter: &TaskFilter) -> Answer<Vec<TaskRow>> {
+        let limit = page(filter.limit);
+        let mut all = Vec::new();
+        for tenant in self.tenants_of(filter.tenant)? {
+            let owners = match filter.owners.is_empty() {
+                true => vec![None],
+                false => filter.owners.iter().map(Some).collect(),
+            };
+            for owner in owners {
+                all.extend(self.tasks_where("closed_at IS NULL", (tenant, owner), filter)?);
+                if filter.closed {
+                    all.extend(self.tasks_where("closed_at IS NOT NULL", (tenant, owner), filter)?);
+                }
+            }
+        }
+        all.sort_by_key(|t| (t.closed.is_some(), t.due.unwrap_or(NEVER), t.task, t.tenant));
+        all.dedup_by_key(|t| (t.tenant, t.task));
+        all.truncate(limit as usize);
+        Ok(all)
+    }
+
+    fn tasks_where(
+        &self,
+        condition: &str,
+        whose: (TenantId, Option<&String>),
+        filter: &TaskFilter,
+    ) -> Answer<Vec<TaskRow>> {
+        let which = if filter.case.is_some() { "AND case_id = ?2" } else { "AND ?2 IS NULL" };
+        let sql = format!(
+            "SELECT tenant, case_id, n, kind, owner, reason, due, effect, opened_at, closed_at, decision FROM task \
+             WHERE tenant = ?1 {which} AND (?3 IS NULL OR owner = ?3) AND {condition} \
+             ORDER BY due, case_id, n LIMIT ?4"
+        );
+        let case = filter.case.map(|c| c.0);
+        self.rows(&sql, params![whose.0.0, case, whose.1, page(filter.limit)], |r| {
+            let due: i64 = r.get(6)?;
+            let closed_at: Option<i64> = r.get(9)?;
+            let decision: String = r.get(10)?;
+            Ok(TaskRow {
+                tenant: TenantId(r.get(0)?),
+                task: TaskId { case: CaseId(r.get(1)?), n: r.get(2)? },
+                kind: r.get(3)?,
+                owner: r.get(4)?,
+                reason: r.get(5)?,
+                due: (due != NEVER).then_some(due),
+                effect: r.get(7)?,
+                opened_at: r.get(8)?,
+                closed: closed_at.map(|at| (at, decision)),
+            })
+        })
+    }
+}
+
+/// The states of effects that are not settled.
+pub(super) const UNSETTLED: [EffectState; 5] = [
+    EffectState::Planned,
+    EffectState::Ready,
+    EffectState::Dispatching,
+    EffectState::AwaitingCallback,
+    EffectState::Uncertain,
+];

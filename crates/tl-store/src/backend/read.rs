@@ -1,0 +1,393 @@
+//! The reading half of a connection: one function per question, each a consistent view of what is committed.
+
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use tl_kernel::digest::Digest;
+use tl_kernel::id::{CaseId, EventId, TenantId};
+use tl_kernel::journal::{Sealed, leaf_hash};
+use tl_kernel::turn::{CaseHead, StoredEvent};
+
+use super::check;
+use super::keys::Joined;
+use crate::contract::{
+    CaseRow, Checkpoint, DuplicateRow, OutboxMessage, Query, RecordWrite, Reply, TreeRow,
+};
+use crate::error::StoreError;
+
+/// Answers questions. A result is never older than the last commit that was acknowledged before the question.
+#[derive(Debug)]
+pub struct Reader {
+    conn: Connection,
+}
+
+/// The answer to one question.
+pub(super) type Answer<T> = Result<T, StoreError>;
+
+impl Reader {
+    pub(super) fn new(conn: Connection) -> Reader {
+        Reader { conn }
+    }
+
+    pub(super) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// All rows of a statement.
+    pub(super) fn rows<T>(
+        &self,
+        sql: &str,
+        params: &[&dyn rusqlite::ToSql],
+        read: impl FnMut(&SqlRow<'_>) -> rusqlite::Result<T>,
+    ) -> Answer<Vec<T>> {
+        Ok(self
+            .conn
+            .prepare_cached(sql)?
+            .query_map(params, read)?
+            .collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The first row of a statement, if there is one.
+    pub(super) fn row<T>(
+        &self,
+        sql: &str,
+        params: &[&dyn rusqlite::ToSql],
+        read: impl FnOnce(&SqlRow<'_>) -> rusqlite::Result<T>,
+    ) -> Answer<Option<T>> {
+        Ok(self
+            .conn
+            .prepare_cached(sql)?
+            .query_row(params, read)
+            .optional()?)
+    }
+
+    /// Answers any question.
+    pub fn query(&self, query: Query) -> Answer<Reply> {
+        Ok(match query {
+            Query::Tenants => Reply::Tenants(self.tenants()?),
+            Query::Gate(t) => Reply::Gate(Box::new(self.gate(t)?)),
+            Query::Bundle(t, number) => Reply::Bundle(self.bundle(t, number)?),
+            Query::Bundles(t) => Reply::Bundles(self.bundles(t)?),
+            Query::Journal(t, case) => Reply::Journal(self.journal(t, case)?),
+            Query::Case(t, case) => Reply::Case(self.case(t, case)?),
+            Query::Cases(filter) => Reply::Cases(self.cases(&filter)?),
+            Query::NaturalKey(t, workflow, keys) => {
+                Reply::NaturalKey(self.natural_key(t, &workflow, &keys)?)
+            }
+            Query::Events(t, case) => Reply::Events(self.events(t, case)?),
+            Query::Event(t, event) => Reply::Events(self.event(t, event)?.into_iter().collect()),
+            Query::PendingJoins(limit) => Reply::Events(self.pending_joins(limit)?),
+            Query::Candidates { now, limit } => Reply::Effects(self.candidates(now, limit)?),
+            Query::Stale { now, limit } => Reply::Effects(self.stale(now, limit)?),
+            Query::Effect(t, effect) => Reply::Effects(self.effect(t, effect)?.into_iter().collect()),
+            Query::Effects(filter) => Reply::Effects(self.effects(&filter)?),
+            Query::Attempts(t, effect) => Reply::Attempts(self.attempts(t, effect)?),
+            Query::DueTimers { now, limit } => Reply::Timers(self.due_timers(now, limit)?),
+            Query::NextDue => Reply::NextDue(self.next_due()?),
+            Query::Tasks(filter) => Reply::Tasks(self.tasks(&filter)?),
+            Query::Record(t, kind, id) => Reply::Records(self.record(t, &kind, &id)?.into_iter().collect()),
+            Query::RecordHistory(t, kind, id) => Reply::Records(self.record_history(t, &kind, &id)?),
+            Query::Outbox(t, case, limit) => Reply::Outbox(self.outbox(t, case, limit)?),
+            Query::SlotsTaken(t, action, subject, window) => {
+                Reply::Count(self.slots_taken(t, (&action, &subject, window))?)
+            }
+            Query::Idempotent(t, principal, key) => Reply::Idempotent(self.idempotent(t, &principal, &key)?),
+            Query::Turns { after, limit, tenant, bodies } => {
+                Reply::Turns(self.turns((after, limit), tenant, bodies)?)
+            }
+            Query::Tree(t) => Reply::Tree(self.tree(t)?),
+            Query::Leaves { tenant, from, limit } => Reply::Leaves(self.leaves(tenant, from, limit)?),
+            Query::Checkpoints(t, limit) => Reply::Checkpoints(self.checkpoints(t, limit)?),
+            Query::Cursor(t, name) => Reply::Cursor(self.cursor(t, &name)?),
+            Query::Duplicates(t, event) => Reply::Duplicates(self.duplicates(t, event)?),
+            Query::Stats { now } => Reply::Stats(Box::new(self.stats(now)?)),
+        })
+    }
+
+    /// The journal of a case in order; of `CaseId::CONTROL` the control stream of the tenant.
+    pub fn journal(&self, tenant: TenantId, case: CaseId) -> Answer<Vec<Sealed>> {
+        let sql = "SELECT t.seq, t.head, b.body FROM turn t LEFT JOIN turn_body b ON b.ord = t.ord \
+                   WHERE t.tenant = ?1 AND t.case_id = ?2 ORDER BY t.seq";
+        self.rows(sql, params![tenant.0, case.0], |r| {
+            sealed(case, (r.get(0)?, r.get(1)?, r.get(2)?))
+        })
+    }
+
+    /// The derived row of a case.
+    pub fn case(&self, tenant: TenantId, case: CaseId) -> Answer<Option<CaseRow>> {
+        let sql = format!("{CASE} WHERE tenant = ?1 AND case_id = ?2");
+        self.row(&sql, params![tenant.0, case.0], case_row)
+    }
+
+    /// The case that holds the first taken of these natural keys of a workflow, and the position of that key.
+    pub fn natural_key(
+        &self,
+        tenant: TenantId,
+        workflow: &str,
+        keys: &[Digest],
+    ) -> Answer<Option<(CaseId, u32)>> {
+        Ok(check::natural_key(&self.conn, tenant, (workflow, keys))?)
+    }
+
+    /// Events of a case with payloads, in the order of their acceptance.
+    pub fn events(&self, tenant: TenantId, case: CaseId) -> Answer<Vec<(TenantId, StoredEvent)>> {
+        let own = format!("{EVENT} WHERE e.tenant = ?1 AND e.id = ?2 AND e.joined = 1");
+        let mut all = self.rows(&own, params![tenant.0, case.0], event_row)?;
+        let attached = format!("{EVENT} WHERE e.tenant = ?1 AND e.case_id = ?2 ORDER BY e.ord");
+        all.extend(self.rows(&attached, params![tenant.0, case.0], event_row)?);
+        Ok(all)
+    }
+
+    /// One event with its payload.
+    pub fn event(&self, tenant: TenantId, event: EventId) -> Answer<Option<(TenantId, StoredEvent)>> {
+        let sql = format!("{EVENT} WHERE e.tenant = ?1 AND e.id = ?2");
+        self.row(&sql, params![tenant.0, event.0], event_row)
+    }
+
+    /// Events accepted without a case yet, oldest first.
+    pub fn pending_joins(&self, limit: u32) -> Answer<Vec<(TenantId, StoredEvent)>> {
+        let sql = format!("{EVENT} WHERE e.joined = 0 ORDER BY e.ord LIMIT ?1");
+        self.rows(&sql, params![limit], event_row)
+    }
+
+    /// Duplicates of an event.
+    pub fn duplicates(&self, tenant: TenantId, event: EventId) -> Answer<DuplicateRow> {
+        let sql = "SELECT ord, duplicates FROM event WHERE tenant = ?1 AND id = ?2";
+        let found: Option<(i64, i64)> =
+            self.row(sql, params![tenant.0, event.0], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let Some((ord, count)) = found else {
+            return Ok(DuplicateRow::default());
+        };
+        let sql = "SELECT body, at FROM event_variant WHERE tenant = ?1 AND event = ?2 ORDER BY at, body";
+        Ok(DuplicateRow {
+            count: count.unsigned_abs(),
+            variants: self.rows(sql, params![tenant.0, ord], |r| Ok((r.get(0)?, r.get(1)?)))?,
+        })
+    }
+
+    /// The newest version of a record.
+    pub fn record(&self, tenant: TenantId, kind: &str, id: &str) -> Answer<Option<RecordWrite>> {
+        let sql = format!("{RECORD} LIMIT 1");
+        self.row(&sql, params![tenant.0, kind, id.as_bytes()], record_row)
+    }
+
+    /// All versions of a record, newest first.
+    pub fn record_history(&self, tenant: TenantId, kind: &str, id: &str) -> Answer<Vec<RecordWrite>> {
+        self.rows(RECORD, params![tenant.0, kind, id.as_bytes()], record_row)
+    }
+
+    /// Messages of the outbox, newest first: of one case or of all.
+    pub fn outbox(&self, tenant: TenantId, case: Option<CaseId>, limit: u32) -> Answer<Vec<OutboxMessage>> {
+        let which = if case.is_some() { "AND o.case_id = ?3" } else { "AND ?3 IS NULL" };
+        let sql = format!(
+            "SELECT o.case_id, o.n, o.channel, b.recipient, b.subject, b.body, o.at FROM outbox o \
+             JOIN outbox_body b ON b.ord = o.ord WHERE o.tenant = ?1 {which} ORDER BY o.ord DESC LIMIT ?2"
+        );
+        self.rows(&sql, params![tenant.0, limit, case.map(|c| c.0)], |r| {
+            Ok(OutboxMessage {
+                effect: super::ledger::effect_id(r, 0)?,
+                channel: r.get(2)?,
+                to: outside(r, 3)?,
+                subject: outside(r, 4)?,
+                text: outside(r, 5)?,
+                at: r.get(6)?,
+            })
+        })
+    }
+
+    /// How many uses of a limit (action, subject, start of the window in µs) are taken.
+    pub fn slots_taken(&self, tenant: TenantId, limit: (&str, &Digest, i64)) -> Answer<u64> {
+        let sql = "SELECT COUNT(*) FROM slot WHERE tenant = ?1 AND begins = ?2 AND action = ?3 AND subject = ?4";
+        let n: Option<i64> =
+            self.row(sql, params![tenant.0, limit.2, limit.0, limit.1], |r| r.get(0))?;
+        Ok(n.unwrap_or(0).unsigned_abs())
+    }
+
+    /// The saved answer of an API command: fingerprint of its request, HTTP status, body.
+    pub fn idempotent(
+        &self,
+        tenant: TenantId,
+        principal: &str,
+        key: &str,
+    ) -> Answer<Option<(Digest, u16, Vec<u8>)>> {
+        let sql = "SELECT fingerprint, status, body FROM idempotent \
+                   WHERE tenant = ?1 AND principal = ?2 AND key = ?3";
+        self.row(sql, params![tenant.0, principal, key.as_bytes()], |r| {
+            Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+        })
+    }
+
+    /// Turns in commit order (after a position, at most so many), with or without bodies, of one tenant or all.
+    pub fn turns(
+        &self,
+        page: (u64, u32),
+        tenant: Option<TenantId>,
+        bodies: bool,
+    ) -> Answer<Vec<(u64, TenantId, CaseId, Sealed)>> {
+        let (body, join) = match bodies {
+            true => ("b.body", "LEFT JOIN turn_body b ON b.ord = t.ord"),
+            false => ("NULL", ""),
+        };
+        let which = if tenant.is_some() { "t.tenant = ?3" } else { "?3 IS NULL" };
+        let sql = format!(
+            "SELECT t.seq, t.head, {body}, t.ord, t.tenant, t.case_id FROM turn t {join} \
+             WHERE t.ord > ?1 AND {which} ORDER BY t.ord LIMIT ?2"
+        );
+        let after = page.0.cast_signed();
+        self.rows(&sql, params![after, page.1, tenant.map(|t| t.0)], |r| {
+            let case = CaseId(r.get(5)?);
+            let turn = sealed(case, (r.get(0)?, r.get(1)?, r.get(2)?))?;
+            Ok((r.get::<_, i64>(3)?.unsigned_abs(), TenantId(r.get(4)?), case, turn))
+        })
+    }
+
+    /// How far a tenant's tree has come.
+    pub fn tree(&self, tenant: TenantId) -> Answer<TreeRow> {
+        let sql = "SELECT size, after, frontier FROM tree WHERE tenant = ?1";
+        let row = self.row(sql, params![tenant.0], |r| {
+            Ok(TreeRow {
+                size: r.get::<_, i64>(0)?.unsigned_abs(),
+                after: r.get::<_, i64>(1)?.unsigned_abs(),
+                frontier: r.get(2)?,
+            })
+        })?;
+        Ok(row.unwrap_or_default())
+    }
+
+    /// Leaves of a tenant's tree from a position on, at most so many.
+    pub fn leaves(&self, tenant: TenantId, from: u64, limit: u32) -> Answer<Vec<Digest>> {
+        let sql = "SELECT pos, leaves FROM placed WHERE tenant = ?1 AND pos >= COALESCE((SELECT MAX(pos) \
+                   FROM placed WHERE tenant = ?1 AND pos <= ?2), 0) ORDER BY pos";
+        let mut stmt = self.conn.prepare_cached(sql)?;
+        let mut rows = stmt.query(params![tenant.0, from.cast_signed()])?;
+        let mut leaves = Vec::new();
+        while let Some(row) = rows.next()? {
+            let pos = row.get::<_, i64>(0)?.unsigned_abs();
+            let run: Vec<u8> = row.get(1)?;
+            for (position, leaf) in (pos..).zip(run.as_chunks::<32>().0) {
+                if leaves.len() == limit as usize {
+                    return Ok(leaves);
+                }
+                if position >= from {
+                    leaves.push(*leaf);
+                }
+            }
+        }
+        Ok(leaves)
+    }
+
+    /// Signed checkpoints, newest first.
+    pub fn checkpoints(&self, tenant: TenantId, limit: u32) -> Answer<Vec<Checkpoint>> {
+        let sql = "SELECT size, root, sig, at FROM checkpoint WHERE tenant = ?1 ORDER BY size DESC LIMIT ?2";
+        self.rows(sql, params![tenant.0, limit], |r| {
+            Ok(Checkpoint {
+                size: r.get::<_, i64>(0)?.unsigned_abs(),
+                root: r.get(1)?,
+                sig: r.get(2)?,
+                at: r.get(3)?,
+            })
+        })
+    }
+
+    /// How far a follower has come; 0 when it never ran.
+    pub fn cursor(&self, tenant: TenantId, name: &str) -> Answer<i64> {
+        let sql = "SELECT value FROM cursor WHERE tenant = ?1 AND name = ?2";
+        Ok(self.row(sql, params![tenant.0, name], |r| r.get(0))?.unwrap_or(0))
+    }
+}
+
+const EVENT: &str = "SELECT e.tenant, e.id, e.endpoint, e.received_at, e.kid, e.key_source, e.joined, e.case_id, \
+    b.content_type, b.payload FROM event e LEFT JOIN event_body b ON b.ord = e.ord";
+
+fn event_row(r: &SqlRow<'_>) -> rusqlite::Result<(TenantId, StoredEvent)> {
+    let id = EventId(r.get(1)?);
+    let case = match r.get::<_, i64>(6)? {
+        opened if opened == Joined::Opened as i64 => Some(CaseId(id.0)),
+        _ => r.get::<_, Option<[u8; 16]>>(7)?.map(CaseId),
+    };
+    let event = StoredEvent {
+        id,
+        endpoint: r.get(2)?,
+        received_at: r.get(3)?,
+        kid: r.get(4)?,
+        key_source: r.get(5)?,
+        case,
+        content_type: outside_or_empty(r, 8)?,
+        // The payload is gone once erased.
+        payload: r.get::<_, Option<Vec<u8>>>(9)?.unwrap_or_default(),
+    };
+    Ok((TenantId(r.get(0)?), event))
+}
+
+const RECORD: &str = "SELECT r.kind, r.id, r.version, b.body, b.provenance, r.by_whom, r.at, r.write_key \
+    FROM record r JOIN record_body b ON b.ord = r.ord WHERE r.tenant = ?1 AND r.kind = ?2 AND r.id = ?3 \
+    ORDER BY r.version DESC";
+
+fn record_row(r: &SqlRow<'_>) -> rusqlite::Result<RecordWrite> {
+    Ok(RecordWrite {
+        kind: r.get(0)?,
+        id: outside(r, 1)?,
+        version: r.get::<_, i64>(2)?.unsigned_abs(),
+        body: r.get(3)?,
+        provenance: r.get(4)?,
+        by: r.get(5)?,
+        at: r.get(6)?,
+        key: r.get(7)?,
+    })
+}
+
+/// The row of a case; a condition follows.
+pub(super) const CASE: &str = "SELECT tenant, case_id, seq, state, owner, definition, opened_at, updated_at, due, \
+    closed, open_tasks, open_effects, reason, correlation, workflow FROM case_head";
+
+pub(super) fn case_row(r: &SqlRow<'_>) -> rusqlite::Result<CaseRow> {
+    Ok(CaseRow {
+        tenant: TenantId(r.get(0)?),
+        case: CaseId(r.get(1)?),
+        seq: r.get(2)?,
+        head: CaseHead {
+            state: r.get(3)?,
+            owner: r.get(4)?,
+            definition: r.get(5)?,
+            opened_at: r.get(6)?,
+            updated_at: r.get(7)?,
+            due: r.get(8)?,
+            closed: r.get(9)?,
+            open_tasks: r.get(10)?,
+            open_effects: r.get(11)?,
+            reason: r.get(12)?,
+            correlation: r.get(13)?,
+            workflow: r.get(14)?,
+        },
+    })
+}
+
+/// A stored turn. Turns of the control stream have no number of their own.
+fn sealed(case: CaseId, columns: (u32, Vec<u8>, Option<Vec<u8>>)) -> rusqlite::Result<Sealed> {
+    let (seq, head, body) = columns;
+    Ok(Sealed {
+        seq: if case == CaseId::CONTROL { 0 } else { seq },
+        leaf: leaf_hash(&head),
+        head,
+        body,
+    })
+}
+
+/// Text from outside, which is stored as bytes.
+pub(super) fn outside(r: &SqlRow<'_>, column: usize) -> rusqlite::Result<String> {
+    let text = String::from_utf8(r.get(column)?);
+    text.map_err(|e| {
+        let kind = rusqlite::types::Type::Blob;
+        rusqlite::Error::FromSqlConversionFailure(column, kind, Box::new(e))
+    })
+}
+
+/// As `outside`, for a column that may be empty.
+pub(super) fn outside_maybe(r: &SqlRow<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    match r.get_ref(column)?.as_blob_or_null() {
+        Ok(Some(_)) => outside(r, column).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn outside_or_empty(r: &SqlRow<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(outside_maybe(r, column)?.unwrap_or_default())
+}

@@ -1,0 +1,122 @@
+//! Questions about what was set up: tenants, the gate's view, bundles.
+
+use rusqlite::{Row as SqlRow, params};
+use tl_kernel::id::TenantId;
+
+use super::read::{Answer, Reader, outside};
+use crate::contract::{ApiKeyRow, BundleRow, GateRows, SecretRow, SwitchRow};
+
+impl Reader {
+    /// All tenants but the reserved one, by number.
+    pub fn tenants(&self) -> Answer<Vec<(TenantId, String)>> {
+        let sql = "SELECT tenant, name FROM tenant WHERE tenant > 0 ORDER BY tenant";
+        self.rows(sql, &[], |r| Ok((TenantId(r.get(0)?), r.get(1)?)))
+    }
+
+    /// What the gate of a tenant consists of, the installation's switches and flags first. One consistent view.
+    pub fn gate(&self, tenant: TenantId) -> Answer<GateRows> {
+        // Several statements: a transaction makes them see the same commit.
+        let tx = self.conn().unchecked_transaction()?;
+        let system = TenantId::SYSTEM;
+        let mut rows = GateRows {
+            tenant_epoch: self.epoch_of(tenant)?,
+            installation_epoch: self.epoch_of(system)?,
+            switches: self.switches(system)?,
+            flags: self.flags(system)?,
+            ..GateRows::default()
+        };
+        if tenant != system {
+            rows.switches.extend(self.switches(tenant)?);
+            rows.flags.extend(self.flags(tenant)?);
+        }
+        rows.secrets = self.secrets(tenant)?;
+        let sql = "SELECT endpoint FROM endpoint_disabled WHERE tenant = ?1 ORDER BY endpoint";
+        rows.disabled = self.rows(sql, params![tenant.0], |r| r.get(0))?;
+        rows.api_keys = self.api_keys(tenant)?;
+        let sql = "SELECT workflow, number FROM current_bundle WHERE tenant = ?1 ORDER BY workflow";
+        rows.current = self.rows(sql, params![tenant.0], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        tx.finish()?;
+        Ok(rows)
+    }
+
+    fn epoch_of(&self, tenant: TenantId) -> Answer<u64> {
+        let sql = "SELECT epoch FROM gate WHERE tenant = ?1";
+        let epoch: Option<i64> = self.row(sql, params![tenant.0], |r| r.get(0))?;
+        Ok(epoch.unwrap_or(0).unsigned_abs())
+    }
+
+    fn switches(&self, tenant: TenantId) -> Answer<Vec<SwitchRow>> {
+        let sql = "SELECT scope, mode, by_whom, reason, at FROM switch WHERE tenant = ?1 ORDER BY scope";
+        self.rows(sql, params![tenant.0], |r| {
+            Ok(SwitchRow {
+                tenant,
+                scope: r.get(0)?,
+                mode: r.get(1)?,
+                by: r.get(2)?,
+                reason: outside(r, 3)?,
+                at: r.get(4)?,
+            })
+        })
+    }
+
+    fn flags(&self, tenant: TenantId) -> Answer<Vec<(String, bool, bool)>> {
+        let installation = tenant == TenantId::SYSTEM;
+        let sql = "SELECT name, value FROM flag WHERE tenant = ?1 ORDER BY name";
+        self.rows(sql, params![tenant.0], |r| Ok((r.get(0)?, r.get(1)?, installation)))
+    }
+
+    fn secrets(&self, tenant: TenantId) -> Answer<Vec<SecretRow>> {
+        let sql = "SELECT endpoint, kid, sealed, not_before, not_after FROM secret WHERE tenant = ?1 \
+                   ORDER BY endpoint, kid";
+        self.rows(sql, params![tenant.0], |r| {
+            Ok(SecretRow {
+                endpoint: r.get(0)?,
+                kid: r.get(1)?,
+                sealed: r.get(2)?,
+                not_before: r.get(3)?,
+                not_after: r.get(4)?,
+            })
+        })
+    }
+
+    fn api_keys(&self, tenant: TenantId) -> Answer<Vec<ApiKeyRow>> {
+        let sql = "SELECT kid, hash, scopes, expires FROM api_key WHERE tenant = ?1 ORDER BY kid";
+        self.rows(sql, params![tenant.0], |r| {
+            Ok(ApiKeyRow { kid: r.get(0)?, hash: r.get(1)?, scopes: r.get(2)?, expires: r.get(3)? })
+        })
+    }
+
+    /// A deployed bundle with its files.
+    pub fn bundle(&self, tenant: TenantId, number: u32) -> Answer<Option<BundleRow>> {
+        let sql = format!(
+            "SELECT {BUNDLE}, f.files FROM bundle b {IS_CURRENT} JOIN bundle_files f ON f.ord = b.ord \
+             WHERE b.tenant = ?1 AND b.number = ?2"
+        );
+        self.row(&sql, params![tenant.0, number], |r| {
+            Ok(BundleRow { files: r.get(6)?, ..bundle_row(r)? })
+        })
+    }
+
+    /// All bundles of a tenant, newest first, without files.
+    pub fn bundles(&self, tenant: TenantId) -> Answer<Vec<BundleRow>> {
+        let sql =
+            format!("SELECT {BUNDLE} FROM bundle b {IS_CURRENT} WHERE b.tenant = ?1 ORDER BY b.number DESC");
+        self.rows(&sql, params![tenant.0], bundle_row)
+    }
+}
+
+const BUNDLE: &str = "b.number, b.workflow, b.version, b.digest, b.at, c.number IS NOT NULL";
+const IS_CURRENT: &str =
+    "LEFT JOIN current_bundle c ON c.tenant = b.tenant AND c.workflow = b.workflow AND c.number = b.number";
+
+fn bundle_row(r: &SqlRow<'_>) -> rusqlite::Result<BundleRow> {
+    Ok(BundleRow {
+        number: r.get(0)?,
+        workflow: r.get(1)?,
+        version: outside(r, 2)?,
+        digest: r.get(3)?,
+        files: Vec::new(),
+        at: r.get(4)?,
+        current: r.get(5)?,
+    })
+}

@@ -1,0 +1,99 @@
+//! Counts for `status` and metrics. Large tables are counted as they change; small sets are counted here.
+
+use std::collections::BTreeMap;
+
+use rusqlite::params;
+use tl_kernel::effect::{Class, EffectState};
+use tl_kernel::id::TenantId;
+
+use super::counters::What;
+use super::effects::state;
+use super::lists::UNSETTLED;
+use super::read::{Answer, Reader};
+use crate::contract::Stats;
+use crate::dialect;
+
+impl Reader {
+    /// Counts; ages are taken at `now` (µs).
+    pub fn stats(&self, now: i64) -> Answer<Stats> {
+        let tx = self.conn().unchecked_transaction()?;
+        let mut stats = Stats {
+            bytes: dialect::size(self.conn())?,
+            turns: self.sum("SELECT COALESCE(MAX(ord), 0) FROM turn")?,
+            leaves: self.sum("SELECT COALESCE(SUM(size), 0) FROM tree")?,
+            ..Stats::default()
+        };
+        self.kept(&mut stats)?;
+        for state in UNSETTLED {
+            self.open_effects(state, now, &mut stats)?;
+        }
+        let sql = "SELECT tenant, kind, COUNT(*), MIN(opened_at) FROM task WHERE closed_at IS NULL \
+                   GROUP BY tenant, kind ORDER BY tenant, kind";
+        stats.tasks = self.rows(sql, &[], |r| {
+            let oldest: i64 = r.get(3)?;
+            Ok((TenantId(r.get(0)?), r.get(1)?, count(r.get(2)?), age(now, oldest)))
+        })?;
+        let first: Option<i64> = self.row("SELECT MIN(due) FROM timer", &[], |r| r.get(0))?.flatten();
+        stats.timers = (
+            self.sum("SELECT COUNT(*) FROM timer")?,
+            first.map_or(0, |due| age(now, due)),
+        );
+        tx.finish()?;
+        Ok(stats)
+    }
+
+    fn sum(&self, sql: &str) -> Answer<u64> {
+        Ok(count(self.row(sql, &[], |r| r.get(0))?.unwrap_or(0)))
+    }
+
+    /// The counts that are kept with the rows.
+    fn kept(&self, stats: &mut Stats) -> Answer<()> {
+        type Kept = (u32, i64, String, i64, i64);
+        let sql = "SELECT tenant, what, name, state, n FROM counter WHERE n <> 0 ORDER BY tenant, what, name, state";
+        let rows: Vec<Kept> = self.rows(sql, &[], |r| {
+            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+        })?;
+        let mut effects: BTreeMap<(Class, EffectState), u64> = BTreeMap::new();
+        for (tenant, what, name, number, n) in rows {
+            let n = count(n);
+            if what == What::Case as i64 {
+                let number = u16::try_from(number).unwrap_or(u16::MAX);
+                stats.cases.push((TenantId(tenant), name, number, n));
+            } else if what == What::Effect as i64 {
+                if let Some(class) = Class::parse(&name) {
+                    *effects.entry((class, state(3, number)?)).or_insert(0) += n;
+                }
+            } else if what == What::Event as i64 {
+                stats.events += n;
+            } else if what == What::Duplicate as i64 {
+                stats.duplicates += n;
+            }
+        }
+        stats.effects = effects.into_iter().map(|((class, state), n)| (class, state, n)).collect();
+        Ok(())
+    }
+
+    /// Effects in one state that is not settled, by tenant and action.
+    fn open_effects(&self, state: EffectState, now: i64, stats: &mut Stats) -> Answer<()> {
+        // The number stands in the text, so that the index over effects in this state is found.
+        let sql = format!(
+            "SELECT tenant, action, COUNT(*), MIN(planned_at) FROM effect WHERE state = {} \
+             GROUP BY tenant, action ORDER BY tenant, action",
+            state as i64
+        );
+        let rows = self.rows(&sql, params![], |r| {
+            let oldest: i64 = r.get(3)?;
+            Ok((TenantId(r.get(0)?), r.get(1)?, state, count(r.get(2)?), age(now, oldest)))
+        })?;
+        stats.effects_open.extend(rows);
+        Ok(())
+    }
+}
+
+fn count(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+fn age(now: i64, since: i64) -> i64 {
+    now.saturating_sub(since).max(0)
+}
