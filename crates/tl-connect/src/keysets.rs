@@ -46,7 +46,7 @@ pub async fn fetch(client: &Client, url: &str, allow_private: bool) -> Result<Ke
         Knowledge::NotProcessed => return Err(FetchError::Answer("not_processed".into())),
         Knowledge::Unknown(why) => return Err(FetchError::Answer(why.code().into())),
     };
-    Ok(KeySet::parse(&body)?)
+    Ok(KeySet::from_jwks(&body)?)
 }
 
 /// The address up to its host, and the rest.

@@ -81,10 +81,11 @@ impl Desk {
     /// Admits a message: decides it, and commits event, keys and turn together.
     pub async fn admit(&self, message: Message) -> Result<Admitted, DeskError> {
         let mut joins = 0;
+        let mut may_be_born = true;
         loop {
             let view = self.tenant(message.tenant).await?;
             let target = self.target(&view, &message).await?;
-            let slot = self.reserve();
+            let slot = if may_be_born { self.reserve() } else { None };
             let sheet = FactSheet::new(self, &view, &target.bundle, target.case.definition);
             let facts = sheet.facts(Some(&message.event), slot.is_some());
             let input = Input::EventAdmitted(decide::Admitted {
@@ -119,6 +120,8 @@ impl Desk {
                         return self.accept_pending(&message, &view, &target).await;
                     }
                 }
+                // Another write to the same target is on its way: this one waits for its turn.
+                Err(Refused::Serial) if may_be_born => may_be_born = false,
                 Err(other) => return Err(DeskError::Store(other)),
             }
         }

@@ -133,7 +133,7 @@ impl Worker {
             unit.guards.push(gate_guard(&view));
             unit.guards.extend(slot.map(Slot::guard));
             let epoch = self.desk.store().epoch();
-            let mut change = change(row, EffectState::Dispatching, now);
+            let mut change = self.change(row, EffectState::Dispatching, now);
             change.attempt = row.attempt + 1;
             change.claim = Some((NODE, epoch, now + ATTEMPT_DEADLINE));
             change.first_send = row.first_send.or(Some(now));
@@ -220,7 +220,7 @@ impl Worker {
     }
 
     async fn hold(&self, row: &EffectRow, until: i64, why: String) -> Result<(), DeskError> {
-        let mut change = change(row, EffectState::Ready, until);
+        let mut change = self.change(row, EffectState::Ready, until);
         change.hold = why;
         self.write(row, change, None).await
     }
@@ -262,7 +262,7 @@ impl Worker {
             ),
         };
         let due = if to == EffectState::Uncertain { i64::MAX } else { self.desk.now() };
-        let mut settled = change(&row, to, due);
+        let mut settled = self.change(&row, to, due);
         settled.code = code;
         if let Input::EffectSettled(s) = &input {
             settled.vendor_ref.clone_from(&s.vendor_ref);
@@ -318,7 +318,7 @@ impl Worker {
             return Box::pin(self.record(row, None, finished)).await;
         }
         let delay = Backoff::DURABLE.delay(row.attempt.saturating_sub(1), &row.key, wait);
-        let mut again = change(&row, EffectState::Ready, self.desk.now() + delay);
+        let mut again = self.change(&row, EffectState::Ready, self.desk.now() + delay);
         (again.hold, again.code) = (hold.to_owned(), code);
         rows.push(Row::Effect(again));
         let mut unit = Unit::new(row.tenant);
@@ -365,13 +365,34 @@ impl Worker {
             Class::E3 | Class::E4 => false,
         };
         let to = if again { EffectState::Ready } else { EffectState::Uncertain };
-        let mut change = change(&row, to, now);
+        let mut change = self.change(&row, to, now);
         change.crashes = crashes;
         change.code = "crashed".into();
         let attempt = crashed_attempt(&row, now);
         self.write(&row, change, Some(attempt)).await?;
         self.desk.nudge();
         Ok(())
+    }
+}
+
+impl Worker {
+    /// A change that only moves the state.
+    pub(crate) fn change(&self, row: &EffectRow, to: EffectState, due: i64) -> EffectChange {
+        EffectChange {
+            effect: row.effect,
+            from: (row.state, row.attempt),
+            to,
+            attempt: row.attempt,
+            due,
+            hold: String::new(),
+            claim: if to == EffectState::Dispatching { row.claim } else { None },
+            first_send: None,
+            base_version: None,
+            code: String::new(),
+            vendor_ref: None,
+            crashes: row.crashes,
+            at: self.desk.now(),
+        }
     }
 }
 
@@ -393,24 +414,6 @@ impl Slot {
             window: self.window,
             n: self.taken as u32 + 1,
         }
-    }
-}
-
-/// A change that only moves the state.
-pub(crate) fn change(row: &EffectRow, to: EffectState, due: i64) -> EffectChange {
-    EffectChange {
-        effect: row.effect,
-        from: (row.state, row.attempt),
-        to,
-        attempt: row.attempt,
-        due,
-        hold: String::new(),
-        claim: if to == EffectState::Dispatching { row.claim } else { None },
-        first_send: None,
-        base_version: None,
-        code: String::new(),
-        vendor_ref: None,
-        crashes: row.crashes,
     }
 }
 

@@ -246,7 +246,7 @@ impl Desk {
         let row = self.inner.store.bundle(tenant, number).await.map_err(read_error)?;
         let row = row.ok_or_else(|| DeskError::Missing(format!("bundle {number}")))?;
         let project = unpack(&row.files).ok_or(DeskError::Bundle(number))?;
-        let program = tl_lang::load::load(&project, &row.workflow).program;
+        let program = tl_lang::load(&project, &row.workflow).program;
         let bundle = Arc::new(Bundle {
             program: program.ok_or(DeskError::Bundle(number))?,
             project,
@@ -276,6 +276,7 @@ impl Desk {
     ) -> Result<Advanced, DeskError> {
         let (tenant, id) = at;
         let mut known = known;
+        let mut may_be_born = true;
         for _ in 0..RACES {
             let case = match known.take() {
                 Some(case) => case,
@@ -283,7 +284,7 @@ impl Desk {
             };
             let view = self.tenant(tenant).await?;
             let bundle = self.bundle(tenant, case.definition).await?;
-            let slot = self.reserve();
+            let slot = if may_be_born { self.reserve() } else { None };
             let facts = FactSheet::new(self, &view, &bundle, case.definition);
             let turn = match decide(&bundle.program, &case, input.clone(), &facts.facts(None, slot.is_some())) {
                 Decision::Turn(turn) => *turn,
@@ -302,6 +303,39 @@ impl Desk {
                 }
                 Err(Refused::GateMoved) => {
                     self.reload(tenant).await?;
+                }
+                Err(Refused::CaseMoved { .. }) => {}
+                // Another write to the same target is on its way: this one waits for its turn.
+                Err(Refused::Serial) if may_be_born => may_be_born = false,
+                Err(other) => return Err(DeskError::Store(other)),
+            }
+        }
+        Err(DeskError::Busy)
+    }
+
+    /// Decides an input and commits its turn inside a unit that the caller has begun. Races on the case are
+    /// decided again; every other refusal is the caller's.
+    pub(crate) async fn advance_in(&self, unit: Unit, at: (TenantId, CaseId), input: Input) -> Result<(), DeskError> {
+        let (tenant, id) = at;
+        for _ in 0..RACES {
+            let case = self.load(tenant, id).await?;
+            let view = self.tenant(tenant).await?;
+            let bundle = self.bundle(tenant, case.definition).await?;
+            let facts = FactSheet::new(self, &view, &bundle, case.definition);
+            let mut unit = unit.clone();
+            let decided = decide(&bundle.program, &case, input.clone(), &facts.facts(None, false));
+            let turn = match decided {
+                Decision::Turn(turn) => Some(*turn),
+                // The case does not wait for it any more; the effect still happens once, or not at all.
+                Decision::Refused(_) => None,
+            };
+            unit.turns.extend(turn.clone());
+            match self.commit(unit).await? {
+                Ok(_) => {
+                    if let Some(turn) = turn {
+                        self.after(case, &turn, &bundle, None)?;
+                    }
+                    return Ok(());
                 }
                 Err(Refused::CaseMoved { .. }) => {}
                 Err(other) => return Err(DeskError::Store(other)),

@@ -1,1 +1,16 @@
+//! The loops that move cases on: the desk where every input is decided and committed, the worker that sends
+//! effects and asks models, the follower that places audit leaves.
 
+pub mod admit;
+pub mod ask;
+pub mod clock;
+mod deliver;
+pub mod desk;
+pub mod follower;
+mod json;
+mod local;
+pub mod outward;
+mod send;
+pub mod tap;
+pub mod tenant;
+pub mod worker;

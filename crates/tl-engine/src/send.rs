@@ -7,7 +7,6 @@ use tl_connect::classify::{Action as Next, BodySays, Observation, Overrides, cla
 use tl_connect::client::Connection;
 use tl_connect::rest::{AfterReading, ReadState, Receipt, RestAttempt, RestRead, after_reading, read, write};
 use tl_kernel::case::Case;
-use tl_kernel::decide::Settlement;
 use tl_kernel::digest::hex;
 use tl_kernel::effect::EffectState;
 use tl_kernel::limits::ATTEMPT_DEADLINE;
@@ -15,7 +14,7 @@ use tl_kernel::program::{Action, ActionKind, BaseVersion, Lock, RestWrite};
 use tl_kernel::value::Value;
 use tl_store::contract::{Attempt, EffectRow, Refused, Row, Unit};
 
-use crate::deliver::{Finished, Outcome, arguments, change, settlement};
+use crate::deliver::{Finished, Outcome, arguments, settlement};
 use crate::desk::DeskError;
 use crate::tap::Point;
 use crate::tenant::Bundle;
@@ -162,7 +161,7 @@ impl Worker {
                 }));
             }
         };
-        let mut known = change(row, EffectState::Dispatching, row.due);
+        let mut known = self.change(row, EffectState::Dispatching, row.due);
         known.base_version = Some(version.clone());
         let mut unit = Unit::new(row.tenant);
         unit.rows.push(Row::Effect(known));

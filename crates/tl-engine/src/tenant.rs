@@ -7,7 +7,7 @@ use tl_kernel::digest::{Digest, keyed};
 use tl_kernel::gate::{Switch, SwitchMode};
 use tl_kernel::id::TenantId;
 use tl_kernel::program::Program;
-use tl_lang::project::Project;
+use tl_lang::Project;
 use tl_store::contract::GateRows;
 
 /// Scope of the switch that stops ingest; effects are not its matter.

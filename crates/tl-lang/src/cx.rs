@@ -153,11 +153,9 @@ impl<'a> Cx<'a> {
                 let yes = matches!(other.to_ascii_lowercase().as_str(), "y" | "yes" | "on" | "true" | "1");
                 let word = if yes { "true" } else { "false" };
                 let mend = Mend::replace(node.span, word, format!("write {word}"));
-                // The word itself is a finding already: only its mend gets better here.
-                let known = self.diags.iter_mut().find(|d| d.start == node.span.start && d.code == "TL0105");
-                match known {
-                    Some(d) if s.plain && yes_no(other) => d.mend = Some(mend),
-                    _ => self.push(
+                match self.yes_no_finding(node) {
+                    Some(d) => d.mend = Some(mend),
+                    None => self.push(
                         Problem::new("TL0203", node.span, format!("`{other}` where true or false is expected"))
                             .mend(mend),
                     ),
@@ -173,22 +171,27 @@ impl<'a> Cx<'a> {
         if let Some(w) = known.iter().find(|w| **w == text) {
             return Some(w);
         }
-        if self.word_finding(node) {
-            return None;
+        let off = matches!(text.to_lowercase().as_str(), "off" | "no" | "n" | "false");
+        let none = known.iter().copied().find(|w| off && *w == "none");
+        let best = none.or_else(|| nearest(&text, known.iter().copied())).or(known.first().copied())?;
+        let mend = Mend::replace(node.span, best, format!("write `{best}`"));
+        match self.yes_no_finding(node) {
+            Some(d) => d.mend = Some(mend),
+            None => self.push(
+                Problem::new("TL0204", node.span, format!("`{text}` is not known here"))
+                    .why(format!("the words here are {}", listed(known.iter().copied())))
+                    .mend(mend),
+            ),
         }
-        let best = nearest(&text, known.iter().copied()).or(known.first().copied());
-        let p = Problem::new("TL0204", node.span, format!("`{text}` is not known here"))
-            .why(format!("the words here are {}", listed(known.iter().copied())));
-        self.push(match best {
-            Some(w) => p.mend(Mend::replace(node.span, w, format!("write `{w}`"))),
-            None => p,
-        });
         None
     }
 
-    /// Whether a yes/no word was already found here.
-    fn word_finding(&self, node: &Node) -> bool {
-        self.diags.iter().any(|d| d.start == node.span.start && d.code == "TL0105")
+    /// The finding that a word here is one of old YAML's booleans: whoever reads the value knows a better
+    /// mend than quotes.
+    fn yes_no_finding(&mut self, node: &Node) -> Option<&mut Diag> {
+        let plain = matches!(&node.kind, Kind::Scalar(s) if s.plain && yes_no(&s.text));
+        let at = node.span.start;
+        self.diags.iter_mut().find(|d| plain && d.start == at && d.code == "TL0105")
     }
 
     /// One of the known words of a list or set, each once.

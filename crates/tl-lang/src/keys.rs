@@ -569,3 +569,28 @@ pub static CONNECTION_AUTH: Section = Section {
     keys: &[key!("header", [Text], "header that carries the secret")],
     later: &[],
 };
+
+/// The dotted path of every key of the workflow file; `*` stands for a name or a position.
+pub fn key_paths() -> Vec<String> {
+    let mut out = Vec::new();
+    below("", &WORKFLOW_FILE, &mut out);
+    out
+}
+
+fn below(path: &str, section: &Section, out: &mut Vec<String>) {
+    for k in section.keys {
+        let here = if path.is_empty() { k.name.to_owned() } else { format!("{path}.{}", k.name) };
+        out.push(here.clone());
+        for s in k.shapes {
+            within(&here, s, out);
+        }
+    }
+}
+
+fn within(path: &str, shape: &Shape, out: &mut Vec<String>) {
+    match shape {
+        Of(s) => below(path, s, out),
+        List(of) | Map(of) => within(&format!("{path}.*"), of, out),
+        _ => {}
+    }
+}

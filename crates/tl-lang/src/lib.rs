@@ -33,6 +33,7 @@ pub mod tree;
 
 pub use codes::{CODES, title};
 pub use diag::{Diag, Edit, Mend, Severity, Span, apply_mend, render, to_json};
+pub use keys::key_paths;
 pub use load::{Loaded, load};
 pub use lower_policy::effective_policy_text;
 pub use project::{

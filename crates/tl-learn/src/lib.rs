@@ -8,6 +8,7 @@ pub mod calibrate;
 pub mod classify;
 mod features;
 mod lists;
+mod mail_cut;
 pub mod mail_text;
 mod mail_words;
 mod numeric;

@@ -6,15 +6,11 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::lists::phrases;
-use crate::mail_words::{
-    ATTRIBUTIONS, CLOSINGS, DEVICE_LINES, FORWARD_TITLES, FROM_NAMES, ORIGINAL_TITLES, OTHER_NAMES,
-    SUBJECT_NAMES, THANKS,
-};
+use crate::mail_cut::{Cut, Line, find_cut, lines_of, next_text};
+use crate::mail_words::{CLOSINGS, DEVICE_LINES, FROM_NAMES, OTHER_NAMES, SUBJECT_NAMES, THANKS};
 use crate::recognise::emails;
 use crate::signature::looks_like_signature;
 
-/// A line longer than this is prose; nothing is looked for in it.
-const LONGEST_MARK: usize = 300;
 /// Lines that may follow a closing.
 const SIGNATURE_LINES: usize = 25;
 /// Lines that may follow a mere "thanks".
@@ -48,26 +44,6 @@ pub struct Forwarded {
     pub body: Range<usize>,
 }
 
-/// One line without its line break.
-#[derive(Clone)]
-struct Line<'t> {
-    start: usize,
-    end: usize,
-    text: &'t str,
-    /// Trimmed, without marks of emphasis, lower case; empty for a line too long to be a mark.
-    lower: String,
-}
-
-/// Where the newest message ends, and why.
-enum Cut {
-    /// The first line of the quoted part.
-    Quoted(usize),
-    /// The first line of the introduction, and the first of the forwarded headers.
-    Forwarded(usize, usize),
-    /// Nothing follows.
-    None,
-}
-
 /// Separates the parts of a plain-text mail.
 pub fn zones(text: &str) -> Zones {
     let lines = lines_of(text);
@@ -86,176 +62,6 @@ pub fn zones(text: &str) -> Zones {
             with_signature(text, &lines, 0..at, None, Some(forwarded))
         }
     }
-}
-
-fn lines_of(text: &str) -> Vec<Line<'_>> {
-    let mut out = Vec::new();
-    let mut start = 0;
-    for raw in text.split_inclusive('\n') {
-        let body = raw.trim_end_matches(['\n', '\r']);
-        let short = body.len() <= LONGEST_MARK;
-        let trimmed = body.trim_matches(|c: char| {
-            c.is_whitespace() || c == '*' || c == '\u{feff}' || c == '\u{200b}'
-        });
-        out.push(Line {
-            start,
-            end: start + body.len(),
-            text: body,
-            lower: if short {
-                trimmed.to_lowercase().replace('’', "'")
-            } else {
-                String::new()
-            },
-        });
-        start += raw.len();
-    }
-    out
-}
-
-impl Line<'_> {
-    fn is_blank(&self) -> bool {
-        self.text.trim().is_empty()
-    }
-
-    fn is_quote(&self) -> bool {
-        self.text.trim_start().starts_with('>')
-    }
-
-    /// The line's words when it is a title between dashes, or a title before a colon.
-    fn title(&self) -> Option<&str> {
-        let inner = self.lower.trim_matches(|c: char| "-–—_=* ".contains(c));
-        let dashed = inner.len() + 4 <= self.lower.len();
-        let inner = inner.trim_end_matches(':');
-        (dashed || self.lower.ends_with(':') || self.lower.starts_with("begin ")).then_some(inner)
-    }
-
-    /// The header's name and value: "Von: Anna" gives ("von", "Anna").
-    fn header(&self) -> Option<(String, &str)> {
-        let (name, value) = self.text.split_once(':')?;
-        let clean = |c: char| c.is_whitespace() || c == '*' || c == '>';
-        let name = name.trim_matches(clean).to_lowercase();
-        (name.len() <= 24).then(|| {
-            (
-                name,
-                value.trim_matches(|c: char| c.is_whitespace() || c == '*'),
-            )
-        })
-    }
-
-    fn header_is(&self, names: &'static str) -> bool {
-        self.lower.len() > 2
-            && self
-                .header()
-                .is_some_and(|(name, _)| phrases(names).any(|n| n == name))
-    }
-}
-
-fn find_cut(lines: &[Line<'_>]) -> Cut {
-    for at in 0..lines.len() {
-        let line = &lines[at];
-        if line.is_quote() {
-            return Cut::Quoted(at);
-        }
-        if line.lower.is_empty() {
-            continue;
-        }
-        if let Some(title) = line.title() {
-            if phrases(FORWARD_TITLES).any(|t| title.starts_with(t)) {
-                return Cut::Forwarded(at, at + 1);
-            }
-            if phrases(ORIGINAL_TITLES).any(|t| t == title) {
-                return over_headers(lines, at, at + 1);
-            }
-        }
-        let ruled = line.lower.len() >= 10 && line.lower.bytes().all(|b| b == b'_' || b == b'-');
-        if ruled && headers_begin(lines, next_text(lines, at + 1)) {
-            return over_headers(lines, at, next_text(lines, at + 1));
-        }
-        if line.header_is(FROM_NAMES) && headers_begin(lines, at) {
-            return over_headers(lines, at, at);
-        }
-        if let Some(end) = attribution(lines, at) {
-            // "On … wrote:" introduces something.
-            if end + 1 < lines.len() {
-                return Cut::Quoted(at);
-            }
-        }
-    }
-    Cut::None
-}
-
-/// Headers without a word that says "forwarded": with nothing written above them they are.
-fn over_headers(lines: &[Line<'_>], at: usize, headers: usize) -> Cut {
-    let alone = lines[..at].iter().all(Line::is_blank);
-    if alone && headers_begin(lines, next_text(lines, headers)) {
-        Cut::Forwarded(at, headers)
-    } else {
-        Cut::Quoted(at)
-    }
-}
-
-fn next_text(lines: &[Line<'_>], from: usize) -> usize {
-    (from..lines.len().min(from + 4))
-        .find(|i| !lines[*i].is_blank())
-        .unwrap_or(from)
-}
-
-/// A "From:" with at least two other headers close below it, and an address or a subject: "From: Berlin, To: Munich,
-/// Date: …" is what people write into forms.
-fn headers_begin(lines: &[Line<'_>], at: usize) -> bool {
-    let Some(first) = lines.get(at).filter(|l| l.header_is(FROM_NAMES)) else {
-        return false;
-    };
-    let below = || lines[at + 1..].iter().take(6);
-    let subjects = below().filter(|l| l.header_is(SUBJECT_NAMES)).count();
-    let others = below().filter(|l| l.header_is(OTHER_NAMES)).count();
-    subjects + others >= 2 && (subjects > 0 || first.text.contains('@'))
-}
-
-/// The last line of an introduction such as "On … wrote:", which may be broken over three lines.
-fn attribution(lines: &[Line<'_>], at: usize) -> Option<usize> {
-    let mut joined = String::new();
-    for (end, line) in lines.iter().enumerate().skip(at).take(3) {
-        if line.is_blank() {
-            return None;
-        }
-        if !joined.is_empty() {
-            joined.push(' ');
-        }
-        joined.push_str(&line.lower);
-        if joined.len() > LONGEST_MARK {
-            return None;
-        }
-        // Without a beginning that says so, one line and an address or a date are needed.
-        let marked = joined.contains('@') || joined.bytes().filter(u8::is_ascii_digit).count() >= 4;
-        let Some(body) = joined.strip_suffix(':') else {
-            continue;
-        };
-        let fits = |(begins, says): &(&str, &str)| {
-            if begins.is_empty() {
-                marked && end == at && says_at_end(body, says)
-            } else {
-                body.starts_with(begins) && marked && says_anywhere(body, says)
-            }
-        };
-        if ATTRIBUTIONS.iter().any(fits) {
-            return Some(end);
-        }
-    }
-    None
-}
-
-fn says_at_end(body: &str, says: &str) -> bool {
-    body.trim_end().ends_with(says)
-}
-
-/// German and Dutch put the name after the verb: "Am 12.3. schrieb Anna Muster <a@b.de>:".
-fn says_anywhere(body: &str, says: &str) -> bool {
-    body.match_indices(says).any(|(at, _)| {
-        let before = body[..at].chars().next_back();
-        let after = body[at + says.len()..].chars().next();
-        before.is_none_or(|c| !c.is_alphanumeric()) && after.is_none_or(|c| !c.is_alphanumeric())
-    })
 }
 
 /// When nothing stands above the quoted lines, the author may have written below or between them: the quoted lines
@@ -317,17 +123,22 @@ fn find_signature(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
         .or(device)
 }
 
-/// The line "-- ", which by convention begins a signature.
+/// The line "-- ", which by convention begins a signature; or another ruled line with what looks like one below it.
 fn delimiter(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
-    let candidate = own
-        .clone()
-        .rev()
-        .find(|i| matches!(lines[*i].text.trim_end(), "--" | "—" | "---" | "- --"))?;
-    let below = lines[candidate + 1..own.end]
+    let ruled = |i: &usize| {
+        let text = lines[*i].text.trim();
+        text.chars().count() >= 2 && text.chars().all(|c| "-–—_".contains(c)) || text == "—"
+    };
+    let candidate = own.clone().rev().find(ruled)?;
+    let below: Vec<&str> = lines[candidate + 1..own.end]
         .iter()
         .filter(|l| !l.is_blank())
-        .count();
-    (1..=SIGNATURE_LINES).contains(&below).then_some(candidate)
+        .map(|l| l.text)
+        .take(SIGNATURE_LINES + 1)
+        .collect();
+    let by_convention = matches!(lines[candidate].text.trim(), "--" | "—" | "---");
+    let fits = (1..=SIGNATURE_LINES).contains(&below.len());
+    (fits && (by_convention || looks_like_signature(&below))).then_some(candidate)
 }
 
 fn device_line(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
@@ -348,9 +159,7 @@ fn closing(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
         if line.is_blank() {
             continue;
         }
-        let plain = line
-            .lower
-            .trim_end_matches([',', '.', '!', '-', '–', ' ', ';', ':']);
+        let plain = line.lower.trim_end_matches(|c: char| !c.is_alphanumeric());
         if is_closing(plain)
             || short_below && below <= THANKS_LINES && phrases(THANKS).any(|t| t == plain)
         {

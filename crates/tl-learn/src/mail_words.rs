@@ -26,7 +26,7 @@ pub(crate) const ATTRIBUTIONS: &[(&str, &str)] = &[
 ];
 
 /// Titles between dashes over the headers of the message that is answered.
-pub(crate) const ORIGINAL_TITLES: &str = "original message|original appointment|reply message|ursprüngliche nachricht|originalnachricht|\
+pub(crate) const ORIGINAL_TITLES: &str = "original message|reply separator|original appointment|reply message|ursprüngliche nachricht|originalnachricht|\
     message d'origine|message original|mensaje original|messaggio originale|oorspronkelijk bericht|\
     ursprungligt meddelande|originalmeddelande|oprindelig meddelelse|opprinnelig melding";
 

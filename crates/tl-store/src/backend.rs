@@ -35,7 +35,7 @@ use crate::migrate;
 use counters::Counters;
 use gate::GateCache;
 
-pub(crate) use effects::serial_busy_sql;
+pub(crate) use effects::{serial_busy_sql, withdraw_sql};
 pub use read::Reader;
 pub(crate) use rows::take_key_sql;
 
@@ -133,6 +133,11 @@ impl Backend {
     /// How often this node was started; 0 for a guest.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Groups made durable since the store was opened.
+    pub fn groups(&self) -> u64 {
+        self.groups
     }
 
     /// The connection's reading half, with one function per question.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::backend::{serial_busy_sql, take_key_sql};
+use crate::backend::{serial_busy_sql, take_key_sql, withdraw_sql};
 use crate::schema::{TABLES, Table};
 
 /// Texts that are generated from the description of the tables.
@@ -13,6 +13,7 @@ pub(crate) static SQL: LazyLock<Statements> = LazyLock::new(|| Statements {
     upsert: TABLES.iter().map(|t| (t.name, t.upsert())).collect(),
     serial_busy: serial_busy_sql(),
     take_key: take_key_sql(),
+    withdraw: withdraw_sql(),
 });
 
 pub(crate) struct Statements {
@@ -23,6 +24,8 @@ pub(crate) struct Statements {
     pub(crate) serial_busy: String,
     /// Takes a dedupe key.
     pub(crate) take_key: String,
+    /// Withdraws a ready effect.
+    pub(crate) withdraw: String,
 }
 
 impl Statements {

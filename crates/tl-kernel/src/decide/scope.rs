@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Facts;
 use crate::case::{Ai, Case};
 use crate::expr::{Found, Scope};
-use crate::program::Program;
+use crate::program::{FieldDef, FieldFrom, Program};
 use crate::value::{Label, Value};
 
 /// `record`, `event`, `ai`, `flags`, `settings` and the words of a decision, for one case.
@@ -14,7 +14,7 @@ pub struct CaseScope<'a> {
     case: &'a Case,
     event: Option<&'a Value>,
     flags: &'a BTreeMap<String, bool>,
-    settings: &'a BTreeMap<String, Value>,
+    world: &'a Program,
     words: Words<'a>,
 }
 
@@ -38,7 +38,7 @@ impl<'a> CaseScope<'a> {
     pub fn new(world: &'a Program, case: &'a Case, facts: &Facts<'a>) -> Self {
         CaseScope {
             case,
-            settings: &world.settings,
+            world,
             event: facts.event.or(case.message.as_ref()),
             flags: facts.flags,
             words: Words {
@@ -51,6 +51,15 @@ impl<'a> CaseScope<'a> {
     /// The same with the words of a decision.
     pub fn with(self, words: Words<'a>) -> Self {
         CaseScope { words, ..self }
+    }
+
+    /// The label that an absent field would have: being absent says something too.
+    fn label_of(&self, field: &str) -> Label {
+        let outside = |d: &FieldDef| d.untrusted || matches!(d.from, FieldFrom::Event | FieldFrom::Ai);
+        match self.world.record.field(field) {
+            Some(def) if outside(def) => Label::Untrusted,
+            _ => Label::Config,
+        }
     }
 
     fn ai<'s>(&'s self, rest: &[String]) -> Found<'s> {
@@ -83,7 +92,7 @@ impl Scope for CaseScope<'_> {
                     Some(v) => Found::borrowed(v, f.label),
                     None => Found::absent(f.label),
                 },
-                None => Found::absent(Label::Config),
+                None => Found::absent(self.label_of(field)),
             },
             ("event", path) => {
                 let ours = path.first().is_some_and(|p| OUR_EVENT_NAMES.contains(&p.as_str()));
@@ -101,7 +110,7 @@ impl Scope for CaseScope<'_> {
             ("settings", path) => {
                 let value = path
                     .split_first()
-                    .and_then(|(name, inner)| self.settings.get(name)?.at(inner));
+                    .and_then(|(name, inner)| self.world.settings.get(name)?.at(inner));
                 match value {
                     Some(v) => Found::borrowed(v, Label::Config),
                     None => Found::absent(Label::Config),

@@ -11,7 +11,7 @@ use tl_kernel::turn::{EffectKind, EffectPlan, EffectWrite, Turn};
 use super::Stop;
 use super::counters::Counters;
 use crate::contract::{EffectChange, Refused, Row, Unit};
-use crate::schema::{EFFECT, EFFECT_BODY, IN_FLIGHT};
+use crate::schema::{EFFECT, EFFECT_BODY, IN_FLIGHT, READY};
 use crate::statements::SQL;
 
 /// A ledger row as far as changes need it.
@@ -22,6 +22,7 @@ pub(super) struct Known {
     state: EffectState,
     attempt: u32,
     serial: Option<Digest>,
+    withdrawn: bool,
 }
 
 /// Rows as they were found before the unit. Rows that the unit plans join when they are written.
@@ -37,7 +38,6 @@ fn in_flight(state: EffectState) -> bool {
 
 /// One change of the ledger in a unit, in the order in which they apply.
 enum Step<'a> {
-    Plan(&'a Turn, &'a EffectPlan),
     Turn(&'a Turn, &'a EffectWrite),
     Row(&'a EffectChange),
 }
@@ -59,12 +59,10 @@ fn steps(unit: &Unit) -> Vec<Step<'_>> {
             _ => None,
         })
     };
-    let turns = unit.turns.iter().flat_map(|turn| {
-        turn.effects.iter().map(move |write| match write {
-            EffectWrite::Plan(plan) => Step::Plan(turn, plan),
-            EffectWrite::Change { .. } => Step::Turn(turn, write),
-        })
-    });
+    let turns = unit
+        .turns
+        .iter()
+        .flat_map(|turn| turn.effects.iter().map(move |write| Step::Turn(turn, write)));
     rows(false).chain(turns).chain(rows(true)).collect()
 }
 
@@ -89,14 +87,16 @@ pub(super) fn check(conn: &Connection, unit: &Unit) -> Result<Found, Stop> {
     };
     for step in steps(unit) {
         match step {
-            Step::Plan(turn, plan) => walk.plan(turn, plan)?,
-            Step::Turn(turn, write) => {
-                if let EffectWrite::Change { n, from, to, .. } = write {
+            Step::Turn(turn, write) => match write {
+                EffectWrite::Plan(plan) => walk.plan(turn, plan)?,
+                EffectWrite::Change { n, from, to, .. } => {
                     let effect = EffectId { case: turn.case, n: *n };
                     let at = walk.load(effect)?;
                     walk.change(effect, (*from, at.attempt), (*to, at.attempt))?;
                 }
-            }
+                // Never refuses: a row that is on its way or settled is left alone.
+                EffectWrite::Withdraw { .. } => {}
+            },
             Step::Row(change) => {
                 walk.load(change.effect)?;
                 walk.change(change.effect, change.from, (change.to, change.attempt))?;
@@ -131,6 +131,7 @@ impl Walk<'_> {
             state: plan.state,
             attempt: u32::from(plan.born.is_some()),
             serial: plan.serial_key,
+            withdrawn: false,
         };
         self.now.insert(effect, known);
         Ok(())
@@ -143,7 +144,9 @@ impl Walk<'_> {
         to: (EffectState, u32),
     ) -> Result<(), Stop> {
         let mut known = self.load(effect)?;
-        if (known.state, known.attempt) != from {
+        // Whoever read the row before it was withdrawn may not send it any more.
+        let late = known.withdrawn && to.0 == EffectState::Dispatching;
+        if late || (known.state, known.attempt) != from {
             return Err(Refused::EffectMoved { effect }.into());
         }
         let stays = from.0 == to.0 && !to.0.is_settled();
@@ -190,6 +193,13 @@ pub(crate) fn serial_busy_sql() -> String {
     format!("SELECT 1 FROM effect WHERE tenant = ?1 AND serial_key = ?2 AND serial_key IS NOT NULL AND {IN_FLIGHT}")
 }
 
+/// The text that withdraws a ready effect.
+pub(crate) fn withdraw_sql() -> String {
+    format!(
+        "UPDATE effect SET valid_until = 0, updated_at = ?4 WHERE tenant = ?1 AND case_id = ?2 AND n = ?3 AND {READY}"
+    )
+}
+
 /// A ledger row, if it is there.
 pub(super) fn find(
     conn: &Connection,
@@ -197,7 +207,7 @@ pub(super) fn find(
     effect: EffectId,
 ) -> rusqlite::Result<Option<Known>> {
     conn.prepare_cached(
-        "SELECT ord, class, state, attempt, serial_key FROM effect WHERE tenant = ?1 AND case_id = ?2 AND n = ?3",
+        "SELECT ord, class, state, attempt, serial_key, valid_until = 0 FROM effect WHERE tenant = ?1 AND case_id = ?2 AND n = ?3",
     )?
     .query_row(params![tenant.0, effect.case.0, effect.n], |r| {
         Ok(Known {
@@ -206,6 +216,7 @@ pub(super) fn find(
             state: state(2, r.get(2)?)?,
             attempt: r.get(3)?,
             serial: r.get(4)?,
+            withdrawn: r.get(5)?,
         })
     })
     .optional()
@@ -242,7 +253,6 @@ pub(super) fn apply(
     let mut writer = Writer { conn, counters, tenant: unit.tenant, now: found };
     for step in steps(unit) {
         match step {
-            Step::Plan(turn, plan) => writer.plan(turn, plan)?,
             Step::Turn(turn, write) => writer.turn(turn, write)?,
             Step::Row(change) => writer.row(change)?,
         }
@@ -303,6 +313,7 @@ impl Writer<'_> {
             state: plan.state,
             attempt: u32::from(born.is_some()),
             serial: plan.serial_key,
+            withdrawn: false,
         };
         self.now.insert(EffectId { case: turn.case, n: plan.n }, known);
         Ok(())
@@ -321,13 +332,23 @@ impl Writer<'_> {
     }
 
     fn turn(&mut self, turn: &Turn, write: &EffectWrite) -> rusqlite::Result<()> {
-        let EffectWrite::Change { n, to, due, code, .. } = write else {
-            return Ok(());
-        };
-        let ord = self.moved(EffectId { case: turn.case, n: *n }, *to)?;
-        self.conn
-            .prepare_cached("UPDATE effect SET state = ?2, due = ?3, code = ?4, updated_at = ?5 WHERE ord = ?1")?
-            .execute(params![ord, *to as i64, due, code, turn.head.updated_at])?;
+        let at = turn.head.updated_at;
+        match write {
+            EffectWrite::Change { n, to, due, code, .. } => {
+                let ord = self.moved(EffectId { case: turn.case, n: *n }, *to)?;
+                self.conn
+                    .prepare_cached(
+                        "UPDATE effect SET state = ?2, due = ?3, code = ?4, updated_at = ?5 WHERE ord = ?1",
+                    )?
+                    .execute(params![ord, *to as i64, due, code, at])?;
+            }
+            EffectWrite::Withdraw { n } => {
+                self.conn
+                    .prepare_cached(&SQL.withdraw)?
+                    .execute(params![self.tenant.0, turn.case.0, n, at])?;
+            }
+            EffectWrite::Plan(plan) => self.plan(turn, plan)?,
+        }
         Ok(())
     }
 

@@ -1,0 +1,10 @@
+//! The connector tests: real sockets on loopback, one table per promise.
+
+mod classify;
+mod hygiene;
+mod model;
+mod rest;
+mod ssrf;
+mod support;
+mod tls;
+mod transport;

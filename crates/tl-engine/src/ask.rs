@@ -1,0 +1,256 @@
+//! Asking a model: the question from the case's definition, the answer as a typed proposal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tl_connect::model::{
+    ClassifySpec, DraftSpec, FieldSpec, LocalModel, ModelAnswer as Answer, ModelConnection, ModelFailure, ModelRequest,
+    OpenAi, OpenAiOptions, Sender,
+};
+use tl_kernel::decide::{ModelAnswer, ProposedField};
+use tl_kernel::digest::{Digest, keyed};
+use tl_kernel::journal::Answered;
+use tl_kernel::program::{AiStep, Mode, Program};
+use tl_kernel::value::{Type, Value};
+use tl_store::contract::{Attempt, EffectRow};
+
+use crate::deliver::{Finished, Outcome, arguments};
+use crate::desk::DeskError;
+use crate::tap::Point;
+use crate::worker::Worker;
+
+/// Attempts before a model that does not answer is given up and a person gets the case.
+const MAX_TRIES: u32 = 3;
+
+/// The models of a node: the one inside, with what it has trained.
+#[derive(Debug)]
+pub struct Models {
+    local: ModelConnection,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Models {
+            local: ModelConnection::Local(LocalModel::default()),
+        }
+    }
+}
+
+impl Models {
+    /// Trains the local classifier of a program ahead of its first message.
+    pub async fn prepare(&self, program: &Program) {
+        if let (ModelConnection::Local(local), Some(ai)) = (&self.local, &program.ai)
+            && ai.model == "local"
+            && let Some(spec) = classify_spec(program, ai)
+        {
+            local.prepare(&spec).await;
+        }
+    }
+
+    /// Asks the local model without any ledger: for `try`, which stores nothing.
+    pub async fn consult(&self, client: &tl_connect::client::Client, request: &ModelRequest) -> Result<Answer, ModelFailure> {
+        self.local.ask(client, request).await
+    }
+}
+
+/// The question that a program's AI step asks about a message.
+pub fn question(program: &Program, ai: &AiStep, args: &Value) -> ModelRequest {
+    let text = |name: &str| args.at(&[name]).map(Value::to_string);
+    let received = match args.at(&["received_at"]) {
+        Some(Value::Time(t)) => *t,
+        _ => 0,
+    };
+    let extract = ai.extract.iter().filter_map(|name| {
+        let def = program.record.field(name)?;
+        Some(FieldSpec {
+            name: name.clone(),
+            kind: def.ty.word(),
+        })
+    });
+    ModelRequest {
+        text: text("text").unwrap_or_default(),
+        modes: ai.modes.clone(),
+        classify: classify_spec(program, ai),
+        extract: extract.collect(),
+        draft: ai.draft.as_ref().map(|d| DraftSpec {
+            instructions: d.prompt_text.clone().unwrap_or_default(),
+            max_chars: d.max_chars,
+        }),
+        summarize: ai.summarize.as_ref().map(|(_, chars)| *chars),
+        sender: Sender {
+            name: text("from_name"),
+            email: text("from"),
+        },
+        country: text("country"),
+        now: received,
+        timeout: Duration::from_micros(ai.timeout.max(0) as u64),
+    }
+}
+
+fn classify_spec(program: &Program, ai: &AiStep) -> Option<ClassifySpec> {
+    let classify = ai.classify.as_ref().filter(|_| ai.modes.contains(&Mode::Classify))?;
+    let labels = match &program.record.field(&classify.field)?.ty {
+        Type::Enum(values) => values.clone(),
+        _ => return None,
+    };
+    Some(ClassifySpec {
+        field: classify.field.clone(),
+        labels,
+        prompt: classify.prompt_text.clone().unwrap_or_default(),
+        examples: Arc::new(classify.examples.clone()),
+    })
+}
+
+/// The model's answer as the kernel takes it.
+pub fn proposal(ai: &AiStep, n: u32, request: &ModelRequest, answer: Answer) -> ModelAnswer {
+    let prompt = request.prompt_digest();
+    // Keyed by the prompt's digest: neither input nor output can be guessed from the head alone.
+    let digest = |what: &[u8], bytes: &[u8]| -> Digest { keyed(&prompt, &[what, bytes]) };
+    let confidence = answer.confidence.map(thousandths);
+    let mut fields: Vec<ProposedField> = answer
+        .fields
+        .iter()
+        .map(|f| ProposedField {
+            name: f.name.clone(),
+            value: Value::text(&*f.value),
+            confidence: Some(thousandths(f.confidence)),
+            span: f.span,
+        })
+        .collect();
+    if let (Some(classify), Some(label)) = (&ai.classify, &answer.label) {
+        fields.push(field(&classify.field, label, confidence));
+    }
+    if let (Some((name, _)), Some(summary)) = (&ai.summarize, &answer.summary) {
+        fields.push(field(name, summary, None));
+    }
+    if !ai.output_fields {
+        fields.clear();
+    }
+    let mut parts: Vec<(String, Value)> = Vec::new();
+    if let Some(label) = &answer.label {
+        parts.push(("label".into(), Value::text(&**label)));
+    }
+    if let Some(summary) = &answer.summary {
+        parts.push(("summary".into(), Value::text(&**summary)));
+    }
+    let reasons: Vec<Value> = answer.reasons.iter().take(5).map(|(word, _)| Value::text(&**word)).collect();
+    if !reasons.is_empty() {
+        parts.push(("reasons".into(), Value::List(reasons)));
+    }
+    parts.push(("calibrated".into(), Value::Bool(answer.calibrated)));
+    ModelAnswer {
+        answered: Answered {
+            n,
+            model: answer.model.clone(),
+            prompt,
+            input: digest(b"input", request.text.as_bytes()),
+            output: digest(b"output", &answer.output),
+            confidence: confidence.filter(|_| ai.output_confidence),
+            tokens: answer.tokens,
+            took: answer.took.as_micros() as i64,
+            repairs: answer.repairs,
+        },
+        fields,
+        proposal: Value::Record(parts.into_iter().collect()),
+        draft: answer.draft,
+    }
+}
+
+fn field(name: &str, value: &str, confidence: Option<u16>) -> ProposedField {
+    ProposedField {
+        name: name.to_owned(),
+        value: Value::text(value),
+        confidence,
+        span: None,
+    }
+}
+
+fn thousandths(x: f64) -> u16 {
+    (x.clamp(0.0, 1.0) * 1000.0).round() as u16
+}
+
+impl Worker {
+    /// One attempt of an ask.
+    pub(crate) async fn ask(&self, row: &EffectRow) -> Result<Finished, DeskError> {
+        let bundle = self.desk.bundle(row.tenant, row.definition).await?;
+        let Some(ai) = &bundle.program.ai else {
+            return Ok(no_answer("off"));
+        };
+        let request = question(&bundle.program, ai, &arguments(row));
+        self.desk.at(Point::BeforeSend)?;
+        let begun = self.desk.now();
+        let answer = match self.model(row, ai).await? {
+            Ok(Some(model)) => model.ask(&self.outward.client, &request).await,
+            Ok(None) => self.models.local.ask(&self.outward.client, &request).await,
+            Err(why) => {
+                tracing::warn!(model = ai.model, why, "no model connection");
+                return Ok(no_answer("off"));
+            }
+        };
+        self.desk.at(Point::AfterSend)?;
+        let attempt = |code: &str, status: &str| Attempt {
+            effect: row.effect,
+            n: row.attempt,
+            at: begun,
+            took: self.desk.now() - begun,
+            knowledge: "answered".into(),
+            status: 0,
+            code: code.to_owned(),
+            detail: status.to_owned(),
+        };
+        Ok(match answer {
+            Ok(answer) => {
+                let proposal = proposal(ai, row.effect.n, &request, answer);
+                Finished {
+                    outcome: Outcome::Answer(Box::new(proposal)),
+                    attempt: None,
+                    rows: Vec::new(),
+                }
+            }
+            Err(f) if f.retryable && row.attempt < MAX_TRIES => Finished {
+                outcome: Outcome::Retry {
+                    code: f.kind.code().to_owned(),
+                    hold: "retry",
+                    wait: f.retry_after,
+                },
+                attempt: Some(attempt(f.kind.code(), &f.detail)),
+                rows: Vec::new(),
+            },
+            Err(f) => Finished {
+                outcome: Outcome::NoAnswer(f.kind.code().to_owned()),
+                attempt: Some(attempt(f.kind.code(), &f.detail)),
+                rows: Vec::new(),
+            },
+        })
+    }
+
+    /// The model connection to ask; `None` for the model inside.
+    async fn model(
+        &self,
+        row: &EffectRow,
+        ai: &AiStep,
+    ) -> Result<Result<Option<ModelConnection>, String>, DeskError> {
+        if ai.model == "local" {
+            return Ok(Ok(None));
+        }
+        let view = self.desk.tenant(row.tenant).await?;
+        let found = self.outward.connections.find(&view, &row.workflow, &ai.model);
+        Ok(found.map(|connection| {
+            let model = self.outward.connections.model(&view, &row.workflow, &ai.model);
+            Some(ModelConnection::OpenAi(OpenAi::new(
+                (*connection).clone(),
+                model.unwrap_or_else(|| ai.model.clone()),
+                OpenAiOptions::default(),
+            )))
+        }))
+    }
+}
+
+fn no_answer(reason: &str) -> Finished {
+    Finished {
+        outcome: Outcome::NoAnswer(reason.to_owned()),
+        attempt: None,
+        rows: Vec::new(),
+    }
+}
+

@@ -1,0 +1,128 @@
+//! Bearers: API keys with their scopes, and tokens of pinned issuers.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use tl_kernel::digest::{hex, keyed};
+use tl_kernel::id::EventId;
+use tl_kernel::program::Auth;
+use tl_wire::jwt::{self, Algorithm, Issuer, JwtError};
+
+use crate::apikey::ApiKeyText;
+use crate::headers;
+use crate::intake::{Door, TenantView};
+use crate::problem::{Problem, QUOTA, SCOPE};
+use crate::state::{Web, unavailable};
+
+/// Why a bearer is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// A class for the metrics and the security log.
+    Refused(&'static str),
+    /// The key is known and valid, but not for this.
+    Scope,
+    /// The issuer's keys are not here yet.
+    KeysRefreshing,
+}
+
+/// Who was believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bearer {
+    /// Key id for the audit.
+    pub(crate) kid: String,
+    /// Under which name the caller's own keys are kept. Holds no personal data.
+    pub(crate) principal: String,
+}
+
+/// Checks an API key against a tenant.
+pub(crate) fn api_key(view: &TenantView, key: &ApiKeyText, scope: &str, now: i64) -> Result<Bearer, Doubt> {
+    let given = key.hash(&view.key);
+    let known = view.api_keys.get(key.kid());
+    let stored = known.map_or([0; 32], |k| k.hash);
+    let equal = aws_lc_rs::constant_time::verify_slices_are_equal(&given, &stored).is_ok();
+    let Some(known) = known.filter(|_| equal) else {
+        return Err(Doubt::Refused("wrong_key"));
+    };
+    if known.expires.is_some_and(|end| now >= end) {
+        return Err(Doubt::Refused("expired"));
+    }
+    if !known.scopes.iter().any(|s| s == scope) {
+        return Err(Doubt::Scope);
+    }
+    Ok(Bearer {
+        kid: key.kid().to_owned(),
+        principal: format!("key:{}", key.kid()),
+    })
+}
+
+/// Checks a token against one JWT alternative of a door.
+pub(crate) fn token(view: &TenantView, door: &Door, at: usize, token: &str, now: i64) -> Result<Bearer, Doubt> {
+    let Some(Auth::Jwt { issuer, audience, algorithms, .. }) = door.program.endpoints[door.endpoint].auth.get(at)
+    else {
+        return Err(Doubt::Refused("no_alternative"));
+    };
+    let Some(keys) = door.key_sets.get(&at) else {
+        return Err(Doubt::KeysRefreshing);
+    };
+    let pinned = Issuer {
+        issuer: issuer.clone(),
+        audiences: vec![audience.clone()],
+        algorithms: algorithms.iter().filter_map(|a| Algorithm::named(a)).collect(),
+        tenant_claim: None,
+    };
+    match jwt::verify(token, &pinned, keys, now) {
+        Ok(claims) => Ok(Bearer {
+            kid: claims.kid.unwrap_or_else(|| "jwt".into()),
+            principal: subject(view, issuer, &claims.subject),
+        }),
+        Err(JwtError::UnknownKey(_)) => Err(Doubt::KeysRefreshing),
+        Err(e) => Err(Doubt::Refused(e.reason_class())),
+    }
+}
+
+/// The subject of a token may be a person's address; its keyed digest is as good a name.
+fn subject(view: &TenantView, issuer: &str, subject: &str) -> String {
+    let digest = keyed(&view.key, &[b"subject", issuer.as_bytes(), subject.as_bytes()]);
+    format!("jwt:{}", hex(&digest[..16]))
+}
+
+/// The tenant and the holder of the API key of a request, with a scope, at the tenant's pace.
+pub(crate) async fn holder(
+    web: &Web,
+    headers: &HeaderMap,
+    scope: &str,
+    request: EventId,
+) -> Result<(Arc<TenantView>, Bearer), Problem> {
+    let now = web.intake.now();
+    let Some(key) = headers::bearer(headers).and_then(|t| ApiKeyText::parse(t).ok()) else {
+        return Err(Problem::unauthorized("no_key"));
+    };
+    let Some(view) = web.intake.tenant_of_key(key.kid()).await else {
+        return Err(Problem::unauthorized("wrong_key"));
+    };
+    let bearer = match api_key(&view, &key, scope, now) {
+        Ok(bearer) => bearer,
+        Err(Doubt::Scope) => {
+            let detail = format!("The key needs the scope `{scope}`.");
+            return Err(Problem::new(SCOPE, detail));
+        }
+        Err(Doubt::Refused(class)) => {
+            web.security.refused((view.id, "api"), class, b"", now);
+            return Err(Problem::unauthorized(class));
+        }
+        Err(Doubt::KeysRefreshing) => return Err(unavailable("keys", 5, request)),
+    };
+    web.pace
+        .take(view.id, "", web.config.tenant_rate, now)
+        .map_err(|wait| too_fast(wait, request))?;
+    Ok((view, bearer))
+}
+
+/// 429 with the real time to the next token, and up to a fifth more from the request's id.
+pub(crate) fn too_fast(wait: i64, request: EventId) -> Problem {
+    let most = wait / 5;
+    let extra = most * i64::from(request.0[15]) / 255;
+    let seconds = (wait + extra).div_euclid(1_000_000) + 1;
+    Problem::new(QUOTA, "Send the message again after the time in Retry-After.")
+        .retry(u32::try_from(seconds).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,76 @@
+//! Every limit of the web side, with its unit and reason.
+
+use std::time::Duration;
+
+use tl_kernel::time::{DAY, MINUTE};
+
+/// Longest request target, bytes: a proxy's own limit is about this.
+pub const MAX_TARGET: usize = 8 * 1024;
+/// Largest request head, bytes: signatures, tokens and tracing headers fit several times over.
+pub const MAX_HEAD: usize = 32 * 1024;
+/// Most header lines of one request.
+pub const MAX_HEADER_LINES: usize = 100;
+/// Bytes that a connection may hold unread; above `MAX_HEAD`, so that our answer says what is too long.
+pub const MAX_READ_BUFFER: usize = 64 * 1024;
+/// Time for a whole request head, and for the next one on an idle connection.
+pub const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// Time for a whole request body.
+pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
+/// Time for a commit: after it the sender is asked to come again rather than kept waiting.
+pub const COMMIT_DEADLINE: Duration = Duration::from_secs(3);
+/// Time for a question to the store, of the API and of probes.
+pub const QUERY_DEADLINE: Duration = Duration::from_secs(3);
+/// How long a second request with the same Idempotency-Key waits for the first.
+pub const SAME_KEY_WAIT: Duration = Duration::from_secs(2);
+/// How long open requests may go on after the order to stop.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(25);
+/// How long the rest of a refused request is read, so that the sender sees the answer instead of a reset.
+pub const LINGER: Duration = Duration::from_secs(1);
+/// How much of a refused request is read, bytes.
+pub const MAX_LINGER: usize = 1024 * 1024;
+/// Pause of the accept loop when the process has no free file descriptor.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Open connections; the next one waits in the kernel's queue.
+pub const MAX_CONNECTIONS: usize = 4_096;
+/// Requests between admission and answer.
+pub const MAX_IN_FLIGHT: usize = 1_024;
+/// Bodies in memory at once, KiB.
+pub const MAX_BODIES_KIB: usize = 256 * 1024;
+/// Largest body of an API call, bytes.
+pub const MAX_API_BODY: u32 = 1024 * 1024;
+/// Largest record, bytes: what a system of record takes in one write.
+pub const MAX_RECORD: u32 = 256 * 1024;
+/// Longest record id, bytes.
+pub const MAX_RECORD_ID: usize = 200;
+/// Longest record type, bytes.
+pub const MAX_RECORD_TYPE: usize = 64;
+/// Longest Idempotency-Key, characters.
+pub const MAX_IDEMPOTENCY_KEY: usize = 255;
+/// Wrong fields named in one answer; a body with more is no near miss.
+pub const MAX_FIELD_PROBLEMS: usize = 100;
+/// Longest JSON pointer in an answer, bytes.
+pub const MAX_POINTER: usize = 300;
+/// Compiled schemas kept.
+pub const MAX_SCHEMAS: usize = 1_000;
+/// Size of one compiled pattern of a schema, bytes.
+pub const MAX_PATTERN: usize = 1024 * 1024;
+/// Versions in an answer about a record's history.
+pub const MAX_HISTORY: usize = 200;
+/// Cases in one page.
+pub const MAX_CASES: u32 = 200;
+/// Longest delivery id or Message-ID that makes a dedupe key, bytes.
+pub const MAX_DELIVERY_ID: usize = 1_000;
+/// Longest `Retry-After` of an overload, seconds.
+pub const RETRY_MOST: u32 = 60;
+/// Shortest `Retry-After` of an overload, seconds.
+pub const RETRY_LEAST: u32 = 5;
+/// Lines of the security log per door and minute: enough to see an attack, too few to fill a disk.
+pub const SECURITY_LINES: u32 = 6;
+/// Over which the lines of the security log are counted, µs.
+pub const SECURITY_WINDOW: i64 = MINUTE;
+/// Doors that the security log and the pace are counted for at once.
+pub const MAX_COUNTED: usize = 10_000;
+/// An unknown key id asks for newer keys once per this span; after that the token is refused, µs.
+pub const KEYS_WINDOW: i64 = MINUTE;
+/// A weak dedupe key (nothing but the body) lives this long, µs: a person may really send the same text again.
+pub const WEAK_KEEP: i64 = DAY;
