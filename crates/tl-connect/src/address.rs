@@ -180,7 +180,11 @@ pub fn below(base: &Url, path_and_query: &str) -> Result<Url, TargetError> {
         && url.username().is_empty()
         && url.password().is_none()
         && url.as_str().starts_with(start);
-    if same { Ok(url) } else { Err(TargetError::Path) }
+    if same {
+        Ok(url)
+    } else {
+        Err(TargetError::Path)
+    }
 }
 
 /// Text made fit to be one segment of a path: every byte that could mean something else is percent-encoded.
@@ -200,7 +204,10 @@ pub fn segment(text: &str) -> String {
 
 /// The IP address a host is, if it is one.
 pub(crate) fn literal(host: &str) -> Option<IpAddr> {
-    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+    host.trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse()
+        .ok()
 }
 
 /// The host as it is written in an authority: without the port.

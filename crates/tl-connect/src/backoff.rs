@@ -113,8 +113,15 @@ mod tests {
 
     #[test]
     fn bounds_double_up_to_the_cap() {
-        let seconds: Vec<i64> = (0..14).map(|n| Backoff::DURABLE.bound(n) / SECOND).collect();
-        assert_eq!(seconds, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600, 3600]);
+        let seconds: Vec<i64> = (0..14)
+            .map(|n| Backoff::DURABLE.bound(n) / SECOND)
+            .collect();
+        assert_eq!(
+            seconds,
+            [
+                2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600, 3600
+            ]
+        );
         assert_eq!(Backoff::DURABLE.bound(u32::MAX), HOUR);
         for attempt in 0..100 {
             let delay = Backoff::INTERACTIVE.delay(attempt, b"x", None);
@@ -162,10 +169,18 @@ mod tests {
                 Some("Sun, 22 Nov 2026 11:00:00 GMT"),
                 Some(30 * SECOND),
             ),
-            ("Sun, 22 Nov 2026 12:01:03 GMT", Some("garbage"), Some(60 * SECOND)),
+            (
+                "Sun, 22 Nov 2026 12:01:03 GMT",
+                Some("garbage"),
+                Some(60 * SECOND),
+            ),
         ];
         for (value, date, expected) in table {
-            assert_eq!(retry_after(value, *date, NOW), *expected, "{value:?} with {date:?}");
+            assert_eq!(
+                retry_after(value, *date, NOW),
+                *expected,
+                "{value:?} with {date:?}"
+            );
         }
     }
 }

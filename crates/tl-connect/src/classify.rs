@@ -149,7 +149,9 @@ pub fn classify(
         retry_after: None,
     };
     let action = match *observation {
-        Observation::NotSent(why @ (NotSent::Target | NotSent::Request)) => Action::Failed { code: why.code() },
+        Observation::NotSent(why @ (NotSent::Target | NotSent::Request)) => {
+            Action::Failed { code: why.code() }
+        }
         Observation::NotSent(_) | Observation::NotProcessed => rule.retry(Ground::NotApplied),
         Observation::Unknown(_) => rule.unknown(),
         Observation::Answered {
@@ -255,7 +257,9 @@ impl Rule {
                 _ => failed("condition_failed"),
             },
             Meaning::NotProcessed => self.retry(Ground::NotApplied),
-            Meaning::NotProcessedIfRetryAfter if self.retry_after.is_some() => self.retry(Ground::NotApplied),
+            Meaning::NotProcessedIfRetryAfter if self.retry_after.is_some() => {
+                self.retry(Ground::NotApplied)
+            }
             Meaning::NotProcessedIfRetryAfter | Meaning::Unknown => self.unknown(),
             // Under a version the second try meets 412 if the first one applied.
             Meaning::MayHaveApplied if self.class == Class::E2 => self.retry(Ground::SameVersion),

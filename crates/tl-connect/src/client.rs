@@ -30,13 +30,31 @@ const IDLE: Duration = Duration::from_secs(4);
 
 /// Headers the client sets itself; a caller that names one is refused.
 const OWN_HEADERS: &[&str] = &[
-    "authorization", "connection", "content-length", "cookie", "expect", "host", "keep-alive",
-    "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// Headers of an answer that are kept; `x-ratelimit-…` is kept as well.
 const KEPT_HEADERS: &[&str] = &[
-    "content-type", "date", "etag", "last-modified", "location", "request-id", "retry-after", "x-message-id",
+    "content-type",
+    "date",
+    "etag",
+    "last-modified",
+    "location",
+    "request-id",
+    "retry-after",
+    "x-message-id",
     "x-request-id",
 ];
 
@@ -151,8 +169,12 @@ fn auth_header(auth: &Auth) -> Result<Option<(HeaderName, HeaderValue)>, Connect
             (http::header::AUTHORIZATION, format!("Basic {pair}"))
         }
         Auth::Header { name, value } => {
-            let is_own = |n: &HeaderName| OWN_HEADERS.contains(&n.as_str()) && n != http::header::AUTHORIZATION;
-            let name = HeaderName::try_from(name.as_str()).ok().filter(|n| !is_own(n));
+            let is_own = |n: &HeaderName| {
+                OWN_HEADERS.contains(&n.as_str()) && n != http::header::AUTHORIZATION
+            };
+            let name = HeaderName::try_from(name.as_str())
+                .ok()
+                .filter(|n| !is_own(n));
             (name.ok_or(ConnectionError::Credential)?, value.0.clone())
         }
     };
@@ -217,7 +239,10 @@ impl Client {
         let deadline = tokio::time::Instant::now() + request.deadline;
         let knowledge = match prepare(connection, request) {
             Err(why) => Knowledge::NotSent(why),
-            Ok(request) => self.exchange(connection.allow_private, request, deadline).await,
+            Ok(request) => {
+                self.exchange(connection.allow_private, request, deadline)
+                    .await
+            }
         };
         Sent {
             knowledge,
@@ -280,7 +305,8 @@ fn build(options: &Options, allow_private: bool) -> Result<reqwest::Client, SetU
 }
 
 fn prepare(connection: &Connection, request: Request) -> Result<reqwest::Request, NotSent> {
-    let url = address::below(&connection.base, &request.path_and_query).map_err(|_| NotSent::Target)?;
+    let url =
+        address::below(&connection.base, &request.path_and_query).map_err(|_| NotSent::Target)?;
     let mut out = reqwest::Request::new(request.method, url);
     for (name, value) in &request.headers {
         let name = HeaderName::try_from(name.as_str()).map_err(|_| NotSent::Request)?;
@@ -298,7 +324,10 @@ fn prepare(connection: &Connection, request: Request) -> Result<reqwest::Request
 }
 
 async fn read_body(response: &mut reqwest::Response) -> Result<Vec<u8>, BodyError> {
-    if response.content_length().is_some_and(|n| n > MAX_BODY as u64) {
+    if response
+        .content_length()
+        .is_some_and(|n| n > MAX_BODY as u64)
+    {
         return Err(BodyError::TooLarge);
     }
     let mut body = Vec::new();
@@ -319,7 +348,8 @@ fn kept(headers: &HeaderMap) -> BTreeMap<String, String> {
             continue;
         }
         if let Ok(text) = std::str::from_utf8(value.as_bytes()) {
-            out.entry(name.to_owned()).or_insert_with(|| text.to_owned());
+            out.entry(name.to_owned())
+                .or_insert_with(|| text.to_owned());
         }
     }
     out
@@ -345,7 +375,10 @@ impl Resolve for Resolver {
                 return Err("the name has no address".into());
             }
             // One forbidden address spoils the name: nobody has honest reasons to mix them.
-            if found.iter().any(|a| !address::may_reach(a.ip(), allow_private)) {
+            if found
+                .iter()
+                .any(|a| !address::may_reach(a.ip(), allow_private))
+            {
                 return Err(Box::new(Blocked) as Box<dyn std::error::Error + Send + Sync>);
             }
             Ok(Box::new(found.into_iter()) as Addrs)

@@ -61,7 +61,9 @@ fn number(n: &Number) -> Value {
         return Value::Int(i);
     }
     let text = n.to_string();
-    let decimal = text.parse::<Decimal>().or_else(|_| Decimal::from_scientific(&text));
+    let decimal = text
+        .parse::<Decimal>()
+        .or_else(|_| Decimal::from_scientific(&text));
     match (decimal, n.as_f64()) {
         (Ok(d), _) => Value::Dec(d),
         (Err(_), Some(x)) if x.is_finite() => Value::Float(x),

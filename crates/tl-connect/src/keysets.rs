@@ -38,10 +38,12 @@ pub async fn fetch(client: &Client, url: &str, allow_private: bool) -> Result<Ke
         deadline: DEADLINE,
     };
     let body = match client.send(&connection, request).await.knowledge {
-        Knowledge::Answered(answer) if answer.status == 200 => {
-            answer.body.map_err(|_| FetchError::Answer("body_broken".into()))?
+        Knowledge::Answered(answer) if answer.status == 200 => answer
+            .body
+            .map_err(|_| FetchError::Answer("body_broken".into()))?,
+        Knowledge::Answered(answer) => {
+            return Err(FetchError::Answer(format!("status {}", answer.status)));
         }
-        Knowledge::Answered(answer) => return Err(FetchError::Answer(format!("status {}", answer.status))),
         Knowledge::NotSent(why) => return Err(FetchError::Answer(why.code().into())),
         Knowledge::NotProcessed => return Err(FetchError::Answer("not_processed".into())),
         Knowledge::Unknown(why) => return Err(FetchError::Answer(why.code().into())),

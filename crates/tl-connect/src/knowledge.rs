@@ -169,7 +169,9 @@ fn why_not_connected(error: &reqwest::Error) -> NotSent {
     if error.is_dns() {
         return NotSent::Dns;
     }
-    if any(error, |e: &rustls::Error| matches!(e, rustls::Error::InvalidCertificate(_))) {
+    if any(error, |e: &rustls::Error| {
+        matches!(e, rustls::Error::InvalidCertificate(_))
+    }) {
         return NotSent::Certificate;
     }
     if any(error, |_: &rustls::Error| true) {
@@ -178,7 +180,9 @@ fn why_not_connected(error: &reqwest::Error) -> NotSent {
     if error.is_timeout() {
         return NotSent::ConnectTimeout;
     }
-    if any(error, |e: &io::Error| e.kind() == io::ErrorKind::ConnectionRefused) {
+    if any(error, |e: &io::Error| {
+        e.kind() == io::ErrorKind::ConnectionRefused
+    }) {
         return NotSent::Refused;
     }
     NotSent::Unreachable
@@ -210,7 +214,10 @@ fn any<E: Error + 'static>(error: &reqwest::Error, test: impl Fn(&E) -> bool) ->
         if here.downcast_ref::<E>().is_some_and(&test) {
             return true;
         }
-        next = match here.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        next = match here
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
             Some(inner) => Some(inner),
             None => here.source(),
         };

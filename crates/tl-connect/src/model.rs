@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tl_kernel::digest::{Digest, sha256};
+use serde_json::json;
+use tl_kernel::digest::{Digest, hex, sha256};
 use tl_kernel::program::Mode;
 
 use crate::client::Client;
@@ -31,7 +32,11 @@ pub enum ModelConnection {
 
 impl ModelConnection {
     /// Asks once. Takes no longer than the request's timeout.
-    pub async fn ask(&self, client: &Client, request: &ModelRequest) -> Result<ModelAnswer, ModelFailure> {
+    pub async fn ask(
+        &self,
+        client: &Client,
+        request: &ModelRequest,
+    ) -> Result<ModelAnswer, ModelFailure> {
         match self {
             ModelConnection::Local(model) => model.ask(request).await,
             ModelConnection::OpenAi(model) => model.ask(client, request).await,
@@ -47,7 +52,7 @@ pub struct ModelRequest {
     /// What is wanted.
     pub modes: BTreeSet<Mode>,
     /// `classify`: the field it is for, its values, and the workflow's words about them.
-    pub classify: Option<ClassifySpec>,
+    pub classify: Option<Arc<ClassifySpec>>,
     /// `extract`: the fields.
     pub extract: Vec<FieldSpec>,
     /// `draft`: the reply.
@@ -73,17 +78,42 @@ pub struct Sender {
     pub email: Option<String>,
 }
 
-/// `classify`.
+/// `classify`. Made once per workflow version and shared by its requests: it knows its own digest, by which a trained
+/// classifier is found again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassifySpec {
-    /// The field that takes the label.
-    pub field: String,
-    /// The labels.
-    pub labels: Vec<String>,
-    /// The workflow's instructions.
-    pub prompt: String,
-    /// Examples: text and label.
-    pub examples: Arc<Vec<(String, String)>>,
+    field: String,
+    labels: Vec<String>,
+    prompt: String,
+    examples: Vec<(String, String)>,
+    digest: Digest,
+}
+
+impl ClassifySpec {
+    /// The field that takes the label, its values, the workflow's words about them, and examples: text and label.
+    pub fn new(
+        field: impl Into<String>,
+        labels: Vec<String>,
+        prompt: impl Into<String>,
+        examples: Vec<(String, String)>,
+    ) -> ClassifySpec {
+        let (field, prompt) = (field.into(), prompt.into());
+        let digest = sha256(&[json!([field, labels, prompt, examples])
+            .to_string()
+            .as_bytes()]);
+        ClassifySpec {
+            field,
+            labels,
+            prompt,
+            examples,
+            digest,
+        }
+    }
+
+    /// Digest of all of it.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
 }
 
 /// A field to be read from the text.
@@ -107,8 +137,12 @@ pub struct DraftSpec {
 impl ModelRequest {
     /// Digest of everything but the message: which prompt, examples and options produced an answer.
     pub fn prompt_digest(&self) -> Digest {
-        let asked = (&self.modes, &self.classify, &self.extract, &self.draft, self.summarize);
-        sha256(&[format!("{asked:?}").as_bytes()])
+        let modes: Vec<&str> = self.modes.iter().map(|m| m.word()).collect();
+        let classify = self.classify.as_ref().map(|spec| hex(spec.digest()));
+        let extract: Vec<_> = self.extract.iter().map(|f| (&f.name, &f.kind)).collect();
+        let draft = self.draft.as_ref().map(|d| (&d.instructions, d.max_chars));
+        let asked = json!([modes, classify, extract, draft, self.summarize]);
+        sha256(&[asked.to_string().as_bytes()])
     }
 
     fn wants(&self, mode: Mode) -> bool {

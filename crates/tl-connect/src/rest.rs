@@ -4,11 +4,13 @@
 //! the workflow says aloud that the last writer wins.
 
 use http::Method;
+use rust_decimal::Decimal;
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tl_kernel::digest::{Digest, sha256};
 use tl_kernel::program::Lock;
+use tl_kernel::time;
 use tl_kernel::value::Value;
 
 use crate::backoff;
@@ -169,7 +171,11 @@ pub async fn read(client: &Client, read: &RestRead<'_>) -> ReadOutcome {
             _ => {}
         }
     }
-    let says = if state == ReadState::Unread { BodySays::Contradicts } else { BodySays::Agrees };
+    let says = if state == ReadState::Unread {
+        BodySays::Contradicts
+    } else {
+        BodySays::Agrees
+    };
     ReadOutcome {
         observation: observe(&sent, read.now, |_| says),
         state,
@@ -208,7 +214,11 @@ pub enum AfterReading {
 }
 
 /// Compares what was to be written with what a read found.
-pub fn after_reading(base_version: Option<&str>, written: &Value, read: &ReadState) -> AfterReading {
+pub fn after_reading(
+    base_version: Option<&str>,
+    written: &Value,
+    read: &ReadState,
+) -> AfterReading {
     match (read, base_version) {
         (ReadState::Unread, _) => AfterReading::Unclear,
         (ReadState::Absent, None) => AfterReading::NotApplied,
@@ -222,25 +232,30 @@ pub fn after_reading(base_version: Option<&str>, written: &Value, read: &ReadSta
     }
 }
 
-/// Whether every property that was written is found with its value. Vendors return numbers as text and text as
-/// numbers, so plain values are compared as text.
+/// Whether every property that was written is found with its value.
 fn holds(written: &Value, found: &Value) -> bool {
-    match (json::from_value(written), json::from_value(found)) {
-        (Json::Object(written), Json::Object(found)) => {
-            let same = |(name, value): (&String, &Json)| match found.get(name) {
-                Some(there) => value == there || same_text(value, there),
-                None => value.is_null(),
-            };
-            written.iter().all(same)
-        }
-        _ => false,
-    }
+    let (Value::Record(written), Value::Record(found)) = (written, found) else {
+        return false;
+    };
+    written
+        .iter()
+        .all(|(name, value)| is_shown(value, found.get(name).unwrap_or(&Value::Null)))
 }
 
-fn same_text(a: &Json, b: &Json) -> bool {
-    match (json::scalar_text(a), json::scalar_text(b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => false,
+/// Vendors return numbers as text and text as numbers, drop zeros of a fraction, cut times to seconds, and show
+/// nothing as an empty text.
+fn is_shown(written: &Value, there: &Value) -> bool {
+    let text = there.to_string();
+    match written {
+        blank if blank.is_blank() => there.is_blank(),
+        Value::Dec(d) => text.parse::<Decimal>() == Ok(*d),
+        Value::Int(i) => text.parse::<Decimal>() == Ok(Decimal::from(*i)),
+        Value::Time(t) => {
+            let cuts = [1, 1_000, time::SECOND].map(|unit| t - t.rem_euclid(unit));
+            time::parse_rfc3339(&text).is_some_and(|shown| cuts.contains(&shown))
+        }
+        Value::List(_) | Value::Record(_) => json::from_value(written) == json::from_value(there),
+        plain => plain.to_string() == text,
     }
 }
 
@@ -257,7 +272,10 @@ fn request_of(attempt: &RestAttempt<'_>) -> Result<Request, RestError> {
     let mut headers = vec![
         ("content-type".to_owned(), "application/json".to_owned()),
         ("accept".to_owned(), "application/json".to_owned()),
-        ("x-correlation-id".to_owned(), attempt.correlation_id.to_owned()),
+        (
+            "x-correlation-id".to_owned(),
+            attempt.correlation_id.to_owned(),
+        ),
     ];
     headers.extend(condition(attempt, &mut body)?);
     if let Some((header, key)) = attempt.idempotency {
@@ -287,7 +305,10 @@ fn condition(
     }
     // `*` matches any version: it is a write without one.
     let usable = |v: &&str| !v.trim().is_empty() && *v != "*" && v.chars().all(|c| !c.is_control());
-    let version = attempt.base_version.filter(usable).ok_or(RestError::NoVersion)?;
+    let version = attempt
+        .base_version
+        .filter(usable)
+        .ok_or(RestError::NoVersion)?;
     if let Lock::Field(name) = attempt.lock {
         body.insert(name.clone(), Json::from(version));
         return Ok(None);
@@ -304,7 +325,11 @@ pub(crate) fn observe(sent: &Sent, now: i64, says: impl Fn(&Answer) -> BodySays)
         Knowledge::Answered(answer) => Observation::Answered {
             status: answer.status,
             retry_after: retry_after_of(answer, now),
-            body: if answer.body.is_err() { BodySays::Broken } else { says(answer) },
+            body: if answer.body.is_err() {
+                BodySays::Broken
+            } else {
+                says(answer)
+            },
         },
     }
 }
@@ -318,11 +343,17 @@ fn receipt_of(sent: &Sent) -> Receipt {
         Knowledge::Answered(answer) => Some(answer),
         _ => None,
     };
-    let id = |a: &Answer| a.header("x-request-id").or(a.header("request-id")).map(str::to_owned);
+    let id = |a: &Answer| {
+        a.header("x-request-id")
+            .or(a.header("request-id"))
+            .map(str::to_owned)
+    };
     Receipt {
         status: answer.map(|a| a.status),
         request_id: answer.and_then(id),
-        answer: answer.and_then(|a| a.body.as_ref().ok()).map(|b| sha256(&[b])),
+        answer: answer
+            .and_then(|a| a.body.as_ref().ok())
+            .map(|b| sha256(&[b])),
         body_bytes: sent.body_bytes,
         took: sent.took,
     }
@@ -335,7 +366,10 @@ fn parsed(answer: &Answer) -> Option<Json> {
 fn version_of(lock: &Lock, answer: &Answer, body: Option<&Json>) -> Option<String> {
     match lock {
         Lock::Field(name) => body?.get(name).and_then(json::scalar_text),
-        _ => answer.header("etag").filter(|tag| !tag.is_empty()).map(str::to_owned),
+        _ => answer
+            .header("etag")
+            .filter(|tag| !tag.is_empty())
+            .map(str::to_owned),
     }
 }
 
@@ -344,7 +378,9 @@ fn says(answer: &Answer, attempt: &RestAttempt<'_>) -> BodySays {
     let Ok(bytes) = &answer.body else {
         return BodySays::Broken;
     };
-    let is_json = answer.header("content-type").is_some_and(|t| t.contains("json"));
+    let is_json = answer
+        .header("content-type")
+        .is_some_and(|t| t.contains("json"));
     match serde_json::from_slice::<Json>(bytes) {
         // No body, or words for people: the status stands.
         Err(_) if bytes.is_empty() || !is_json => BodySays::Agrees,

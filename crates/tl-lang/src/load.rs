@@ -337,7 +337,7 @@ pub(crate) enum Names {
 fn event_type() -> Type {
     let text = |n: &str| (n.to_owned(), Type::Text);
     let mut parts: BTreeMap<String, Type> = [
-        "id", "source", "channel", "endpoint", "external_id", "correlation_id", "text", "from_name", "subject",
+        "id", "source", "channel", "endpoint", "external_id", "correlation_id", "text", "full_text", "from_name", "subject",
         "message_id",
     ]
     .map(text)

@@ -9,7 +9,7 @@ use crate::lists::phrases;
 use crate::mail_cut::{Cut, Line, find_cut, lines_of, next_text};
 use crate::mail_words::{CLOSINGS, DEVICE_LINES, FROM_NAMES, OTHER_NAMES, SUBJECT_NAMES, THANKS};
 use crate::recognise::emails;
-use crate::signature::looks_like_signature;
+use crate::signature::{Sender, looks_like_signature};
 
 /// Lines that may follow a closing.
 const SIGNATURE_LINES: usize = 25;
@@ -46,20 +46,31 @@ pub struct Forwarded {
 
 /// Separates the parts of a plain-text mail.
 pub fn zones(text: &str) -> Zones {
+    zones_from(text, "")
+}
+
+/// Separates the parts of a plain-text mail whose sender is known: a last line that is only the sender's name
+/// ("Anna", "A. Berg", "AB") then counts as signature. `sender` is the value of the mail's "From" header or any part
+/// of it.
+pub fn zones_from(text: &str, sender: &str) -> Zones {
     let lines = lines_of(text);
+    let mail = Mail {
+        text,
+        sender: Sender::new(sender),
+        lines: &lines,
+    };
     match find_cut(&lines) {
-        Cut::None => with_signature(text, &lines, 0..lines.len(), None, None),
+        Cut::None => mail.zones(0..lines.len(), None, None),
         Cut::Quoted(at) => {
             if let Some((quoted, own)) = answer_below(&lines, at) {
-                let quoted = trimmed(text, &lines, quoted);
-                return with_signature(text, &lines, own, quoted, None);
+                return mail.zones(own, trimmed(text, &lines, quoted), None);
             }
             let quoted = trimmed(text, &lines, at..lines.len());
-            with_signature(text, &lines, 0..at, quoted, None)
+            mail.zones(0..at, quoted, None)
         }
         Cut::Forwarded(at, headers) => {
             let forwarded = read_forwarded(text, &lines, headers);
-            with_signature(text, &lines, 0..at, None, Some(forwarded))
+            mail.zones(0..at, None, Some(forwarded))
         }
     }
 }
@@ -76,21 +87,61 @@ fn answer_below(lines: &[Line<'_>], cut: usize) -> Option<(Range<usize>, Range<u
     Some((cut..end, end..lines.len()))
 }
 
-fn with_signature(
-    text: &str,
-    lines: &[Line<'_>],
-    own: Range<usize>,
-    quoted: Option<Range<usize>>,
-    forwarded: Option<Forwarded>,
-) -> Zones {
-    let signature_at = find_signature(lines, own.clone());
-    let body = own.start..signature_at.unwrap_or(own.end);
-    let empty = lines.get(own.start).map_or(0, |l| l.start);
-    Zones {
-        newest: trimmed(text, lines, body).unwrap_or(empty..empty),
-        signature: signature_at.and_then(|at| trimmed(text, lines, at..own.end)),
-        quoted,
-        forwarded,
+/// A mail cut into lines, and who sent it.
+struct Mail<'a, 't> {
+    text: &'t str,
+    lines: &'a [Line<'t>],
+    sender: Sender,
+}
+
+impl Mail<'_, '_> {
+    /// The parts, given the lines that are the author's own.
+    fn zones(
+        &self,
+        own: Range<usize>,
+        quoted: Option<Range<usize>>,
+        forwarded: Option<Forwarded>,
+    ) -> Zones {
+        let (text, lines) = (self.text, self.lines);
+        let signature_at = self.find_signature(own.clone());
+        let body = own.start..signature_at.unwrap_or(own.end);
+        let empty = lines.get(own.start).map_or(0, |l| l.start);
+        Zones {
+            newest: trimmed(text, lines, body).unwrap_or(empty..empty),
+            signature: signature_at.and_then(|at| trimmed(text, lines, at..own.end)),
+            quoted,
+            forwarded,
+        }
+    }
+
+    /// The first line of closing and signature.
+    fn find_signature(&self, own: Range<usize>) -> Option<usize> {
+        let lines = self.lines;
+        if let Some(at) = delimiter(lines, own.clone()) {
+            let above = closing(lines, own.start..at).or_else(|| self.signed(own.start..at));
+            return Some(above.filter(|c| at - c <= 4).unwrap_or(at));
+        }
+        let device = device_line(lines, own.clone());
+        let end = device.unwrap_or(own.end);
+        closing(lines, own.start..end)
+            .or_else(|| contact_block(lines, own.start..end))
+            .or_else(|| self.signed(own.start..end))
+            .or(device)
+    }
+
+    /// One of the last three lines that is the sender's name, below other text and above short lines at most.
+    fn signed(&self, own: Range<usize>) -> Option<usize> {
+        let written: Vec<usize> = own
+            .rev()
+            .filter(|i| !self.lines[*i].is_blank())
+            .take(4)
+            .collect();
+        let short = |i: &&usize| self.lines[**i].text.chars().count() <= 60;
+        let last = written.iter().take_while(short).take(3);
+        let at = *last
+            .filter(|i| self.sender.signs(self.lines[**i].text))
+            .last()?;
+        (written.last() != Some(&at)).then_some(at)
     }
 }
 
@@ -105,22 +156,6 @@ fn trimmed(text: &str, lines: &[Line<'_>], range: Range<usize>) -> Option<Range<
     let start = first.start + (whole.len() - whole.trim_start().len());
     let end = start + whole.trim().len();
     (start < end).then_some(start..end)
-}
-
-/// The first line of closing and signature.
-fn find_signature(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
-    if let Some(at) = delimiter(lines, own.clone()) {
-        return Some(
-            closing(lines, own.start..at)
-                .filter(|c| at - c <= 4)
-                .unwrap_or(at),
-        );
-    }
-    let device = device_line(lines, own.clone());
-    let end = device.unwrap_or(own.end);
-    closing(lines, own.start..end)
-        .or_else(|| contact_block(lines, own.start..end))
-        .or(device)
 }
 
 /// The line "-- ", which by convention begins a signature; or another ruled line with what looks like one below it.
@@ -161,7 +196,7 @@ fn closing(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
         }
         let plain = line.lower.trim_end_matches(|c: char| !c.is_alphanumeric());
         if is_closing(plain)
-            || short_below && below <= THANKS_LINES && phrases(THANKS).any(|t| t == plain)
+            || short_below && below <= THANKS_LINES && is_thanks(line, plain, below > 0)
         {
             found = Some(at);
         }
@@ -191,18 +226,34 @@ fn is_closing(line: &str) -> bool {
     })
 }
 
-/// A last paragraph of a few short lines that looks like a name with ways to reach it.
+/// "Thanks" above something, or with one or two names behind it: "Thanks, Anna". Without either it is a sentence.
+fn is_thanks(line: &Line<'_>, plain: &str, followed: bool) -> bool {
+    phrases(THANKS).any(|thanks| {
+        plain.strip_prefix(thanks).is_some_and(|rest| {
+            let named = rest.starts_with([',', '.', '!']) && rest.split_whitespace().count() <= 2;
+            let names = line.text.split_whitespace().skip(thanks.split(' ').count());
+            rest.is_empty() && followed
+                || named && names.clone().all(|n| n.starts_with(char::is_uppercase))
+        })
+    })
+}
+
+/// The last few lines that look like a name with ways to reach it, below other text.
 fn contact_block(lines: &[Line<'_>], own: Range<usize>) -> Option<usize> {
     let last = own.clone().rev().find(|i| !lines[*i].is_blank())?;
-    let first = (own.start..=last)
-        .rev()
-        .take(10)
-        .take_while(|i| !lines[*i].is_blank())
-        .last()?;
-    let has_text_above = lines[own.start..first].iter().any(|l| !l.is_blank());
-    let block: Vec<&str> = lines[first..=last].iter().map(|l| l.text).collect();
-    (has_text_above && (2..=9).contains(&block.len()) && looks_like_signature(&block))
-        .then_some(first)
+    let begins = |at: &usize| {
+        let above = (own.start..*at).rev().find(|i| !lines[*i].is_blank());
+        // A name in the middle of a paragraph begins nothing unless a sentence ended above it.
+        let separate =
+            above.is_some_and(|i| i + 1 < *at || lines[i].lower.ends_with(['.', '!', '?', ',']));
+        let block: Vec<&str> = lines[*at..=last]
+            .iter()
+            .filter(|l| !l.is_blank())
+            .map(|l| l.text)
+            .collect();
+        separate && (2..=9).contains(&block.len()) && looks_like_signature(&block)
+    };
+    (own.start.max(last.saturating_sub(12))..=last).find(begins)
 }
 
 fn read_forwarded(text: &str, lines: &[Line<'_>], from: usize) -> Forwarded {

@@ -285,25 +285,91 @@ fn domain_name(domain: &str) -> Option<&str> {
     (!has_word(PUBLIC_DOMAINS, &name.to_lowercase())).then_some(name)
 }
 
-/// Whether a few lines at the end of a mail are a signature though no closing says so: a name on top, and below it at
-/// least two of telephone, address, web address, company and title.
+/// Whether a few lines at the end of a mail are a signature though no closing says so: a name on top and below it a
+/// telephone number, an address, a web address, a company or a title; a company on top and two of these; or a first
+/// name and nothing but such lines.
 pub(crate) fn looks_like_signature(lines: &[&str]) -> bool {
     let Some((first, rest)) = lines.split_first() else {
         return false;
     };
-    if lines.iter().any(|l| l.chars().count() > 90) {
+    let top = first.split([',', '|']).next().unwrap_or("").trim();
+    let named = is_name(top);
+    if lines.iter().any(|l| l.chars().count() > 90)
+        || !(named || is_first_name(top) || has_legal_form(first))
+    {
         return false;
     }
     let below = rest.join("\n");
-    let top = first.split([',', '|']).next().unwrap_or("").trim();
-    let digits = below.bytes().filter(u8::is_ascii_digit).count();
+    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+    if is_first_name(top) {
+        let reaches = |l: &&str| l.contains('@') || digits(l) >= 4 && l.chars().count() <= 30;
+        return !rest.is_empty() && rest.iter().all(|l| reaches(l));
+    }
     let signs = [
         !emails(&below).is_empty(),
         !urls(&below).is_empty(),
         !companies(&below).is_empty(),
-        digits >= 7,
+        digits(&below) >= 7,
         rest.iter().any(|l| is_title(l.trim())),
     ];
-    let named = is_name(top) || has_legal_form(first);
-    named && signs.iter().filter(|s| **s).count() >= if is_name(top) { 1 } else { 2 }
+    signs.iter().filter(|s| **s).count() >= if named { 1 } else { 2 }
+}
+
+fn is_first_name(text: &str) -> bool {
+    let upper = text.chars().filter(|c| c.is_uppercase()).count();
+    text.chars().count() <= 14
+        && text.starts_with(char::is_uppercase)
+        && upper == 1
+        && text.chars().all(char::is_alphabetic)
+}
+
+/// Who sent a mail, as far as its header says.
+pub(crate) struct Sender {
+    /// Words of the name and of the address before the `@`, without accents.
+    words: Vec<String>,
+    initials: String,
+}
+
+impl Sender {
+    pub(crate) fn new(header: &str) -> Sender {
+        let local = header.split('@').next().unwrap_or("");
+        let words: Vec<String> = local
+            .split(|c: char| !c.is_alphanumeric())
+            .map(plain_letters)
+            .filter(|w| w.len() > 1)
+            .take(12)
+            .collect();
+        Sender {
+            initials: words.iter().filter_map(|w| w.chars().next()).collect(),
+            words,
+        }
+    }
+
+    /// Whether a line is this person's name, first name, or initials, with at most a greeting mark around it.
+    pub(crate) fn signs(&self, line: &str) -> bool {
+        let line = line.trim_matches(|c: char| !c.is_alphanumeric());
+        let words: Vec<&str> = line
+            .split(|c: char| c.is_whitespace() || c == '.')
+            .filter(|w| !w.is_empty())
+            .collect();
+        if self.words.is_empty() || words.is_empty() || words.len() > 4 {
+            return false;
+        }
+        let capital = words
+            .iter()
+            .all(|w| w.starts_with(|c: char| c.is_uppercase()));
+        let own = |w: &&str| {
+            let plain = plain_letters(w);
+            plain.len() > 2
+                && self
+                    .words
+                    .iter()
+                    .any(|s| *s == plain || s.len() > 5 && s.contains(&plain))
+        };
+        let initials = words.len() == 1
+            && (2..=3).contains(&line.len())
+            && line.chars().all(char::is_uppercase)
+            && self.initials.contains(&line.to_lowercase());
+        initials || (capital || words.len() == 1) && words.iter().any(|w| own(w))
+    }
 }

@@ -80,7 +80,11 @@ pub(crate) fn connect(
     let classify = |e: rusqlite::Error| open_error(path, &e);
     let conn = conn.map_err(classify)?;
     set_up(&conn, access, cache_kib).map_err(classify)?;
-    mark(&conn, path)?;
+    if access == Access::Write {
+        // Before anything else is written: a file that is not ours stays as it is.
+        mark(&conn, path)?;
+        make_durable(&conn).map_err(classify)?;
+    }
     Ok(conn)
 }
 
@@ -91,10 +95,11 @@ fn set_up(conn: &Connection, access: Access, cache_kib: u32) -> rusqlite::Result
     conn.pragma_update(None, "trusted_schema", false)?;
     conn.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
-    if access == Access::Read {
-        return conn.pragma_update(None, "query_only", true);
-    }
-    // Every acknowledged commit survives a power cut; grouped, that costs less than a tenth.
+    conn.pragma_update(None, "query_only", access == Access::Read)
+}
+
+/// Every acknowledged commit survives a power cut; grouped, that costs less than a tenth.
+fn make_durable(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)

@@ -135,7 +135,7 @@ mod tests {
             .iter()
             .map(|m| hex(&m.checksum())[..16].to_owned())
             .collect();
-        assert_eq!(sums, ["@@1", "@@2"]);
+        assert_eq!(sums, ["81b424082e99860d", "714abb3403f37698"]);
     }
 
     #[test]

@@ -154,7 +154,10 @@ impl Crm {
     /// A record's version and fields.
     pub fn record(&self, path: &str) -> Option<(u64, Map<String, Json>)> {
         let state = self.lock();
-        state.records.get(path).map(|r| (r.version, r.fields.clone()))
+        state
+            .records
+            .get(path)
+            .map(|r| (r.version, r.fields.clone()))
     }
 
     /// A person changes a record by hand; it is created where it is missing.
@@ -251,7 +254,10 @@ impl State {
                 bytes.truncate(bytes.len() - 5);
                 Reply::Raw(bytes)
             }
-            Fault::ErrorIn200 => Reply::Answer(Answer::json(200, &json!({"error": {"message": "rejected"}}))),
+            Fault::ErrorIn200 => Reply::Answer(Answer::json(
+                200,
+                &json!({"error": {"message": "rejected"}}),
+            )),
             Fault::OtherId => {
                 let mut answer = self.apply(request);
                 answer.body = json!({"id": "another"}).to_string().into_bytes();
@@ -318,7 +324,8 @@ impl State {
             record.fields.clear();
         }
         record.fields.extend(fields);
-        let answer = shown(if exists { 200 } else { 201 }, &path, record).with("location", path.clone());
+        let answer =
+            shown(if exists { 200 } else { 201 }, &path, record).with("location", path.clone());
         let version = record.version;
         self.ledger.push(Applied {
             method: request.method.clone(),
@@ -342,7 +349,11 @@ impl State {
         }
         let Some(record) = record else {
             let conditional = request.header("if-match").is_some();
-            return if conditional { Err(refused(412, "no such record")) } else { Ok(()) };
+            return if conditional {
+                Err(refused(412, "no such record"))
+            } else {
+                Ok(())
+            };
         };
         match request.header("if-match") {
             Some(tag) if tag == tag_of(record) => Ok(()),

@@ -68,7 +68,11 @@ impl Answer {
 
     /// The answer's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = format!("HTTP/1.1 {} Answer\r\ncontent-length: {}\r\n", self.status, self.body.len());
+        let mut out = format!(
+            "HTTP/1.1 {} Answer\r\ncontent-length: {}\r\n",
+            self.status,
+            self.body.len()
+        );
         for (name, value) in &self.headers {
             out.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -93,7 +97,8 @@ pub enum Reply {
 }
 
 /// Decides on a request.
-pub type Handler = Arc<dyn Fn(Received) -> Pin<Box<dyn Future<Output = Reply> + Send>> + Send + Sync>;
+pub type Handler =
+    Arc<dyn Fn(Received) -> Pin<Box<dyn Future<Output = Reply> + Send>> + Send + Sync>;
 
 /// A running server; it ends when this is dropped.
 #[derive(Debug)]
@@ -161,7 +166,10 @@ async fn serve(mut stream: TcpStream, handler: Handler) {
 }
 
 /// The next request; `None` when the client closed the connection between two.
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Received>> {
+async fn read_request(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Option<Received>> {
     let head_end = loop {
         if let Some(at) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
             break at;
@@ -170,7 +178,11 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Resul
             return Err(io::ErrorKind::InvalidData.into());
         }
         if stream.read_buf(buffer).await? == 0 {
-            return if buffer.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+            return if buffer.is_empty() {
+                Ok(None)
+            } else {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            };
         }
     };
     let mut request = parse_head(&buffer[..head_end]).ok_or(io::ErrorKind::InvalidData)?;

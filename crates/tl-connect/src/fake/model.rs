@@ -46,7 +46,10 @@ pub struct Model {
 
 impl Model {
     /// Starts it. Port 0 picks a free one.
-    pub async fn start(bind: SocketAddr, script: impl IntoIterator<Item = Say>) -> io::Result<Model> {
+    pub async fn start(
+        bind: SocketAddr,
+        script: impl IntoIterator<Item = Say>,
+    ) -> io::Result<Model> {
         let state = Arc::new(Mutex::new(State {
             script: script.into_iter().collect(),
             requests: Vec::new(),
@@ -78,13 +81,20 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 async fn answer(state: &Mutex<State>, request: &Received) -> Reply {
     let body: Json = serde_json::from_slice(&request.body).unwrap_or(Json::Null);
     if request.path() != "/v1/chat/completions" {
-        return Reply::Answer(Answer::json(404, &json!({"error": {"message": "unknown path", "code": 404}})));
+        return Reply::Answer(Answer::json(
+            404,
+            &json!({"error": {"message": "unknown path", "code": 404}}),
+        ));
     }
     let with_schema = body["response_format"]["type"] == "json_schema";
     let say = {
         let mut state = lock(state);
         state.requests.push(body);
-        if state.script.len() > 1 { state.script.pop_front() } else { state.script.front().cloned() }
+        if state.script.len() > 1 {
+            state.script.pop_front()
+        } else {
+            state.script.front().cloned()
+        }
     };
     let text = |text: &str| Reply::Answer(Answer::json(200, &completion(text)));
     match say {

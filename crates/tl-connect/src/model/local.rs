@@ -6,16 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use serde_json::json;
-use tl_kernel::digest::{Digest, hex, sha256};
+use tl_kernel::digest::{Digest, short};
 use tl_kernel::program::Mode;
 use tl_kernel::time;
 use tl_learn::classify::{Classifier, Example, TrainOptions};
 use tl_learn::mail_text::zones;
-use tl_learn::recognise::{Context, Found, companies, dates, emails, money, phones, quantities, urls};
+use tl_learn::recognise::{
+    Context, Found, companies, dates, emails, money, phones, quantities, urls,
+};
 use tl_learn::signature::{SignatureFields, signature_fields};
 use tokio::sync::OnceCell;
 
-use super::{ClassifySpec, ExtractedField, FailureKind, FieldSpec, ModelAnswer, ModelFailure, ModelRequest};
+use super::{
+    ClassifySpec, ExtractedField, FailureKind, FieldSpec, ModelAnswer, ModelFailure, ModelRequest,
+};
 
 /// Trained classifiers kept. Each is some megabytes; a workflow version needs one.
 const MOST_KEPT: usize = 64;
@@ -35,7 +39,7 @@ pub struct LocalModel {
 impl LocalModel {
     /// Trains the classifier of a step ahead of its first use. `false` where its examples teach nothing: fewer than two
     /// labels with two examples each. The classifier then has no opinion, and cases go to people.
-    pub async fn prepare(&self, spec: &ClassifySpec) -> bool {
+    pub async fn prepare(&self, spec: &Arc<ClassifySpec>) -> bool {
         self.classifier(spec).await.is_some()
     }
 
@@ -69,14 +73,26 @@ impl LocalModel {
             output: Vec::new(),
         };
         if request.wants(Mode::Extract) {
-            out.fields = request.extract.iter().filter_map(|f| parts.field(f, request)).collect();
-            out.confidence = out.fields.iter().map(|f| f.confidence).min_by(f64::total_cmp);
+            out.fields = request
+                .extract
+                .iter()
+                .filter_map(|f| parts.field(f, request))
+                .collect();
+            out.confidence = out
+                .fields
+                .iter()
+                .map(|f| f.confidence)
+                .min_by(f64::total_cmp);
         }
-        if let Some(spec) = request.classify.as_ref().filter(|_| request.wants(Mode::Classify)) {
+        if let Some(spec) = request
+            .classify
+            .as_ref()
+            .filter(|_| request.wants(Mode::Classify))
+        {
             out.confidence = None;
             if let Some(classifier) = self.classifier(spec).await {
                 let prediction = classifier.predict(parts.newest());
-                out.model = format!("local-{}", hex(&digest_of(spec)[..6]));
+                out.model = format!("local-{}", short(spec.digest()));
                 out.label = Some(prediction.label);
                 out.confidence = Some(prediction.confidence);
                 out.calibrated = true;
@@ -86,7 +102,11 @@ impl LocalModel {
         if let Some(longest) = request.summarize.filter(|_| request.wants(Mode::Summarize)) {
             out.summary = summary(parts.newest(), longest as usize);
         }
-        let fields: Vec<_> = out.fields.iter().map(|f| (&f.name, &f.value, f.confidence)).collect();
+        let fields: Vec<_> = out
+            .fields
+            .iter()
+            .map(|f| (&f.name, &f.value, f.confidence))
+            .collect();
         let said = json!([out.label, out.confidence, fields, out.summary]);
         out.output = said.to_string().into_bytes();
         out.took = begun.elapsed();
@@ -94,26 +114,22 @@ impl LocalModel {
     }
 
     /// The classifier for a set of examples, trained at most once while it is kept.
-    async fn classifier(&self, spec: &ClassifySpec) -> Option<Arc<Classifier>> {
+    async fn classifier(&self, spec: &Arc<ClassifySpec>) -> Option<Arc<Classifier>> {
         let cell = {
             let mut trained = self.trained.lock().unwrap_or_else(PoisonError::into_inner);
-            let key = digest_of(spec);
-            if trained.len() >= MOST_KEPT && !trained.contains_key(&key) {
+            if trained.len() >= MOST_KEPT && !trained.contains_key(spec.digest()) {
                 trained.clear();
             }
-            trained.entry(key).or_default().clone()
+            trained.entry(*spec.digest()).or_default().clone()
         };
         let train = || async {
-            let (labels, examples) = (spec.labels.clone(), spec.examples.clone());
-            let trained = tokio::task::spawn_blocking(move || train(&labels, &examples)).await;
+            let spec = spec.clone();
+            let trained =
+                tokio::task::spawn_blocking(move || train(&spec.labels, &spec.examples)).await;
             trained.ok().flatten().map(Arc::new)
         };
         cell.get_or_init(train).await.clone()
     }
-}
-
-fn digest_of(spec: &ClassifySpec) -> Digest {
-    sha256(&[format!("{:?}", (&spec.labels, &spec.examples)).as_bytes()])
 }
 
 /// Labels the examples do not teach are left to people.
@@ -180,7 +196,9 @@ impl<'r> Parts<'r> {
 
     fn field(&self, spec: &FieldSpec, request: &ModelRequest) -> Option<ExtractedField> {
         let found = self.find(spec, request)?;
-        let span = found.span.and_then(|(a, b)| Some((u32::try_from(a).ok()?, u32::try_from(b).ok()?)));
+        let span = found
+            .span
+            .and_then(|(a, b)| Some((u32::try_from(a).ok()?, u32::try_from(b).ok()?)));
         Some(ExtractedField {
             name: spec.name.clone(),
             value: found.value,
@@ -195,20 +213,40 @@ impl<'r> Parts<'r> {
         let is = |words: &[&str]| words.iter().any(|w| name.contains(w));
         match spec.kind.as_str() {
             "email" => self.email(request),
-            "phone" => self.signed(self.signature.phone.as_ref()).or_else(|| self.first(phones(self.newest(), &self.context))),
-            "url" => self.first(urls(self.newest())).or_else(|| self.signed(self.signature.url.as_ref())),
-            "time" => self.first(dates(self.newest(), &self.context)).map(|at| At {
-                value: format!("{}T00:00:00Z", at.value),
-                ..at
-            }),
+            "phone" => self
+                .signed(self.signature.phone.as_ref())
+                .or_else(|| self.first(phones(self.newest(), &self.context))),
+            "url" => self
+                .first(urls(self.newest()))
+                .or_else(|| self.signed(self.signature.url.as_ref())),
+            "time" => self
+                .first(dates(self.newest(), &self.context))
+                .map(|at| At {
+                    value: format!("{}T00:00:00Z", at.value),
+                    ..at
+                }),
             "decimal" | "float" => self.amount().or_else(|| self.quantity(&name, false)),
             "int" => self.quantity(&name, true),
-            "string" if is(&["company", "organisation", "organization", "firm", "employer"]) => self.company(),
+            "string"
+                if is(&[
+                    "company",
+                    "organisation",
+                    "organization",
+                    "firm",
+                    "employer",
+                ]) =>
+            {
+                self.company()
+            }
             "string" if is(&["email", "mail_address"]) => self.email(request),
             "string" if is(&["phone", "mobile"]) => self.signed(self.signature.phone.as_ref()),
             "string" if is(&["currency"]) => self.currency(),
-            "string" if is(&["title", "role", "position"]) => self.signed(self.signature.title.as_ref()),
-            "string" if is(&["contact", "person"]) || ["name", "full_name"].contains(&name.as_str()) => {
+            "string" if is(&["title", "role", "position"]) => {
+                self.signed(self.signature.title.as_ref())
+            }
+            "string"
+                if is(&["contact", "person"]) || ["name", "full_name"].contains(&name.as_str()) =>
+            {
                 self.person(request)
             }
             kind => self.enum_word(kind),
@@ -227,17 +265,26 @@ impl<'r> Parts<'r> {
     }
 
     fn person(&self, request: &ModelRequest) -> Option<At> {
-        let envelope = request.sender.name.as_ref().filter(|n| n.contains(' ')).map(|name| At {
-            value: name.clone(),
-            span: None,
-            confidence: FROM_ENVELOPE,
-        });
+        let envelope = request
+            .sender
+            .name
+            .as_ref()
+            .filter(|n| n.contains(' '))
+            .map(|name| At {
+                value: name.clone(),
+                span: None,
+                confidence: FROM_ENVELOPE,
+            });
         self.signed(self.signature.name.as_ref()).or(envelope)
     }
 
     fn company(&self) -> Option<At> {
         // A company known only by its mail domain comes last: the text may name it.
-        let sure = self.signature.company.as_ref().filter(|f| f.confidence > 0.5);
+        let sure = self
+            .signature
+            .company
+            .as_ref()
+            .filter(|f| f.confidence > 0.5);
         self.signed(sure)
             .or_else(|| self.first(companies(self.newest())))
             .or_else(|| self.signed(self.signature.company.as_ref()))
@@ -269,7 +316,11 @@ impl<'r> Parts<'r> {
         if named.is_none() {
             found.confidence /= 2.0;
         }
-        Some(self.placed(found, |q| q.amount.normalize().to_string(), self.newest.start))
+        Some(self.placed(
+            found,
+            |q| q.amount.normalize().to_string(),
+            self.newest.start,
+        ))
     }
 
     fn enum_word(&self, kind: &str) -> Option<At> {
@@ -279,7 +330,9 @@ impl<'r> Parts<'r> {
         values
             .filter_map(|value| {
                 // ASCII only changes no byte positions.
-                let at = text.to_ascii_lowercase().find(&value.to_ascii_lowercase())?;
+                let at = text
+                    .to_ascii_lowercase()
+                    .find(&value.to_ascii_lowercase())?;
                 let end = at + value.len();
                 let alone = !text[..at].ends_with(is_word) && !text[end..].starts_with(is_word);
                 alone.then(|| At {
@@ -312,7 +365,11 @@ impl<'r> Parts<'r> {
 /// The day of an instant in UTC.
 fn day_of(now: i64) -> (i16, i8, i8) {
     let text = time::rfc3339(now);
-    let part = |from: usize, to: usize| text.get(from..to).and_then(|t| t.parse::<i16>().ok()).unwrap_or(0);
+    let part = |from: usize, to: usize| {
+        text.get(from..to)
+            .and_then(|t| t.parse::<i16>().ok())
+            .unwrap_or(0)
+    };
     (part(0, 4), part(5, 7) as i8, part(8, 10) as i8)
 }
 

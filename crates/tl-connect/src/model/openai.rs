@@ -64,7 +64,7 @@ struct Reply {
 /// Why a reply has no text that could be checked.
 enum Bad {
     /// Worth a repair: what to tell the model, and what it said.
-    Unfit(Vec<String>, String),
+    Unfit(Vec<String>, Reply),
     /// Not worth one.
     Failure(ModelFailure),
 }
@@ -80,25 +80,31 @@ impl OpenAi {
         }
     }
 
-    pub(super) async fn ask(&self, client: &Client, request: &ModelRequest) -> Result<ModelAnswer, ModelFailure> {
+    pub(super) async fn ask(
+        &self,
+        client: &Client,
+        request: &ModelRequest,
+    ) -> Result<ModelAnswer, ModelFailure> {
         let begun = Instant::now();
         let schema = shape::schema(request);
         let mut repair: Option<(Vec<String>, String)> = None;
         let mut tokens = (0u32, 0u32);
         for round in 0..=1 {
             let left = request.timeout.saturating_sub(begun.elapsed());
-            let answer = self.call(client, request, (&schema, repair.as_ref()), left).await?;
-            let reply = match read(&answer, request.now) {
-                Ok(reply) => reply,
+            let answer = self
+                .call(client, request, (&schema, repair.as_ref()), left)
+                .await?;
+            let (reply, checked) = match read(&answer, request.now) {
                 Err(Bad::Failure(failure)) => return Err(failure),
-                Err(Bad::Unfit(errors, text)) => {
-                    repair = Some((errors, text));
-                    continue;
+                Err(Bad::Unfit(errors, reply)) => (reply, Err(errors)),
+                Ok(reply) => {
+                    let checked =
+                        json_of(&reply.text).and_then(|json| shape::check(&json, request));
+                    (reply, checked)
                 }
             };
             tokens.0 = tokens.0.saturating_add(reply.tokens.0);
             tokens.1 = tokens.1.saturating_add(reply.tokens.1);
-            let checked = json_of(&reply.text).and_then(|json| shape::check(&json, request));
             match checked {
                 Err(errors) => repair = Some((errors, reply.text)),
                 Ok(shaped) => {
@@ -119,7 +125,9 @@ impl OpenAi {
                 }
             }
         }
-        let errors = repair.map(|(errors, _)| errors.join("; ")).unwrap_or_default();
+        let errors = repair
+            .map(|(errors, _)| errors.join("; "))
+            .unwrap_or_default();
         Err(failure(FailureKind::Invalid, false, errors))
     }
 
@@ -139,14 +147,21 @@ impl OpenAi {
             return Ok(answer);
         }
         let body = self.body(request, schema, (false, repair));
-        let second = self.exchange(client, body, left.saturating_sub(begun.elapsed())).await?;
+        let second = self
+            .exchange(client, body, left.saturating_sub(begun.elapsed()))
+            .await?;
         if second.status == 200 {
             self.no_schema.store(true, Ordering::Relaxed);
         }
         Ok(second)
     }
 
-    async fn exchange(&self, client: &Client, body: Json, deadline: Duration) -> Result<Answer, ModelFailure> {
+    async fn exchange(
+        &self,
+        client: &Client,
+        body: Json,
+        deadline: Duration,
+    ) -> Result<Answer, ModelFailure> {
         let request = Request {
             method: Method::POST,
             path_and_query: self.options.path.clone(),
@@ -160,10 +175,14 @@ impl OpenAi {
             Knowledge::NotSent(why @ (NotSent::Target | NotSent::Request)) => {
                 Err(failure(FailureKind::Failed, false, why.code().to_owned()))
             }
-            Knowledge::NotSent(NotSent::ConnectTimeout) => lost(FailureKind::Timeout, "connect_timeout"),
+            Knowledge::NotSent(NotSent::ConnectTimeout) => {
+                lost(FailureKind::Timeout, "connect_timeout")
+            }
             Knowledge::NotSent(why) => lost(FailureKind::Failed, why.code()),
             Knowledge::NotProcessed => lost(FailureKind::Failed, "not_processed"),
-            Knowledge::Unknown(Unknown::Deadline) => lost(FailureKind::Timeout, Unknown::Deadline.code()),
+            Knowledge::Unknown(Unknown::Deadline) => {
+                lost(FailureKind::Timeout, Unknown::Deadline.code())
+            }
             Knowledge::Unknown(why) => lost(FailureKind::Failed, why.code()),
         }
     }
@@ -194,7 +213,10 @@ impl OpenAi {
         body.insert("messages".into(), Json::from(messages));
         body.insert("response_format".into(), format);
         body.insert("stream".into(), Json::from(false));
-        body.insert(self.options.max_tokens_property.clone(), Json::from(self.options.max_tokens));
+        body.insert(
+            self.options.max_tokens_property.clone(),
+            Json::from(self.options.max_tokens),
+        );
         if let Some(temperature) = self.options.temperature {
             body.insert("temperature".into(), Json::from(temperature));
         }
@@ -204,7 +226,11 @@ impl OpenAi {
 
 /// Without a label the least sure field speaks for the answer.
 fn least(shaped: &shape::Shaped) -> Option<f64> {
-    shaped.fields.iter().map(|f| f.confidence).min_by(f64::total_cmp)
+    shaped
+        .fields
+        .iter()
+        .map(|f| f.confidence)
+        .min_by(f64::total_cmp)
 }
 
 fn failure(kind: FailureKind, retryable: bool, detail: String) -> ModelFailure {
@@ -221,38 +247,51 @@ fn complains_about_schema(answer: &Answer) -> bool {
     let named = || {
         let body = answer.body.as_deref().unwrap_or_default();
         let text = String::from_utf8_lossy(body).to_ascii_lowercase();
-        text.contains("json_schema") || text.contains("response_format") || text.contains("json_object")
+        text.contains("json_schema")
+            || text.contains("response_format")
+            || text.contains("json_object")
     };
     answer.status == 500 || matches!(answer.status, 400 | 404 | 422 | 501) && named()
 }
 
 fn read(answer: &Answer, now: i64) -> Result<Reply, Bad> {
-    let json: Option<Json> = answer.body.as_ref().ok().and_then(|b| serde_json::from_slice(b).ok());
-    let error = json.as_ref().and_then(|j| j.get("error")).filter(|e| !e.is_null());
+    let json: Option<Json> = answer
+        .body
+        .as_ref()
+        .ok()
+        .and_then(|b| serde_json::from_slice(b).ok());
+    let error = json
+        .as_ref()
+        .and_then(|j| j.get("error"))
+        .filter(|e| !e.is_null());
     if answer.status != 200 || error.is_some() {
         return Err(Bad::Failure(refusal(answer, error, now)));
     }
-    let unfit = |why: &str, text: &str| Err(Bad::Unfit(vec![format!("/: {why}")], text.to_owned()));
     let Some(json) = json else {
         let detail = "the server's answer is no JSON".to_owned();
         return Err(Bad::Failure(failure(FailureKind::Failed, true, detail)));
     };
-    let Some(choice) = json.get("choices").and_then(|c| c.get(0)) else {
-        return unfit("no answer was given", "");
-    };
+    let choice = &json["choices"][0];
     let message = &choice["message"];
-    let text = text_of(&message["content"]);
+    let reply = Reply {
+        text: text_of(&message["content"]),
+        model: json["model"]
+            .as_str()
+            .filter(|m| !m.is_empty())
+            .map(|m| m.chars().take(200).collect()),
+        tokens: (
+            count(&json["usage"]["prompt_tokens"]),
+            count(&json["usage"]["completion_tokens"]),
+        ),
+    };
+    let unfit = |why: &str, reply| Err(Bad::Unfit(vec![format!("/: {why}")], reply));
     let declined = message["refusal"].as_str().is_some_and(|r| !r.is_empty());
     match choice["finish_reason"].as_str() {
         _ if declined => Err(refused("refusal")),
         Some("content_filter") => Err(refused("content_filter")),
-        Some("length") => unfit("the answer was cut off; it must be shorter", &text),
-        _ if text.trim().is_empty() => unfit("no answer was given", ""),
-        _ => Ok(Reply {
-            text,
-            model: json["model"].as_str().filter(|m| !m.is_empty()).map(|m| m.chars().take(200).collect()),
-            tokens: (count(&json["usage"]["prompt_tokens"]), count(&json["usage"]["completion_tokens"])),
-        }),
+        Some("length") => unfit("the answer was cut off; it must be shorter", reply),
+        _ if reply.text.trim().is_empty() => unfit("no answer was given", reply),
+        _ => Ok(reply),
     }
 }
 
@@ -261,7 +300,9 @@ fn refused(detail: &str) -> Bad {
 }
 
 fn count(value: &Json) -> u32 {
-    value.as_u64().map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
+    value
+        .as_u64()
+        .map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
 }
 
 /// Content is text, a list of parts with text, or absent.
@@ -277,7 +318,10 @@ fn text_of(content: &Json) -> String {
 fn json_of(text: &str) -> Result<Json, Vec<String>> {
     let mut text = text.trim_start_matches('\u{feff}').trim();
     if text.starts_with("<think>") {
-        text = text.split_once("</think>").map_or(text, |(_, rest)| rest).trim();
+        text = text
+            .split_once("</think>")
+            .map_or(text, |(_, rest)| rest)
+            .trim();
     }
     if let Some(inner) = text.strip_prefix("```").and_then(|t| t.strip_suffix("```")) {
         text = inner.strip_prefix("json").unwrap_or(inner);
@@ -307,12 +351,17 @@ fn refusal(answer: &Answer, error: Option<&Json>, now: i64) -> ModelFailure {
         kind,
         retryable,
         retry_after: retry_after_of(answer, now),
-        detail: format!("status {} {}", answer.status, words.join(" ")).trim().to_owned(),
+        detail: format!("status {} {}", answer.status, words.join(" "))
+            .trim()
+            .to_owned(),
     }
 }
 
 fn code_word(value: &Json) -> Option<String> {
     let word = crate::json::scalar_text(value)?;
-    let plain = word.len() <= 64 && word.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let plain = word.len() <= 64
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     plain.then_some(word)
 }

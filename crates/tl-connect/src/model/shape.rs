@@ -22,8 +22,15 @@ pub(super) struct Shaped {
 /// support (lengths, ranges) is checked here only.
 pub(super) fn schema(request: &ModelRequest) -> Json {
     let mut properties = Map::new();
-    if let Some(spec) = request.classify.as_ref().filter(|_| request.wants(Mode::Classify)) {
-        properties.insert("label".into(), json!({"type": "string", "enum": spec.labels}));
+    if let Some(spec) = request
+        .classify
+        .as_ref()
+        .filter(|_| request.wants(Mode::Classify))
+    {
+        properties.insert(
+            "label".into(),
+            json!({"type": "string", "enum": spec.labels}),
+        );
         properties.insert("confidence".into(), json!({"type": "number"}));
     }
     if request.wants(Mode::Extract) {
@@ -32,7 +39,10 @@ pub(super) fn schema(request: &ModelRequest) -> Json {
             ("quote".to_owned(), json!({"type": ["string", "null"]})),
             ("confidence".to_owned(), json!({"type": "number"})),
         ]));
-        let fields = request.extract.iter().map(|f| (f.name.clone(), field.clone()));
+        let fields = request
+            .extract
+            .iter()
+            .map(|f| (f.name.clone(), field.clone()));
         properties.insert("fields".into(), object(fields.collect()));
     }
     if request.wants(Mode::Summarize) && request.summarize.is_some() {
@@ -56,14 +66,20 @@ pub(super) fn check(answer: &Json, request: &ModelRequest) -> Result<Shaped, Vec
     let schema = schema(request);
     if let Some(map) = check.object("", answer, &schema) {
         out.label = map.get("label").and_then(|v| check.label(v, request));
-        out.confidence = map.get("confidence").and_then(|v| check.confidence("/confidence", v));
+        out.confidence = map
+            .get("confidence")
+            .and_then(|v| check.confidence("/confidence", v));
         if let Some(fields) = map.get("fields") {
             out.fields = check.fields(fields, &schema["properties"]["fields"], request);
         }
         let longest = request.summarize.unwrap_or(0);
-        out.summary = map.get("summary").and_then(|v| check.text("/summary", v, longest));
+        out.summary = map
+            .get("summary")
+            .and_then(|v| check.text("/summary", v, longest));
         let longest = request.draft.as_ref().map_or(0, |d| d.max_chars);
-        out.draft = map.get("draft").and_then(|v| check.text("/draft", v, longest));
+        out.draft = map
+            .get("draft")
+            .and_then(|v| check.text("/draft", v, longest));
     }
     if check.errors.is_empty() {
         return Ok(out);
@@ -84,7 +100,12 @@ impl Check {
     }
 
     /// An object with exactly the properties of its schema.
-    fn object<'a>(&mut self, path: &str, value: &'a Json, schema: &Json) -> Option<&'a Map<String, Json>> {
+    fn object<'a>(
+        &mut self,
+        path: &str,
+        value: &'a Json,
+        schema: &Json,
+    ) -> Option<&'a Map<String, Json>> {
         let Json::Object(map) = value else {
             return self.refuse(path, "must be an object");
         };
@@ -93,14 +114,21 @@ impl Check {
             self.errors.push(format!("{path}/{name}: is missing"));
         }
         if map.keys().any(|name| !properties.contains_key(name)) {
-            self.errors.push(format!("{path}/: has a property that was not asked for"));
+            self.errors
+                .push(format!("{path}/: has a property that was not asked for"));
         }
         Some(map)
     }
 
     fn label(&mut self, value: &Json, request: &ModelRequest) -> Option<String> {
-        let labels = request.classify.as_ref().map_or(&[][..], |spec| &spec.labels);
-        match value.as_str().filter(|label| labels.iter().any(|l| l == label)) {
+        let labels = request
+            .classify
+            .as_ref()
+            .map_or(&[][..], |spec| &spec.labels);
+        match value
+            .as_str()
+            .filter(|label| labels.iter().any(|l| l == label))
+        {
             Some(label) => Some(label.to_owned()),
             None => self.refuse("/label", "is not one of the allowed values"),
         }
@@ -129,7 +157,12 @@ impl Check {
         Some(text.to_owned())
     }
 
-    fn fields(&mut self, value: &Json, schema: &Json, request: &ModelRequest) -> Vec<ExtractedField> {
+    fn fields(
+        &mut self,
+        value: &Json,
+        schema: &Json,
+        request: &ModelRequest,
+    ) -> Vec<ExtractedField> {
         let Some(map) = self.object("/fields", value, schema) else {
             return Vec::new();
         };
@@ -153,7 +186,12 @@ impl Check {
         out
     }
 
-    fn field(&mut self, path: &str, parts: &Map<String, Json>, text: &str) -> Option<(String, Option<(u32, u32)>, f64)> {
+    fn field(
+        &mut self,
+        path: &str,
+        parts: &Map<String, Json>,
+        text: &str,
+    ) -> Option<(String, Option<(u32, u32)>, f64)> {
         let confidence = self.confidence(&format!("{path}/confidence"), parts.get("confidence")?);
         let value = self.text_or_null(&format!("{path}/value"), parts.get("value")?)?;
         let quote = self.text_or_null(&format!("{path}/quote"), parts.get("quote")?)?;
@@ -161,7 +199,9 @@ impl Check {
         let span = match quote {
             None => None,
             Some(quote) => match find(text, &quote) {
-                None => return self.refuse(&format!("{path}/quote"), "does not occur in the message"),
+                None => {
+                    return self.refuse(&format!("{path}/quote"), "does not occur in the message");
+                }
                 found => found,
             },
         };
@@ -181,7 +221,8 @@ impl Check {
 }
 
 fn is_clean(text: &str) -> bool {
-    text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'))
+    text.chars()
+        .all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'))
 }
 
 /// Where a quote stands in a text. Models join lines and collapse blanks, so any run of white space matches any other.

@@ -48,7 +48,12 @@ fn check(name: &str, observation: Observation, vendor: &Overrides, row: &str) {
     for (i, (class, on_unknown)) in COLUMNS.into_iter().enumerate() {
         let expected = if words.len() == 1 { words[0] } else { words[i] };
         let action = classify(class, on_unknown, &observation, vendor);
-        assert_eq!(word(action), expected, "{name}, {} {on_unknown:?}: {action:?}", class.word());
+        assert_eq!(
+            word(action),
+            expected,
+            "{name}, {} {on_unknown:?}: {action:?}",
+            class.word()
+        );
     }
 }
 
@@ -79,7 +84,12 @@ fn transport() {
         (Observation::Unknown(Unknown::Broken), UNKNOWN),
     ];
     for (observation, row) in table {
-        check(&format!("{observation:?}"), observation, &Overrides::default(), row);
+        check(
+            &format!("{observation:?}"),
+            observation,
+            &Overrides::default(),
+            row,
+        );
     }
 }
 
@@ -113,7 +123,12 @@ fn statuses() {
     put(0..=99, UNKNOWN);
     for (code, row) in rows {
         let observation = status(code, None, BodySays::Agrees);
-        check(&format!("status {code}"), observation, &Overrides::default(), row);
+        check(
+            &format!("status {code}"),
+            observation,
+            &Overrides::default(),
+            row,
+        );
     }
 }
 
@@ -131,12 +146,29 @@ fn bodies() {
         (429, Broken, "retry"),
         (401, Broken, "hold"),
         (422, Contradicts, "failed"),
-        (409, OurKey, "done conflict failed failed failed failed failed"),
-        (409, Contradicts, "conflict conflict failed failed failed failed failed"),
-        (412, Broken, "conflict conflict failed failed failed failed failed"),
+        (
+            409,
+            OurKey,
+            "done conflict failed failed failed failed failed",
+        ),
+        (
+            409,
+            Contradicts,
+            "conflict conflict failed failed failed failed failed",
+        ),
+        (
+            412,
+            Broken,
+            "conflict conflict failed failed failed failed failed",
+        ),
     ];
     for (code, body, row) in table {
-        check(&format!("{code} {body:?}"), status(code, None, body), &Overrides::default(), row);
+        check(
+            &format!("{code} {body:?}"),
+            status(code, None, body),
+            &Overrides::default(),
+            row,
+        );
     }
 }
 
@@ -149,7 +181,11 @@ fn waits() {
         (429, Some(day + 1), "hold"),
         (429, Some(i64::MAX), "hold"),
         (503, Some(5 * SECOND), UNKNOWN),
-        (503, Some(day + 1), "hold reread uncertain uncertain assume hold hold"),
+        (
+            503,
+            Some(day + 1),
+            "hold reread uncertain uncertain assume hold hold",
+        ),
         (413, None, "failed"),
         (413, Some(0), "retry"),
         (413, Some(day + 1), "hold"),
@@ -158,7 +194,12 @@ fn waits() {
     ];
     for (code, wait, row) in table {
         let observation = status(code, wait, BodySays::Agrees);
-        check(&format!("{code} after {wait:?}"), observation, &Overrides::default(), row);
+        check(
+            &format!("{code} after {wait:?}"),
+            observation,
+            &Overrides::default(),
+            row,
+        );
     }
     let action = classify(
         Class::E3,
@@ -182,21 +223,51 @@ fn vendors_differ() {
         // A one-time create link answers 400 when it was used before.
         (400, None, vendor(400, Meaning::Done), "done"),
         (503, None, vendor(503, Meaning::NotProcessed), "retry"),
-        (503, None, vendor(503, Meaning::NotProcessedIfRetryAfter), UNKNOWN),
-        (503, wait, vendor(503, Meaning::NotProcessedIfRetryAfter), "retry"),
+        (
+            503,
+            None,
+            vendor(503, Meaning::NotProcessedIfRetryAfter),
+            UNKNOWN,
+        ),
+        (
+            503,
+            wait,
+            vendor(503, Meaning::NotProcessedIfRetryAfter),
+            "retry",
+        ),
         (404, None, vendor(404, Meaning::Unknown), UNKNOWN),
-        (400, None, vendor(400, Meaning::ConditionFailed), "conflict conflict failed failed failed failed failed"),
+        (
+            400,
+            None,
+            vendor(400, Meaning::ConditionFailed),
+            "conflict conflict failed failed failed failed failed",
+        ),
         (200, None, vendor(202, Meaning::Done), "done"),
     ];
     for (code, wait, vendor, row) in table {
-        check(&format!("{code} {vendor:?}"), status(code, wait, BodySays::Agrees), &vendor, row);
+        check(
+            &format!("{code} {vendor:?}"),
+            status(code, wait, BodySays::Agrees),
+            &vendor,
+            row,
+        );
     }
     let decides = Overrides {
         status_decides: true,
         ..Overrides::default()
     };
-    check("2xx without its body", status(201, None, BodySays::Broken), &decides, "done");
-    check("2xx with an error", status(201, None, BodySays::Contradicts), &decides, UNKNOWN);
+    check(
+        "2xx without its body",
+        status(201, None, BodySays::Broken),
+        &decides,
+        "done",
+    );
+    check(
+        "2xx with an error",
+        status(201, None, BodySays::Contradicts),
+        &decides,
+        UNKNOWN,
+    );
 }
 
 /// The rule behind the tables: where nothing is known, only harmless repeats happen by themselves.

@@ -20,14 +20,24 @@ async fn a_connection_that_dies_in_the_pool_hides_no_second_request() {
         let first = client.send(&connection, put("/one")).await;
         assert!(matches!(first.knowledge, Knowledge::Answered(_)));
         let second = client.send(&connection, put("/two")).await;
-        assert!(matches!(second.knowledge, Knowledge::Unknown(_)), "{end:?}: {:?}", second.knowledge);
+        assert!(
+            matches!(second.knowledge, Knowledge::Unknown(_)),
+            "{end:?}: {:?}",
+            second.knowledge
+        );
         assert_eq!(server.count("PUT /two"), 1, "{end:?}");
     }
 }
 
 #[tokio::test]
 async fn connections_are_kept() {
-    let twice = vec![Do::ReadRequest, write(OK), Do::ReadRequest, write(OK), Do::Stay];
+    let twice = vec![
+        Do::ReadRequest,
+        write(OK),
+        Do::ReadRequest,
+        write(OK),
+        Do::Stay,
+    ];
     let server = Raw::start(vec![twice]).await;
     let (client, connection) = (client(), to(&server.base()));
     for path in ["/one", "/two"] {
@@ -39,7 +49,9 @@ async fn connections_are_kept() {
 
 #[tokio::test]
 async fn no_status_makes_the_client_send_again() {
-    for status in [301, 302, 303, 307, 308, 401, 408, 421, 425, 429, 500, 502, 503, 504] {
+    for status in [
+        301, 302, 303, 307, 308, 401, 408, 421, 425, 429, 500, 502, 503, 504,
+    ] {
         let other = Raw::start(vec![vec![Do::ReadRequest, write(OK), Do::Stay]]).await;
         let answer = format!(
             "HTTP/1.1 {status} X\r\nlocation: {}/stolen\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n",
@@ -52,20 +64,35 @@ async fn no_status_makes_the_client_send_again() {
                 ..put("/here")
             };
             let auth = Auth::Bearer(Secret::new("token-of-here"));
-            let connection = Connection::new("c", &server.base(), &auth, true).expect("a connection");
+            let connection =
+                Connection::new("c", &server.base(), &auth, true).expect("a connection");
             let server_before = server.count("/here HTTP/1.1");
             let sent = client().send(&connection, request).await;
-            assert!(matches!(&sent.knowledge, Knowledge::Answered(a) if a.status == status), "{status}");
-            assert_eq!(server.count("/here HTTP/1.1"), server_before + 1, "{status}");
+            assert!(
+                matches!(&sent.knowledge, Knowledge::Answered(a) if a.status == status),
+                "{status}"
+            );
+            assert_eq!(
+                server.count("/here HTTP/1.1"),
+                server_before + 1,
+                "{status}"
+            );
         }
-        assert_eq!(*other.connections.lock().expect("a lock"), 0, "{status} was followed");
+        assert_eq!(
+            *other.connections.lock().expect("a lock"),
+            0,
+            "{status} was followed"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_credential_goes_to_its_host_and_into_no_log() {
     let cases = [
-        (Auth::Bearer(Secret::new("s3cr3t")), "authorization: Bearer s3cr3t\r\n"),
+        (
+            Auth::Bearer(Secret::new("s3cr3t")),
+            "authorization: Bearer s3cr3t\r\n",
+        ),
         (
             Auth::Basic {
                 user: "AC1".into(),
@@ -86,7 +113,10 @@ async fn the_credential_goes_to_its_host_and_into_no_log() {
         let connection = Connection::new("c", &server.base(), &auth, true).expect("a connection");
         client().send(&connection, get("/x")).await;
         assert_eq!(server.count(header), 1, "{header:?}");
-        assert!(!format!("{connection:?} {auth:?}").contains("s3cr3t"), "{connection:?}");
+        assert!(
+            !format!("{connection:?} {auth:?}").contains("s3cr3t"),
+            "{connection:?}"
+        );
         // A user name may be shown, what proves it may not, however it is encoded.
         assert!(!format!("{connection:?}").contains("QUMxOnMzY3IzdA"));
     }
@@ -112,7 +142,11 @@ async fn headers_that_are_the_clients_own_are_refused() {
         let mut request = put("/x");
         request.headers.push((name.into(), value.into()));
         let sent = client().send(&to(&server.base()), request).await;
-        assert_eq!(sent.knowledge, Knowledge::NotSent(NotSent::Request), "{name}");
+        assert_eq!(
+            sent.knowledge,
+            Knowledge::NotSent(NotSent::Request),
+            "{name}"
+        );
     }
     assert_eq!(*server.connections.lock().expect("a lock"), 0);
 }
@@ -135,6 +169,9 @@ fn credentials_that_fit_no_header_are_refused() {
         header("x-key", "a\r\nb: c"),
     ];
     for auth in table {
-        assert!(Connection::new("c", "https://crm.example", &auth, false).is_err(), "{auth:?}");
+        assert!(
+            Connection::new("c", "https://crm.example", &auth, false).is_err(),
+            "{auth:?}"
+        );
     }
 }

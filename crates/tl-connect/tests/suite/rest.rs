@@ -1,1 +1,605 @@
+//! Conditional writes against the honest fake: versions, conflicts, faults, reconciliation (E-07, E-08, A2).
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json, json};
+use tl_connect::classify::{Action, BodySays, Observation, Overrides, classify};
+use tl_connect::client::Connection;
+use tl_connect::fake::Crm;
+use tl_connect::fake::crm::{Fault, MissingVersion, On};
+use tl_connect::knowledge::{NotSent, Unknown};
+use tl_connect::rest::{
+    AfterReading, ReadOutcome, ReadState, RestAttempt, RestError, RestRead, WriteOutcome,
+    after_reading, read, write,
+};
+use tl_kernel::effect::Class;
+use tl_kernel::program::{Lock, OnUnknown};
+use tl_kernel::value::Value;
+
+use crate::support::{Do, LOOPBACK, PATIENT, Raw, client, to, write as bytes};
+
+fn stage(stage: &str) -> Value {
+    Value::Record(BTreeMap::from([
+        ("stage".to_owned(), Value::text(stage)),
+        ("seats".to_owned(), Value::Int(12)),
+        (
+            "budget".to_owned(),
+            Value::Dec("10.50".parse().expect("a decimal")),
+        ),
+    ]))
+}
+
+fn fields(json: Json) -> Map<String, Json> {
+    json.as_object().expect("an object").clone()
+}
+
+fn attempt<'a>(
+    connection: &'a Connection,
+    body: &'a Value,
+    base_version: Option<&'a str>,
+) -> RestAttempt<'a> {
+    RestAttempt {
+        connection,
+        method: "PUT",
+        path: "/leads/17",
+        body,
+        lock: &Lock::IfMatch,
+        base_version,
+        create: false,
+        idempotency: None,
+        expected_id: Some("17"),
+        correlation_id: "corr-1",
+        deadline: PATIENT,
+        now: 0,
+    }
+}
+
+async fn look(connection: &Connection) -> ReadOutcome {
+    let reading = RestRead {
+        connection,
+        path: "/leads/17",
+        lock: &Lock::IfMatch,
+        correlation_id: "corr-1",
+        deadline: PATIENT,
+        now: 0,
+    };
+    read(&client(), &reading).await
+}
+
+async fn send(attempt: &RestAttempt<'_>) -> WriteOutcome {
+    write(&client(), attempt)
+        .await
+        .expect("an attempt that may be sent")
+}
+
+fn action(outcome: &WriteOutcome) -> Action {
+    classify(
+        Class::E2,
+        OnUnknown::Hold,
+        &outcome.observation,
+        &Overrides::default(),
+    )
+}
+
+async fn crm() -> (Crm, Connection) {
+    let crm = Crm::start(LOOPBACK).await.expect("a server");
+    let connection = to(&crm.base_url());
+    (crm, connection)
+}
+
+#[tokio::test]
+async fn create_read_update_and_conflict() {
+    let (crm, connection) = crm().await;
+    assert_eq!(look(&connection).await.state, ReadState::Absent);
+
+    let body = stage("new");
+    let create = RestAttempt {
+        create: true,
+        ..attempt(&connection, &body, None)
+    };
+    let made = send(&create).await;
+    assert_eq!(action(&made), Action::Succeed);
+    assert_eq!(
+        (made.version.as_deref(), made.vendor_ref.as_deref()),
+        (Some("\"1\""), Some("17"))
+    );
+    assert_eq!(made.receipt.status, Some(201));
+    // It exists now: a second creation is a conflict, not an overwrite.
+    assert_eq!(action(&send(&create).await), Action::Conflict);
+
+    let ReadState::Present { version, values } = look(&connection).await.state else {
+        panic!("nothing was read");
+    };
+    assert_eq!(version.as_deref(), Some("\"1\""));
+    assert_eq!(values.at(&["stage"]), Some(&Value::text("new")));
+
+    let won = stage("won");
+    let updated = send(&attempt(&connection, &won, version.as_deref())).await;
+    assert_eq!(
+        (action(&updated), updated.version.as_deref()),
+        (Action::Succeed, Some("\"2\""))
+    );
+    assert_eq!(
+        action(&send(&attempt(&connection, &won, version.as_deref())).await),
+        Action::Conflict
+    );
+
+    let ledger = crm.ledger();
+    assert_eq!(ledger.len(), 2);
+    assert_eq!(ledger[1].if_match.as_deref(), Some("\"1\""));
+    assert_eq!(ledger[1].correlation_id.as_deref(), Some("corr-1"));
+    assert_eq!(
+        ledger[1].body,
+        br#"{"budget":"10.50","seats":12,"stage":"won"}"#
+    );
+}
+
+#[tokio::test]
+async fn without_a_version_nothing_is_sent() {
+    let (crm, connection) = crm().await;
+    crm.edit("/leads/17", fields(json!({"stage": "theirs"})));
+    let body = stage("ours");
+    for version in [
+        None,
+        Some(""),
+        Some(" "),
+        Some("*"),
+        Some("\"1\"\r\nx: y"),
+        Some("\"1\"\0"),
+    ] {
+        for lock in [Lock::IfMatch, Lock::Field("version".into())] {
+            let refused = RestAttempt {
+                lock: &lock,
+                ..attempt(&connection, &body, version)
+            };
+            let result = write(&client(), &refused).await;
+            assert_eq!(
+                result.err(),
+                Some(RestError::NoVersion),
+                "{version:?} {lock:?}"
+            );
+        }
+    }
+    assert!(RestError::NoVersion.to_string().starts_with("TL0801"));
+    assert_eq!(crm.requests().len(), 0);
+
+    let aloud = RestAttempt {
+        lock: &Lock::LastWriterWins,
+        ..attempt(&connection, &body, None)
+    };
+    assert_eq!(action(&send(&aloud).await), Action::Succeed);
+    for (behaviour, status) in [
+        (MissingVersion::Refused412, 412),
+        (MissingVersion::Refused428, 428),
+    ] {
+        crm.on_missing_version(behaviour);
+        let outcome = send(&aloud).await;
+        assert_eq!(
+            (outcome.receipt.status, action(&outcome)),
+            (Some(status), Action::Conflict)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_version_goes_back_byte_for_byte() {
+    let versions = [
+        "\"34\"",
+        "W/\"34\"",
+        "v0",
+        "34",
+        "\"a b\"",
+        "\"ü\"",
+        "W/\"datetime'2026-11-22T00%3A00'\"",
+    ];
+    for version in versions {
+        let answer = bytes("HTTP/1.1 204 No Content\r\n\r\n");
+        let server = Raw::start(vec![vec![Do::ReadByte, answer, Do::Stay]]).await;
+        let (connection, body) = (to(&server.base()), stage("x"));
+        send(&attempt(&connection, &body, Some(version))).await;
+        assert_eq!(
+            server.count(&format!("\r\nif-match: {version}\r\n")),
+            1,
+            "{version}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_version_may_be_a_property() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 25\r\n\r\n\
+                  {\"id\":17,\"stamp\":1234567}";
+    let server = Raw::start(vec![vec![Do::ReadByte, bytes(answer), Do::Stay]]).await;
+    let (connection, body) = (to(&server.base()), stage("x"));
+    let lock = Lock::Field("stamp".into());
+    let by_field = RestAttempt {
+        lock: &lock,
+        ..attempt(&connection, &body, Some("1234566"))
+    };
+    let outcome = send(&by_field).await;
+    assert_eq!(server.count("\"stamp\":\"1234566\""), 1);
+    assert_eq!(server.count("if-match"), 0);
+    assert_eq!(
+        (outcome.version.as_deref(), action(&outcome)),
+        (Some("1234567"), Action::Succeed)
+    );
+}
+
+/// What a 2xx with a body means (E-08). One case is one line.
+#[tokio::test]
+async fn a_contradiction_is_no_success() {
+    use BodySays::{Agrees, Contradicts};
+    let table = [
+        (200, "application/json", r#"{"id":"17"}"#, Agrees),
+        (200, "application/json", r#"{"id":17,"stage":"x"}"#, Agrees),
+        (200, "application/json", r#"{}"#, Agrees),
+        (200, "application/json", "", Agrees),
+        (202, "text/plain", "", Agrees),
+        (200, "text/plain", "Ticket 17 updated", Agrees),
+        (
+            200,
+            "application/json",
+            r#"{"id":"17","error":null,"errors":[]}"#,
+            Agrees,
+        ),
+        (200, "application/json", r#"{"ok":true}"#, Agrees),
+        (200, "application/json", r#"["Status changed"]"#, Agrees),
+        (200, "application/json", r#"[]"#, Contradicts),
+        (200, "application/json", r#"{"id":"18"}"#, Contradicts),
+        (201, "application/json", r#"{"id":18}"#, Contradicts),
+        (200, "application/json", r#"{"ok":false}"#, Contradicts),
+        (200, "application/json", r#"{"success":false}"#, Contradicts),
+        (
+            200,
+            "application/json",
+            r#"{"jsonrpc":"2.0","error":{"code":-32000}}"#,
+            Contradicts,
+        ),
+        (
+            200,
+            "application/json",
+            r#"{"error":"denied"}"#,
+            Contradicts,
+        ),
+        (
+            200,
+            "application/json",
+            r#"{"errors":[{"message":"x"}]}"#,
+            Contradicts,
+        ),
+        (200, "text/html", r#"{"error":"denied"}"#, Contradicts),
+        (
+            200,
+            "application/json",
+            "<html>maintenance</html>",
+            Contradicts,
+        ),
+        (200, "application/problem+json", "{", Contradicts),
+    ];
+    for (status, kind, text, says) in table {
+        let answer = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{text}",
+            text.len()
+        );
+        let server = Raw::start(vec![vec![Do::ReadByte, bytes(&answer), Do::Stay]]).await;
+        let (connection, body) = (to(&server.base()), stage("x"));
+        let outcome = send(&attempt(&connection, &body, Some("v0"))).await;
+        assert!(
+            matches!(outcome.observation, Observation::Answered { body, .. } if body == says),
+            "{status} {text}: {:?}",
+            outcome.observation
+        );
+    }
+}
+
+/// Every fault of the fake: what the attempt knows, what the ledger says, and what a read then finds. The read and
+/// the ledger always agree.
+#[tokio::test]
+async fn after_every_fault_a_read_tells_the_truth() {
+    let unavailable = |wait: Option<&str>| Fault::Status {
+        status: 503,
+        retry_after: wait.map(str::to_owned),
+    };
+    let theirs = fields(json!({"stage": "theirs"}));
+    let table = [
+        (unavailable(None), Action::Reread, AfterReading::NotApplied),
+        (
+            unavailable(Some("5")),
+            Action::Reread,
+            AfterReading::NotApplied,
+        ),
+        (
+            Fault::ResetBeforeApplying,
+            Action::Reread,
+            AfterReading::NotApplied,
+        ),
+        (
+            Fault::ResetAfterApplying,
+            Action::Reread,
+            AfterReading::Applied,
+        ),
+        (
+            Fault::CloseAfterApplying,
+            Action::Reread,
+            AfterReading::Applied,
+        ),
+        (Fault::HalfAnswer, Action::Reread, AfterReading::Applied),
+        (
+            Fault::SilenceAfterApplying,
+            Action::Reread,
+            AfterReading::Applied,
+        ),
+        (
+            Fault::StatusAfterApplying(502),
+            Action::Reread,
+            AfterReading::Applied,
+        ),
+        (
+            Fault::StatusAfterApplying(504),
+            Action::Reread,
+            AfterReading::Applied,
+        ),
+        (Fault::ErrorIn200, Action::Reread, AfterReading::NotApplied),
+        (Fault::OtherId, Action::Reread, AfterReading::Applied),
+        (
+            Fault::EditedFirst(theirs),
+            Action::Conflict,
+            AfterReading::ChangedByOthers,
+        ),
+        (
+            Fault::Delay(Duration::from_millis(20)),
+            Action::Succeed,
+            AfterReading::Applied,
+        ),
+        (Fault::NoVersion, Action::Succeed, AfterReading::Applied),
+    ];
+    for (fault, expected, found) in table {
+        let (crm, connection) = crm().await;
+        crm.edit("/leads/17", fields(json!({"stage": "old"})));
+        crm.script(On::Writes, fault.clone(), 1);
+        let body = stage("ours");
+        let silent = fault == Fault::SilenceAfterApplying;
+        let ours = RestAttempt {
+            deadline: if silent {
+                Duration::from_secs(2)
+            } else {
+                PATIENT
+            },
+            ..attempt(&connection, &body, Some("\"1\""))
+        };
+        let outcome = send(&ours).await;
+        assert_eq!(action(&outcome), expected, "{fault:?}");
+        let state = look(&connection).await.state;
+        let after = after_reading(ours.base_version, &body, &state);
+        assert_eq!(after, found, "{fault:?}: {state:?}");
+        assert_eq!(
+            crm.ledger().len() == 1,
+            found == AfterReading::Applied,
+            "{fault:?}"
+        );
+        if after == AfterReading::NotApplied {
+            assert_eq!(
+                action(&send(&ours).await),
+                Action::Succeed,
+                "{fault:?}: the second try"
+            );
+            assert_eq!(crm.ledger().len(), 1, "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_makes_a_second_try_harmless() {
+    for fault in [
+        Fault::ResetAfterApplying,
+        Fault::CloseAfterApplying,
+        Fault::HalfAnswer,
+    ] {
+        let (crm, connection) = crm().await;
+        crm.script(On::Writes, fault.clone(), 1);
+        let body = stage("new");
+        let keyed = RestAttempt {
+            method: "POST",
+            path: "/leads",
+            lock: &Lock::LastWriterWins,
+            idempotency: Some(("Idempotency-Key", "effect-1")),
+            expected_id: None,
+            ..attempt(&connection, &body, None)
+        };
+        let first = send(&keyed).await;
+        let repeat = classify(
+            Class::E1,
+            OnUnknown::Hold,
+            &first.observation,
+            &Overrides::default(),
+        );
+        assert!(
+            matches!(repeat, Action::Retry { .. }),
+            "{fault:?}: {repeat:?}"
+        );
+        let second = send(&keyed).await;
+        assert_eq!(
+            (action(&second), second.vendor_ref.as_deref()),
+            (Action::Succeed, Some("1")),
+            "{fault:?}"
+        );
+        assert_eq!(crm.ledger().len(), 1, "{fault:?}");
+        assert_eq!(crm.ledger()[0].key.as_deref(), Some("effect-1"));
+        let sent = crm.requests();
+        assert_eq!(
+            sent[0].body, sent[1].body,
+            "the same key carries the same bytes"
+        );
+    }
+}
+
+#[tokio::test]
+async fn our_own_key_in_a_409_is_a_success() {
+    let text = r#"{"idempotency_key":"effect-1"}"#;
+    let answer = format!(
+        "HTTP/1.1 409 Conflict\r\ncontent-length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    for (key, ours) in [("effect-1", true), ("effect-2", false)] {
+        let server = Raw::start(vec![vec![Do::ReadByte, bytes(&answer), Do::Stay]]).await;
+        let (connection, body) = (to(&server.base()), stage("x"));
+        let keyed = RestAttempt {
+            idempotency: Some(("idempotency-key", key)),
+            ..attempt(&connection, &body, Some("v0"))
+        };
+        let outcome = send(&keyed).await;
+        let action = classify(
+            Class::E1,
+            OnUnknown::Hold,
+            &outcome.observation,
+            &Overrides::default(),
+        );
+        assert_eq!(action == Action::Succeed, ours, "{key}: {action:?}");
+    }
+}
+
+#[tokio::test]
+async fn reads_that_fail_say_nothing_about_the_record() {
+    let status = |status| Fault::Status {
+        status,
+        retry_after: None,
+    };
+    for fault in [
+        status(500),
+        status(503),
+        status(403),
+        status(304),
+        Fault::ErrorIn200,
+        Fault::ResetBeforeApplying,
+    ] {
+        let (crm, connection) = crm().await;
+        crm.edit("/leads/17", fields(json!({"stage": "old"})));
+        crm.script(On::Reads, fault.clone(), 1);
+        let outcome = look(&connection).await;
+        assert_eq!(outcome.state, ReadState::Unread, "{fault:?}");
+        assert_eq!(
+            after_reading(Some("\"1\""), &stage("x"), &outcome.state),
+            AfterReading::Unclear
+        );
+    }
+    let (crm, connection) = crm().await;
+    crm.edit("/leads/17", fields(json!({"stage": "old"})));
+    crm.script(On::Reads, Fault::NoVersion, 1);
+    let state = look(&connection).await.state;
+    assert!(
+        matches!(state, ReadState::Present { version: None, .. }),
+        "{state:?}"
+    );
+    assert_eq!(
+        after_reading(Some("\"1\""), &stage("x"), &state),
+        AfterReading::Unclear
+    );
+}
+
+#[test]
+fn a_read_is_compared_with_what_was_written() {
+    let written = stage("won");
+    let present = |version: &str, values: Json| ReadState::Present {
+        version: Some(version.into()),
+        values: tl_connect::json::to_value(&values),
+    };
+    let same = json!({"stage": "won", "seats": 12, "budget": "10.50", "owner": "x"});
+    let as_text = json!({"stage": "won", "seats": "12", "budget": 10.5});
+    let part = json!({"stage": "won", "seats": 12});
+    let other = json!({"stage": "lost", "seats": 12, "budget": "10.50"});
+    let table = [
+        (
+            Some("v1"),
+            present("v2", same.clone()),
+            AfterReading::Applied,
+        ),
+        (Some("v1"), present("v2", as_text), AfterReading::Applied),
+        (
+            Some("v1"),
+            present("v2", part),
+            AfterReading::ChangedByOthers,
+        ),
+        (
+            Some("v1"),
+            present("v2", other.clone()),
+            AfterReading::ChangedByOthers,
+        ),
+        (
+            Some("v1"),
+            present("v1", same.clone()),
+            AfterReading::NotApplied,
+        ),
+        (
+            Some("v1"),
+            present("v1", other.clone()),
+            AfterReading::NotApplied,
+        ),
+        (Some("v1"), ReadState::Absent, AfterReading::ChangedByOthers),
+        (Some("v1"), ReadState::Unread, AfterReading::Unclear),
+        (None, ReadState::Absent, AfterReading::NotApplied),
+        (None, present("v1", same), AfterReading::Applied),
+        (None, present("v1", other), AfterReading::ChangedByOthers),
+        (None, ReadState::Unread, AfterReading::Unclear),
+    ];
+    for (base, state, expected) in table {
+        assert_eq!(
+            after_reading(base, &written, &state),
+            expected,
+            "{base:?} {state:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn attempts_that_cannot_be_are_refused() {
+    let (crm, connection) = crm().await;
+    let record = stage("x");
+    let wrong_method = RestAttempt {
+        method: "DELETE",
+        ..attempt(&connection, &record, Some("v"))
+    };
+    assert_eq!(
+        write(&client(), &wrong_method).await.err(),
+        Some(RestError::Method)
+    );
+    let text = Value::text("x");
+    let no_record = attempt(&connection, &text, Some("v"));
+    assert_eq!(
+        write(&client(), &no_record).await.err(),
+        Some(RestError::Body)
+    );
+    let climbing = RestAttempt {
+        path: "/leads/../admin",
+        ..attempt(&connection, &record, Some("v"))
+    };
+    let outcome = send(&climbing).await;
+    assert_eq!(outcome.observation, Observation::NotSent(NotSent::Target));
+    assert_eq!(crm.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn the_receipt_names_the_attempt_and_holds_no_content() {
+    let answer = "HTTP/1.1 200 OK\r\nx-request-id: req-9\r\netag: \"2\"\r\ncontent-length: 8\r\n\r\npersonal";
+    let server = Raw::start(vec![vec![Do::ReadByte, bytes(answer), Do::Stay]]).await;
+    let (connection, body) = (to(&server.base()), stage("x"));
+    let outcome = send(&attempt(&connection, &body, Some("\"1\""))).await;
+    assert_eq!(outcome.receipt.request_id.as_deref(), Some("req-9"));
+    assert_eq!(
+        outcome.receipt.answer,
+        Some(tl_kernel::digest::sha256(&[b"personal"]))
+    );
+    assert!(!format!("{outcome:?}").contains("personal"));
+    let lost = Raw::start(vec![vec![Do::ReadByte, Do::Stay]]).await;
+    let connection = to(&lost.base());
+    let hasty = RestAttempt {
+        deadline: Duration::from_millis(100),
+        ..attempt(&connection, &body, Some("\"1\""))
+    };
+    let outcome = send(&hasty).await;
+    assert_eq!(outcome.observation, Observation::Unknown(Unknown::Deadline));
+    assert_eq!(
+        (outcome.receipt.status, outcome.receipt.answer),
+        (None, None)
+    );
+}

@@ -12,24 +12,90 @@ use crate::support::{Do, Raw, client, get, put, to, write};
 
 /// IPv4 addresses nobody reaches without the owner's opt-in: the edges of every range.
 const CLOSED_V4: &[&str] = &[
-    "0.0.0.0", "0.255.255.255", "10.0.0.0", "10.255.255.255", "100.64.0.0", "100.127.255.255", "100.100.100.200",
-    "127.0.0.1", "127.255.255.255", "168.63.129.16", "169.254.0.0", "169.254.169.254", "169.254.255.255",
-    "172.16.0.0", "172.31.255.255", "192.0.0.1", "192.0.0.192", "192.0.2.1", "192.88.99.1", "192.168.0.0",
-    "192.168.255.255", "198.18.0.0", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1",
-    "239.255.255.250", "240.0.0.1", "255.255.255.255",
+    "0.0.0.0",
+    "0.255.255.255",
+    "10.0.0.0",
+    "10.255.255.255",
+    "100.64.0.0",
+    "100.127.255.255",
+    "100.100.100.200",
+    "127.0.0.1",
+    "127.255.255.255",
+    "168.63.129.16",
+    "169.254.0.0",
+    "169.254.169.254",
+    "169.254.255.255",
+    "172.16.0.0",
+    "172.31.255.255",
+    "192.0.0.1",
+    "192.0.0.192",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.0.0",
+    "192.168.255.255",
+    "198.18.0.0",
+    "198.19.255.255",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "239.255.255.250",
+    "240.0.0.1",
+    "255.255.255.255",
 ];
 
 const CLOSED_V6: &[&str] = &[
-    "::", "::1", "::2", "::ffff:8.8.8.8", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "64:ff9b::1",
-    "64:ff9b::7f00:1", "64:ff9b:1::1", "100::1", "2001::1", "2001:2::1", "2001:10::1", "2001:20::1", "2001:db8::1",
-    "2002:7f00:1::", "2002:a00:1::1", "2620:4f:8000::1", "3fff::1", "4000::1", "5f00::1", "fc00::1", "fd00:ec2::254",
-    "fd20:ce::254", "fdff::1", "fe80::1", "febf::1", "fec0::1", "ff02::1", "ff0e::1",
+    "::",
+    "::1",
+    "::2",
+    "::ffff:8.8.8.8",
+    "::ffff:127.0.0.1",
+    "::ffff:169.254.169.254",
+    "::127.0.0.1",
+    "64:ff9b::1",
+    "64:ff9b::7f00:1",
+    "64:ff9b:1::1",
+    "100::1",
+    "2001::1",
+    "2001:2::1",
+    "2001:10::1",
+    "2001:20::1",
+    "2001:db8::1",
+    "2002:7f00:1::",
+    "2002:a00:1::1",
+    "2620:4f:8000::1",
+    "3fff::1",
+    "4000::1",
+    "5f00::1",
+    "fc00::1",
+    "fd00:ec2::254",
+    "fd20:ce::254",
+    "fdff::1",
+    "fe80::1",
+    "febf::1",
+    "fec0::1",
+    "ff02::1",
+    "ff0e::1",
 ];
 
 const OPEN: &[&str] = &[
-    "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255",
-    "128.0.0.0", "169.253.255.255", "172.15.255.255", "172.32.0.0", "192.167.255.255", "198.17.255.255",
-    "198.20.0.0", "223.255.255.255", "2606:4700::1111", "2a00:1450:4001::1", "2001:4860:4860::8888",
+    "1.1.1.1",
+    "8.8.8.8",
+    "9.255.255.255",
+    "11.0.0.0",
+    "100.63.255.255",
+    "100.128.0.0",
+    "126.255.255.255",
+    "128.0.0.0",
+    "169.253.255.255",
+    "172.15.255.255",
+    "172.32.0.0",
+    "192.167.255.255",
+    "198.17.255.255",
+    "198.20.0.0",
+    "223.255.255.255",
+    "2606:4700::1111",
+    "2a00:1450:4001::1",
+    "2001:4860:4860::8888",
 ];
 
 /// Every way the URL standard lets one address be written.
@@ -50,7 +116,11 @@ fn spellings(ip: Ipv4Addr) -> Vec<String> {
         format!("{a}.{}", all & 0xff_ffff),
         format!("{a}.{b}.{}", all & 0xffff),
         format!("0x{a:x}.{b}.0{c:o}.{d}"),
-        format!("%{:02x}{}", b"0123456789"[(a % 10) as usize], &format!("{a}.{b}.{c}.{d}")[1..]),
+        format!(
+            "%{:02x}{}",
+            b"0123456789"[(a % 10) as usize],
+            &format!("{a}.{b}.{c}.{d}")[1..]
+        ),
         format!("{a}%2e{b}%2e{c}%2e{d}"),
         format!("{a}\u{3002}{b}\u{3002}{c}\u{3002}{d}"),
         format!("\u{ff11}.{b}.{c}.{d}"),
@@ -69,14 +139,20 @@ fn every_spelling_of_a_closed_address_is_refused() {
     for text in CLOSED_V4 {
         let ip: Ipv4Addr = text.parse().expect("an address");
         for host in spellings(ip) {
-            for base in [format!("https://{host}"), format!("https://{host}:8443/v1/")] {
+            for base in [
+                format!("https://{host}"),
+                format!("https://{host}:8443/v1/"),
+            ] {
                 assert!(check_base(&base, false).is_err(), "{base}");
                 vectors += 1;
             }
         }
     }
     for ip in CLOSED_V6 {
-        assert!(check_base(&format!("https://[{ip}]/"), false).is_err(), "{ip}");
+        assert!(
+            check_base(&format!("https://[{ip}]/"), false).is_err(),
+            "{ip}"
+        );
         vectors += 1;
     }
     assert!(vectors >= 400, "{vectors}");
@@ -92,12 +168,22 @@ fn ranges_end_where_they_end() {
     for text in CLOSED_V4.iter().chain(CLOSED_V6) {
         assert!(!may_reach(ip(text), false), "{text}");
     }
-    let opened = ["10.1.2.3", "100.64.0.1", "127.0.0.1", "172.16.0.1", "192.168.1.1", "::1", "fd12::1"];
+    let opened = [
+        "10.1.2.3",
+        "100.64.0.1",
+        "127.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "::1",
+        "fd12::1",
+    ];
     for text in CLOSED_V4.iter().chain(CLOSED_V6).chain(&opened) {
         let private = opened.contains(text)
-            || ["10.", "100.64.", "100.127.", "127.", "172.", "192.168.", "fc00::1", "fdff::1"]
-                .iter()
-                .any(|start| text.starts_with(start));
+            || [
+                "10.", "100.64.", "100.127.", "127.", "172.", "192.168.", "fc00::1", "fdff::1",
+            ]
+            .iter()
+            .any(|start| text.starts_with(start));
         assert_eq!(may_reach(ip(text), true), private, "{text} with the opt-in");
     }
 }
@@ -167,12 +253,19 @@ fn addresses_are_written_the_plain_way() {
 
 #[tokio::test]
 async fn nothing_connects_to_a_closed_address() {
-    let sink = Raw::start(vec![vec![Do::ReadRequest, write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")]]).await;
+    let sink = Raw::start(vec![vec![
+        Do::ReadRequest,
+        write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+    ]])
+    .await;
     let port = sink.addr.port();
     let ip = |text: &str| -> IpAddr { text.parse().expect("an address") };
     let hosts = BTreeMap::from([
         ("rebound.test".to_owned(), vec![ip("127.0.0.1")]),
-        ("mixed.test".to_owned(), vec![ip("93.184.216.34"), ip("127.0.0.1")]),
+        (
+            "mixed.test".to_owned(),
+            vec![ip("93.184.216.34"), ip("127.0.0.1")],
+        ),
         ("mapped.test".to_owned(), vec![ip("::ffff:127.0.0.1")]),
         ("six.test".to_owned(), vec![ip("::1")]),
         ("metadata.test".to_owned(), vec![ip("169.254.169.254")]),
@@ -184,23 +277,44 @@ async fn nothing_connects_to_a_closed_address() {
         ..Options::default()
     };
     let client = Client::new(&options).expect("a client");
-    for host in hosts.keys().map(String::as_str).chain(["localhost", "LOCALHOST", "localhost."]) {
+    for host in hosts
+        .keys()
+        .map(String::as_str)
+        .chain(["localhost", "LOCALHOST", "localhost."])
+    {
         let base = format!("https://{host}:{port}");
         let connection = Connection::new("c", &base, &Auth::None, false).expect("a plain name");
         let sent = client.send(&connection, put("/x")).await;
-        assert!(matches!(sent.knowledge, Knowledge::NotSent(NotSent::Target | NotSent::Dns)), "{host}: {sent:?}");
+        assert!(
+            matches!(
+                sent.knowledge,
+                Knowledge::NotSent(NotSent::Target | NotSent::Dns)
+            ),
+            "{host}: {sent:?}"
+        );
     }
     // The opt-in opens private addresses, and no others.
     for host in ["metadata.test", "any.test", "mapped.test"] {
         let connection = to(&format!("http://{host}:{port}"));
         let sent = client.send(&connection, put("/x")).await;
-        assert_eq!(sent.knowledge, Knowledge::NotSent(NotSent::Target), "{host}");
+        assert_eq!(
+            sent.knowledge,
+            Knowledge::NotSent(NotSent::Target),
+            "{host}"
+        );
     }
     assert_eq!(*sink.connections.lock().expect("a lock"), 0);
-    let sent = client.send(&to(&format!("http://rebound.test:{port}")), put("/x")).await;
+    let sent = client
+        .send(&to(&format!("http://rebound.test:{port}")), put("/x"))
+        .await;
     assert!(matches!(sent.knowledge, Knowledge::Answered(_)), "{sent:?}");
     // A connection that was opened with the opt-in is not found by one without it.
-    let closed = Connection::new("c", &format!("https://rebound.test:{port}"), &Auth::None, false);
+    let closed = Connection::new(
+        "c",
+        &format!("https://rebound.test:{port}"),
+        &Auth::None,
+        false,
+    );
     let sent = client.send(&closed.expect("a plain name"), put("/x")).await;
     assert_eq!(sent.knowledge, Knowledge::NotSent(NotSent::Target));
     assert_eq!(*sink.connections.lock().expect("a lock"), 1);
@@ -208,21 +322,59 @@ async fn nothing_connects_to_a_closed_address() {
 
 #[tokio::test]
 async fn a_path_stays_below_its_base() {
-    let sink = Raw::start(vec![vec![Do::ReadRequest, write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")]]).await;
+    let sink = Raw::start(vec![vec![
+        Do::ReadRequest,
+        write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+    ]])
+    .await;
     let connection = to(&format!("{}/api/v1/", sink.base()));
     let refused = [
-        "", "x", "@127.0.0.1/", "/..", "/../admin", "/a/../../b", "/%2e%2e/admin", "/.%2E/admin", "/%2e%2e%2fadmin",
-        "/%252e%252e/admin", "/..%5cadmin", "/.", "/a/./b", "/a\\..\\b", "/a b", "/a\r\nHost: x", "/a#b", "/ü",
-        "http://other.example/", "?x=1", "/\0",
+        "",
+        "x",
+        "@127.0.0.1/",
+        "/..",
+        "/../admin",
+        "/a/../../b",
+        "/%2e%2e/admin",
+        "/.%2E/admin",
+        "/%2e%2e%2fadmin",
+        "/%252e%252e/admin",
+        "/..%5cadmin",
+        "/.",
+        "/a/./b",
+        "/a\\..\\b",
+        "/a b",
+        "/a\r\nHost: x",
+        "/a#b",
+        "/ü",
+        "http://other.example/",
+        "?x=1",
+        "/\0",
     ];
     for path in refused {
         let sent = client().send(&connection, get(path)).await;
-        assert_eq!(sent.knowledge, Knowledge::NotSent(NotSent::Target), "{path:?}");
+        assert_eq!(
+            sent.knowledge,
+            Knowledge::NotSent(NotSent::Target),
+            "{path:?}"
+        );
     }
     assert_eq!(*sink.connections.lock().expect("a lock"), 0);
-    for path in ["//other.example/x", "/a..b/...", "/x?next=/../y&z=..", "/leads/a%2Fb"] {
+    for path in [
+        "//other.example/x",
+        "/a..b/...",
+        "/x?next=/../y&z=..",
+        "/leads/a%2Fb",
+    ] {
         let sent = client().send(&connection, get(path)).await;
-        assert!(matches!(sent.knowledge, Knowledge::Answered(_)), "{path:?}: {sent:?}");
-        assert_eq!(sink.count(&format!("GET /api/v1{path} HTTP/1.1")), 1, "{path:?}");
+        assert!(
+            matches!(sent.knowledge, Knowledge::Answered(_)),
+            "{path:?}: {sent:?}"
+        );
+        assert_eq!(
+            sink.count(&format!("GET /api/v1{path} HTTP/1.1")),
+            1,
+            "{path:?}"
+        );
     }
 }

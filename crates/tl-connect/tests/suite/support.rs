@@ -16,7 +16,7 @@ pub const PATIENT: Duration = Duration::from_secs(20);
 
 pub fn client() -> Client {
     Client::new(&Options {
-        connect_timeout: Some(Duration::from_millis(700)),
+        connect_timeout: Some(Duration::from_secs(3)),
         ..Options::default()
     })
     .expect("a client")
@@ -146,7 +146,9 @@ type Seen = Arc<Mutex<Vec<u8>>>;
 /// Requests of these tests end with an empty line or with the marker.
 async fn read_request(stream: &mut tokio::net::TcpStream, seen: &Seen) -> std::io::Result<()> {
     let mut own = Vec::new();
-    while !own.ends_with(b"\"marker\":1}") && !(own.starts_with(b"GET") && own.ends_with(b"\r\n\r\n")) {
+    while !own.ends_with(b"\"marker\":1}")
+        && !(own.starts_with(b"GET") && own.ends_with(b"\r\n\r\n"))
+    {
         let byte = stream.read_u8().await?;
         own.push(byte);
         seen.lock().expect("a lock").push(byte);

@@ -2,28 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use tl_connect::client::{Auth, Client, Connection, Options};
 use tl_connect::knowledge::{Knowledge, NotSent, Unknown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::server::TlsStream;
 
 use crate::support::{LOOPBACK, put};
 
-const CERT: &[u8] = include_bytes!("../data/cert.pem");
-const KEY: &[u8] = include_bytes!("../data/key.pem");
+/// A certificate of its own making for `vendor.test`.
+fn certificate() -> &'static CertifiedKey<KeyPair> {
+    static MADE: LazyLock<CertifiedKey<KeyPair>> = LazyLock::new(|| {
+        generate_simple_self_signed(["vendor.test".to_owned()]).expect("a certificate")
+    });
+    &MADE
+}
 
 fn acceptor() -> TlsAcceptor {
-    let cert = CertificateDer::from_pem_slice(CERT).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
+    let made = certificate();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(vec![cert], key)
+        .with_single_cert(vec![made.cert.der().clone()], key)
         .expect("a server");
     config.alpn_protocols = vec![b"h2".to_vec()];
     TlsAcceptor::from(Arc::new(config))
@@ -42,7 +47,7 @@ async fn accept(listener: &TcpListener) -> Option<TlsStream<TcpStream>> {
 
 fn trusting() -> Client {
     let options = Options {
-        roots: vec![CERT.to_vec()],
+        roots: vec![certificate().cert.pem().into_bytes()],
         hosts: BTreeMap::from([
             ("vendor.test".into(), vec![LOOPBACK.ip()]),
             ("other.test".into(), vec![LOOPBACK.ip()]),
@@ -53,7 +58,13 @@ fn trusting() -> Client {
 }
 
 fn to(host: &str, addr: SocketAddr) -> Connection {
-    Connection::new("vendor", &format!("https://{host}:{}", addr.port()), &Auth::None, true).expect("a connection")
+    Connection::new(
+        "vendor",
+        &format!("https://{host}:{}", addr.port()),
+        &Auth::None,
+        true,
+    )
+    .expect("a connection")
 }
 
 #[tokio::test]
@@ -69,9 +80,16 @@ async fn a_certificate_must_be_trusted_and_name_the_host() {
         ..Options::default()
     })
     .expect("a client");
-    for (name, client, host) in [("unknown issuer", strange, "vendor.test"), ("another name", trusting(), "other.test")] {
+    for (name, client, host) in [
+        ("unknown issuer", strange, "vendor.test"),
+        ("another name", trusting(), "other.test"),
+    ] {
         let sent = client.send(&to(host, addr), put("/x")).await;
-        assert_eq!(sent.knowledge, Knowledge::NotSent(NotSent::Certificate), "{name}");
+        assert_eq!(
+            sent.knowledge,
+            Knowledge::NotSent(NotSent::Certificate),
+            "{name}"
+        );
     }
     server.abort();
 }
@@ -98,7 +116,10 @@ async fn serve(listener: TcpListener, does: H2) {
     while let Some(Ok((_request, mut respond))) = connection.accept().await {
         match does {
             H2::Answers => {
-                let answer = http::Response::builder().status(204).body(()).expect("an answer");
+                let answer = http::Response::builder()
+                    .status(204)
+                    .body(())
+                    .expect("an answer");
                 respond.send_response(answer, true).expect("sent");
             }
             H2::RefusesStream => respond.send_reset(h2::Reason::REFUSED_STREAM),
@@ -115,9 +136,15 @@ async fn http_2_says_what_it_did_not_begin() {
         (H2::Answers, vec!["answered"]),
         (H2::RefusesStream, vec!["not processed"]),
         (H2::SaysGoodbyeWithoutIt, vec!["not processed"]),
-        (H2::ResetsStream(h2::Reason::INTERNAL_ERROR), vec!["unknown"]),
+        (
+            H2::ResetsStream(h2::Reason::INTERNAL_ERROR),
+            vec!["unknown"],
+        ),
         (H2::ResetsStream(h2::Reason::CANCEL), vec!["unknown"]),
-        (H2::ResetsStream(h2::Reason::ENHANCE_YOUR_CALM), vec!["unknown"]),
+        (
+            H2::ResetsStream(h2::Reason::ENHANCE_YOUR_CALM),
+            vec!["unknown"],
+        ),
         (H2::BreaksOff, vec!["unknown"]),
     ];
     for (does, expected) in cases {

@@ -27,55 +27,304 @@ fn cases() -> Vec<(&'static str, Vec<Do>, Expect)> {
     const GARBLED: &[Unknown] = &[Garbled, Odd];
     let big = "x".repeat((1 << 20) + 1);
     let many: String = (0..200).map(|n| format!("x-{n}: y\r\n")).collect();
-    let big_chunk = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n100001\r\n{big}\r\n0\r\n\r\n");
+    let big_chunk = format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n100001\r\n{big}\r\n0\r\n\r\n"
+    );
     vec![
         ("closed before reading", vec![Close], Lost(CUT)),
         ("reset before reading", vec![Reset], Lost(CUT)),
         ("reset after one byte", vec![ReadByte, Reset], Lost(CUT)),
         ("closed after one byte", vec![ReadByte, Close], Lost(CUT)),
-        ("reset after the request", vec![ReadRequest, Reset], Lost(CUT)),
-        ("closed after the request", vec![ReadRequest, Close], Lost(CUT)),
+        (
+            "reset after the request",
+            vec![ReadRequest, Reset],
+            Lost(CUT),
+        ),
+        (
+            "closed after the request",
+            vec![ReadRequest, Close],
+            Lost(CUT),
+        ),
         ("silence before reading", vec![Stay], Lost(&[Deadline])),
-        ("silence after the request", vec![ReadRequest, Stay], Lost(&[Deadline])),
-        ("one byte of the answer", vec![ReadRequest, write("H"), Close], Lost(CUT)),
-        ("half a status line, then closed", vec![ReadRequest, write("HTTP/1.1 20"), Close], Lost(CUT)),
-        ("half a status line, then reset", vec![ReadRequest, write("HTTP/1.1 20"), Reset], Lost(CUT)),
-        ("half a status line, then silence", vec![ReadRequest, write("HTTP/1.1 20"), Stay], Lost(&[Deadline])),
-        ("status line without headers' end", vec![ReadRequest, write("HTTP/1.1 200 OK\r\n"), Close], Lost(CUT)),
-        ("headers without their end", vec![ReadRequest, write("HTTP/1.1 200 OK\r\na: b\r\n"), Stay], Lost(&[Deadline])),
-        ("garbage", vec![ReadRequest, write("\u{1}\u{2}\u{3}garbage\r\n\r\n"), Close], Lost(GARBLED)),
-        ("another protocol", vec![ReadRequest, write("220 mail.example ESMTP\r\n\r\n"), Close], Lost(GARBLED)),
-        ("a TLS alert", vec![ReadRequest, Do::Write(vec![21, 3, 3, 0, 2, 2, 40]), Close], Lost(&[Garbled, Closed, Odd])),
-        ("a status of letters", vec![ReadRequest, write("HTTP/1.1 abc OK\r\n\r\n"), Close], Lost(GARBLED)),
-        ("a status of two digits", vec![ReadRequest, write("HTTP/1.1 20 OK\r\n\r\n"), Close], Lost(GARBLED)),
-        ("version 3", vec![ReadRequest, write("HTTP/3.0 200 OK\r\n\r\n"), Close], Lost(GARBLED)),
-        ("an HTML page without a head", vec![ReadRequest, write("<html></html>\r\n\r\n"), Close], Lost(GARBLED)),
-        ("a header without a colon", vec![ReadRequest, write("HTTP/1.1 200 OK\r\nbroken\r\n\r\n"), Close], Lost(GARBLED)),
-        ("two lengths", vec![ReadRequest, write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok"), Close], Lost(GARBLED)),
-        ("a negative length", vec![ReadRequest, write("HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"), Close], Lost(GARBLED)),
-        ("too many headers", vec![ReadRequest, Do::Write(format!("HTTP/1.1 200 OK\r\n{many}\r\n").into_bytes()), Close], Lost(GARBLED)),
-        ("only 100 Continue", vec![ReadRequest, write("HTTP/1.1 100 Continue\r\n\r\n"), Close], Lost(CUT)),
-        ("100 Continue, then silence", vec![ReadRequest, write("HTTP/1.1 100 Continue\r\n\r\n"), Stay], Lost(&[Deadline])),
-        ("100 Continue, then an answer", vec![ReadRequest, write("HTTP/1.1 100 Continue\r\n\r\n"), write(OK), Stay], Whole(200, 2)),
-        ("early hints, then reset", vec![ReadRequest, write("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"), Reset], Lost(CUT)),
-        ("an answer", vec![ReadRequest, write(OK), Stay], Whole(200, 2)),
-        ("an answer before the request was read", vec![ReadByte, write(OK), Stay], Whole(200, 2)),
-        ("an answer without length", vec![ReadRequest, write("HTTP/1.1 200 OK\r\n\r\nall"), Close], Whole(200, 3)),
-        ("204", vec![ReadRequest, write("HTTP/1.1 204 No Content\r\n\r\n"), Stay], Whole(204, 0)),
-        ("502 of a proxy", vec![ReadRequest, write("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"), Close], Whole(502, 0)),
-        ("504 of a proxy", vec![ReadRequest, write("HTTP/1.1 504 Gateway Timeout\r\ncontent-length: 0\r\n\r\n"), Close], Whole(504, 0)),
-        ("a status beyond 599", vec![ReadRequest, write("HTTP/1.1 799 Odd\r\ncontent-length: 0\r\n\r\n"), Stay], Whole(799, 0)),
-        ("half a body, then closed", vec![ReadRequest, write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"), Close], Broken(200, BodyError::Cut)),
-        ("half a body, then reset", vec![ReadRequest, write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"), Reset], Broken(200, BodyError::Cut)),
-        ("half a body, then silence", vec![ReadRequest, write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"), Stay], Broken(200, BodyError::Slow)),
-        ("no body, then closed", vec![ReadRequest, write("HTTP/1.1 201 Created\r\ncontent-length: 9\r\n\r\n"), Close], Broken(201, BodyError::Cut)),
-        ("half a chunk", vec![ReadRequest, write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nha"), Close], Broken(200, BodyError::Cut)),
-        ("chunks without the last", vec![ReadRequest, write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nha\r\n"), Close], Broken(200, BodyError::Cut)),
-        ("a chunk with a broken length", vec![ReadRequest, write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nha\r\n"), Close], Broken(200, BodyError::Cut)),
-        ("a length beyond the limit", vec![ReadRequest, write("HTTP/1.1 200 OK\r\ncontent-length: 1048577\r\n\r\n"), Stay], Broken(200, BodyError::TooLarge)),
-        ("chunks beyond the limit", vec![ReadRequest, Do::Write(big_chunk.into_bytes()), Stay], Broken(200, BodyError::TooLarge)),
-        ("a status alone decides: 422 with half a body", vec![ReadRequest, write("HTTP/1.1 422 No\r\ncontent-length: 9\r\n\r\nno"), Close], Broken(422, BodyError::Cut)),
-        ("a switch of protocols nobody asked for", vec![ReadRequest, write("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"), Stay], Lost(&[Garbled, Closed, Odd])),
+        (
+            "silence after the request",
+            vec![ReadRequest, Stay],
+            Lost(&[Deadline]),
+        ),
+        (
+            "one byte of the answer",
+            vec![ReadRequest, write("H"), Close],
+            Lost(CUT),
+        ),
+        (
+            "half a status line, then closed",
+            vec![ReadRequest, write("HTTP/1.1 20"), Close],
+            Lost(CUT),
+        ),
+        (
+            "half a status line, then reset",
+            vec![ReadRequest, write("HTTP/1.1 20"), Reset],
+            Lost(CUT),
+        ),
+        (
+            "half a status line, then silence",
+            vec![ReadRequest, write("HTTP/1.1 20"), Stay],
+            Lost(&[Deadline]),
+        ),
+        (
+            "status line without headers' end",
+            vec![ReadRequest, write("HTTP/1.1 200 OK\r\n"), Close],
+            Lost(CUT),
+        ),
+        (
+            "headers without their end",
+            vec![ReadRequest, write("HTTP/1.1 200 OK\r\na: b\r\n"), Stay],
+            Lost(&[Deadline]),
+        ),
+        (
+            "garbage",
+            vec![ReadRequest, write("\u{1}\u{2}\u{3}garbage\r\n\r\n"), Close],
+            Lost(GARBLED),
+        ),
+        (
+            "another protocol",
+            vec![ReadRequest, write("220 mail.example ESMTP\r\n\r\n"), Close],
+            Lost(GARBLED),
+        ),
+        (
+            "a TLS alert",
+            vec![ReadRequest, Do::Write(vec![21, 3, 3, 0, 2, 2, 40]), Close],
+            Lost(&[Garbled, Closed, Odd]),
+        ),
+        (
+            "a status of letters",
+            vec![ReadRequest, write("HTTP/1.1 abc OK\r\n\r\n"), Close],
+            Lost(GARBLED),
+        ),
+        (
+            "a status of two digits",
+            vec![ReadRequest, write("HTTP/1.1 20 OK\r\n\r\n"), Close],
+            Lost(GARBLED),
+        ),
+        (
+            "version 3",
+            vec![ReadRequest, write("HTTP/3.0 200 OK\r\n\r\n"), Close],
+            Lost(GARBLED),
+        ),
+        (
+            "an HTML page without a head",
+            vec![ReadRequest, write("<html></html>\r\n\r\n"), Close],
+            Lost(GARBLED),
+        ),
+        (
+            "a header without a colon",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 200 OK\r\nbroken\r\n\r\n"),
+                Close,
+            ],
+            Lost(GARBLED),
+        ),
+        (
+            "two lengths",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok"),
+                Close,
+            ],
+            Lost(GARBLED),
+        ),
+        (
+            "a negative length",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"),
+                Close,
+            ],
+            Lost(GARBLED),
+        ),
+        (
+            "too many headers",
+            vec![
+                ReadRequest,
+                Do::Write(format!("HTTP/1.1 200 OK\r\n{many}\r\n").into_bytes()),
+                Close,
+            ],
+            Lost(GARBLED),
+        ),
+        (
+            "only 100 Continue",
+            vec![ReadRequest, write("HTTP/1.1 100 Continue\r\n\r\n"), Close],
+            Lost(CUT),
+        ),
+        (
+            "100 Continue, then silence",
+            vec![ReadRequest, write("HTTP/1.1 100 Continue\r\n\r\n"), Stay],
+            Lost(&[Deadline]),
+        ),
+        (
+            "100 Continue, then an answer",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 100 Continue\r\n\r\n"),
+                write(OK),
+                Stay,
+            ],
+            Whole(200, 2),
+        ),
+        (
+            "early hints, then reset",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"),
+                Reset,
+            ],
+            Lost(CUT),
+        ),
+        (
+            "an answer",
+            vec![ReadRequest, write(OK), Stay],
+            Whole(200, 2),
+        ),
+        (
+            "an answer before the request was read",
+            vec![ReadByte, write(OK), Stay],
+            Whole(200, 2),
+        ),
+        (
+            "an answer without length",
+            vec![ReadRequest, write("HTTP/1.1 200 OK\r\n\r\nall"), Close],
+            Whole(200, 3),
+        ),
+        (
+            "204",
+            vec![ReadRequest, write("HTTP/1.1 204 No Content\r\n\r\n"), Stay],
+            Whole(204, 0),
+        ),
+        (
+            "502 of a proxy",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"),
+                Close,
+            ],
+            Whole(502, 0),
+        ),
+        (
+            "504 of a proxy",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 504 Gateway Timeout\r\ncontent-length: 0\r\n\r\n"),
+                Close,
+            ],
+            Whole(504, 0),
+        ),
+        (
+            "a status beyond 599",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 799 Odd\r\ncontent-length: 0\r\n\r\n"),
+                Stay,
+            ],
+            Whole(799, 0),
+        ),
+        (
+            "half a body, then closed",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"),
+                Close,
+            ],
+            Broken(200, BodyError::Cut),
+        ),
+        (
+            "half a body, then reset",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"),
+                Reset,
+            ],
+            Broken(200, BodyError::Cut),
+        ),
+        (
+            "half a body, then silence",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"),
+                Stay,
+            ],
+            Broken(200, BodyError::Slow),
+        ),
+        (
+            "no body, then closed",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 201 Created\r\ncontent-length: 9\r\n\r\n"),
+                Close,
+            ],
+            Broken(201, BodyError::Cut),
+        ),
+        (
+            "half a chunk",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nha"),
+                Close,
+            ],
+            Broken(200, BodyError::Cut),
+        ),
+        (
+            "chunks without the last",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nha\r\n"),
+                Close,
+            ],
+            Broken(200, BodyError::Cut),
+        ),
+        (
+            "a chunk with a broken length",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nha\r\n"),
+                Close,
+            ],
+            Broken(200, BodyError::Cut),
+        ),
+        (
+            "a length beyond the limit",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 200 OK\r\ncontent-length: 1048577\r\n\r\n"),
+                Stay,
+            ],
+            Broken(200, BodyError::TooLarge),
+        ),
+        (
+            "chunks beyond the limit",
+            vec![ReadRequest, Do::Write(big_chunk.into_bytes()), Stay],
+            Broken(200, BodyError::TooLarge),
+        ),
+        (
+            "a status alone decides: 422 with half a body",
+            vec![
+                ReadRequest,
+                write("HTTP/1.1 422 No\r\ncontent-length: 9\r\n\r\nno"),
+                Close,
+            ],
+            Broken(422, BodyError::Cut),
+        ),
+        (
+            "a switch of protocols nobody asked for",
+            vec![
+                ReadRequest,
+                write(
+                    "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+                ),
+                Stay,
+            ],
+            Whole(101, 0),
+        ),
     ]
 }
 
@@ -85,7 +334,9 @@ fn matches(knowledge: &Knowledge, expect: &Expect) -> bool {
         (Knowledge::Answered(a), Expect::Whole(status, length)) => {
             a.status == *status && a.body.as_ref().is_ok_and(|b| b.len() == *length)
         }
-        (Knowledge::Answered(a), Expect::Broken(status, why)) => a.status == *status && a.body == Err(*why),
+        (Knowledge::Answered(a), Expect::Broken(status, why)) => {
+            a.status == *status && a.body == Err(*why)
+        }
         _ => false,
     }
 }
@@ -101,14 +352,29 @@ async fn every_end_of_a_connection_is_known_for_what_it_is() {
         runs.spawn(async move {
             let server = Raw::start(vec![play]).await;
             let mut request = put("/record");
-            if matches!(expect, Expect::Unknown([Unknown::Deadline]) | Expect::Broken(_, BodyError::Slow)) {
-                request.deadline = Duration::from_millis(300);
+            if matches!(
+                expect,
+                Expect::Unknown([Unknown::Deadline]) | Expect::Broken(_, BodyError::Slow)
+            ) {
+                request.deadline = Duration::from_secs(2);
             }
             let sent = client.send(&to(&server.base()), request).await;
-            assert!(!matches!(sent.knowledge, Knowledge::NotSent(_)), "{name}: {:?}", sent.knowledge);
-            assert!(matches(&sent.knowledge, &expect), "{name}: {:?}, expected {expect:?}", sent.knowledge);
+            assert!(
+                !matches!(sent.knowledge, Knowledge::NotSent(_)),
+                "{name}: {:?}",
+                sent.knowledge
+            );
+            assert!(
+                matches(&sent.knowledge, &expect),
+                "{name}: {:?}, expected {expect:?}",
+                sent.knowledge
+            );
             assert!(server.count("PUT /record") <= 1, "{name}: sent twice");
-            assert_eq!(*server.connections.lock().expect("a lock"), 1, "{name}: connected twice");
+            assert_eq!(
+                *server.connections.lock().expect("a lock"),
+                1,
+                "{name}: connected twice"
+            );
         });
     }
     while let Some(run) = runs.join_next().await {
@@ -122,17 +388,45 @@ async fn what_never_connected_was_not_sent() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.local_addr().expect("an address")
     };
-    let plain = Raw::start(vec![vec![write("HTTP/1.1 400 Bad\r\ncontent-length: 0\r\n\r\n"), Do::Close]]).await;
+    let plain = Raw::start(vec![vec![
+        write("HTTP/1.1 400 Bad\r\ncontent-length: 0\r\n\r\n"),
+        Do::Close,
+    ]])
+    .await;
     let closing = Raw::start(vec![vec![Do::ReadByte, Do::Close]]).await;
     let resetting = Raw::start(vec![vec![Do::ReadByte, Do::Reset]]).await;
     let silent = Raw::start(vec![vec![Do::Stay]]).await;
     let cases = [
-        ("refused", format!("http://{unused}"), vec![NotSent::Refused]),
-        ("no such name", format!("http://{}.test", "a".repeat(64)), vec![NotSent::Dns]),
-        ("plain text on the TLS port", format!("https://{}", plain.addr), vec![NotSent::Tls]),
-        ("closed in the handshake", format!("https://{}", closing.addr), vec![NotSent::Tls, NotSent::Unreachable]),
-        ("reset in the handshake", format!("https://{}", resetting.addr), vec![NotSent::Tls, NotSent::Unreachable]),
-        ("silence in the handshake", format!("https://{}", silent.addr), vec![NotSent::ConnectTimeout]),
+        (
+            "refused",
+            format!("http://{unused}"),
+            vec![NotSent::Refused],
+        ),
+        (
+            "no such name",
+            format!("http://{}.test", "a".repeat(64)),
+            vec![NotSent::Dns],
+        ),
+        (
+            "plain text on the TLS port",
+            format!("https://{}", plain.addr),
+            vec![NotSent::Tls],
+        ),
+        (
+            "closed in the handshake",
+            format!("https://{}", closing.addr),
+            vec![NotSent::Tls, NotSent::Unreachable],
+        ),
+        (
+            "reset in the handshake",
+            format!("https://{}", resetting.addr),
+            vec![NotSent::Tls, NotSent::Unreachable],
+        ),
+        (
+            "silence in the handshake",
+            format!("https://{}", silent.addr),
+            vec![NotSent::ConnectTimeout],
+        ),
     ];
     let client = client();
     for (name, base, expected) in cases {

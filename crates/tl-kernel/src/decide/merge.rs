@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Deciding;
 use super::plan::Replacement;
 use crate::coerce::coerce;
+use crate::effect::EffectState;
 use crate::journal::Entry;
 use crate::limits::MAX_CONFLICTS;
 use crate::value::{Label, Source, Value};
@@ -23,7 +24,8 @@ impl Deciding<'_> {
             return self.exception("conflict", n);
         };
         let ours = effect.args.as_ref().and_then(|a| a.at(&["body"])).cloned();
-        let keep = theirs(seen.values.as_ref(), ours.as_ref());
+        let base = self.last_written(&effect.name);
+        let keep = theirs(seen.values.as_ref(), ours.as_ref(), base.as_ref());
         self.entry(Entry::Conflict {
             n,
             round,
@@ -38,6 +40,13 @@ impl Deciding<'_> {
         if self.plan_effect(effect.action, Some(replacement)).is_none() {
             self.exception("arguments", n);
         }
+    }
+
+    /// The properties of the last write that is known to have happened: what a person's edit is told from.
+    fn last_written(&self, action: &str) -> Option<Value> {
+        let mut done = self.case.effects.values().rev();
+        let last = done.find(|e| e.name == action && e.state == EffectState::Succeeded)?;
+        last.args.as_ref()?.at(&["body"]).cloned()
     }
 
     /// Values the other side holds become the record's where a property has the name of a field.
@@ -57,16 +66,19 @@ impl Deciding<'_> {
     }
 }
 
-/// Properties that the other side holds with a value of its own: they are not written over.
-fn theirs(values: Option<&Value>, ours: Option<&Value>) -> BTreeSet<String> {
+/// Properties that the other side changed: they differ from what we would write and from what we wrote last.
+/// Without an earlier write every value of theirs that differs counts.
+fn theirs(values: Option<&Value>, ours: Option<&Value>, base: Option<&Value>) -> BTreeSet<String> {
     let (Some(Value::Record(theirs)), Some(Value::Record(ours))) = (values, ours) else {
         return BTreeSet::new();
     };
+    let same = |a: &Value, b: &Value| a.to_string() == b.to_string();
     ours.iter()
         .filter(|(name, our)| {
-            theirs
-                .get(*name)
-                .is_some_and(|their| !their.is_blank() && their.to_string() != our.to_string())
+            let written = base.and_then(|b| b.at(&[name.as_str()]));
+            theirs.get(*name).is_some_and(|their| {
+                !their.is_blank() && !same(their, our) && !written.is_some_and(|w| same(their, w))
+            })
         })
         .map(|(name, _)| name.clone())
         .collect()

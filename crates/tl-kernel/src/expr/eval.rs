@@ -56,7 +56,12 @@ impl<'s> Run<'s> {
             Node::Call { op, args, at } => self.call(*op, args, *at, item),
             Node::List(nodes, _) => self.list(nodes, item),
             Node::Map(entries, _) => self.map(entries, item),
-            Node::Matches { text, pattern, at } => {
+            Node::Matches {
+                text,
+                pattern,
+                capture,
+                at,
+            } => {
                 let Some(text) = self.value(text, item)? else {
                     return Ok(None);
                 };
@@ -64,9 +69,12 @@ impl<'s> Run<'s> {
                     Value::Null => Ok(None),
                     Value::Text(text) => {
                         self.budget.pattern(text.len())?;
+                        if *capture {
+                            return Ok(pattern.first_group(text).map(|t| Cow::Owned(Value::text(t))));
+                        }
                         Ok(Some(Cow::Owned(Value::Bool(pattern.is_match(text)))))
                     }
-                    other => Err(wrong("matches", &[other], *at)),
+                    other => Err(wrong(if *capture { "capture" } else { "matches" }, &[other], *at)),
                 }
             }
             Node::Each {

@@ -47,12 +47,15 @@ pub enum Node {
     List(Vec<Node>, At),
     /// A map literal.
     Map(Vec<(String, Node)>, At),
-    /// Whether a text matches a pattern anywhere in it.
+    /// Whether a text matches a pattern anywhere in it, or what the pattern finds.
     Matches {
         /// The text.
         text: Box<Node>,
         /// The pattern, compiled when the file was loaded.
         pattern: Pattern,
+        /// `capture`: the value is the text of the first group, trimmed, absent where nothing matches. Else the
+        /// value is whether anything matches.
+        capture: bool,
         /// Where.
         at: At,
     },

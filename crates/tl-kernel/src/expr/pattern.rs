@@ -36,6 +36,18 @@ impl Pattern {
         self.0.as_str()
     }
 
+    /// Whether it has a group to capture.
+    pub fn has_group(&self) -> bool {
+        self.0.captures_len() > 1
+    }
+
+    /// The trimmed text of the first group that took part in the first match.
+    pub(super) fn first_group<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let found = self.0.captures(text)?;
+        let group = found.iter().skip(1).flatten().next()?;
+        Some(group.as_str().trim()).filter(|t| !t.is_empty())
+    }
+
     pub(super) fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
     }

@@ -144,9 +144,12 @@ const ALIASES: &[(&str, &str)] = &[
     ("every", "all"),
 ];
 
+/// Functions whose last operand is a pattern written in the file.
+const PATTERNS: [&str; 2] = ["matches", "capture"];
+
 /// True for the name of a function that is called on a value.
 pub(super) fn is_method(name: &str) -> bool {
-    name == "matches"
+    PATTERNS.contains(&name)
         || FUNCTIONS
             .iter()
             .any(|f| f.name == name && f.style != Style::Global)
@@ -160,8 +163,8 @@ impl Checker<'_> {
         }
         let at = self.called(tree, parts.first());
         let name = call.func_name.as_str();
-        if name == "matches" {
-            return self.matches(call, parts, at);
+        if PATTERNS.contains(&name) {
+            return self.pattern(call, parts, at);
         }
         let Some(found) = FUNCTIONS.iter().find(|f| f.name == name) else {
             return self.unknown(tree, call, at);
@@ -193,17 +196,18 @@ impl Checker<'_> {
         self.folded(found, parts, at)
     }
 
-    /// `x.matches('…')`: the pattern is written in the file and compiled now.
-    fn matches(&mut self, call: &CallExpr, mut parts: Vec<Part>, at: At) -> Part {
+    /// `x.matches('…')`, `x.capture('…(…)…')`: the pattern is written in the file and compiled now.
+    fn pattern(&mut self, call: &CallExpr, mut parts: Vec<Part>, at: At) -> Part {
+        let name = call.func_name.as_str();
         let [before @ .., pattern] = call.args.as_slice() else {
-            return self.arity(at, "matches", 1, 0);
+            return self.arity(at, name, 1, 0);
         };
         for arg in before {
             parts.push(self.part(arg));
         }
         if parts.len() != 1 {
             let takes = 2 - usize::from(call.target.is_some());
-            return self.arity(at, "matches", takes, call.args.len());
+            return self.arity(at, name, takes, call.args.len());
         }
         let text = parts.remove(0);
         let written = self.part(pattern).node.at();
@@ -212,7 +216,7 @@ impl Checker<'_> {
             return self.refuse(written, ErrorKind::Pattern, message);
         };
         if !taken(Takes::Text, &text.ty) {
-            let message = format!("`matches` works on text; this is {}", types::word(&text.ty));
+            let message = format!("`{name}` works on text; this is {}", types::word(&text.ty));
             return self.refuse(text.node.at(), ErrorKind::Type, &message);
         }
         match Pattern::new(pattern.inner()) {
@@ -221,13 +225,19 @@ impl Checker<'_> {
                 ErrorKind::Pattern,
                 &format!("a bad pattern: {why}"),
             ),
+            Ok(pattern) if name == "capture" && !pattern.has_group() => {
+                let message = "`capture` gives what a group found: put the part you want in parentheses";
+                self.refuse(written, ErrorKind::Pattern, message)
+            }
             Ok(pattern) => {
+                let capture = name == "capture";
                 let node = Node::Matches {
                     text: Box::new(text.node),
                     pattern,
+                    capture,
                     at,
                 };
-                Part::new(node, Type::Bool)
+                Part::new(node, if capture { Type::Text } else { Type::Bool })
             }
         }
     }
@@ -249,7 +259,7 @@ impl Checker<'_> {
             .filter(|f| f.style == Style::Both || (f.style == Style::Method) == method)
             .map(|f| f.name)
             .chain(if method {
-                ["matches", "exists", "all", "filter", "map"]
+                ["matches", "capture", "exists", "all", "filter", "map"]
                     .as_slice()
                     .iter()
                     .copied()

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tl_learn::classify::{Classifier, Example, TrainOptions};
-use tl_learn::mail_text::zones;
+use tl_learn::mail_text::zones_from;
 use tl_learn::recognise::{
     Found, companies, dates, emails, money, normalise_email, normalise_phone, phones, quantities,
     urls,
@@ -55,7 +55,7 @@ fn read_in(text: &str, countries: &[&str]) {
         normalise_phone(text, Some(country));
     }
     normalise_email(text);
-    let zones = zones(text);
+    let zones = zones_from(text, text);
     let forwarded = zones.forwarded.map(|f| f.body);
     for range in [Some(zones.newest), zones.signature, zones.quoted, forwarded]
         .into_iter()

@@ -1,6 +1,6 @@
 //! Parts of a mail and fields of a signature.
 
-use tl_learn::mail_text::{Zones, zones};
+use tl_learn::mail_text::{Zones, zones, zones_from};
 use tl_learn::signature::{SignatureFields, signature_fields};
 
 use crate::context;
@@ -327,6 +327,53 @@ fn parts_of_a_mail() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Sender, text, and the newest part.
+const SIGNED: &[(&str, &str, &str)] = &[
+    (
+        "Anna Berg <anna.berg@example.com>",
+        "I agree.\n\nAnna",
+        "I agree.",
+    ),
+    (
+        "Anna Berg <anna.berg@example.com>",
+        "I agree.\nAnna Berg",
+        "I agree.",
+    ),
+    ("anna.berg@example.com", "I agree.\n\n- A. Berg", "I agree."),
+    ("Anna Berg", "I agree.\n\nAB", "I agree."),
+    ("Jörg Maß <j.mass@example.com>", "Passt.\n\nJÖRG", "Passt."),
+    (
+        "Anna Berg",
+        "I agree.\n\nAnna\n\nSent from my iPhone",
+        "I agree.",
+    ),
+    ("Anna Berg", "Where to?\n\nMunich", "Where to?\n\nMunich"),
+    ("Anna Berg", "Anna", "Anna"),
+    (
+        "Anna Berg",
+        "Ask for me:\nAnna is at the gate at noon",
+        "Ask for me:\nAnna is at the gate at noon",
+    ),
+    ("", "I agree.\n\nAnna", "I agree.\n\nAnna"),
+    ("", "I agree.\n\nAnna\n+49 30 1234567", "I agree."),
+    (
+        "",
+        "I agree. Thanks, all.\nThanks, Anna",
+        "I agree. Thanks, all.",
+    ),
+];
+
+#[test]
+fn a_last_line_with_the_name_of_the_sender_is_a_signature() {
+    for (sender, text, newest) in SIGNED {
+        assert_eq!(
+            &text[zones_from(text, sender).newest],
+            *newest,
+            "{sender}: {text:?}"
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,291 @@
+//! `throughline.toml`: what the installation's owner sets. Every key has a default and an environment variable;
+//! a key nobody knows is refused.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use toml::Value;
+
+use crate::failure::Failure;
+use crate::text::nearest;
+
+/// Name of the file in the project directory.
+pub const FILE: &str = "throughline.toml";
+
+/// A key: its name, its default, and what it is for.
+struct Key {
+    name: &'static str,
+    default: Default,
+    help: &'static str,
+}
+
+enum Default {
+    Text(&'static str),
+    Number(i64),
+    List,
+}
+
+const KEYS: &[Key] = &[
+    Key {
+        name: "data_dir",
+        default: Default::Text("data"),
+        help: "where the database, the installation's key and the lock lie",
+    },
+    Key {
+        name: "listen",
+        default: Default::Text("127.0.0.1:8480"),
+        help: "address and port of the doors",
+    },
+    Key {
+        name: "public_url",
+        default: Default::Text(""),
+        help: "the address under which senders reach the doors",
+    },
+    Key {
+        name: "allow_private_connections",
+        default: Default::List,
+        help: "connections that may reach private addresses and plain http",
+    },
+    Key {
+        name: "slots",
+        default: Default::Number(64),
+        help: "effects that may be on their way at once",
+    },
+    Key {
+        name: "log_format",
+        default: Default::Text("json"),
+        help: "json or text",
+    },
+    Key {
+        name: "log_level",
+        default: Default::Text("info"),
+        help: "error, warn, info, debug, or a filter such as info,tl_engine=debug",
+    },
+    Key {
+        name: "checkpoint_file",
+        default: Default::Text("data/checkpoints.txt"),
+        help: "where signed audit checkpoints are written outside the database; empty for nowhere",
+    },
+];
+
+/// The effective settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The project directory.
+    pub dir: PathBuf,
+    /// Absolute or below the project directory.
+    pub data_dir: PathBuf,
+    /// Address and port.
+    pub listen: String,
+    /// The address under which senders reach the doors.
+    pub public_url: Option<String>,
+    /// Connections that may reach private addresses.
+    pub allow_private: Vec<String>,
+    /// Effects on their way at once.
+    pub slots: usize,
+    /// JSON log lines; else text.
+    pub log_json: bool,
+    /// Filter of the log.
+    pub log_level: String,
+    /// File of the checkpoints.
+    pub checkpoint_file: Option<PathBuf>,
+    /// Every key with its value and where it came from.
+    pub origins: Vec<Setting>,
+}
+
+/// One effective setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// The key.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+    /// `default`, the file, the environment variable, or the command line.
+    pub from: String,
+    /// What it is for.
+    pub help: &'static str,
+}
+
+impl Config {
+    /// The settings of a project directory: default, then file, then environment.
+    pub fn load(dir: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Config, Failure> {
+        let mut raw: BTreeMap<&'static str, (Value, String)> = BTreeMap::new();
+        for k in KEYS {
+            let value = match k.default {
+                Default::Text(t) => Value::String(t.into()),
+                Default::Number(n) => Value::Integer(n),
+                Default::List => Value::Array(Vec::new()),
+            };
+            raw.insert(k.name, (value, "default".into()));
+        }
+        let path = dir.join(FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => from_file(&path, &text, &mut raw)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Failure::unreachable(format!("TL0620 cannot read {}: {e}", path.display()))),
+        }
+        for k in KEYS {
+            let name = format!("THROUGHLINE_{}", k.name.to_uppercase());
+            if let Some(text) = env(&name) {
+                raw.insert(k.name, (from_text(k, &text, &name)?, name));
+            }
+        }
+        let origins = origins(&raw);
+        let text = |key: &str| match &raw[key].0 {
+            Value::String(s) => s.clone(),
+            other => other.to_string(),
+        };
+        let below = |text: String| (!text.is_empty()).then(|| dir.join(text));
+        let config = Config {
+            dir: dir.to_owned(),
+            data_dir: below(text("data_dir")).ok_or_else(|| wrong("data_dir", "a directory", &raw["data_dir"].1))?,
+            listen: text("listen"),
+            public_url: Some(text("public_url")).filter(|t| !t.is_empty()),
+            allow_private: match &raw["allow_private_connections"].0 {
+                Value::Array(items) => items.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+                _ => Vec::new(),
+            },
+            slots: match raw["slots"].0 {
+                Value::Integer(n) if (1..=10_000).contains(&n) => n as usize,
+                _ => return Err(wrong("slots", "a number from 1 to 10000", &raw["slots"].1)),
+            },
+            log_json: match text("log_format").as_str() {
+                "json" => true,
+                "text" => false,
+                _ => return Err(wrong("log_format", "json or text", &raw["log_format"].1)),
+            },
+            log_level: text("log_level"),
+            checkpoint_file: below(text("checkpoint_file")),
+            origins,
+        };
+        Ok(config)
+    }
+
+    /// The address from the command line.
+    pub fn listen_at(&mut self, listen: String) {
+        for s in &mut self.origins {
+            if s.key == "listen" {
+                (s.value, s.from) = (listen.clone(), "the command line".into());
+            }
+        }
+        self.listen = listen;
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.data_dir.join("throughline.db")
+    }
+}
+
+fn origins(raw: &BTreeMap<&'static str, (Value, String)>) -> Vec<Setting> {
+    KEYS.iter()
+        .map(|k| {
+            let (value, from) = &raw[k.name];
+            let value = match value {
+                Value::String(s) => s.clone(),
+                Value::Array(items) => {
+                    let names: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+                    names.join(", ")
+                }
+                other => other.to_string(),
+            };
+            Setting { key: k.name, value, from: from.clone(), help: k.help }
+        })
+        .collect()
+}
+
+fn from_file(path: &Path, text: &str, raw: &mut BTreeMap<&'static str, (Value, String)>) -> Result<(), Failure> {
+    let shown = path.display();
+    let parsed: toml::Table = text
+        .parse()
+        .map_err(|e: toml::de::Error| Failure::usage(format!("TL0621 {shown} is not TOML:\n{e}")))?;
+    for (key, value) in parsed {
+        let line = text.lines().position(|l| l.trim_start().trim_start_matches('[').starts_with(&key));
+        let place = format!("{shown}:{}", line.map_or(1, |l| l + 1));
+        let Some(known) = KEYS.iter().find(|k| k.name == key) else {
+            let names = KEYS.iter().map(|k| k.name);
+            let hint = match nearest(&key, names.clone()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("these keys exist: {}", names.collect::<Vec<_>>().join(", ")),
+            };
+            return Err(Failure::usage(format!("TL0622 {place}: unknown key `{key}`; {hint}")));
+        };
+        let fits = match (&known.default, &value) {
+            (Default::Text(_), Value::String(_)) | (Default::Number(_), Value::Integer(_)) => true,
+            (Default::List, Value::Array(items)) => items.iter().all(Value::is_str),
+            _ => false,
+        };
+        if !fits {
+            return Err(wrong(known.name, kind(known), &place));
+        }
+        raw.insert(known.name, (value, place));
+    }
+    Ok(())
+}
+
+fn from_text(key: &Key, text: &str, name: &str) -> Result<Value, Failure> {
+    match key.default {
+        Default::Text(_) => Ok(Value::String(text.to_owned())),
+        Default::Number(_) => text.trim().parse().map(Value::Integer).map_err(|_| wrong(key.name, kind(key), name)),
+        Default::List => {
+            let names = text.split(',').map(str::trim).filter(|n| !n.is_empty());
+            Ok(Value::Array(names.map(|n| Value::String(n.to_owned())).collect()))
+        }
+    }
+}
+
+fn kind(key: &Key) -> &'static str {
+    match key.default {
+        Default::Text(_) => "text in quotes",
+        Default::Number(_) => "a whole number",
+        Default::List => "a list of names in quotes",
+    }
+}
+
+fn wrong(key: &str, want: &str, place: &str) -> Failure {
+    Failure::usage(format!("TL0623 {place}: `{key}` must be {want}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, env: &[(&str, &str)]) -> Result<Config, Failure> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(FILE), file).unwrap();
+        Config::load(dir.path(), |name| {
+            env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+        })
+    }
+
+    #[test]
+    fn file_beats_default_and_environment_beats_file() {
+        let c = load("listen = \"0.0.0.0:80\"\nslots = 3\n", &[("THROUGHLINE_SLOTS", "7")]).unwrap();
+        assert_eq!((c.listen.as_str(), c.slots), ("0.0.0.0:80", 7));
+        let from = |key: &str| c.origins.iter().find(|s| s.key == key).unwrap().from.clone();
+        assert!(from("listen").ends_with("throughline.toml:1"), "{}", from("listen"));
+        assert_eq!(from("slots"), "THROUGHLINE_SLOTS");
+        assert_eq!(from("log_level"), "default");
+        let c = load("", &[("THROUGHLINE_ALLOW_PRIVATE_CONNECTIONS", "crm, erp")]).unwrap();
+        assert_eq!(c.allow_private, ["crm", "erp"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        let table = [
+            ("lisen = \"x\"", "did you mean `listen`?"),
+            ("[zzzzzzzzz]\nx = 1", "these keys exist: data_dir"),
+            ("slots = \"x\"", "`slots` must be a whole number"),
+            ("slots = 0", "`slots` must be a number from 1"),
+            ("log_format = \"xml\"", "json or text"),
+            ("allow_private_connections = [1]", "a list of names"),
+            ("listen = ", "is not TOML"),
+        ];
+        for (file, want) in table {
+            let e = load(file, &[]).unwrap_err();
+            assert_eq!(e.kind.exit_code(), 2, "{file}");
+            assert!(e.message.contains(want), "{file}: {}", e.message);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Small things about text on a terminal: the nearest known word, tables, times and durations.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tl_kernel::time::{duration_text, parse_rfc3339, rfc3339};
+
+/// An instant: µs inside, RFC 3339 in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At(pub i64);
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&rfc3339(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for At {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<At, D::Error> {
+        let text = String::deserialize(d)?;
+        let at = parse_rfc3339(&text).or_else(|| text.parse().ok());
+        at.map(At).ok_or_else(|| serde::de::Error::custom("not an instant"))
+    }
+}
+
+impl At {
+    /// Date and time of day in UTC, to the second.
+    pub fn clock(self) -> String {
+        let text = rfc3339(self.0);
+        match text.split_once('.') {
+            Some((before, _)) => format!("{}Z", before.replace('T', " ")),
+            None => text,
+        }
+    }
+
+    /// How long ago, or how long until.
+    pub fn from(self, now: i64) -> String {
+        let distance = now - self.0;
+        match distance {
+            0..1_000_000 => "now".into(),
+            1_000_000.. => format!("{} ago", duration_text(distance)),
+            _ => format!("in {}", duration_text(-distance)),
+        }
+    }
+}
+
+/// A due time in words.
+pub fn due_text(due: Option<At>, now: i64) -> String {
+    match due {
+        None => "-".into(),
+        Some(At(due)) if due >= now => format!("{} left", duration_text(due - now)),
+        Some(At(due)) => format!("late by {}", duration_text(now - due)),
+    }
+}
+
+/// The known word nearest to what was typed, unless all are far.
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|k| (distance(typed, k), k))
+        .filter(|(d, k)| *d * 3 <= k.len().max(typed.len()))
+        .min()
+        .map(|(_, k)| k)
+}
+
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let change = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Rows in columns, a head over them; nothing but `none` for no rows.
+pub fn table(head: &[&str], rows: &[Vec<String>], none: &str) -> String {
+    if rows.is_empty() {
+        return format!("{none}\n");
+    }
+    let width = |i: usize| {
+        let cells = rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count());
+        cells.chain([head[i].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let padded: Vec<String> = cells.iter().zip(&widths).map(|(c, w)| format!("{c:w$}")).collect();
+        padded.join("  ").trim_end().to_owned() + "\n"
+    };
+    let mut out = line(head.to_vec());
+    for row in rows {
+        out.push_str(&line(row.iter().map(String::as_str).collect()));
+    }
+    out
+}
+
+/// Text from outside made fit for a terminal: control characters and direction overrides are shown, not obeyed.
+pub fn safe(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
+                '\u{fffd}'
+            }
+            c => c,
+        })
+        .collect()
+}
+
+/// One line of text from outside, cut to a length.
+pub fn one_line(text: &str, most: usize) -> String {
+    let flat = safe(text).replace(['\n', '\t'], " ");
+    if flat.chars().count() <= most {
+        return flat;
+    }
+    let cut: String = flat.chars().take(most.saturating_sub(1)).collect();
+    format!("{cut}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_near() {
+        let known = ["data_dir", "listen", "public_url"];
+        let table = [("data-dir", Some("data_dir")), ("lisen", Some("listen")), ("zzz", None), ("", None)];
+        for (typed, want) in table {
+            assert_eq!(nearest(typed, known), want, "{typed}");
+        }
+    }
+
+    #[test]
+    fn instants_read_back_and_text_is_harmless() {
+        let at = At(1_795_365_600_123_456);
+        let json = serde_json::to_string(&at).unwrap();
+        assert_eq!(serde_json::from_str::<At>(&json).unwrap(), at);
+        assert_eq!(at.from(at.0 + 90_000_000), "1m30s ago");
+        assert_eq!(safe("a\u{1b}[31m\u{202e}b"), "a\u{fffd}[31m\u{fffd}b");
+        assert_eq!(one_line("ab\ncdef", 5), "ab c…");
+        assert_eq!(due_text(Some(At(0)), 60_000_000), "late by 1m");
+    }
+
+    #[test]
+    fn tables_line_up() {
+        let rows = vec![vec!["a".into(), "b".into()], vec!["long".into(), "c".into()]];
+        assert_eq!(table(&["x", "y"], &rows, "none"), "x     y\na     b\nlong  c\n");
+        assert_eq!(table(&["x"], &[], "none"), "none\n");
+    }
+}

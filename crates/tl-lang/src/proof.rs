@@ -1,0 +1,318 @@
+//! The proofs: what a workflow can never do, shown before it runs.
+//!
+//! 1. every state is reachable and has an exit, an owner and an SLA, every SLA a breach edge, and no case
+//!    ends silently;
+//! 2. an action whose policy is `never` is not reachable (that one which needs an approval waits for it, bound
+//!    to its arguments, is the kernel's doing and is tested against it);
+//! 3. the decision ends in a default, no branch is dead, every value of an AI enum has a branch;
+//! 4. nothing from outside becomes a control argument without a declared check;
+//! 5. nothing that may not be repeated is; every action exists and its arguments are typed;
+//! 6. the AI step runs only where it may, and without it every case still reaches a person or an end.
+//!
+//! Proofs about ways through the workflow explore a finite model of it breadth-first, so what is printed is
+//! the shortest way. The model forgets values between turns and takes what it does not know for possible:
+//! what it shows to be impossible is impossible; what it shows to be possible is possible unless a condition
+//! that it does not understand (named beside the step) stands against it.
+
+mod ai;
+mod choice;
+mod formula;
+mod model;
+mod permission;
+mod repeat;
+mod replay;
+mod space;
+mod states;
+mod trust;
+mod walk;
+mod words;
+
+use tl_kernel::program::{Program, StateIx};
+use tl_kernel::value::Value;
+
+use crate::diag::{Diag, Mend, Problem, Severity, Span, sort};
+use formula::Witness;
+use space::Name;
+
+pub use replay::{Setting, event, input, setting};
+
+/// The files that a program's line numbers point into.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// Path of the workflow file within the project.
+    pub workflow: &'a str,
+    /// Its text.
+    pub workflow_text: &'a str,
+    /// Path of the file that holds the policy: `policy.yaml`, or the workflow file itself.
+    pub policy: &'a str,
+    /// Its text.
+    pub policy_text: &'a str,
+}
+
+/// The file that a line number points into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    /// The workflow file.
+    Workflow,
+    /// The file with the policy.
+    Policy,
+}
+
+/// What a proof found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// `TL05nn`.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file it is about.
+    pub file: File,
+    /// Line in that file, from 1; 0 where nobody wrote what it is about.
+    pub line: u32,
+    /// What is wrong.
+    pub message: String,
+    /// Why.
+    pub why: String,
+    /// What to do, in words.
+    pub mend: String,
+    /// How it comes about.
+    pub path: Option<CounterExample>,
+}
+
+impl Finding {
+    fn new(code: &'static str, line: u32, message: String) -> Finding {
+        Finding {
+            code,
+            severity: Severity::Error,
+            file: File::Workflow,
+            line,
+            message,
+            why: String::new(),
+            mend: String::new(),
+            path: None,
+        }
+    }
+
+    fn warning(mut self) -> Finding {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    fn in_policy(mut self) -> Finding {
+        self.file = File::Policy;
+        self
+    }
+
+    fn why(mut self, why: impl Into<String>) -> Finding {
+        self.why = why.into();
+        self
+    }
+
+    fn mend(mut self, mend: impl Into<String>) -> Finding {
+        self.mend = mend.into();
+        self
+    }
+
+    fn path(mut self, path: CounterExample) -> Finding {
+        self.path = Some(path);
+        self
+    }
+
+    /// The finding with its place in the files.
+    fn diag(&self, sources: &Sources<'_>) -> Diag {
+        let (file, text) = match self.file {
+            File::Workflow => (sources.workflow, sources.workflow_text),
+            File::Policy => (sources.policy, sources.policy_text),
+        };
+        let span = line_span(text, self.line);
+        let mut why = self.why.clone();
+        if let Some(path) = &self.path {
+            if !why.is_empty() {
+                why.push('\n');
+            }
+            why.push_str(&path.to_string());
+        }
+        let mut problem = Problem::new(self.code, span, self.message.clone()).why(why);
+        if self.severity == Severity::Warning {
+            problem = problem.warning();
+        }
+        if !self.mend.is_empty() {
+            problem = problem.mend(Mend {
+                edits: Vec::new(),
+                say: self.mend.clone(),
+            });
+        }
+        problem.in_file(file, text)
+    }
+}
+
+/// The text of a line without the blanks around it; the first line for what stands in none.
+fn line_span(text: &str, line: u32) -> Span {
+    let wanted = line.max(1) as usize - 1;
+    let mut start = 0;
+    for (i, l) in text.split_inclusive('\n').enumerate() {
+        if i == wanted {
+            let left = start + l.len() - l.trim_start().len();
+            let end = start + l.trim_end().len();
+            return Span::new(left.min(end), end);
+        }
+        start += l.len();
+    }
+    Span::at(text.len())
+}
+
+/// A way through the workflow that shows what a proof found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CounterExample {
+    /// The way as people read it, one step per turn.
+    pub steps: Vec<String>,
+    /// The same for the kernel: see [`input`], [`event`] and [`setting`].
+    pub inputs: Vec<Given>,
+}
+
+impl std::fmt::Display for CounterExample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("this can happen:")?;
+        for (i, step) in self.steps.iter().enumerate() {
+            write!(f, "\n  {}. {step}", i + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// One step of a way, and the values under which its decision goes that way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// What happens.
+    pub cue: Cue,
+    /// Dotted names and their values; `None` is absent.
+    pub values: Vec<(String, Option<Value>)>,
+    /// `policy_allows` shall be false for the branch that is not to be taken or is.
+    pub stricter: bool,
+}
+
+impl Given {
+    fn new(cue: Cue, witness: Witness) -> Given {
+        let denied = |(n, v): &(Name, Option<Value>)| matches!(n, Name::Allowed(_)) && *v == Some(Value::Bool(false));
+        let stricter = witness.iter().any(denied);
+        let named = |(n, v)| match n {
+            Name::Path(names) => Some((names.join("."), v)),
+            _ => None,
+        };
+        Given {
+            cue,
+            values: witness.into_iter().filter_map(named).collect(),
+            stricter,
+        }
+    }
+}
+
+/// Something that happens to a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cue {
+    /// A message opens the case or joins it.
+    Message,
+    /// The model answers.
+    Answered,
+    /// The model gives no usable answer.
+    NoAnswer,
+    /// A person decides a task.
+    Decided {
+        /// Which of the model's kinds of tasks.
+        bit: u8,
+        /// Kind of the task.
+        kind: &'static str,
+        /// What is decided.
+        decision: &'static str,
+    },
+    /// An effect succeeds.
+    Succeeded,
+    /// An effect fails for good.
+    Trouble,
+    /// Nobody knows whether an effect happened.
+    Uncertain,
+    /// Somebody else changed the target first.
+    Conflict,
+    /// The SLA of the stay is missed.
+    Breach,
+    /// A person moves the case.
+    Move(StateIx),
+    /// A person opens the case again.
+    Reopen,
+    /// A person sends an effect again.
+    SendAgain,
+}
+
+impl Cue {
+    /// In words.
+    fn say(self, program: &Program) -> String {
+        match self {
+            Cue::Message => "a message arrives".into(),
+            Cue::Answered => "the model answers".into(),
+            Cue::NoAnswer => "the model gives no answer".into(),
+            Cue::Decided { kind, decision, .. } => format!("a person decides a task `{kind}` with `{decision}`"),
+            Cue::Succeeded => "an effect succeeds".into(),
+            Cue::Trouble => "an effect fails".into(),
+            Cue::Uncertain => "nobody knows whether an effect happened".into(),
+            Cue::Conflict => "somebody else changed the record first".into(),
+            Cue::Breach => "the SLA is missed".into(),
+            Cue::Move(to) => format!("a person moves the case to `{}`", program.state_name(to)),
+            Cue::Reopen => "a person opens the case again".into(),
+            Cue::SendAgain => "a person sends an effect again".into(),
+        }
+    }
+}
+
+/// The values that a step rests on, and what may stand against it.
+fn say_witness(witness: &Witness) -> String {
+    let mut with = Vec::new();
+    let mut unless = Vec::new();
+    for (name, value) in witness {
+        let truth = *value == Some(Value::Bool(true));
+        match name {
+            Name::Path(names) => with.push(match value {
+                Some(Value::Text(t)) => format!("{} = '{t}'", names.join(".")),
+                Some(v @ Value::List(_)) => format!("{} = [{v}]", names.join(".")),
+                Some(v) => format!("{} = {v}", names.join(".")),
+                None => format!("{} absent", names.join(".")),
+            }),
+            Name::Free(text) => unless.push(format!("`{text}` can never be {truth} then")),
+            Name::Allowed(_) => with.push(format!("policy_allows = {truth}")),
+            Name::RuleAsked => with.push(if truth { "a rule asks for a person".into() } else { "no rule asks for a person".into() }),
+        }
+    }
+    let mut out = String::new();
+    if !with.is_empty() {
+        out.push_str(&format!(", with {}", with.join(", ")));
+    }
+    if !unless.is_empty() {
+        out.push_str(&format!(" (possible, unless {})", unless.join(" or ")));
+    }
+    out
+}
+
+/// Proves what can be proven of a program; what cannot comes back with its place, its reason and a way that
+/// shows it.
+pub fn prove(program: &Program, sources: &Sources<'_>) -> Vec<Diag> {
+    let mut out: Vec<Diag> = findings(program).iter().map(|f| f.diag(sources)).collect();
+    sort(&mut out);
+    out
+}
+
+/// The same without the files.
+pub fn findings(program: &Program) -> Vec<Finding> {
+    let mut out = Vec::new();
+    repeat::exists(program, &mut out);
+    if !out.is_empty() {
+        // What follows looks actions and states up; nothing sensible can be said without them.
+        return out;
+    }
+    let words = words::Words::new(program);
+    states::prove(program, &words, &mut out);
+    permission::prove(program, &words, &mut out);
+    choice::prove(program, &words, &mut out);
+    trust::prove(program, &mut out);
+    repeat::prove(program, &mut out);
+    ai::prove(program, &words, &mut out);
+    out
+}

@@ -1,0 +1,179 @@
+//! Exploring the model breadth-first: every spot a case may be at, and the shortest way there.
+
+use std::collections::BTreeMap;
+
+use tl_kernel::program::canonical::NEEDS_HUMAN;
+
+use super::model::{Ai, Here, Model, Spot};
+use super::words::Words;
+use super::{CounterExample, Cue, Given};
+
+/// Spots beyond this are not looked at; no file of a size that loads comes near it.
+const MAX_SPOTS: usize = 50_000;
+
+/// A spot, the way there, and where each thing that may happen leads.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) spot: Spot,
+    parent: Option<Here>,
+    /// What may happen, and the spots it may lead to; none where it is refused.
+    pub(super) next: Vec<(Cue, Vec<usize>)>,
+}
+
+/// Everything that may happen.
+#[derive(Debug)]
+pub(super) struct Walk {
+    pub(super) nodes: Vec<Node>,
+}
+
+/// Explores the model from the first message on.
+pub(super) fn explore(model: &mut Model<'_>) -> Walk {
+    let mut index = BTreeMap::from([(Spot::START, 0)]);
+    let mut nodes = vec![Node {
+        spot: Spot::START,
+        parent: None,
+        next: Vec::new(),
+    }];
+    let mut at = 0;
+    while at < nodes.len() && nodes.len() < MAX_SPOTS {
+        let spot = nodes[at].spot;
+        for cue in model.cues(spot) {
+            model.here = Here {
+                node: at,
+                cue,
+                branch: None,
+            };
+            let mut leads = Vec::new();
+            for (to, branch) in model.happens(spot, cue) {
+                let found = *index.entry(to).or_insert(nodes.len());
+                if found == nodes.len() {
+                    nodes.push(Node {
+                        spot: to,
+                        parent: Some(Here { node: at, cue, branch }),
+                        next: Vec::new(),
+                    });
+                }
+                if !leads.contains(&found) {
+                    leads.push(found);
+                }
+            }
+            nodes[at].next.push((cue, leads));
+        }
+        at += 1;
+    }
+    Walk { nodes }
+}
+
+impl Walk {
+    /// Spots at which nothing is going to happen any more although the case has not ended.
+    pub(super) fn silent(&self, model: &Model<'_>) -> Option<usize> {
+        self.nodes.iter().position(|n| {
+            let s = n.spot;
+            s.opened && !ended(model, s) && !s.parked && s.tasks == 0 && !waits(s)
+        })
+    }
+
+    /// A spot whose open tasks cannot be decided in any way, while nothing else is going to happen.
+    pub(super) fn undecidable(&self, model: &Model<'_>) -> Option<usize> {
+        self.nodes.iter().position(|n| {
+            let mut decisions = n.next.iter().filter(|(c, _)| matches!(c, Cue::Decided { .. }));
+            let s = n.spot;
+            s.tasks != 0 && !waits(s) && !ended(model, s) && decisions.all(|(_, to)| to.is_empty())
+        })
+    }
+
+    /// A spot from which the case need not reach a person or an end: what is sure to happen there leads, at
+    /// least in one way, to spots of the same kind.
+    pub(super) fn endless(&self, model: &Model<'_>) -> Option<usize> {
+        let mut good: Vec<bool> = self.nodes.iter().map(|n| reached(model, n.spot)).collect();
+        loop {
+            let more: Vec<usize> = (0..good.len())
+                .filter(|i| !good[*i] && self.progresses(*i, &good))
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            more.iter().for_each(|i| good[*i] = true);
+        }
+        // Spots that were not looked at for want of room have no `next` and would look endless.
+        let looked = |n: &Node| !n.next.is_empty();
+        (0..good.len()).find(|i| !good[*i] && looked(&self.nodes[*i]) && !self.nodes[*i].spot.parked)
+    }
+
+    /// One of the things that are sure to happen leads, however it turns out, to a good spot. That several
+    /// effects settle one after the other keeps the spot and is no loop.
+    fn progresses(&self, i: usize, good: &[bool]) -> bool {
+        let next = &self.nodes[i].next;
+        let all_good = |sure: fn(&Cue) -> bool| {
+            let mut leads = next.iter().filter(|(c, _)| sure(c)).flat_map(|(_, to)| to).filter(|to| **to != i);
+            next.iter().any(|(c, _)| sure(c)) && leads.all(|to| good[*to])
+        };
+        (!self.nodes[i].spot.opened && all_good(|c| *c == Cue::Message))
+            || all_good(|c| matches!(c, Cue::Answered | Cue::NoAnswer))
+            || all_good(|c| matches!(c, Cue::Succeeded | Cue::Trouble | Cue::Uncertain | Cue::Conflict))
+            || all_good(|c| *c == Cue::Breach)
+    }
+
+    /// The way to a spot, as people read it and as the kernel can be made to go it.
+    pub(super) fn path(&self, words: &Words<'_>, model: &Model<'_>, to: usize) -> CounterExample {
+        let mut hops = Vec::new();
+        let mut at = to;
+        while let Some(parent) = self.nodes[at].parent {
+            hops.push((parent, self.nodes[at].spot));
+            at = parent.node;
+        }
+        hops.reverse();
+        let mut out = CounterExample::default();
+        for (here, spot) in hops {
+            self.hop(words, model, here, Some(spot), &mut out);
+        }
+        out
+    }
+
+    /// The way to a place, and what happens there.
+    pub(super) fn path_to(&self, words: &Words<'_>, model: &Model<'_>, here: Here) -> CounterExample {
+        let mut out = self.path(words, model, here.node);
+        self.hop(words, model, here, None, &mut out);
+        out
+    }
+
+    fn hop(&self, words: &Words<'_>, model: &Model<'_>, here: Here, to: Option<Spot>, out: &mut CounterExample) {
+        let from = self.nodes[here.node].spot;
+        let name = |s: Spot| model.program.state_name(s.state);
+        let what = here.cue.say(model.program);
+        let mut line = if from.opened {
+            format!("{}: {what}", name(from))
+        } else {
+            format!("{what}: the case begins in {}", name(from))
+        };
+        let mut values = Vec::new();
+        if let Some(b) = here.branch {
+            let branch = &model.program.decision.branches[b];
+            let text = branch.condition.as_ref().map_or("default", |c| c.source.as_str());
+            line.push_str(&format!("; the decision takes the branch in line {} (`{text}`)", branch.line));
+            let mind = model.mind_after(from, here.cue);
+            let choice = words.choices(mind).iter().find(|(i, _)| *i == b);
+            values = choice.map(|(_, w)| w.clone()).unwrap_or_default();
+            line.push_str(&super::say_witness(&values));
+        }
+        if let Some(to) = to.filter(|to| to.state != from.state || !from.opened) {
+            line.push_str(&format!(" \u{2192} {}", name(to)));
+        }
+        out.steps.push(line);
+        out.inputs.push(Given::new(here.cue, values));
+    }
+}
+
+/// Something happens by itself: an answer, a settlement, the clock.
+fn waits(s: Spot) -> bool {
+    s.ready || s.clock || s.ai == Ai::Asked
+}
+
+fn ended(model: &Model<'_>, s: Spot) -> bool {
+    model.program.states.get(usize::from(s.state)).is_some_and(|d| d.terminal)
+}
+
+/// A person has it, or it has ended.
+fn reached(model: &Model<'_>, s: Spot) -> bool {
+    s.opened && (s.state == NEEDS_HUMAN || s.tasks != 0 || ended(model, s))
+}

@@ -1,0 +1,44 @@
+//! Which address leads where.
+
+mod cases;
+mod events;
+mod probes;
+mod records;
+mod same_key;
+mod versions;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+pub(crate) use same_key::SameKey;
+
+use crate::guard::guard;
+use crate::ingest;
+use crate::problem::{METHOD, Problem};
+use crate::state::{AppState, Web};
+
+/// The whole of HTTP in.
+pub fn router(state: AppState) -> Router {
+    let web = Arc::new(Web::new(state));
+    Router::new()
+        .route("/hooks/{tenant}/{endpoint}", post(ingest::hook))
+        .route("/forms/{tenant}/{form}", post(ingest::form))
+        .route("/v1/events", post(events::post))
+        .route(
+            "/v1/records/{type}/{id}",
+            get(records::read).put(records::put).patch(records::patch),
+        )
+        .route("/v1/records/{type}/{id}/history", get(records::history))
+        .route("/v1/cases", get(cases::list))
+        .route("/v1/cases/{id}", get(cases::one))
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(probes::metrics))
+        .method_not_allowed_fallback(async || Problem::new(METHOD, "The Allow header names the methods."))
+        .fallback(async || Problem::not_found())
+        .layer(from_fn_with_state(Arc::clone(&web), guard))
+        .with_state(web)
+}

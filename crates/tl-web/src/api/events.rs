@@ -1,0 +1,333 @@
+//! `POST /v1/events`: a message from an authenticated caller. The Idempotency-Key is compulsory; the same
+//! request again gets the first answer again, byte for byte.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderName, header};
+use tl_kernel::digest::{Digest, sha256};
+use tl_kernel::id::EventId;
+use tl_kernel::limits::DEDUPE_KEEP;
+use tl_kernel::program::Auth;
+use tl_kernel::value::Value;
+use tl_store::{Row, Unit};
+
+use crate::answer;
+use crate::apikey::ApiKeyText;
+use crate::bearer::{self, Bearer, Doubt, too_fast};
+use crate::guard::RequestId;
+use crate::headers;
+use crate::ingest::{self, Found, Sender, Way};
+use crate::intake::{Admitted, TenantView};
+use crate::json::to_json;
+use crate::limits::MAX_API_BODY;
+use crate::problem::{CONTENT_TYPE, FieldProblem, IDEMPOTENCY_KEY, KEY_REUSED, Problem, SCHEMA};
+use crate::state::Web;
+
+/// Which tenant a token without an API key is for.
+const TENANT: HeaderName = HeaderName::from_static("throughline-tenant");
+/// Part of the fingerprint, so that a later version of the interface does not answer for this one.
+const API_VERSION: &[u8] = b"v1";
+
+/// The handler.
+pub(crate) async fn post(
+    State(web): State<Arc<Web>>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    match receive(&web, id, request).await {
+        Ok(response) => response,
+        Err(problem) => {
+            web.metrics.ingested(None, problem.class);
+            problem.into_response()
+        }
+    }
+}
+
+async fn receive(web: &Arc<Web>, id: EventId, request: Request) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let caller = caller(web, &head).await?; // 2
+    let _place = ingest::installation(web, id)?; // 3
+    pace(web, &caller, id)?;
+    let length = ingest::length(&head.headers, MAX_API_BODY)?; // 4
+    is_json(&head)?;
+    let _memory = ingest::room(web, length, id)?;
+    let raw = ingest::read(body, length, web.config.body_deadline).await?; // 5
+    let (call, found, sender) = authenticate(web, &caller, &head, &raw, id)?; // 6
+    let key = idempotency_key(&head)?;
+    let command = Command {
+        principal: sender.principal.clone().unwrap_or_default(),
+        fingerprint: fingerprint(&head, &raw),
+        key,
+    };
+    let _turn = web
+        .same_key
+        .take(found.view.id, &command.principal, &command.key)
+        .await?;
+    if let Some(replay) = replay(web, &found, &command, id).await? {
+        web.metrics.ingested(Some(&found), "replayed");
+        return Ok(replay);
+    }
+    let outcome = execute(web, &found, (id, &head), (call, sender, &command)).await;
+    web.metrics.ingested(Some(&found), ingest::class(&outcome));
+    Ok(match outcome {
+        Ok(Admitted::Accepted { case, .. }) => answer::accepted(id, case),
+        // Another node was faster: its saved answer is the answer.
+        Ok(Admitted::Duplicate { event, .. }) => match replay(web, &found, &command, id).await? {
+            Some(replay) => replay,
+            None => answer::duplicate(event),
+        },
+        Err(problem) => problem.into_response(),
+    })
+}
+
+/// Who says it calls, before anything is verified beyond the API key.
+enum Caller {
+    /// The holder of a key.
+    Key(Arc<TenantView>, Bearer),
+    /// The bearer of a token, for a tenant.
+    Token(Arc<TenantView>, String),
+}
+
+impl Caller {
+    fn view(&self) -> &Arc<TenantView> {
+        match self {
+            Caller::Key(view, _) | Caller::Token(view, _) => view,
+        }
+    }
+}
+
+/// Step 2: the tenant. An API key names it; beside a token the header does. A key is checked at once, because
+/// it covers no body.
+async fn caller(web: &Web, head: &Parts) -> Result<Caller, Problem> {
+    let Some(token) = headers::bearer(&head.headers) else {
+        return Err(Problem::unauthorized("no_credential"));
+    };
+    if token.starts_with("tl_") {
+        let Ok(key) = ApiKeyText::parse(token) else {
+            return Err(Problem::unauthorized("malformed"));
+        };
+        let Some(view) = web.intake.tenant_of_key(key.kid()).await else {
+            return Err(Problem::unauthorized("wrong_key"));
+        };
+        let now = web.intake.now();
+        return match bearer::api_key(&view, &key, "events", now) {
+            Ok(bearer) => Ok(Caller::Key(view, bearer)),
+            Err(Doubt::Scope) => Err(bearer::scope_missing("events")),
+            Err(doubt) => {
+                let class = doubt.class();
+                web.security.refused((view.id, "v1/events"), class, b"", now);
+                Err(Problem::unauthorized(class))
+            }
+        };
+    }
+    let name = headers::single(&head.headers, TENANT.as_str()).unwrap_or_default();
+    let view = web.intake.tenant(name).await;
+    view.map(|view| Caller::Token(view, token.to_owned()))
+        .ok_or_else(|| Problem::unauthorized("no_tenant"))
+}
+
+fn pace(web: &Web, caller: &Caller, id: EventId) -> Result<(), Problem> {
+    let view = caller.view();
+    if view.ingest_killed {
+        return Err(crate::state::unavailable("kill_ingest", 30, id));
+    }
+    let now = web.intake.now();
+    for (name, rate) in [("", web.config.tenant_rate), ("v1/events", web.config.endpoint_rate)] {
+        web.pace
+            .take(view.id, name, rate, now)
+            .map_err(|wait| too_fast(wait, id))?;
+    }
+    Ok(())
+}
+
+fn is_json(head: &Parts) -> Result<(), Problem> {
+    let given = ingest::content_type(&head.headers)?;
+    if given.is_json() && given.is_utf8() {
+        return Ok(());
+    }
+    Err(Problem::new(CONTENT_TYPE, "This address takes application/json in UTF-8."))
+}
+
+/// What the body of the call says.
+struct Call {
+    endpoint: String,
+    body: Value,
+    named: BTreeMap<String, Value>,
+}
+
+/// Step 6: the door and whether its alternatives believe the caller. A token is read before its issuer is
+/// known, because the door names the issuer; nothing else is done with the body before it is verified.
+fn authenticate(
+    web: &Web,
+    caller: &Caller,
+    head: &Parts,
+    raw: &[u8],
+    id: EventId,
+) -> Result<(Call, Found, Sender), Problem> {
+    let call = envelope(raw);
+    let door = |call: &Call| ingest::within(Arc::clone(caller.view()), Way::Events, &call.endpoint);
+    match caller {
+        Caller::Key(_, bearer) => {
+            let call = call?;
+            let found = door(&call).ok_or_else(Problem::not_found)?;
+            if !found.endpoint().auth.contains(&Auth::ApiKey) {
+                return Err(Problem::not_found());
+            }
+            Ok((call, found, bearer.clone().into()))
+        }
+        Caller::Token(..) => {
+            let call = call.map_err(|_| Problem::unauthorized("malformed"))?;
+            let found = door(&call).ok_or_else(|| Problem::unauthorized("no_door"))?;
+            let sender = ingest::verify(web, &found, &head.headers, raw, id)?;
+            if sender.principal.is_none() {
+                return Err(Problem::unauthorized("no_token"));
+            }
+            Ok((call, found, sender))
+        }
+    }
+}
+
+fn envelope(raw: &[u8]) -> Result<Call, Problem> {
+    let Value::Record(mut map) = ingest::json(raw)? else {
+        return Err(ingest::shape(vec![field("", "must be of type object")]));
+    };
+    let mut problems = Vec::new();
+    let endpoint = match map.remove("endpoint") {
+        Some(Value::Text(name)) => name,
+        Some(_) => {
+            problems.push(field("/endpoint", "must be of type string"));
+            String::new()
+        }
+        None => {
+            problems.push(field("/endpoint", "is required"));
+            String::new()
+        }
+    };
+    let body = map.remove("body");
+    if body.is_none() {
+        problems.push(field("/body", "is required"));
+    }
+    let mut named = BTreeMap::new();
+    for (name, value) in map {
+        match (name.as_str(), value) {
+            ("correlation_id" | "external_id", value @ Value::Text(_)) => {
+                named.insert(name, value);
+            }
+            ("correlation_id" | "external_id", _) => {
+                problems.push(field(&format!("/{name}"), "must be of type string"));
+            }
+            _ => problems.push(field(&ingest::child("", &name), "is not declared")),
+        }
+    }
+    match body {
+        Some(body) if problems.is_empty() => Ok(Call { endpoint, body, named }),
+        _ => Err(ingest::shape(problems)),
+    }
+}
+
+fn field(pointer: &str, expected: &str) -> FieldProblem {
+    FieldProblem {
+        pointer: pointer.to_owned(),
+        expected: expected.to_owned(),
+    }
+}
+
+fn idempotency_key(head: &Parts) -> Result<String, Problem> {
+    headers::idempotency_key(&head.headers)?
+        .ok_or_else(|| Problem::new(IDEMPOTENCY_KEY, "Send a header Idempotency-Key of 1 to 255 printable ASCII characters."))
+}
+
+/// The caller's own key, and what it stands for.
+struct Command {
+    principal: String,
+    key: String,
+    fingerprint: Digest,
+}
+
+/// Method, route, query in order, content type, body, version of the interface; the route has no parameters.
+fn fingerprint(head: &Parts, raw: &[u8]) -> Digest {
+    let mut query: Vec<&str> = head.uri.query().unwrap_or_default().split('&').collect();
+    query.sort_unstable();
+    let query = query.join("&");
+    let content_type = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |v| v.as_bytes());
+    let parts: [&[u8]; 6] = [
+        head.method.as_str().as_bytes(),
+        b"/v1/events",
+        query.as_bytes(),
+        content_type,
+        raw,
+        API_VERSION,
+    ];
+    let lengths: Vec<[u8; 8]> = parts.iter().map(|p| (p.len() as u64).to_be_bytes()).collect();
+    let both: Vec<&[u8]> = lengths.iter().zip(parts).flat_map(|(l, p)| [&l[..], p]).collect();
+    sha256(&both)
+}
+
+/// The saved answer, if there is one.
+async fn replay(web: &Web, found: &Found, command: &Command, id: EventId) -> Result<Option<Response>, Problem> {
+    let (principal, key) = (command.principal.clone(), command.key.clone());
+    let question = web.store.idempotent(found.view.id, principal, key);
+    match web.ask(question, id).await? {
+        None => Ok(None),
+        Some((fingerprint, status, body)) if fingerprint == command.fingerprint => {
+            Ok(Some(answer::saved(status, body)))
+        }
+        Some(_) => {
+            let now = web.intake.now();
+            web.security
+                .refused((found.view.id, &found.name), "key_reused", &command.fingerprint, now);
+            Err(Problem::new(KEY_REUSED, "Draw a new key for a new request."))
+        }
+    }
+}
+
+/// Steps 7 and 8. The stored payload is the inner body, so that every payload of a door has the door's format.
+async fn execute(
+    web: &Arc<Web>,
+    found: &Found,
+    (id, head): (EventId, &Parts),
+    (call, sender, command): (Call, Sender, &Command),
+) -> Result<Admitted, Problem> {
+    let mut message = ingest::from_value(call.body);
+    message.parts.extend(call.named);
+    message.content_type = "application/json".to_owned();
+    message.payload = to_json(&message.body);
+    if let Err(problem) = ingest::check(web, found, &message.body) {
+        if problem.kind == SCHEMA {
+            save_refusal(web, found, command, &problem).await;
+        }
+        return Err(problem);
+    }
+    let now = web.intake.now();
+    let event = ingest::build(found, &message, (id, now), &head.headers);
+    let keys = ingest::Keys {
+        keys: vec![ingest::api_command(found, &command.principal, &command.key)],
+        source: "api_key",
+        keep: DEDUPE_KEEP,
+    };
+    let mut admission = ingest::admission(found, (id, now), (sender, keys), (event, message));
+    admission.idempotent = Some((command.principal.clone(), command.key.clone(), command.fingerprint));
+    ingest::commit(web, admission).await
+}
+
+/// A body of the wrong shape is an answer too: the same request gets it again. Where it cannot be saved, the
+/// request is simply judged again.
+async fn save_refusal(web: &Web, found: &Found, command: &Command, problem: &Problem) {
+    let mut unit = Unit::new(found.view.id);
+    unit.rows.push(Row::Idempotent {
+        principal: command.principal.clone(),
+        key: command.key.clone(),
+        fingerprint: command.fingerprint,
+        status: problem.kind.status,
+        body: problem.body(),
+        expires: web.intake.now().saturating_add(DEDUPE_KEEP),
+    });
+    if let Err(e) = web.store.commit(unit).await {
+        tracing::warn!("an answer could not be saved: {e}");
+    }
+}

@@ -1,0 +1,75 @@
+//! Requests of one caller with the same Idempotency-Key go one after the other.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tl_kernel::id::TenantId;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use crate::limits::SAME_KEY_WAIT;
+use crate::problem::{IN_PROGRESS, Problem};
+
+type Key = (TenantId, String, String);
+
+/// Who is at work: tenant, principal, key.
+#[derive(Debug, Default)]
+pub(crate) struct SameKey {
+    busy: Mutex<BTreeMap<Key, Arc<AsyncMutex<()>>>>,
+}
+
+/// The right to work on a key; given back when dropped.
+pub(crate) struct Turn<'a> {
+    all: &'a SameKey,
+    key: Key,
+    lock: Option<OwnedMutexGuard<()>>,
+}
+
+impl SameKey {
+    /// Waits for the request before this one, for a while.
+    pub(crate) async fn take(&self, tenant: TenantId, principal: &str, key: &str) -> Result<Turn<'_>, Problem> {
+        let key = (tenant, principal.to_owned(), key.to_owned());
+        let lock = {
+            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(busy.entry(key.clone()).or_default())
+        };
+        // Made before the wait, so that a caller who gives up tidies as well.
+        let mut turn = Turn { all: self, key, lock: None };
+        match tokio::time::timeout(SAME_KEY_WAIT, lock.lock_owned()).await {
+            Ok(lock) => {
+                turn.lock = Some(lock);
+                Ok(turn)
+            }
+            Err(_) => Err(Problem::new(IN_PROGRESS, "Ask again with the same key; the first request goes on.").retry(1)),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut busy = self.all.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.lock.take());
+        // One holder is the map itself: nobody works and nobody waits.
+        if busy.get(&self.key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            busy.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_waits_and_gives_up_and_nothing_is_left_behind() {
+        let all = SameKey::default();
+        let first = all.take(TenantId(1), "key:a", "k").await.ok();
+        assert!(first.is_some());
+        let second = all.take(TenantId(1), "key:a", "k").await;
+        assert_eq!(second.err().map(|p| p.kind), Some(IN_PROGRESS));
+        assert!(all.take(TenantId(2), "key:a", "k").await.is_ok(), "another tenant");
+        assert!(all.take(TenantId(1), "key:b", "k").await.is_ok(), "another caller");
+        drop(first);
+        assert!(all.take(TenantId(1), "key:a", "k").await.is_ok(), "free again");
+        assert!(all.busy.lock().unwrap().is_empty());
+    }
+}

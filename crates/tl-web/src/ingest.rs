@@ -1,0 +1,164 @@
+//! A message through a door, in the order the rules demand. Each step may end the request; nothing is stored
+//! before step 8.
+
+mod admission;
+mod body;
+mod declared;
+mod dedupe;
+mod event;
+mod lookup;
+mod parse;
+mod schema;
+mod sender;
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use tl_kernel::id::EventId;
+
+pub(crate) use admission::{enter, room};
+pub(crate) use body::read;
+pub(crate) use declared::length;
+pub(crate) use dedupe::{Keys, api_command, keys};
+pub(crate) use event::build;
+pub(crate) use lookup::{Found, Way, find};
+pub(crate) use parse::{Message, from_value};
+pub(crate) use schema::{Schemas, check};
+pub(crate) use sender::Sender;
+
+use crate::answer;
+use crate::guard::RequestId;
+use crate::headers;
+use crate::intake::{Admission, Admitted, AdmitError};
+use crate::problem::{Kind, Problem, REFUSED};
+use crate::state::{Web, unavailable};
+
+/// `POST /hooks/{tenant}/{endpoint}`.
+pub(crate) async fn hook(
+    State(web): State<Arc<Web>>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    path: Option<Path<(String, String)>>,
+    request: Request,
+) -> Response {
+    through(&web, (Way::Hooks, path), id, request).await
+}
+
+/// `POST /forms/{tenant}/{form}`.
+pub(crate) async fn form(
+    State(web): State<Arc<Web>>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    path: Option<Path<(String, String)>>,
+    request: Request,
+) -> Response {
+    through(&web, (Way::Forms, path), id, request).await
+}
+
+type Address = (Way, Option<Path<(String, String)>>);
+
+async fn through(web: &Arc<Web>, (way, path): Address, id: EventId, request: Request) -> Response {
+    // A path that is no UTF-8 names no tenant.
+    let Path((tenant, endpoint)) = path.unwrap_or_default();
+    let found = match find(web, way, &tenant, &endpoint).await {
+        Ok(found) => found,
+        Err(problem) => {
+            web.metrics.ingested(None, problem.class);
+            return problem.into_response();
+        }
+    };
+    let outcome = receive(web, &found, id, request).await;
+    web.metrics.ingested(Some(&found), class(&outcome));
+    match outcome {
+        // 9
+        Ok(Admitted::Accepted { case, .. }) => answer::accepted(id, case),
+        Ok(Admitted::Duplicate { event, .. }) => answer::duplicate(event),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Steps 3 to 8 for a door that was found. Room is given back when the answer is known.
+async fn receive(web: &Arc<Web>, found: &Found, id: EventId, request: Request) -> Result<Admitted, Problem> {
+    let (head, body) = request.into_parts();
+    let _place = enter(web, found, id)?; // 3
+    let declared = declared::check(found.endpoint(), &head.headers)?; // 4
+    let _memory = room(web, declared.length, id)?;
+    let raw = read(body, declared.length, web.config.body_deadline).await?; // 5
+    let sender = sender::verify(web, found, &head.headers, &raw, id)?; // 6
+    let message = parse::message(found.endpoint(), &declared.content_type, raw)?; // 7
+    check(web, found, &message.body)?;
+    let admission = admission_of(web, found, (id, &head), sender, message)?;
+    commit(web, admission).await // 8
+}
+
+fn admission_of(
+    web: &Web,
+    found: &Found,
+    (id, head): (EventId, &Parts),
+    sender: Sender,
+    message: Message,
+) -> Result<Admission, Problem> {
+    let now = web.intake.now();
+    let event = build(found, &message, (id, now), &head.headers);
+    let idempotency_key = headers::idempotency_key(&head.headers)?;
+    let keys = keys(found, &sender, (&message, &event), idempotency_key.as_deref());
+    Ok(admission(found, (id, now), (sender, keys), (event, message)))
+}
+
+/// What step 8 is asked to commit.
+pub(crate) fn admission(
+    found: &Found,
+    (id, now): (EventId, i64),
+    (sender, keys): (Sender, Keys),
+    (event, message): (tl_kernel::value::Value, Message),
+) -> Admission {
+    Admission {
+        tenant: found.view.id,
+        endpoint: found.name.clone(),
+        event,
+        id,
+        keys: keys.keys,
+        key_source: keys.source.to_owned(),
+        expires: now.saturating_add(keys.keep),
+        kid: sender.kid,
+        received_at: now,
+        content_type: message.content_type,
+        payload: message.payload,
+        idempotent: None,
+    }
+}
+
+/// Step 8. The commit goes on when the sender hangs up or the deadline passes; the dedupe key answers the retry.
+pub(crate) async fn commit(web: &Arc<Web>, admission: Admission) -> Result<Admitted, Problem> {
+    let id = admission.id;
+    let intake = Arc::clone(&web.intake);
+    let task = tokio::spawn(async move { intake.admit(admission).await });
+    match tokio::time::timeout(web.config.commit_deadline, task).await {
+        Ok(Ok(Ok(admitted))) => Ok(admitted),
+        Ok(Ok(Err(AdmitError::Unavailable))) => Err(unavailable("store", 5, id)),
+        Ok(Ok(Err(AdmitError::Faulty(error)))) => Err(Problem::internal(error).class("faulty")),
+        Ok(Ok(Err(AdmitError::Refused(code, sentence)))) => Err(refused(code, sentence)),
+        Ok(Err(_)) => {
+            let error = web.error_id();
+            tracing::error!(error, "an admission panicked");
+            Err(Problem::internal(error))
+        }
+        Err(_) => Err(unavailable("commit_deadline", 5, id)),
+    }
+}
+
+fn refused(code: &'static str, sentence: String) -> Problem {
+    let kind = Kind { code, ..REFUSED };
+    Problem::new(kind, sentence)
+}
+
+/// The word under which an outcome is counted.
+pub(crate) fn class(outcome: &Result<Admitted, Problem>) -> &'static str {
+    match outcome {
+        Ok(Admitted::Accepted { .. }) => "accepted",
+        Ok(Admitted::Duplicate { variant: false, .. }) => "duplicate",
+        Ok(Admitted::Duplicate { variant: true, .. }) => "variant",
+        Err(problem) => problem.class,
+    }
+}

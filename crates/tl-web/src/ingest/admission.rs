@@ -1,0 +1,44 @@
+//! Step 3: whether there is room, before a byte of the body is read.
+
+use std::sync::Arc;
+
+use tl_kernel::id::EventId;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Found;
+use crate::bearer::too_fast;
+use crate::problem::Problem;
+use crate::state::{Web, unavailable};
+
+/// First the installation, then the tenant, then the door. The permit counts the request until its answer.
+pub(crate) fn enter(web: &Web, found: &Found, id: EventId) -> Result<OwnedSemaphorePermit, Problem> {
+    let permit = installation(web, id)?;
+    if found.view.ingest_killed {
+        return Err(unavailable("kill_ingest", 30, id));
+    }
+    let now = web.intake.now();
+    let pace = [("", web.config.tenant_rate), (&found.name, web.config.endpoint_rate)];
+    for (name, rate) in pace {
+        web.pace
+            .take(found.view.id, name, rate, now)
+            .map_err(|wait| too_fast(wait, id))?;
+    }
+    Ok(permit)
+}
+
+/// Whether the installation takes any message now.
+pub(crate) fn installation(web: &Web, id: EventId) -> Result<OwnedSemaphorePermit, Problem> {
+    if let Some((class, seconds)) = web.intake.overloaded() {
+        return Err(unavailable(class, seconds, id));
+    }
+    Arc::clone(&web.in_flight)
+        .try_acquire_owned()
+        .map_err(|_| unavailable("in_flight", 5, id))
+}
+
+/// Memory for a body of a declared length, held until the answer.
+pub(crate) fn room(web: &Web, length: u32, id: EventId) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&web.bodies)
+        .try_acquire_many_owned(length / 1024 + 1)
+        .map_err(|_| unavailable("memory", 5, id))
+}

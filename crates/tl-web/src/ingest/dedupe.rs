@@ -1,0 +1,121 @@
+//! By what a repeated message is recognised. The first rule that applies counts and is recorded:
+//!
+//! 1. `signed_id`: a delivery id that the signature covers;
+//! 2. `header_and_body`: a header that it does not cover, together with the signed bytes: two keys, either match
+//!    is a duplicate, so that a captured body cannot come again under a fresh header;
+//! 3. `pointer`: what the workflow names in the signed body; the Message-ID of a mail;
+//! 4. `api_key`: the Idempotency-Key of an authenticated caller, in the caller's own scope;
+//! 5. `weak`: the bytes alone.
+//!
+//! The natural keys of a record are no rule here: a second message about the same thing joins its case.
+//!
+//! Where a workflow asks for the header and it is missing, the bytes alone decide, and as long as they would
+//! beside the header: otherwise leaving the header out would be the way around it.
+
+use tl_kernel::digest::{Digest, keyed, sha256};
+use tl_kernel::expr::{Found as Name, Scope};
+use tl_kernel::limits::DEDUPE_KEEP;
+use tl_kernel::program::Idempotency;
+use tl_kernel::value::{Label, Value};
+
+use super::{Found, Message, Sender};
+use crate::limits::{MAX_DELIVERY_ID, WEAK_KEEP};
+
+/// The keys of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keys {
+    /// The strongest first.
+    pub(crate) keys: Vec<Digest>,
+    /// Which rule gave the strongest.
+    pub(crate) source: &'static str,
+    /// How long they live, µs.
+    pub(crate) keep: i64,
+}
+
+struct EventScope<'a>(&'a Value, &'a Found);
+
+impl Scope for EventScope<'_> {
+    fn lookup<'s>(&'s self, names: &[String]) -> Name<'s> {
+        let (value, label) = match names.split_first() {
+            Some((root, rest)) if root == "event" => (self.0.at(rest), Label::Untrusted),
+            Some((root, rest)) if root == "settings" => {
+                let settings = &self.1.door().program.settings;
+                let first = rest.split_first().and_then(|(name, inner)| settings.get(name)?.at(inner));
+                (first, Label::Config)
+            }
+            _ => (None, Label::Config),
+        };
+        match value {
+            Some(v) => Name::borrowed(v, label),
+            None => Name::absent(label),
+        }
+    }
+}
+
+/// The keys of a verified message.
+pub(crate) fn keys(
+    found: &Found,
+    sender: &Sender,
+    (message, event): (&Message, &Value),
+    header: Option<&str>,
+) -> Keys {
+    let key = |word: &str, material: &[u8]| {
+        let parts: [&[u8]; 4] = [b"dedupe", found.name.as_bytes(), word.as_bytes(), material];
+        keyed(&found.view.key, &parts)
+    };
+    let body = || key("body", &message.payload);
+    let keys = |source, keys| Keys { keys, source, keep: DEDUPE_KEEP };
+    let idempotency = &found.endpoint().idempotency;
+    let covered = sender.delivery.as_ref().filter(|d| d.covered).map(|d| &d.value);
+    let signed_id = covered.or(message.signed_id.as_ref().filter(|_| sender.principal.is_none()));
+    if let Some(id) = signed_id {
+        return keys("signed_id", vec![key("signed_id", id.as_bytes())]);
+    }
+    if sender.principal.is_none() {
+        let uncovered = sender.delivery.as_ref().map(|d| d.value.as_str());
+        let declared = header.filter(|_| *idempotency == Idempotency::Header);
+        if let Some(id) = uncovered.or(declared) {
+            return keys("header_and_body", vec![key("header", id.as_bytes()), body()]);
+        }
+    }
+    if let Some(text) = pointer(found, (message, event)) {
+        return keys("pointer", vec![key("pointer", text.as_bytes())]);
+    }
+    if let (Some(principal), Some(header)) = (&sender.principal, header) {
+        return keys("api_key", vec![api_command(found, principal, header)]);
+    }
+    let keep = match idempotency {
+        Idempotency::Header => DEDUPE_KEEP,
+        _ => WEAK_KEEP,
+    };
+    Keys { keys: vec![body()], source: "weak", keep }
+}
+
+/// The key of a caller's own Idempotency-Key.
+pub(crate) fn api_command(found: &Found, principal: &str, key: &str) -> Digest {
+    let parts: [&[u8]; 5] = [
+        b"dedupe",
+        found.name.as_bytes(),
+        b"api_key",
+        principal.as_bytes(),
+        key.as_bytes(),
+    ];
+    keyed(&found.view.key, &parts)
+}
+
+/// What the workflow points at in the body, or the id that names a mail. A long one is as good by its hash.
+fn pointer(found: &Found, (message, event): (&Message, &Value)) -> Option<String> {
+    let declared = match &found.endpoint().idempotency {
+        Idempotency::Pointer(template) => template
+            .render(&EventScope(event, found))
+            .ok()
+            .filter(|r| r.absent.is_empty() && !r.text.trim().is_empty())
+            .map(|r| r.text),
+        _ => None,
+    };
+    let text = declared.or_else(|| message.pointer.clone())?;
+    if text.len() > MAX_DELIVERY_ID {
+        return Some(tl_kernel::digest::hex(&sha256(&[text.as_bytes()])));
+    }
+    Some(text)
+}

@@ -1,0 +1,80 @@
+//! Step 2: which door is meant. Everything that does not exist, is closed or could not tell its senders apart
+//! gets the same answer for the same work.
+
+use std::sync::Arc;
+
+use tl_kernel::program::{Auth, Channel, Endpoint, Format};
+
+use crate::intake::{Door, TenantView};
+use crate::problem::Problem;
+use crate::state::Web;
+
+/// By which address a message came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// `/hooks/…`: every signed door.
+    Hooks,
+    /// `/forms/…`: doors that take forms.
+    Forms,
+    /// `/v1/events`: doors that know bearers.
+    Events,
+}
+
+impl Way {
+    fn serves(self, endpoint: &Endpoint) -> bool {
+        match self {
+            Way::Hooks => !matches!(endpoint.channel, Channel::Api | Channel::Schedule),
+            Way::Forms => endpoint.format == Format::Form,
+            Way::Events => {
+                let bearer = |a: &Auth| matches!(a, Auth::ApiKey | Auth::Jwt { .. });
+                endpoint.format != Format::Mail && endpoint.auth.iter().any(bearer)
+            }
+        }
+    }
+}
+
+/// A door that exists, is open and can tell its senders apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) view: Arc<TenantView>,
+    pub(crate) name: String,
+}
+
+impl Found {
+    pub(crate) fn door(&self) -> &Door {
+        &self.view.doors[&self.name]
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        let door = self.door();
+        &door.program.endpoints[door.endpoint]
+    }
+}
+
+/// Finds a door by the names of an address.
+pub(crate) async fn find(web: &Web, way: Way, tenant: &str, name: &str) -> Result<Found, Problem> {
+    let view = web.intake.tenant(tenant).await;
+    view.and_then(|view| within(view, way, name))
+        .ok_or_else(Problem::not_found)
+}
+
+/// Finds a door of a tenant.
+pub(crate) fn within(view: Arc<TenantView>, way: Way, name: &str) -> Option<Found> {
+    let door = view.doors.get(name)?;
+    let endpoint = door.program.endpoints.get(door.endpoint)?;
+    let open = !door.disabled && way.serves(endpoint) && can_verify(&view, door, endpoint);
+    open.then(|| Found {
+        name: name.to_owned(),
+        view: Arc::clone(&view),
+    })
+}
+
+/// At least one alternative has something to verify with. An expired secret counts: its holder is told 401.
+fn can_verify(view: &TenantView, door: &Door, endpoint: &Endpoint) -> bool {
+    let events = |scopes: &[String]| scopes.iter().any(|s| s == "events");
+    endpoint.auth.iter().any(|auth| match auth {
+        Auth::Hmac { .. } | Auth::StandardWebhooks => !door.secrets.is_empty(),
+        Auth::Jwt { issuer, .. } => !issuer.is_empty(),
+        Auth::ApiKey => view.api_keys.values().any(|k| events(&k.scopes)),
+    })
+}

@@ -1,0 +1,210 @@
+//! Step 7, first half: from raw bytes to what a message says. Strict: what could be read in two ways is refused.
+
+use std::collections::BTreeMap;
+
+use tl_kernel::limits::MAX_LINE;
+use tl_kernel::payload::parse_json;
+use tl_kernel::program::{Channel, Endpoint, Format};
+use tl_kernel::value::Value;
+use tl_wire::content_type::ContentType;
+use tl_wire::form::{self, Form};
+use tl_wire::mail::{self, Mail};
+use tl_wire::sms::{Sms, SmsError};
+
+use crate::problem::{FieldProblem, MALFORMED, Problem, SCHEMA};
+
+/// What a message says.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    /// The body as expressions see it.
+    pub(crate) body: Value,
+    /// Names beside the body: `text`, `from`, `subject` and so on.
+    pub(crate) parts: BTreeMap<String, Value>,
+    /// Headers that the message brings itself.
+    pub(crate) headers: BTreeMap<String, String>,
+    /// A delivery id inside the body that always stands there for this channel.
+    pub(crate) signed_id: Option<String>,
+    /// An id inside the body that names the message.
+    pub(crate) pointer: Option<String>,
+    /// Content type as received.
+    pub(crate) content_type: String,
+    /// The raw bytes.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Reads the body of a request at a door.
+pub(crate) fn message(endpoint: &Endpoint, content_type: &ContentType, raw: Vec<u8>) -> Result<Message, Problem> {
+    let mut message = match endpoint.format {
+        Format::Mail => from_mail(&raw)?,
+        Format::Form if !content_type.is_json() => from_form(endpoint, content_type, &raw)?,
+        Format::Form | Format::Json => from_value(json(&raw)?),
+    };
+    message.content_type = content_type.essence();
+    if let Some(boundary) = &content_type.boundary {
+        message.content_type.push_str(&format!("; boundary=\"{boundary}\""));
+    }
+    message.payload = raw;
+    Ok(message)
+}
+
+/// A message whose body is a value. The caller sets payload and content type.
+pub(crate) fn from_value(body: Value) -> Message {
+    let mut parts = BTreeMap::new();
+    let text = |name: &str| body.at(&[name]).filter(|v| matches!(v, Value::Text(_)));
+    if let Some(v) = ["message", "text", "body"].iter().find_map(|name| text(name)) {
+        parts.insert("text".to_owned(), v.clone());
+    }
+    for name in ["external_id", "correlation_id"] {
+        match body.at(&[name]) {
+            Some(Value::Text(t)) if !t.trim().is_empty() && t.len() <= MAX_LINE => {
+                parts.insert(name.to_owned(), Value::text(t.trim()));
+            }
+            Some(Value::Int(i)) => {
+                parts.insert(name.to_owned(), Value::text(i.to_string()));
+            }
+            _ => {}
+        }
+    }
+    Message {
+        body,
+        parts,
+        headers: BTreeMap::new(),
+        signed_id: None,
+        pointer: None,
+        content_type: String::new(),
+        payload: Vec::new(),
+    }
+}
+
+/// Strict JSON.
+pub(crate) fn json(raw: &[u8]) -> Result<Value, Problem> {
+    parse_json(raw).map_err(|e| Problem::new(MALFORMED, format!("The body is no JSON we take: {e}.")))
+}
+
+fn from_form(endpoint: &Endpoint, content_type: &ContentType, raw: &[u8]) -> Result<Message, Problem> {
+    let form = form::parse(content_type, raw, &form::Limits::default())
+        // A field's name comes from the sender, so the sentence may hold it; a value it never holds.
+        .map_err(|e| Problem::new(MALFORMED, format!("The body is no form we take: {e}.")))?;
+    let mut message = from_value(form_value(&form));
+    if endpoint.channel == Channel::Sms {
+        let sms = Sms::from_fields(&form.fields).map_err(|e| sms_problem(&e))?;
+        message.signed_id = Some(sms.delivery_key());
+        message.parts.extend([
+            ("from".to_owned(), Value::text(sms.from.as_str())),
+            ("text".to_owned(), Value::text(&sms.body)),
+            ("message_id".to_owned(), Value::text(&sms.message_sid)),
+            ("external_id".to_owned(), Value::text(&sms.message_sid)),
+        ]);
+    }
+    Ok(message)
+}
+
+fn form_value(form: &Form) -> Value {
+    let mut body: BTreeMap<String, Value> = form
+        .fields
+        .iter()
+        .map(|(name, value)| (name.clone(), Value::text(value)))
+        .collect();
+    for file in &form.files {
+        let described = BTreeMap::from([
+            ("name".to_owned(), Value::text(&file.name)),
+            ("media_type".to_owned(), Value::text(&file.media_type)),
+            ("size".to_owned(), size(file.bytes.len())),
+        ]);
+        body.insert(file.field.clone(), Value::Record(described));
+    }
+    Value::Record(body)
+}
+
+fn size(bytes: usize) -> Value {
+    Value::Int(i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+fn sms_problem(error: &SmsError) -> Problem {
+    let (field, expected) = match error {
+        SmsError::Missing(name) => (*name, "is required"),
+        SmsError::Duplicate(name) => (*name, "must stand once"),
+        SmsError::Malformed(name) => (*name, "must have the provider's form"),
+        SmsError::TooLong => ("Body", "is longer than a text message"),
+    };
+    let problem = FieldProblem {
+        pointer: format!("/{field}"),
+        expected: expected.to_owned(),
+    };
+    Problem::new(SCHEMA, "The form is no text message.").with_errors(vec![problem])
+}
+
+fn from_mail(raw: &[u8]) -> Result<Message, Problem> {
+    let mail = mail::parse(raw).map_err(|e| Problem::new(MALFORMED, format!("The body is no mail we take: {e}.")))?;
+    let mut headers = BTreeMap::new();
+    let own = [
+        ("auto-submitted", &mail.auto_submitted),
+        ("precedence", &mail.precedence),
+        ("list-id", &mail.list_id),
+    ];
+    for (name, value) in own {
+        if let Some(value) = value {
+            headers.insert(name.to_owned(), value.clone());
+        }
+    }
+    if mail.null_return_path {
+        headers.insert("return-path".to_owned(), "<>".to_owned());
+    }
+    let mut parts = BTreeMap::from([("text".to_owned(), Value::text(&mail.text))]);
+    let named = [
+        ("from", &mail.from_email),
+        ("from_name", &mail.from_name),
+        ("subject", &mail.subject),
+        ("message_id", &mail.message_id),
+        ("external_id", &mail.message_id),
+    ];
+    for (name, value) in named {
+        if let Some(value) = value {
+            parts.insert(name.to_owned(), Value::text(value));
+        }
+    }
+    Ok(Message {
+        body: mail_body(&mail),
+        parts,
+        headers,
+        signed_id: None,
+        pointer: mail.message_id,
+        content_type: String::new(),
+        payload: Vec::new(),
+    })
+}
+
+fn mail_body(mail: &Mail) -> Value {
+    let list = |texts: &[String]| Value::List(texts.iter().map(Value::text).collect());
+    let attachments = mail.attachments.iter().map(|a| {
+        let mut described = BTreeMap::from([
+            ("media_type".to_owned(), Value::text(&a.media_type)),
+            ("size".to_owned(), size(a.size)),
+        ]);
+        if let Some(name) = &a.name {
+            described.insert("name".to_owned(), Value::text(name));
+        }
+        Value::Record(described)
+    });
+    let mut body = BTreeMap::from([
+        ("to".to_owned(), list(&mail.to)),
+        ("references".to_owned(), list(&mail.references)),
+        ("attachments".to_owned(), Value::List(attachments.collect())),
+        ("text".to_owned(), Value::text(&mail.text)),
+        ("text_cut".to_owned(), Value::Bool(mail.text_cut)),
+    ]);
+    let named = [
+        ("subject", &mail.subject),
+        ("in_reply_to", &mail.in_reply_to),
+        ("reply_to", &mail.reply_to),
+    ];
+    for (name, value) in named {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), Value::text(value));
+        }
+    }
+    if let Some(us) = mail.date_us {
+        body.insert("date".to_owned(), Value::Time(us));
+    }
+    Value::Record(body)
+}
