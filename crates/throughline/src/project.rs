@@ -109,16 +109,10 @@ fn within_project(file: &Path) -> Option<(PathBuf, String)> {
 /// The `id` that a lone file declares below `workflow:`.
 fn declared_id(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let mut lines = text.lines().skip_while(|l| !l.starts_with("workflow:"));
-    let head = lines.next()?;
-    let block = lines.take_while(|l| l.is_empty() || l.starts_with([' ', '#']));
-    let all: Vec<&str> = std::iter::once(head).chain(block).collect();
-    let at = all.iter().find_map(|l| {
-        let rest = l.split_once("id:")?;
-        rest.0.trim_end().chars().last().is_none_or(|c| c == '{' || c == ',').then_some(rest.1).or_else(|| l.trim_start().strip_prefix("id:"))
-    })?;
-    let id: String = at.trim().trim_matches(['"', '\'']).chars().take_while(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).collect();
-    (!id.is_empty()).then_some(id)
+    let (tree, _) = tl_lang::tree::parse("workflow.yaml", text);
+    let id = tree?.at(&["workflow", "id"])?.text()?.to_owned();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    (!id.is_empty() && id.chars().all(plain)).then_some(id)
 }
 
 /// The files of one workflow version: what is deployed together.

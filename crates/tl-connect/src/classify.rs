@@ -118,7 +118,7 @@ pub enum Action {
         /// Why that is harmless.
         ground: Ground,
     },
-    /// E2: read the record; what it shows decides (see [`crate::rest::after_reading`]).
+    /// E2: read the record; what it shows decides (see [`crate::reconcile::after_reading`]).
     Reread,
     /// Look it up later, or ask a person.
     Uncertain,

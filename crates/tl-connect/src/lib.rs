@@ -12,4 +12,5 @@ pub mod json;
 pub mod keysets;
 pub mod knowledge;
 pub mod model;
+pub mod reconcile;
 pub mod rest;

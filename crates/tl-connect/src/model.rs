@@ -5,6 +5,7 @@
 
 mod local;
 mod openai;
+mod parts;
 mod prompt;
 mod shape;
 

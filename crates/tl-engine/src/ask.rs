@@ -17,8 +17,11 @@ use tl_store::contract::{Attempt, EffectRow};
 use crate::deliver::{Finished, Outcome, arguments};
 use crate::desk::DeskError;
 use crate::tap::Point;
+use crate::tenant::Bundle;
 use crate::worker::Worker;
 
+/// The name of the model inside.
+const LOCAL: &str = "local";
 /// Attempts before a model that does not answer is given up and a person gets the case.
 const MAX_TRIES: u32 = 3;
 
@@ -38,12 +41,10 @@ impl Default for Models {
 
 impl Models {
     /// Trains the local classifier of a program ahead of its first message.
-    pub async fn prepare(&self, program: &Program) {
-        if let (ModelConnection::Local(local), Some(ai)) = (&self.local, &program.ai)
-            && ai.model == "local"
-            && let Some(spec) = classify_spec(program, ai)
-        {
-            local.prepare(&spec).await;
+    pub async fn prepare(&self, bundle: &Bundle) {
+        let local = bundle.program.ai.as_ref().is_some_and(|ai| ai.model == LOCAL);
+        if let (ModelConnection::Local(model), Some(spec), true) = (&self.local, &bundle.classify, local) {
+            model.prepare(spec).await;
         }
     }
 
@@ -53,8 +54,9 @@ impl Models {
     }
 }
 
-/// The question that a program's AI step asks about a message.
-pub fn question(program: &Program, ai: &AiStep, args: &Value) -> ModelRequest {
+/// The question that a bundle's AI step asks about a message.
+pub fn question(bundle: &Bundle, ai: &AiStep, args: &Value) -> ModelRequest {
+    let program = &bundle.program;
     let text = |name: &str| args.at(&[name]).map(Value::to_string);
     let received = match args.at(&["received_at"]) {
         Some(Value::Time(t)) => *t,
@@ -70,7 +72,7 @@ pub fn question(program: &Program, ai: &AiStep, args: &Value) -> ModelRequest {
     ModelRequest {
         text: text("text").unwrap_or_default(),
         modes: ai.modes.clone(),
-        classify: classify_spec(program, ai),
+        classify: bundle.classify.clone(),
         extract: extract.collect(),
         draft: ai.draft.as_ref().map(|d| DraftSpec {
             instructions: d.prompt_text.clone().unwrap_or_default(),
@@ -87,18 +89,17 @@ pub fn question(program: &Program, ai: &AiStep, args: &Value) -> ModelRequest {
     }
 }
 
-fn classify_spec(program: &Program, ai: &AiStep) -> Option<ClassifySpec> {
-    let classify = ai.classify.as_ref().filter(|_| ai.modes.contains(&Mode::Classify))?;
+/// What the classifier of a program is asked, with its examples; made once per bundle.
+pub(crate) fn classify_spec(program: &Program) -> Option<Arc<ClassifySpec>> {
+    let ai = program.ai.as_ref().filter(|ai| ai.modes.contains(&Mode::Classify))?;
+    let classify = ai.classify.as_ref()?;
     let labels = match &program.record.field(&classify.field)?.ty {
         Type::Enum(values) => values.clone(),
         _ => return None,
     };
-    Some(ClassifySpec {
-        field: classify.field.clone(),
-        labels,
-        prompt: classify.prompt_text.clone().unwrap_or_default(),
-        examples: Arc::new(classify.examples.clone()),
-    })
+    let prompt = classify.prompt_text.clone().unwrap_or_default();
+    let spec = ClassifySpec::new(&*classify.field, labels, prompt, classify.examples.clone());
+    Some(Arc::new(spec))
 }
 
 /// The model's answer as the kernel takes it.
@@ -176,7 +177,7 @@ impl Worker {
         let Some(ai) = &bundle.program.ai else {
             return Ok(no_answer("off"));
         };
-        let request = question(&bundle.program, ai, &arguments(row));
+        let request = question(&bundle, ai, &arguments(row));
         self.desk.at(Point::BeforeSend)?;
         let begun = self.desk.now();
         let answer = match self.model(row, ai).await? {
@@ -230,7 +231,7 @@ impl Worker {
         row: &EffectRow,
         ai: &AiStep,
     ) -> Result<Result<Option<ModelConnection>, String>, DeskError> {
-        if ai.model == "local" {
+        if ai.model == LOCAL {
             return Ok(Ok(None));
         }
         let view = self.desk.tenant(row.tenant).await?;

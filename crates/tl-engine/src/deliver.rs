@@ -87,6 +87,7 @@ impl Worker {
 
     /// Asks the gate and makes the attempt durable.
     async fn clear(&self, row: &mut EffectRow) -> Result<Cleared, DeskError> {
+        let mut fresh = false;
         loop {
             let view = self.desk.tenant(row.tenant).await?;
             let (verdict, approved) = self.verdict(&view, row).await?;
@@ -108,7 +109,14 @@ impl Worker {
                 quiet_hours: line.as_ref().and_then(|l| l.quiet_hours.as_ref()),
                 limit: slot.as_ref().map(|s| (s.taken, s.count)),
             };
-            let stop = match gate(&intent, &known) {
+            let answer = gate(&intent, &known);
+            if answer != GateVerdict::Send && !fresh {
+                // Sending is guarded by the gate's epoch; not sending must rest on a fresh look as well.
+                self.desk.reload(row.tenant).await?;
+                fresh = true;
+                continue;
+            }
+            let stop = match answer {
                 GateVerdict::Send => None,
                 GateVerdict::Hold { until, why } => {
                     self.hold(row, until.unwrap_or(now + HOLD_RECHECK), why).await?;

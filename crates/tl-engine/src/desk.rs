@@ -247,11 +247,8 @@ impl Desk {
         let row = row.ok_or_else(|| DeskError::Missing(format!("bundle {number}")))?;
         let project = unpack(&row.files).ok_or(DeskError::Bundle(number))?;
         let program = tl_lang::load(&project, &row.workflow).program;
-        let bundle = Arc::new(Bundle {
-            program: program.ok_or(DeskError::Bundle(number))?,
-            project,
-            digest: row.digest,
-        });
+        let program = program.ok_or(DeskError::Bundle(number))?;
+        let bundle = Arc::new(Bundle::new(program, project, row.digest));
         write(&self.inner.bundles).insert((tenant, number), Arc::clone(&bundle));
         Ok(bundle)
     }
@@ -291,9 +288,7 @@ impl Desk {
                 Decision::Refused(refusal) => return Err(self.record(tenant, refusal).await?),
             };
             let mut unit = Unit::new(tenant);
-            if turn.effects.iter().any(is_born) {
-                unit.guards.push(gate_guard(&view));
-            }
+            unit.guards.push(gate_guard(&view));
             unit.rows.clone_from(&rows);
             unit.turns.push(turn.clone());
             match self.commit(unit).await? {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tl_connect::classify::{Action as Next, BodySays, Observation, Overrides, classify};
 use tl_connect::client::Connection;
-use tl_connect::rest::{AfterReading, ReadState, Receipt, RestAttempt, RestRead, after_reading, read, write};
+use tl_connect::reconcile::{AfterReading, after_reading};
+use tl_connect::rest::{ReadState, Receipt, RestAttempt, RestRead, read, write};
 use tl_kernel::case::Case;
 use tl_kernel::digest::hex;
 use tl_kernel::effect::EffectState;

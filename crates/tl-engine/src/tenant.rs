@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tl_connect::model::ClassifySpec;
 use tl_kernel::digest::{Digest, keyed};
 use tl_kernel::gate::{Switch, SwitchMode};
 use tl_kernel::id::TenantId;
@@ -43,6 +44,21 @@ pub struct Bundle {
     pub project: Project,
     /// Their digest.
     pub digest: Digest,
+    /// What its classifier is asked.
+    pub classify: Option<Arc<ClassifySpec>>,
+}
+
+impl Bundle {
+    /// A bundle as it is used.
+    pub fn new(program: Program, project: Project, digest: Digest) -> Bundle {
+        let classify = crate::ask::classify_spec(&program);
+        Bundle {
+            program,
+            project,
+            digest,
+            classify,
+        }
+    }
 }
 
 impl Tenant {

@@ -76,13 +76,21 @@ impl Worker {
         self.tasks.wait().await;
     }
 
+    /// Sees one handed-over effect through, here and now.
+    pub async fn fly(&self, handoff: Handoff) -> Result<(), DeskError> {
+        let flight = Flight {
+            row: handoff.row,
+            case: Some(handoff.case),
+            _slot: handoff.slot,
+        };
+        self.see_through(flight).await
+    }
+
     /// One round without waiting: recovers what is stale, fires what is due, sends what is ready. Returns when
     /// all of it is done. For tests and for `demo`, which want to know when there is nothing left.
     pub async fn round(&self) -> Result<usize, DeskError> {
-        let timers = self.fire_timers().await?;
-        let rows = self.candidates().await?;
-        let mut done = timers + rows.len();
-        for row in rows {
+        let mut done = self.fire_timers().await?;
+        for row in self.candidates().await? {
             let Ok(slot) = Arc::clone(self.desk.slots()).acquire_owned().await else {
                 break;
             };

@@ -5,7 +5,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("TL0101", "a character that no text file holds"),
     ("TL0102", "the file is not YAML"),
     ("TL0103", "a YAML tag where an expression was meant"),
-    ("TL0104", "a YAML anchor or alias where an expression was meant"),
+    (
+        "TL0104",
+        "a YAML anchor or alias where an expression was meant",
+    ),
     ("TL0105", "a word that older YAML reads as true or false"),
     ("TL0106", "the file is too large"),
     ("TL0107", "a key stands twice"),
@@ -25,7 +28,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("TL0212", "the value does not fit the field's type"),
     ("TL0213", "not a limit"),
     ("TL0214", "not quiet hours"),
-    ("TL0215", "a version of the format that this build does not know"),
+    (
+        "TL0215",
+        "a version of the format that this build does not know",
+    ),
     ("TL0301", "not an expression"),
     ("TL0302", "a part of CEL that workflow files do not have"),
     ("TL0303", "a name nobody declared"),

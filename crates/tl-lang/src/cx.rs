@@ -58,7 +58,11 @@ impl<'a> Cx<'a> {
 
     /// The value is of the wrong kind: the mend leaves the key out.
     pub(crate) fn wrong_kind(&mut self, node: &Node, want: &str) {
-        let p = Problem::new("TL0203", self.visible(node), format!("{} where {want} is expected", node.word()));
+        let p = Problem::new(
+            "TL0203",
+            self.visible(node),
+            format!("{} where {want} is expected", node.word()),
+        );
         self.push(p.mend(node.removal("leave it out")));
     }
 
@@ -67,7 +71,9 @@ impl<'a> Cx<'a> {
         if node.span.start < node.span.end {
             return node.span;
         }
-        let line = self.source[..node.span.start].rfind('\n').map_or(0, |n| n + 1);
+        let line = self.source[..node.span.start]
+            .rfind('\n')
+            .map_or(0, |n| n + 1);
         let text = &self.source[line..node.span.start];
         let indent = text.len() - text.trim_start_matches([' ', '-']).len();
         let end = line + text.trim_end().len();
@@ -150,14 +156,21 @@ impl<'a> Cx<'a> {
             "true" if s.plain => Some(true),
             "false" if s.plain => Some(false),
             other => {
-                let yes = matches!(other.to_ascii_lowercase().as_str(), "y" | "yes" | "on" | "true" | "1");
+                let yes = matches!(
+                    other.to_ascii_lowercase().as_str(),
+                    "y" | "yes" | "on" | "true" | "1"
+                );
                 let word = if yes { "true" } else { "false" };
                 let mend = Mend::replace(node.span, word, format!("write {word}"));
                 match self.yes_no_finding(node) {
                     Some(d) => d.mend = Some(mend),
                     None => self.push(
-                        Problem::new("TL0203", node.span, format!("`{other}` where true or false is expected"))
-                            .mend(mend),
+                        Problem::new(
+                            "TL0203",
+                            node.span,
+                            format!("`{other}` where true or false is expected"),
+                        )
+                        .mend(mend),
                     ),
                 }
                 Some(yes)
@@ -173,13 +186,18 @@ impl<'a> Cx<'a> {
         }
         let off = matches!(text.to_lowercase().as_str(), "off" | "no" | "n" | "false");
         let none = known.iter().copied().find(|w| off && *w == "none");
-        let best = none.or_else(|| nearest(&text, known.iter().copied())).or(known.first().copied())?;
+        let best = none
+            .or_else(|| nearest(&text, known.iter().copied()))
+            .or(known.first().copied())?;
         let mend = Mend::replace(node.span, best, format!("write `{best}`"));
         match self.yes_no_finding(node) {
             Some(d) => d.mend = Some(mend),
             None => self.push(
                 Problem::new("TL0204", node.span, format!("`{text}` is not known here"))
-                    .why(format!("the words here are {}", listed(known.iter().copied())))
+                    .why(format!(
+                        "the words here are {}",
+                        listed(known.iter().copied())
+                    ))
                     .mend(mend),
             ),
         }
@@ -191,7 +209,9 @@ impl<'a> Cx<'a> {
     fn yes_no_finding(&mut self, node: &Node) -> Option<&mut Diag> {
         let plain = matches!(&node.kind, Kind::Scalar(s) if s.plain && yes_no(&s.text));
         let at = node.span.start;
-        self.diags.iter_mut().find(|d| plain && d.start == at && d.code == "TL0105")
+        self.diags
+            .iter_mut()
+            .find(|d| plain && d.start == at && d.code == "TL0105")
     }
 
     /// One of the known words of a list or set, each once.
@@ -257,14 +277,22 @@ impl<'a> Cx<'a> {
         };
         let guess = format!("{digits}{unit}");
         self.push(match parse_duration(&guess) {
-            Some(us) => p.mend(Mend::replace(node.span, &guess, format!("write {}", duration_text(us)))),
+            Some(us) => p.mend(Mend::replace(
+                node.span,
+                &guess,
+                format!("write {}", duration_text(us)),
+            )),
             None => p.mend(node.removal("leave it out")),
         });
         None
     }
 
     /// A whole number within bounds.
-    pub(crate) fn whole(&mut self, node: &Node, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
+    pub(crate) fn whole(
+        &mut self,
+        node: &Node,
+        range: std::ops::RangeInclusive<i64>,
+    ) -> Option<i64> {
         let text = self.text(node)?;
         let got = text.parse::<i64>().ok();
         if let Some(n) = got.filter(|n| range.contains(n)) {
@@ -272,9 +300,21 @@ impl<'a> Cx<'a> {
         }
         let near = got.map_or(*range.start(), |n| n.clamp(*range.start(), *range.end()));
         self.push(
-            Problem::new("TL0206", node.span, format!("`{text}` is not a whole number that fits here"))
-                .why(format!("it lies between {} and {}", range.start(), range.end()))
-                .mend(Mend::replace(node.span, near.to_string(), format!("write {near}"))),
+            Problem::new(
+                "TL0206",
+                node.span,
+                format!("`{text}` is not a whole number that fits here"),
+            )
+            .why(format!(
+                "it lies between {} and {}",
+                range.start(),
+                range.end()
+            ))
+            .mend(Mend::replace(
+                node.span,
+                near.to_string(),
+                format!("write {near}"),
+            )),
         );
         None
     }
@@ -315,7 +355,13 @@ impl<'a> Cx<'a> {
         let guess: String = text
             .to_lowercase()
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || c == '-' {
+                    c
+                } else {
+                    '_'
+                }
+            })
             .take(64)
             .collect();
         let guess = guess.trim_matches(['_', '-']).to_owned();
@@ -339,17 +385,16 @@ impl<'a> Cx<'a> {
             .map_or(self.source.len(), |n| keys.node.span.start + n);
         let span = Span::new(keys.node.span.start, keys.node.span.end.min(line_end));
         let mend = self.insertion(keys, &format!("{key}: {example}"));
-        self.push(
-            Problem::new("TL0202", span, format!("the key `{key}` is missing"))
-                .mend(mend),
-        );
+        self.push(Problem::new("TL0202", span, format!("the key `{key}` is missing")).mend(mend));
     }
 
     fn insertion(&self, keys: Keys<'_>, entry: &str) -> Mend {
         let say = format!("add `{}`", entry.lines().next().unwrap_or_default());
         match keys.map.entries.first() {
             None => Mend::replace(keys.node.span, format!("{{ {entry} }}"), say),
-            Some(first) if keys.map.flow => Mend::insert(first.key_span.start, format!("{entry}, "), say),
+            Some(first) if keys.map.flow => {
+                Mend::insert(first.key_span.start, format!("{entry}, "), say)
+            }
             Some(first) => {
                 let (_, column) = position(self.source, first.key_span.start);
                 let indent = " ".repeat(column as usize - 1);
@@ -363,8 +408,12 @@ impl<'a> Cx<'a> {
     pub(crate) fn exclusive(&mut self, keys: Keys<'_>, first: &str, second: &str) {
         if let (Some(_), Some(n)) = (keys.get(first), keys.get(second)) {
             self.push(
-                Problem::new("TL0209", keys.key_span(second), format!("`{first}` and `{second}` exclude each other"))
-                    .mend(n.removal(format!("take `{second}` out"))),
+                Problem::new(
+                    "TL0209",
+                    keys.key_span(second),
+                    format!("`{first}` and `{second}` exclude each other"),
+                )
+                .mend(n.removal(format!("take `{second}` out"))),
             );
         }
     }
@@ -381,13 +430,37 @@ impl<'a> Cx<'a> {
         let p = Problem::new(code, node.span, format!("{what} `{text}` does not exist"))
             .why(format!("there are {}", listed(known.clone())));
         self.push(match nearest(&text, known) {
-            Some(k) => p.mend(Mend::replace(node.span, scalar(k), format!("did you mean `{k}`?"))),
+            Some(k) => p.mend(Mend::replace(
+                node.span,
+                scalar(k),
+                format!("did you mean `{k}`?"),
+            )),
             None => p.mend(node.removal("leave it out")),
         });
     }
 
-    /// An expression of a type.
+    /// An expression of a type, under a key that may be left out.
     pub(crate) fn expr(&mut self, node: &Node, schema: &Schema, want: &Type) -> Option<Expr> {
+        let before = self.diags.len();
+        let got = self.required_expr(node, schema, want);
+        for d in self
+            .diags
+            .iter_mut()
+            .skip(before)
+            .filter(|d| d.mend.is_none())
+        {
+            d.mend = Some(node.removal("leave it out"));
+        }
+        got
+    }
+
+    /// An expression of a type, under a key that has to be there.
+    pub(crate) fn required_expr(
+        &mut self,
+        node: &Node,
+        schema: &Schema,
+        want: &Type,
+    ) -> Option<Expr> {
         let text = self.text(node)?;
         match cel::compile(&text, schema, want) {
             Ok(e) => Some(e),
@@ -420,15 +493,18 @@ impl<'a> Cx<'a> {
                 None => node.span,
             };
             let p = Problem::new(expr_code(e.code), span, e.message);
-            let mend = match e.mend {
+            self.push(match e.mend {
                 Some(m) => {
                     let whole = format!("{}{}{}", &text[..start], m.text, &text[end..]);
-                    let whole = if s.plain { scalar(&whole) } else { quote(&whole) };
-                    Mend::replace(node.span, whole, m.say)
+                    let whole = if s.plain {
+                        scalar(&whole)
+                    } else {
+                        quote(&whole)
+                    };
+                    p.mend(Mend::replace(node.span, whole, m.say))
                 }
-                None => node.removal("leave it out"),
-            };
-            self.push(p.mend(mend));
+                None => p,
+            });
         }
     }
 }

@@ -96,7 +96,8 @@ pub fn apply_mend(source: &str, mend: &Mend) -> String {
         if e.start < done {
             continue;
         }
-        let (Some(before), Some(_)) = (source.get(done..e.start), source.get(e.start..e.end)) else {
+        let (Some(before), Some(_)) = (source.get(done..e.start), source.get(e.start..e.end))
+        else {
             continue;
         };
         out.push_str(before);
@@ -273,7 +274,11 @@ mod tests {
         let source = "worker:\n  rules_engin: true\n";
         let d = Problem::new("TL0201", Span::new(10, 21), "unknown key `rules_engin`")
             .why("these keys exist here: rules_engine")
-            .mend(Mend::replace(Span::new(10, 21), "rules_engine", "did you mean `rules_engine`?"))
+            .mend(Mend::replace(
+                Span::new(10, 21),
+                "rules_engine",
+                "did you mean `rules_engine`?",
+            ))
             .in_file("workflows/a/workflow.yaml", source);
         assert_eq!((d.line, d.column), (2, 3));
         let shown = render(std::slice::from_ref(&d), |_| Some(source), false);
@@ -304,9 +309,21 @@ mod tests {
     fn edits_are_applied_from_left_to_right() {
         let m = Mend {
             edits: vec![
-                Edit { start: 4, end: 5, text: "z".into() },
-                Edit { start: 0, end: 1, text: "aa".into() },
-                Edit { start: 90, end: 91, text: "?".into() },
+                Edit {
+                    start: 4,
+                    end: 5,
+                    text: "z".into(),
+                },
+                Edit {
+                    start: 0,
+                    end: 1,
+                    text: "aa".into(),
+                },
+                Edit {
+                    start: 90,
+                    end: 91,
+                    text: "?".into(),
+                },
             ],
             say: String::new(),
         };

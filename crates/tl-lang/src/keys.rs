@@ -58,6 +58,12 @@ macro_rules! key {
     };
 }
 
+mod outward;
+mod work;
+
+pub use outward::*;
+pub use work::*;
+
 /// The workflow file.
 pub static WORKFLOW_FILE: Section = Section {
     path: "",
@@ -66,18 +72,53 @@ pub static WORKFLOW_FILE: Section = Section {
         key!("workflow", [Of(&WORKFLOW)], "what the file is about"),
         key!("record", [Of(&RECORD)], "the data contract"),
         key!("ingress", [Of(&INGRESS)], "where messages come in"),
-        key!("queue", [Of(&QUEUE)], "name and ids of the work's metrics and log lines"),
-        key!("states", [Map(&Of(&STATE))], "owners and clocks of the states"),
-        key!("transitions", [List(&Of(&TRANSITION))], "the declared edges; replaces the default ones"),
+        key!(
+            "queue",
+            [Of(&QUEUE)],
+            "name and ids of the work's metrics and log lines"
+        ),
+        key!(
+            "states",
+            [Map(&Of(&STATE))],
+            "owners and clocks of the states"
+        ),
+        key!(
+            "transitions",
+            [List(&Of(&TRANSITION))],
+            "the declared edges; replaces the default ones"
+        ),
         key!("worker", [Of(&WORKER)], "rules, tables and the AI step"),
-        key!("decision", [Of(&DECISION)], "what is done with a triaged case"),
-        key!("policy", [Map(&ANY_POLICY)], "what may happen by itself, per action"),
-        key!("tasks", [Map(&Of(&TASK))], "owners and clocks of tasks, per kind"),
-        key!("side_effects", [Of(&SIDE_EFFECTS)], "the actions that reach the outside"),
+        key!(
+            "decision",
+            [Of(&DECISION)],
+            "what is done with a triaged case"
+        ),
+        key!(
+            "policy",
+            [Map(&ANY_POLICY)],
+            "what may happen by itself, per action"
+        ),
+        key!(
+            "tasks",
+            [Map(&Of(&TASK))],
+            "owners and clocks of tasks, per kind"
+        ),
+        key!(
+            "side_effects",
+            [Of(&SIDE_EFFECTS)],
+            "the actions that reach the outside"
+        ),
         key!("settings", [Map(&Constant)], "named constants"),
-        key!("observability", [Of(&OBSERVABILITY)], "audit log and metrics"),
+        key!(
+            "observability",
+            [Of(&OBSERVABILITY)],
+            "audit log and metrics"
+        ),
     ],
-    later: &[("schedules", "until then a timer of your own may call the workflow's `api` channel")],
+    later: &[(
+        "schedules",
+        "until then a timer of your own may call the workflow's `api` channel",
+    )],
 };
 
 static ANY_POLICY: Shape = Of(&POLICY_LINE);
@@ -88,7 +129,11 @@ pub static WORKFLOW: Section = Section {
     keys: &[
         key!("id", [Text], "name of the workflow: its directory"),
         key!("version", [Text], "version, free text"),
-        key!("correlation_id", [Text], "where the correlation id comes from"),
+        key!(
+            "correlation_id",
+            [Text],
+            "where the correlation id comes from"
+        ),
         key!("goal", [Of(&GOAL)], "what the golden path is for"),
     ],
     later: &[],
@@ -111,8 +156,16 @@ pub static RECORD: Section = Section {
     path: "record",
     keys: &[
         key!("type", [Text], "name of the record type"),
-        key!("natural_key", [Text, List(&Text)], "what makes two messages one case"),
-        key!("on_match", [Word(ON_MATCH)], "what a second message with the same natural key does"),
+        key!(
+            "natural_key",
+            [Text, List(&Text)],
+            "what makes two messages one case"
+        ),
+        key!(
+            "on_match",
+            [Word(ON_MATCH)],
+            "what a second message with the same natural key does"
+        ),
         key!("fields", [Map(&Of(&FIELD))], "the fields"),
     ],
     later: &[],
@@ -124,8 +177,8 @@ pub const ON_MATCH: &[&str] = &["join", "update", "open"];
 pub const FROM: &[&str] = &["event", "ai", "rules", "crm", "engine"];
 /// Words of `record.fields.*.type`; `list of …` may stand before each.
 pub const TYPES: &[&str] = &[
-    "string", "text", "bool", "int", "decimal", "float", "enum", "email", "phone", "url", "time", "duration",
-    "any",
+    "string", "text", "bool", "int", "decimal", "float", "enum", "email", "phone", "url", "time",
+    "duration", "any",
 ];
 
 /// `record.fields.*`.
@@ -135,7 +188,11 @@ pub static FIELD: Section = Section {
         key!("type", [Text], "type of its values"),
         key!("values", [List(&Text)], "the values of an enum"),
         key!("required", [Bool], "a case without it asks for it"),
-        key!("use", [Word(&["control"])], "`control`: it may address an effect"),
+        key!(
+            "use",
+            [Word(&["control"])],
+            "`control`: it may address an effect"
+        ),
         key!("untrusted", [Bool], "always labelled untrusted"),
         key!("from", [Word(FROM)], "who may set it"),
     ],
@@ -146,7 +203,11 @@ pub static FIELD: Section = Section {
 pub static INGRESS: Section = Section {
     path: "ingress",
     keys: &[
-        key!("channels", [Names, Map(&Of(&CHANNEL))], "the doors, by name"),
+        key!(
+            "channels",
+            [Names, Map(&Of(&CHANNEL))],
+            "the doors, by name"
+        ),
         key!("gateway", [Of(&GATEWAY)], "defaults of all doors"),
     ],
     later: &[],
@@ -163,7 +224,11 @@ pub const AUTHS: &[&str] = &["hmac_signature", "standard_webhooks", "jwt", "api_
 pub static GATEWAY: Section = Section {
     path: "ingress.gateway",
     keys: &[
-        key!("auth", [Text, Of(&AUTH)], "how a door knows its sender; alternatives with `|`"),
+        key!(
+            "auth",
+            [Text, Of(&AUTH)],
+            "how a door knows its sender; alternatives with `|`"
+        ),
         key!("idempotency", [Text], "where the dedupe key comes from"),
         key!("validate", [Text], "`json_schema`, or a schema file"),
         key!("max_body", [Text, Number], "largest body"),
@@ -177,10 +242,18 @@ pub static CHANNEL: Section = Section {
     keys: &[
         key!("channel", [Word(CHANNELS)], "kind of the door"),
         key!("format", [Word(FORMATS)], "what a body is read as"),
-        key!("auth", [Text, Of(&AUTH)], "how the door knows its sender; alternatives with `|`"),
+        key!(
+            "auth",
+            [Text, Of(&AUTH)],
+            "how the door knows its sender; alternatives with `|`"
+        ),
         key!("idempotency", [Text], "where the dedupe key comes from"),
         key!("validate", [Text], "`json_schema`, or a schema file"),
-        key!("map", [Map(&Expr)], "record field → expression over `event`"),
+        key!(
+            "map",
+            [Map(&Expr)],
+            "record field → expression over `event`"
+        ),
         key!("text", [Expr], "the text that the AI step reads"),
         key!("max_body", [Text, Number], "largest body"),
     ],
@@ -191,7 +264,11 @@ pub static CHANNEL: Section = Section {
 pub static AUTH: Section = Section {
     path: "ingress.gateway.auth",
     keys: &[
-        key!("hmac_signature", [Of(&HMAC)], "HMAC-SHA-256 over the raw body"),
+        key!(
+            "hmac_signature",
+            [Of(&HMAC)],
+            "HMAC-SHA-256 over the raw body"
+        ),
         key!("standard_webhooks", [Constant], "Standard Webhooks v1"),
         key!("jwt", [Of(&JWT)], "a bearer token of a pinned issuer"),
         key!("api_key", [Constant], "an API key with scope `events`"),
@@ -205,8 +282,16 @@ pub static HMAC: Section = Section {
     keys: &[
         key!("header", [Text], "header of the signature"),
         key!("prefix", [Text], "text before the encoded signature"),
-        key!("encoding", [Word(&["hex", "base64"])], "encoding of the signature"),
-        key!("signed", [Text], "what is signed: `{body}` with optional `{timestamp}` and `{id}`"),
+        key!(
+            "encoding",
+            [Word(&["hex", "base64"])],
+            "encoding of the signature"
+        ),
+        key!(
+            "signed",
+            [Text],
+            "what is signed: `{body}` with optional `{timestamp}` and `{id}`"
+        ),
         key!("timestamp_header", [Text], "header of the timestamp"),
         key!("id_header", [Text], "header of the delivery id"),
     ],
@@ -222,8 +307,16 @@ pub static JWT: Section = Section {
     keys: &[
         key!("issuer", [Text], "required `iss`"),
         key!("audience", [Text], "required `aud`"),
-        key!("algorithms", [List(&Word(ALGORITHMS))], "allowed algorithms"),
-        key!("keys", [Text], "key set: a file of the project or an https address"),
+        key!(
+            "algorithms",
+            [List(&Word(ALGORITHMS))],
+            "allowed algorithms"
+        ),
+        key!(
+            "keys",
+            [Text],
+            "key set: a file of the project or an https address"
+        ),
     ],
     later: &[],
 };
@@ -241,16 +334,29 @@ pub static QUEUE: Section = Section {
 /// Words of `queue.payload`.
 pub const PAYLOAD: &[&str] = &["event_id", "correlation_id", "tenant_id", "case_id"];
 
-const NO_CALENDAR: &str = "all clocks run around the clock; leave it out and give the SLA in plain hours";
+const NO_CALENDAR: &str =
+    "all clocks run around the clock; leave it out and give the SLA in plain hours";
 
 /// `states.*`.
 pub static STATE: Section = Section {
     path: "states.*",
     keys: &[
-        key!("owner", [Text], "person or team who answers for cases in it"),
+        key!(
+            "owner",
+            [Text],
+            "person or team who answers for cases in it"
+        ),
         key!("sla", [Duration], "how long a case may stay"),
-        key!("warn_at", [Text], "share of the SLA after which a warning is recorded"),
-        key!("escalate", [List(&Of(&ESCALATE))], "who is told how long after the breach"),
+        key!(
+            "warn_at",
+            [Text],
+            "share of the SLA after which a warning is recorded"
+        ),
+        key!(
+            "escalate",
+            [List(&Of(&ESCALATE))],
+            "who is told how long after the breach"
+        ),
         key!("on_breach", [Text], "state a breach leads to"),
         key!("pause", [Bool], "the goal's clock stands still here"),
         key!("terminal", [Bool], "the case ends here"),
@@ -284,292 +390,6 @@ pub static TRANSITION: Section = Section {
     later: &[],
 };
 
-/// `worker`.
-pub static WORKER: Section = Section {
-    path: "worker",
-    keys: &[
-        key!("rules_engine", [Bool], "whether rules and tables run"),
-        key!("feature_flags", [Word(FLAGS)], "whose flags are read"),
-        key!("rules", [List(&Of(&RULE))], "conditions and what they set"),
-        key!("tables", [List(&Of(&TABLE))], "decision tables"),
-        key!("ai_step", [Word(&["none"]), Of(&AI_STEP)], "what a model is asked"),
-    ],
-    later: &[],
-};
-
-/// Words of `worker.feature_flags`.
-pub const FLAGS: &[&str] = &["tenant_scoped", "installation"];
-
-/// `worker.rules.*`.
-pub static RULE: Section = Section {
-    path: "worker.rules.*",
-    keys: &[
-        key!("when", [Expr], "the condition"),
-        key!("set", [Map(&Constant)], "fields and their values"),
-        key!("route", [Text], "person or team who becomes the owner"),
-        key!("then", [Word(&["close", "needs_human"])], "where the case goes at once"),
-        key!("reason", [Text], "reason code of `then`"),
-    ],
-    later: &[],
-};
-
-/// Words of `worker.tables.*.hit`.
-pub const HIT: &[&str] = &["first", "unique", "collect"];
-
-/// `worker.tables.*`.
-pub static TABLE: Section = Section {
-    path: "worker.tables.*",
-    keys: &[
-        key!("file", [Text], "the CSV file"),
-        key!("hit", [Word(HIT)], "how many rows may match"),
-        key!("inputs", [Names], "columns that are tested"),
-        key!("outputs", [Names], "columns that are set"),
-    ],
-    later: &[],
-};
-
-/// Words of `worker.ai_step.modes`.
-pub const MODES: &[&str] = &["classify", "extract", "summarize", "draft"];
-/// Words of `worker.ai_step.output`.
-pub const OUTPUT: &[&str] = &["confidence", "structured_fields"];
-
-/// `worker.ai_step`.
-pub static AI_STEP: Section = Section {
-    path: "worker.ai_step",
-    keys: &[
-        key!("optional", [Bool], "the path also works with AI off; always true"),
-        key!("when_state", [Text], "the only state in which a model is asked"),
-        key!("modes", [Names], "what is asked"),
-        key!("output", [Names], "what is taken from the answer"),
-        key!("model", [Text], "`local`, or a model connection"),
-        key!("timeout", [Duration], "how long a model may take"),
-        key!("classify", [Of(&CLASSIFY)], "one label"),
-        key!("extract", [Names], "fields read from the text"),
-        key!("draft", [Of(&DRAFT)], "a reply"),
-        key!("summarize", [Of(&SUMMARIZE)], "a short text"),
-    ],
-    later: &[],
-};
-
-/// `worker.ai_step.classify`.
-pub static CLASSIFY: Section = Section {
-    path: "worker.ai_step.classify",
-    keys: &[
-        key!("field", [Text], "the enum field it sets"),
-        key!("model", [Text], "`local`, or a model connection"),
-        key!("prompt", [Text], "prompt file"),
-        key!("examples", [Text], "examples file"),
-    ],
-    later: &[],
-};
-
-/// `worker.ai_step.draft`.
-pub static DRAFT: Section = Section {
-    path: "worker.ai_step.draft",
-    keys: &[
-        key!("effect", [Text], "the message whose text is drafted"),
-        key!("prompt", [Text], "prompt file"),
-        key!("max_chars", [Number], "greatest length in characters"),
-    ],
-    later: &[],
-};
-
-/// `worker.ai_step.summarize`.
-pub static SUMMARIZE: Section = Section {
-    path: "worker.ai_step.summarize",
-    keys: &[
-        key!("field", [Text], "the field that takes the summary"),
-        key!("max_chars", [Number], "greatest length in characters"),
-    ],
-    later: &[],
-};
-
-/// `decision`.
-pub static DECISION: Section = Section {
-    path: "decision",
-    keys: &[
-        key!("threshold", [Number, Of(&THRESHOLD)], "the number `threshold` stands for"),
-        key!("branches", [List(&Of(&BRANCH))], "first match wins; the last is the default"),
-    ],
-    later: &[],
-};
-
-/// `decision.threshold`.
-pub static THRESHOLD: Section = Section {
-    path: "decision.threshold",
-    keys: &[
-        key!("until_known", [Text, Number], "value in force until there is evidence"),
-        key!("max_error", [Text, Number], "greatest share of wrong automated cases"),
-        key!("confidence_level", [Text, Number], "confidence level of that bound"),
-    ],
-    later: &[],
-};
-
-/// Actions every workflow has.
-pub const BUILT_IN: &[&str] = &["human_queue", "close", "deny", "hand_off", "ask_missing", "crm_upsert"];
-/// Words of a branch's `default`.
-pub const DEFAULTS: &[&str] = &["deny", "human_queue", "close"];
-
-/// `decision.branches.*`.
-pub static BRANCH: Section = Section {
-    path: "decision.branches.*",
-    keys: &[
-        key!("condition", [Expr], "when the branch is taken"),
-        key!("action", [Text, Names], "what is done"),
-        key!("default", [Word(DEFAULTS)], "what is done when no branch was taken"),
-        key!("reason", [Text], "reason code"),
-        key!("to", [Text], "where the case goes instead of the action's usual state"),
-    ],
-    later: &[],
-};
-
-/// `policy.*`.
-pub static POLICY_LINE: Section = Section {
-    path: "policy.*",
-    keys: &[
-        key!("auto", [Bool, Expr], "it may happen by itself, or where this holds"),
-        key!("approve", [Text], "the team that approves it"),
-        key!("never", [Bool, Expr], "it is refused, or where this holds"),
-        key!("limit", [Text], "such as `3 per contact per day`"),
-        key!("quiet_hours", [Text], "such as `20:00-08:00 Europe/Berlin`"),
-    ],
-    later: &[],
-};
-
-/// Keys of `policy` whose feature comes later.
-pub const POLICY_LATER: &[(&str, &str)] = &[(
-    "sampling",
-    "no share of automated cases is reviewed yet; leave it out, or give the action to `approve`",
-)];
-
-/// Kinds of tasks.
-pub const TASKS: &[&str] = &["review", "approve", "ask_missing", "hand_off", "exception"];
-
-/// `tasks.*`.
-pub static TASK: Section = Section {
-    path: "tasks.*",
-    keys: &[
-        key!("message", [Text], "for `ask_missing`: the message that asks"),
-        key!("owner", [Text], "who gets tasks of the kind"),
-        key!("sla", [Duration], "how long a task may stay open"),
-    ],
-    later: &[],
-};
-
-/// `side_effects`.
-pub static SIDE_EFFECTS: Section = Section {
-    path: "side_effects",
-    keys: &[
-        key!("crm", [Of(&CRM)], "the system of record"),
-        key!("messaging", [Names, Map(&Of(&MESSAGE))], "messages, or the names of providers"),
-    ],
-    later: &[],
-};
-
-/// Words of `side_effects.crm.api`.
-pub const APIS: &[&str] = &["records", "rest"];
-/// Words of `on_unknown`.
-pub const ON_UNKNOWN: &[&str] = &["hold", "assume_sent", "resend"];
-/// Words of `side_effects.crm.method`.
-pub const METHODS: &[&str] = &["PUT", "PATCH", "POST"];
-
-/// `side_effects.crm`.
-pub static CRM: Section = Section {
-    path: "side_effects.crm",
-    keys: &[
-        key!("api", [Word(APIS)], "`records`: the built-in record store; `rest`: an HTTP system"),
-        key!("key", [Text], "record id in the built-in record store"),
-        key!("map", [Map(&Expr)], "property → expression"),
-        key!("connection", [Text], "name of the connection"),
-        key!("method", [Word(METHODS)], "HTTP method"),
-        key!("path", [Text], "path below the connection's base address"),
-        key!("optimistic_lock", [Word(&["If-Match", "last_writer_wins"]), Of(&LOCK)], "how lost updates are prevented"),
-        key!("base_version", [Text], "`read`, or the version of the first write"),
-        key!("idempotency_header", [Text], "header that carries the idempotency key"),
-        key!("on_unknown", [Word(ON_UNKNOWN)], "what to do when the outcome of a blind write is unknown"),
-        key!("valid_for", [Duration], "not sent later than this"),
-    ],
-    later: &[],
-};
-
-/// `side_effects.crm.optimistic_lock` as a mapping.
-pub static LOCK: Section = Section {
-    path: "side_effects.crm.optimistic_lock",
-    keys: &[key!("field", [Text], "property that carries the version")],
-    later: &[],
-};
-
-/// `side_effects.messaging.*`.
-pub static MESSAGE: Section = Section {
-    path: "side_effects.messaging.*",
-    keys: &[
-        key!("channel", [Word(&["email", "sms"])], "kind of message"),
-        key!("via", [Text], "`outbox`, or a connection"),
-        key!("to", [Expr], "the recipient"),
-        key!("subject", [Text], "the subject of a mail"),
-        key!("template", [Text], "file of the text"),
-        key!("text", [Text], "the text"),
-        key!("check", [Word(&["verified_sender"])], "check of a recipient that came from outside"),
-        key!("on_unknown", [Word(ON_UNKNOWN)], "what to do when the outcome is unknown"),
-        key!("valid_for", [Duration], "not sent later than this"),
-    ],
-    later: &[],
-};
-
-/// `observability`.
-pub static OBSERVABILITY: Section = Section {
-    path: "observability",
-    keys: &[
-        key!("audit_log", [Word(&["append_only"])], "the audit log; it is always append-only"),
-        key!("metrics", [Word(METRICS)], "the workflow's own metrics"),
-    ],
-    later: &[],
-};
-
-/// Words of `observability.metrics`.
-pub const METRICS: &[&str] = &["red_metrics", "none"];
-
-/// `teams.yaml`.
-pub static TEAMS_FILE: Section = Section {
-    path: "",
-    keys: &[
-        key!("teams", [Map(&Names)], "teams and their people"),
-        key!("people", [Names], "people without a team"),
-    ],
-    later: &[],
-};
-
-/// `connections.yaml`.
-pub static CONNECTIONS_FILE: Section = Section {
-    path: "",
-    keys: &[key!("connections", [Map(&Of(&CONNECTION))], "the connections, by name")],
-    later: &[],
-};
-
-/// Words of `connections.*.kind`.
-pub const KINDS: &[&str] = &["rest", "openai"];
-
-/// `connections.*`.
-pub static CONNECTION: Section = Section {
-    path: "connections.*",
-    keys: &[
-        key!("kind", [Word(KINDS)], "`rest`: an HTTP system; `openai`: a model behind that interface"),
-        key!("base_url", [Text], "base address"),
-        key!("auth", [Word(&["none", "bearer"]), Of(&CONNECTION_AUTH)], "where the secret goes"),
-        key!("secret", [Text], "where the secret is: `env:NAME` or `file:PATH`"),
-        key!("model", [Text], "name of the model"),
-        key!("owner", [Text], "person or team who answers for the credential"),
-    ],
-    later: &[],
-};
-
-/// `connections.*.auth` as a mapping.
-pub static CONNECTION_AUTH: Section = Section {
-    path: "connections.*.auth",
-    keys: &[key!("header", [Text], "header that carries the secret")],
-    later: &[],
-};
-
 /// The dotted path of every key of the workflow file; `*` stands for a name or a position.
 pub fn key_paths() -> Vec<String> {
     let mut out = Vec::new();
@@ -579,7 +399,11 @@ pub fn key_paths() -> Vec<String> {
 
 fn below(path: &str, section: &Section, out: &mut Vec<String>) {
     for k in section.keys {
-        let here = if path.is_empty() { k.name.to_owned() } else { format!("{path}.{}", k.name) };
+        let here = if path.is_empty() {
+            k.name.to_owned()
+        } else {
+            format!("{path}.{}", k.name)
+        };
         out.push(here.clone());
         for s in k.shapes {
             within(&here, s, out);

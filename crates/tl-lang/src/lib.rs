@@ -23,6 +23,7 @@ mod lower_table;
 mod lower_tasks;
 mod lower_worker;
 mod project;
+pub mod proof;
 mod quote;
 mod rows;
 mod schema;
@@ -37,7 +38,7 @@ pub use keys::key_paths;
 pub use load::{Loaded, load};
 pub use lower_policy::effective_policy_text;
 pub use project::{
-    Connection, ConnectionAuth, ConnectionKind, OPERATORS, Owners, Project, SecretRef, bundle_digest, connections,
-    owners,
+    Connection, ConnectionAuth, ConnectionKind, OPERATORS, Owners, Project, SecretRef,
+    bundle_digest, connections, owners,
 };
 pub use schema::{derived_schema, json_schema};

@@ -14,8 +14,8 @@ use crate::project::{Connection, Owners, Project, connections, owner, owners};
 use crate::suggest::listed;
 use crate::tree::{self, Kind, Node};
 use crate::{
-    lower_decision, lower_effects, lower_ingress, lower_policy, lower_record, lower_rest, lower_states,
-    lower_tasks, lower_worker,
+    lower_decision, lower_effects, lower_ingress, lower_policy, lower_record, lower_rest,
+    lower_states, lower_tasks, lower_worker,
 };
 
 /// The result of loading a workflow.
@@ -50,8 +50,15 @@ pub fn load(project: &Project, workflow: &str) -> Loaded {
     let file = format!("{dir}workflow.yaml");
     let Some(bytes) = project.files.get(&file) else {
         let ids = project.workflows();
-        let p = Problem::new("TL0109", Span::at(0), format!("the file {file} does not exist"))
-            .why(format!("the project has the workflows {}", listed(ids.iter().map(String::as_str))));
+        let p = Problem::new(
+            "TL0109",
+            Span::at(0),
+            format!("the file {file} does not exist"),
+        )
+        .why(format!(
+            "the project has the workflows {}",
+            listed(ids.iter().map(String::as_str))
+        ));
         return failed(vec![p.in_file(&file, "")]);
     };
     let source = match std::str::from_utf8(bytes) {
@@ -124,11 +131,15 @@ impl<'a> Lower<'a> {
         }
         lower_rest::settings(self, top.get("settings"));
         self.record = lower_record::record(self, top.get("record"));
-        let head = top.get("workflow").and_then(|n| self.cx.section(n, &WORKFLOW));
+        let head = top
+            .get("workflow")
+            .and_then(|n| self.cx.section(n, &WORKFLOW));
         let endpoints = lower_ingress::ingress(self, top.get("ingress"));
         self.states = lower_states::states(self, top.get("states"));
         let edges = lower_states::edges(self, top.get("transitions"));
-        let drafted = tree.at(&["worker", "ai_step", "draft", "effect"]).and_then(Node::text);
+        let drafted = tree
+            .at(&["worker", "ai_step", "draft", "effect"])
+            .and_then(Node::text);
         self.actions = lower_effects::actions(self, top.get("side_effects"), drafted);
         lower_effects::domain_event(self, &edges);
         let tasks = lower_tasks::tasks(self, top.get("tasks"));
@@ -160,7 +171,11 @@ impl<'a> Lower<'a> {
             policy,
             tasks,
             actions: std::mem::take(&mut self.actions),
-            settings: self.settings.iter().map(|(k, (v, _))| (k.clone(), v.clone())).collect(),
+            settings: self
+                .settings
+                .iter()
+                .map(|(k, (v, _))| (k.clone(), v.clone()))
+                .collect(),
             observability,
         })
     }
@@ -174,12 +189,20 @@ impl<'a> Lower<'a> {
         }
     }
 
-    #[allow(clippy::type_complexity, reason = "the four parts of one section, taken apart at once")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "the four parts of one section, taken apart at once"
+    )]
     fn head(
         &mut self,
         keys: Keys<'_>,
         id: &str,
-    ) -> Option<(String, String, Option<Template>, Option<tl_kernel::program::Goal>)> {
+    ) -> Option<(
+        String,
+        String,
+        Option<Template>,
+        Option<tl_kernel::program::Goal>,
+    )> {
         let own = match keys.get("id") {
             None => {
                 self.cx.missing(keys, "id", id);
@@ -190,9 +213,13 @@ impl<'a> Lower<'a> {
                     return true;
                 }
                 self.cx.push(
-                    Problem::new("TL0207", n.span, format!("`{own}` is not the name of the workflow's directory"))
-                        .why(format!("the file lies in workflows/{id}/"))
-                        .mend(Mend::replace(n.span, id, format!("write `{id}`"))),
+                    Problem::new(
+                        "TL0207",
+                        n.span,
+                        format!("`{own}` is not the name of the workflow's directory"),
+                    )
+                    .why(format!("the file lies in workflows/{id}/"))
+                    .mend(Mend::replace(n.span, id, format!("write `{id}`"))),
                 );
                 false
             }),
@@ -223,13 +250,23 @@ impl<'a> Lower<'a> {
         let found = self.states.iter().position(|s| s.name == text);
         if found.is_none() {
             let names: Vec<String> = self.states.iter().map(|s| s.name.clone()).collect();
-            self.cx.unknown("TL0402", node, "the state", names.iter().map(String::as_str));
+            self.cx.unknown(
+                "TL0402",
+                node,
+                "the state",
+                names.iter().map(String::as_str),
+            );
         }
         found.map(|i| i as StateIx)
     }
 
     /// A field of the record; the type of the field goes through `fits`.
-    pub(crate) fn field(&mut self, node: &Node, want: &str, fits: impl Fn(&Type) -> bool) -> Option<String> {
+    pub(crate) fn field(
+        &mut self,
+        node: &Node,
+        want: &str,
+        fits: impl Fn(&Type) -> bool,
+    ) -> Option<String> {
         let text = self.cx.text(node)?;
         let names: Vec<String> = self
             .record
@@ -241,7 +278,8 @@ impl<'a> Lower<'a> {
         if names.contains(&text) {
             return Some(text);
         }
-        self.cx.unknown("TL0404", node, want, names.iter().map(String::as_str));
+        self.cx
+            .unknown("TL0404", node, want, names.iter().map(String::as_str));
         None
     }
 
@@ -255,28 +293,50 @@ impl<'a> Lower<'a> {
         }
         if project.files.contains_key(&path) {
             self.cx.push(
-                Problem::new("TL0413", node.span, format!("{path} is not UTF-8 text")).mend(node.removal("leave it out")),
+                Problem::new("TL0413", node.span, format!("{path} is not UTF-8 text"))
+                    .mend(node.removal("leave it out")),
             );
             return None;
         }
-        let all: Vec<&str> = project.files.keys().filter_map(|p| p.strip_prefix(self.dir.as_str())).collect();
+        let all: Vec<&str> = project
+            .files
+            .keys()
+            .filter_map(|p| p.strip_prefix(self.dir.as_str()))
+            .collect();
         let folder = name.rsplit_once('/').map_or("", |(f, _)| f);
-        let near: Vec<&str> = all.iter().copied().filter(|p| p.rsplit_once('/').map_or("", |(f, _)| f) == folder).collect();
+        let near: Vec<&str> = all
+            .iter()
+            .copied()
+            .filter(|p| p.rsplit_once('/').map_or("", |(f, _)| f) == folder)
+            .collect();
         let known = if near.is_empty() { all } else { near };
-        let known: Vec<&str> = known.into_iter().filter(|p| *p != "workflow.yaml").collect();
-        self.cx.unknown("TL0405", node, "the file", known.iter().copied());
+        let known: Vec<&str> = known
+            .into_iter()
+            .filter(|p| *p != "workflow.yaml")
+            .collect();
+        self.cx
+            .unknown("TL0405", node, "the file", known.iter().copied());
         None
     }
 
     /// The names that expressions of a place may use.
     pub(crate) fn schema(&self, names: Names) -> Schema {
-        let settings = self.settings.iter().map(|(k, (_, t))| (k.clone(), t.clone())).collect();
+        let settings = self
+            .settings
+            .iter()
+            .map(|(k, (_, t))| (k.clone(), t.clone()))
+            .collect();
         let mut root = BTreeMap::from([
             ("event".to_owned(), event_type()),
             ("settings".to_owned(), Type::Record(settings)),
         ]);
         if names != Names::Event {
-            let fields = self.record.fields.iter().map(|f| (f.name.clone(), f.ty.clone())).collect();
+            let fields = self
+                .record
+                .fields
+                .iter()
+                .map(|f| (f.name.clone(), f.ty.clone()))
+                .collect();
             root.insert("record".into(), Type::Record(fields));
         }
         if matches!(names, Names::Rules | Names::Policy | Names::Decision) {
@@ -337,7 +397,16 @@ pub(crate) enum Names {
 fn event_type() -> Type {
     let text = |n: &str| (n.to_owned(), Type::Text);
     let mut parts: BTreeMap<String, Type> = [
-        "id", "source", "channel", "endpoint", "external_id", "correlation_id", "text", "full_text", "from_name", "subject",
+        "id",
+        "source",
+        "channel",
+        "endpoint",
+        "external_id",
+        "correlation_id",
+        "text",
+        "full_text",
+        "from_name",
+        "subject",
         "message_id",
     ]
     .map(text)
@@ -351,15 +420,20 @@ fn event_type() -> Type {
 
 fn ai_type() -> Type {
     let text = |n: &str| (n.to_owned(), Type::Text);
-    let mut parts: BTreeMap<String, Type> = ["label", "draft", "summary"].map(text).into();
-    parts.insert("fields".into(), Type::Any);
+    let mut parts: BTreeMap<String, Type> = ["label", "summary"].map(text).into();
+    parts.insert("reasons".into(), Type::List(Box::new(Type::Text)));
+    parts.insert("calibrated".into(), Type::Bool);
     Type::Record(parts)
 }
 
 /// A constant of the file as a value of a type. The message says what does not fit.
 pub(crate) fn constant(l: &mut Lower<'_>, node: &Node, ty: &Type) -> Option<Value> {
     if let (Type::List(of), Kind::List(items)) = (ty, &node.kind) {
-        let values: Vec<Value> = items.items.iter().filter_map(|n| constant(l, n, of)).collect();
+        let values: Vec<Value> = items
+            .items
+            .iter()
+            .filter_map(|n| constant(l, n, of))
+            .collect();
         return (values.len() == items.items.len()).then_some(Value::List(values));
     }
     let text = l.cx.text(node)?;
@@ -368,7 +442,11 @@ pub(crate) fn constant(l: &mut Lower<'_>, node: &Node, ty: &Type) -> Option<Valu
         Err(bad) => {
             let p = Problem::new("TL0212", node.span, bad.message).why(bad.why);
             l.cx.push(match bad.instead {
-                Some(w) => p.mend(Mend::replace(node.span, crate::quote::scalar(&w), format!("did you mean `{w}`?"))),
+                Some(w) => p.mend(Mend::replace(
+                    node.span,
+                    crate::quote::scalar(&w),
+                    format!("did you mean `{w}`?"),
+                )),
                 None => p.mend(node.removal("leave it out")),
             });
             None

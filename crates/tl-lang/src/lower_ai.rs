@@ -87,7 +87,11 @@ fn step_settings(l: &mut Lower<'_>, keys: Keys<'_>, out: &mut AiStep) {
 
 /// Without `modes`, what has settings is asked.
 fn named_modes(keys: Keys<'_>) -> BTreeSet<Mode> {
-    let named: BTreeSet<Mode> = MODES.iter().filter(|w| keys.get(w).is_some()).map(|w| mode(w)).collect();
+    let named: BTreeSet<Mode> = MODES
+        .iter()
+        .filter(|w| keys.get(w).is_some())
+        .map(|w| mode(w))
+        .collect();
     if named.is_empty() {
         BTreeSet::from([Mode::Classify])
     } else {
@@ -109,7 +113,11 @@ fn mode(word: &str) -> Mode {
 fn contents(l: &mut Lower<'_>, keys: Keys<'_>, out: &mut AiStep) {
     for w in MODES {
         if let Some(n) = keys.get(w).filter(|_| !out.modes.contains(&mode(w))) {
-            let p = Problem::new("TL0209", keys.key_span(w), format!("`modes` does not name `{w}`"));
+            let p = Problem::new(
+                "TL0209",
+                keys.key_span(w),
+                format!("`modes` does not name `{w}`"),
+            );
             l.cx.push(p.mend(n.removal(format!("take `{w}` out, or name it in `modes`"))));
         }
     }
@@ -120,14 +128,19 @@ fn contents(l: &mut Lower<'_>, keys: Keys<'_>, out: &mut AiStep) {
         };
         if out.classify.is_none() && keys.get("classify").is_none() {
             out.modes.remove(&Mode::Classify);
-            l.notes.push("`classify` has nothing to set: the record has no enum field `from: ai`".into());
+            l.notes.push(
+                "`classify` has nothing to set: the record has no enum field `from: ai`".into(),
+            );
         }
     }
     if out.modes.contains(&Mode::Extract) {
         out.extract = match keys.get("extract") {
             Some(n) => {
                 let nodes = l.cx.name_nodes(n);
-                nodes.iter().filter_map(|n| l.field(n, "the field", |_| true)).collect()
+                nodes
+                    .iter()
+                    .filter_map(|n| l.field(n, "the field", |_| true))
+                    .collect()
             }
             None => default_extract(l, out.classify.as_ref()),
         };
@@ -136,18 +149,30 @@ fn contents(l: &mut Lower<'_>, keys: Keys<'_>, out: &mut AiStep) {
         out.draft = draft(l, keys.get("draft"));
         if out.draft.is_none() && keys.get("draft").is_none() {
             out.modes.remove(&Mode::Draft);
-            l.notes.push("`draft` has no message to write: no message is defined".into());
+            l.notes
+                .push("`draft` has no message to write: no message is defined".into());
         }
     }
-    if let Some(n) = keys.get("summarize").filter(|_| out.modes.contains(&Mode::Summarize)) {
+    if let Some(n) = keys
+        .get("summarize")
+        .filter(|_| out.modes.contains(&Mode::Summarize))
+    {
         out.summarize = summarize(l, n);
     } else if out.modes.contains(&Mode::Summarize) {
-        l.cx.missing(keys, "summarize", &format!("{{ field: {} }}", first_text_field(l)));
+        l.cx.missing(
+            keys,
+            "summarize",
+            &format!("{{ field: {} }}", first_text_field(l)),
+        );
     }
 }
 
 fn first_text_field(l: &Lower<'_>) -> String {
-    let found = l.record.fields.iter().find(|f| f.ty == Type::Text && f.from == FieldFrom::Ai);
+    let found = l
+        .record
+        .fields
+        .iter()
+        .find(|f| f.ty == Type::Text && f.from == FieldFrom::Ai);
     let found = found.or_else(|| l.record.fields.iter().find(|f| f.ty == Type::Text));
     found.map_or_else(|| "summary".into(), |f| f.name.clone())
 }
@@ -214,20 +239,35 @@ fn examples(l: &mut Lower<'_>, path: &str, text: &str, values: &[String]) -> Vec
                 continue;
             }
             [_, label] => {
-                let p = Problem::new("TL0413", label.span, format!("the label `{}` is none of the enum's values", label.text));
+                let p = Problem::new(
+                    "TL0413",
+                    label.span,
+                    format!("the label `{}` is none of the enum's values", label.text),
+                );
                 match nearest(&label.text, values.iter().map(String::as_str)) {
                     Some(v) => p.mend(Mend::replace(label.span, v, format!("did you mean `{v}`?"))),
                     None => p.mend(Mend::replace(row.whole, "", "take the row out")),
                 }
             }
-            cells => Problem::new("TL0413", row.span, format!("{} cells where `text,label` is expected", cells.len()))
-                .mend(Mend::replace(row.whole, "", "take the row out")),
+            cells => Problem::new(
+                "TL0413",
+                row.span,
+                format!("{} cells where `text,label` is expected", cells.len()),
+            )
+            .mend(Mend::replace(row.whole, "", "take the row out")),
         };
         l.others.push(bad.in_file(path, text));
     }
     if out.is_empty() && text.trim().is_empty() {
         let p = Problem::new("TL0413", Span::at(0), "the file has no examples");
-        l.others.push(p.mend(Mend::insert(0, "text,label\n", "start with the head `text,label`")).in_file(path, text));
+        l.others.push(
+            p.mend(Mend::insert(
+                0,
+                "text,label\n",
+                "start with the head `text,label`",
+            ))
+            .in_file(path, text),
+        );
     }
     out
 }
@@ -258,9 +298,16 @@ fn draft(l: &mut Lower<'_>, node: Option<&Node>) -> Option<Draft> {
         }
         Some(n) => {
             let text = l.cx.text(n);
-            let found = messages.iter().find(|(_, name)| Some(name) == text.as_ref());
+            let found = messages
+                .iter()
+                .find(|(_, name)| Some(name) == text.as_ref());
             if found.is_none() {
-                l.cx.unknown("TL0403", n, "the message", messages.iter().map(|(_, n)| n.as_str()));
+                l.cx.unknown(
+                    "TL0403",
+                    n,
+                    "the message",
+                    messages.iter().map(|(_, n)| n.as_str()),
+                );
             }
             found.map(|(i, _)| *i)
         }
@@ -276,7 +323,9 @@ fn draft(l: &mut Lower<'_>, node: Option<&Node>) -> Option<Draft> {
 }
 
 fn max_chars(l: &mut Lower<'_>, keys: Keys<'_>) -> u32 {
-    let n = keys.get("max_chars").and_then(|n| l.cx.whole(n, 1..=20_000));
+    let n = keys
+        .get("max_chars")
+        .and_then(|n| l.cx.whole(n, 1..=20_000));
     n.map_or(MAX_CHARS, |n| n as u32)
 }
 
@@ -297,11 +346,19 @@ fn summarize(l: &mut Lower<'_>, node: &Node) -> Option<(String, u32)> {
 fn model(l: &mut Lower<'_>, node: &Node) -> Option<String> {
     let text = l.cx.text(node)?;
     let mut known: Vec<String> = vec!["local".into()];
-    let models = l.connections.iter().filter(|c| c.kind == ConnectionKind::OpenAi);
+    let models = l
+        .connections
+        .iter()
+        .filter(|c| c.kind == ConnectionKind::OpenAi);
     known.extend(models.map(|c| c.name.clone()));
     if known.contains(&text) {
         return Some(text);
     }
-    l.cx.unknown("TL0406", node, "the model connection", known.iter().map(String::as_str));
+    l.cx.unknown(
+        "TL0406",
+        node,
+        "the model connection",
+        known.iter().map(String::as_str),
+    );
     None
 }

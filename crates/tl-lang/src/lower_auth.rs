@@ -11,7 +11,12 @@ use crate::tree::{Kind, Node};
 
 /// The alternatives of an endpoint. Without a word in the file: an API key for the `api` channel, a
 /// signature for every other.
-pub(crate) fn auth(l: &mut Lower<'_>, node: Option<&Node>, channel: Channel, endpoint: &str) -> Vec<Auth> {
+pub(crate) fn auth(
+    l: &mut Lower<'_>,
+    node: Option<&Node>,
+    channel: Channel,
+    endpoint: &str,
+) -> Vec<Auth> {
     let out = match node {
         None if channel == Channel::Api => vec![Auth::ApiKey],
         None => vec![hmac(l, None)],
@@ -20,9 +25,12 @@ pub(crate) fn auth(l: &mut Lower<'_>, node: Option<&Node>, channel: Channel, end
     };
     for a in &out {
         if matches!(a, Auth::Jwt { issuer, .. } if issuer.is_empty()) {
-            note(l, format!(
-                "endpoint `{endpoint}`: `jwt` is closed until `jwt: {{ issuer, audience, keys }}` is set"
-            ));
+            note(
+                l,
+                format!(
+                    "endpoint `{endpoint}`: `jwt` is closed until `jwt: {{ issuer, audience, keys }}` is set"
+                ),
+            );
         }
     }
     out
@@ -50,15 +58,21 @@ fn from_words(l: &mut Lower<'_>, node: &Node) -> Vec<Auth> {
         let best = nearest(word, AUTHS.iter().copied()).unwrap_or("hmac_signature");
         let within = text.find(word).unwrap_or(0);
         let span = match &node.kind {
-            Kind::Scalar(s) => s.verbatim.map(|at| Span::new(at + within, at + within + word.len())),
+            Kind::Scalar(s) => s
+                .verbatim
+                .map(|at| Span::new(at + within, at + within + word.len())),
             _ => None,
         };
         let span = span.filter(|s| s.end > s.start);
         let (span, text) = span.map_or((node.span, best.to_owned()), |s| (s, best.to_owned()));
         l.cx.push(
-            Problem::new("TL0204", span, format!("`{word}` is no way to know a sender"))
-                .why(format!("there are {}", listed(AUTHS.iter().copied())))
-                .mend(Mend::replace(span, text, format!("write `{best}`"))),
+            Problem::new(
+                "TL0204",
+                span,
+                format!("`{word}` is no way to know a sender"),
+            )
+            .why(format!("there are {}", listed(AUTHS.iter().copied())))
+            .mend(Mend::replace(span, text, format!("write `{best}`"))),
         );
     }
     out
@@ -107,7 +121,12 @@ fn hmac(l: &mut Lower<'_>, keys: Option<Keys<'_>>) -> Auth {
         .and_then(|k| k.get("encoding"))
         .and_then(|n| l.cx.word(n, &["hex", "base64"]));
     if let Some(k) = keys {
-        signed_parts(l, k, &signed, (timestamp_header.is_some(), id_header.is_some()));
+        signed_parts(
+            l,
+            k,
+            &signed,
+            (timestamp_header.is_some(), id_header.is_some()),
+        );
     }
     Auth::Hmac {
         header,
@@ -125,9 +144,13 @@ fn signed_parts(l: &mut Lower<'_>, keys: Keys<'_>, signed: &str, (timestamp, id)
         && !signed.contains("{body}")
     {
         l.cx.push(
-            Problem::new("TL0203", n.span, "the signed text does not contain the body")
-                .why("a signature that leaves the body out lets anybody change it")
-                .mend(Mend::replace(n.span, "\"{body}\"", "write \"{body}\"")),
+            Problem::new(
+                "TL0203",
+                n.span,
+                "the signed text does not contain the body",
+            )
+            .why("a signature that leaves the body out lets anybody change it")
+            .mend(Mend::replace(n.span, "\"{body}\"", "write \"{body}\"")),
         );
     }
     if signed.contains("{timestamp}") && !timestamp {
@@ -136,7 +159,10 @@ fn signed_parts(l: &mut Lower<'_>, keys: Keys<'_>, signed: &str, (timestamp, id)
     if signed.contains("{id}") && !id {
         l.cx.missing(keys, "id_header", "x-delivery-id");
     }
-    if let Some(n) = keys.get("timestamp_header").filter(|_| !signed.contains("{timestamp}")) {
+    if let Some(n) = keys
+        .get("timestamp_header")
+        .filter(|_| !signed.contains("{timestamp}"))
+    {
         l.cx.push(
             Problem::new("TL0203", n.span, "the timestamp is not signed")
                 .why("`signed` does not contain `{timestamp}`, so anybody may change it")
@@ -147,7 +173,10 @@ fn signed_parts(l: &mut Lower<'_>, keys: Keys<'_>, signed: &str, (timestamp, id)
 
 fn jwt(l: &mut Lower<'_>, keys: Option<Keys<'_>>) -> Auth {
     if let Some(k) = keys {
-        for (key, example) in [("audience", "throughline"), ("issuer", "https://id.example.com")] {
+        for (key, example) in [
+            ("audience", "throughline"),
+            ("issuer", "https://id.example.com"),
+        ] {
             if k.get(key).is_none() {
                 l.cx.missing(k, key, example);
             }

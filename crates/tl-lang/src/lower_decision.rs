@@ -48,20 +48,35 @@ pub(crate) fn decision(l: &mut Lower<'_>, node: Option<&Node>) -> Option<Decisio
     if !default_seen {
         no_default(l, node, list);
     }
-    Some(DecisionDef { threshold, branches })
+    Some(DecisionDef {
+        threshold,
+        branches,
+    })
 }
 
 fn no_default(l: &mut Lower<'_>, node: &Node, list: &List) {
-    let p = Problem::new("TL0210", node.span, "the decision does not end in a default")
-        .why("every case needs an answer: `deny` sends nothing, `human_queue` asks a person");
+    let p = Problem::new(
+        "TL0210",
+        node.span,
+        "the decision does not end in a default",
+    )
+    .why("every case needs an answer: `deny` sends nothing, `human_queue` asks a person");
     let mend = match list.items.last() {
         None => Mend::replace(node.span, "[{ default: human_queue }]", "add a default"),
-        Some(last) if list.flow => Mend::insert(last.span.end, ", { default: human_queue }", "add a default"),
+        Some(last) if list.flow => {
+            Mend::insert(last.span.end, ", { default: human_queue }", "add a default")
+        }
         Some(last) => {
-            let dash = l.cx.source[..last.span.start].rfind('-').unwrap_or(last.span.start);
+            let dash = l.cx.source[..last.span.start]
+                .rfind('-')
+                .unwrap_or(last.span.start);
             let (_, column) = position(l.cx.source, dash);
             let indent = " ".repeat(column as usize - 1);
-            Mend::insert(last.span.end, format!("\n{indent}- default: human_queue"), "add a default")
+            Mend::insert(
+                last.span.end,
+                format!("\n{indent}- default: human_queue"),
+                "add a default",
+            )
         }
     };
     l.cx.push(p.mend(mend));
@@ -77,7 +92,8 @@ fn threshold(l: &mut Lower<'_>, node: &Node) -> Threshold {
     if keys.get("max_error").is_none() {
         l.cx.missing(keys, "max_error", "2%");
     }
-    let mut share = |key: &str, usual: f64| keys.get(key).and_then(|n| l.cx.share(n)).unwrap_or(usual);
+    let mut share =
+        |key: &str, usual: f64| keys.get(key).and_then(|n| l.cx.share(n)).unwrap_or(usual);
     Threshold::UntilKnown {
         until_known: share("until_known", 0.90),
         max_error: share("max_error", 0.02),
@@ -92,7 +108,7 @@ fn branch(l: &mut Lower<'_>, keys: Keys<'_>, node: &Node) -> Option<Branch> {
     let actions = match (keys.get("action"), keys.get("default")) {
         (_, Some(n)) => {
             let word = l.cx.word(n, DEFAULTS);
-            word.and_then(|w| built_in(w)).map(|s| vec![s])
+            word.and_then(built_in).map(|s| vec![s])
         }
         (Some(n), None) => {
             let nodes = l.cx.name_nodes(n);
@@ -119,7 +135,7 @@ fn branch_condition(l: &mut Lower<'_>, keys: Keys<'_>) -> Option<Option<Expr>> {
     match keys.get("condition") {
         Some(n) => {
             let schema = l.schema(Names::Decision);
-            l.cx.expr(n, &schema, &Type::Bool).map(Some)
+            l.cx.required_expr(n, &schema, &Type::Bool).map(Some)
         }
         None if keys.get("default").is_some() => Some(None),
         None => {
@@ -150,8 +166,16 @@ fn step(l: &mut Lower<'_>, node: &Node) -> Option<Step> {
         return Some(Step::Effect(i as u16));
     }
     let mut known: Vec<String> = BUILT_IN.iter().map(|s| (*s).to_owned()).collect();
-    let messages = l.actions.iter().filter(|a| matches!(a.kind, ActionKind::Message(_)));
+    let messages = l
+        .actions
+        .iter()
+        .filter(|a| matches!(a.kind, ActionKind::Message(_)));
     known.extend(messages.map(|a| a.name.clone()));
-    l.cx.unknown("TL0403", node, "the action", known.iter().map(String::as_str));
+    l.cx.unknown(
+        "TL0403",
+        node,
+        "the action",
+        known.iter().map(String::as_str),
+    );
     None
 }

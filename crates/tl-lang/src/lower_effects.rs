@@ -3,7 +3,8 @@
 use tl_kernel::effect::Class;
 use tl_kernel::expr::{Expr, Template};
 use tl_kernel::program::{
-    Action, ActionKind, BaseVersion, Channel, Edge, Emit, Lock, Message, OnUnknown, RecipientCheck, RestWrite,
+    Action, ActionKind, BaseVersion, Channel, Edge, Emit, Lock, Message, OnUnknown, RecipientCheck,
+    RestWrite,
 };
 use tl_kernel::time::DAY;
 use tl_kernel::value::Type;
@@ -21,7 +22,11 @@ const WRITE_VALID: i64 = 7 * DAY;
 const MESSAGE_VALID: i64 = DAY;
 
 /// The actions: the write of the record first, then the messages in file order.
-pub(crate) fn actions(l: &mut Lower<'_>, node: Option<&Node>, drafted: Option<&str>) -> Vec<Action> {
+pub(crate) fn actions(
+    l: &mut Lower<'_>,
+    node: Option<&Node>,
+    drafted: Option<&str>,
+) -> Vec<Action> {
     let keys = node.and_then(|n| l.cx.section(n, &SIDE_EFFECTS));
     let mut out = vec![crm(l, keys.and_then(|k| k.get("crm")))];
     if let Some(n) = keys.and_then(|k| k.get("messaging")) {
@@ -55,7 +60,9 @@ fn crm(l: &mut Lower<'_>, node: Option<&Node>) -> Action {
     };
     let keys = node.and_then(|n| l.cx.section(n, &CRM));
     let map = record_map(l, keys.and_then(|k| k.get("map")));
-    let api = keys.and_then(|k| k.get("api")).and_then(|n| l.cx.word(n, APIS));
+    let api = keys
+        .and_then(|k| k.get("api"))
+        .and_then(|n| l.cx.word(n, APIS));
     if let Some(k) = keys {
         foreign_keys(l, k, api == Some("rest"));
         out.valid_for = valid_for(l, k, WRITE_VALID);
@@ -73,7 +80,10 @@ fn crm(l: &mut Lower<'_>, node: Option<&Node>) -> Action {
         }
         None => {
             let key = keys.and_then(|k| k.get("key"));
-            out.kind = ActionKind::RecordStore { key: record_key(l, key), map };
+            out.kind = ActionKind::RecordStore {
+                key: record_key(l, key),
+                map,
+            };
         }
     }
     out
@@ -84,12 +94,24 @@ fn foreign_keys(l: &mut Lower<'_>, keys: Keys<'_>, rest: bool) {
     let foreign: &[&str] = if rest {
         &["key"]
     } else {
-        &["connection", "method", "path", "optimistic_lock", "base_version", "idempotency_header", "on_unknown"]
+        &[
+            "connection",
+            "method",
+            "path",
+            "optimistic_lock",
+            "base_version",
+            "idempotency_header",
+            "on_unknown",
+        ]
     };
     for key in foreign {
         if let Some(n) = keys.get(key) {
             let other = if rest { "records" } else { "rest" };
-            let p = Problem::new("TL0209", keys.key_span(key), format!("`{key}` belongs to `api: {other}`"));
+            let p = Problem::new(
+                "TL0209",
+                keys.key_span(key),
+                format!("`{key}` belongs to `api: {other}`"),
+            );
             l.cx.push(p.mend(n.removal(format!("take `{key}` out"))));
         }
     }
@@ -127,7 +149,9 @@ fn rest(l: &mut Lower<'_>, keys: Keys<'_>, map: Vec<(String, Expr)>) -> RestWrit
         Some(n) => named_connection(l, n).unwrap_or_default(),
         None => {
             if l.connections.iter().all(|c| c.name != "crm") {
-                l.notes.push("`crm_upsert` waits until connections.yaml has a connection `crm`".into());
+                l.notes.push(
+                    "`crm_upsert` waits until connections.yaml has a connection `crm`".into(),
+                );
             }
             "crm".into()
         }
@@ -135,7 +159,11 @@ fn rest(l: &mut Lower<'_>, keys: Keys<'_>, map: Vec<(String, Expr)>) -> RestWrit
     let schema = l.schema(Names::Effect);
     let path = keys.get("path").and_then(|n| path(l, n, &schema));
     let path = path.unwrap_or_else(|| {
-        let id = if l.record.field("external_id").is_some() { "record.external_id" } else { "event.id" };
+        let id = if l.record.field("external_id").is_some() {
+            "record.external_id"
+        } else {
+            "event.id"
+        };
         l.own_template(&format!("/{}s/${{{id}}}", l.record.name), Names::Effect)
     });
     let lock = match keys.get("optimistic_lock") {
@@ -164,7 +192,9 @@ fn rest(l: &mut Lower<'_>, keys: Keys<'_>, map: Vec<(String, Expr)>) -> RestWrit
 fn path(l: &mut Lower<'_>, node: &Node, schema: &cel::Schema) -> Option<Template> {
     let text = l.cx.text(node)?;
     if !text.starts_with('/') {
-        let bare = text.split_once("://").map_or(text.as_str(), |(_, r)| r.split_once('/').map_or("", |(_, p)| p));
+        let bare = text.split_once("://").map_or(text.as_str(), |(_, r)| {
+            r.split_once('/').map_or("", |(_, p)| p)
+        });
         let guess = crate::quote::quote(&format!("/{bare}"));
         l.cx.push(
             Problem::new("TL0203", node.span, "a path starts with `/`")
@@ -183,13 +213,15 @@ fn lock(l: &mut Lower<'_>, node: &Node) -> Lock {
             _ => Lock::IfMatch,
         };
     }
-    let field = l.cx.section(node, &LOCK).and_then(|k| match k.get("field") {
-        Some(n) => l.cx.text(n),
-        None => {
-            l.cx.missing(k, "field", "version");
-            None
-        }
-    });
+    let field =
+        l.cx.section(node, &LOCK)
+            .and_then(|k| match k.get("field") {
+                Some(n) => l.cx.text(n),
+                None => {
+                    l.cx.missing(k, "field", "version");
+                    None
+                }
+            });
     field.map_or(Lock::IfMatch, Lock::Field)
 }
 
@@ -200,16 +232,26 @@ fn named_connection(l: &mut Lower<'_>, node: &Node) -> Option<String> {
         return Some(text);
     }
     if l.connections.is_empty() {
-        l.notes.push(format!("connections.yaml has no connection `{text}` yet: what uses it waits"));
+        l.notes.push(format!(
+            "connections.yaml has no connection `{text}` yet: what uses it waits"
+        ));
         return Some(text);
     }
     let names: Vec<String> = l.connections.iter().map(|c| c.name.clone()).collect();
-    l.cx.unknown("TL0406", node, "the connection", names.iter().map(String::as_str));
+    l.cx.unknown(
+        "TL0406",
+        node,
+        "the connection",
+        names.iter().map(String::as_str),
+    );
     None
 }
 
 fn on_unknown(l: &mut Lower<'_>, keys: Keys<'_>) -> OnUnknown {
-    match keys.get("on_unknown").and_then(|n| l.cx.word(n, ON_UNKNOWN)) {
+    match keys
+        .get("on_unknown")
+        .and_then(|n| l.cx.word(n, ON_UNKNOWN))
+    {
         Some("assume_sent") => OnUnknown::AssumeSent,
         Some("resend") => OnUnknown::Resend,
         _ => OnUnknown::Hold,
@@ -217,7 +259,9 @@ fn on_unknown(l: &mut Lower<'_>, keys: Keys<'_>) -> OnUnknown {
 }
 
 fn valid_for(l: &mut Lower<'_>, keys: Keys<'_>, usual: i64) -> i64 {
-    keys.get("valid_for").and_then(|n| l.cx.duration(n)).unwrap_or(usual)
+    keys.get("valid_for")
+        .and_then(|n| l.cx.duration(n))
+        .unwrap_or(usual)
 }
 
 /// Messages, or the names of providers alone.
@@ -225,7 +269,10 @@ fn messaging(l: &mut Lower<'_>, node: &Node, drafted: Option<&str>, out: &mut Ve
     let Kind::Map(m) = &node.kind else {
         let providers: Vec<String> = l.cx.words_free(node);
         if !providers.is_empty() {
-            l.notes.push(format!("providers {}: no message is defined", providers.join(", ")));
+            l.notes.push(format!(
+                "providers {}: no message is defined",
+                providers.join(", ")
+            ));
         }
         return;
     };
@@ -236,8 +283,16 @@ fn messaging(l: &mut Lower<'_>, node: &Node, drafted: Option<&str>, out: &mut Ve
         if BUILT_IN.contains(&e.key.as_str()) || e.key == "domain_event" {
             let guess = format!("{}_message", e.key);
             l.cx.push(
-                Problem::new("TL0211", e.key_span, format!("`{}` is a built-in action", e.key))
-                    .mend(Mend::replace(e.key_span, &guess, format!("write `{guess}`"))),
+                Problem::new(
+                    "TL0211",
+                    e.key_span,
+                    format!("`{}` is a built-in action", e.key),
+                )
+                .mend(Mend::replace(
+                    e.key_span,
+                    &guess,
+                    format!("write `{guess}`"),
+                )),
             );
             continue;
         }
@@ -249,7 +304,11 @@ fn messaging(l: &mut Lower<'_>, node: &Node, drafted: Option<&str>, out: &mut Ve
         if let Some(message) = message(l, keys, drafted == Some(e.key.as_str())) {
             out.push(Action {
                 name: e.key.clone(),
-                class: if message.via == "outbox" { Class::E0 } else { Class::E4 },
+                class: if message.via == "outbox" {
+                    Class::E0
+                } else {
+                    Class::E4
+                },
                 kind: ActionKind::Message(message),
                 on_unknown: class_on_unknown,
                 valid_for: valid,
@@ -260,15 +319,22 @@ fn messaging(l: &mut Lower<'_>, node: &Node, drafted: Option<&str>, out: &mut Ve
 }
 
 fn message(l: &mut Lower<'_>, keys: Keys<'_>, drafted: bool) -> Option<Message> {
-    let channel = match keys.get("channel").and_then(|n| l.cx.word(n, &["email", "sms"])) {
+    let channel = match keys
+        .get("channel")
+        .and_then(|n| l.cx.word(n, &["email", "sms"]))
+    {
         Some("sms") => Channel::Sms,
         _ => Channel::Email,
     };
     let schema = l.schema(Names::Effect);
     let to = match keys.get("to") {
         Some(n) => {
-            let want = if channel == Channel::Sms { Type::Phone } else { Type::Email };
-            l.cx.expr(n, &schema, &want)
+            let want = if channel == Channel::Sms {
+                Type::Phone
+            } else {
+                Type::Email
+            };
+            l.cx.required_expr(n, &schema, &want)
         }
         None => {
             let example = recipient(l, channel);
@@ -284,11 +350,17 @@ fn message(l: &mut Lower<'_>, keys: Keys<'_>, drafted: bool) -> Option<Message> 
     if channel == Channel::Sms
         && let Some(n) = keys.get("subject")
     {
-        let p = Problem::new("TL0209", keys.key_span("subject"), "a text message has no subject");
+        let p = Problem::new(
+            "TL0209",
+            keys.key_span("subject"),
+            "a text message has no subject",
+        );
         l.cx.push(p.mend(n.removal("take it out")));
     }
     let subject = keys.get("subject").and_then(|n| l.cx.template(n, &schema));
-    let check = keys.get("check").and_then(|n| l.cx.word(n, &["verified_sender"]));
+    let check = keys
+        .get("check")
+        .and_then(|n| l.cx.word(n, &["verified_sender"]));
     let (body, template_file) = body(l, keys, drafted)?;
     Some(Message {
         channel,
@@ -303,7 +375,11 @@ fn message(l: &mut Lower<'_>, keys: Keys<'_>, drafted: bool) -> Option<Message> 
 
 /// A recipient for the example of a missing `to`.
 fn recipient(l: &Lower<'_>, channel: Channel) -> String {
-    let want = if channel == Channel::Sms { Type::Phone } else { Type::Email };
+    let want = if channel == Channel::Sms {
+        Type::Phone
+    } else {
+        Type::Email
+    };
     let field = l.record.fields.iter().find(|f| f.ty == want);
     field.map_or_else(|| "event.from".into(), |f| format!("record.{}", f.name))
 }
@@ -326,9 +402,18 @@ fn body(l: &mut Lower<'_>, keys: Keys<'_>, drafted: bool) -> Option<(Template, O
         };
     }
     if drafted {
-        return Some((l.own_template("${ai.draft}", Names::Effect), None));
+        // No text of its own: without a draft there is nothing to send.
+        let nothing = Template {
+            source: String::new(),
+            parts: Vec::new(),
+        };
+        return Some((nothing, None));
     }
-    l.cx.missing(keys, "text", "\"We have received your message and will answer soon.\"");
+    l.cx.missing(
+        keys,
+        "text",
+        "\"We have received your message and will answer soon.\"",
+    );
     None
 }
 

@@ -33,8 +33,12 @@ pub(crate) fn ingress(l: &mut Lower<'_>, node: Option<&Node>) -> Vec<Endpoint> {
     for door in doors(l, channels) {
         if out.iter().any(|e| e.name == door.name) {
             l.cx.push(
-                Problem::new("TL0211", door.at.span, format!("the endpoint `{}` stands here twice", door.name))
-                    .mend(door.at.removal("take the second one out")),
+                Problem::new(
+                    "TL0211",
+                    door.at.span,
+                    format!("the endpoint `{}` stands here twice", door.name),
+                )
+                .mend(door.at.removal("take the second one out")),
             );
             continue;
         }
@@ -52,7 +56,13 @@ struct Door<'n> {
 
 fn doors<'n>(l: &mut Lower<'_>, node: &'n Node) -> Vec<Door<'n>> {
     let entries: &Map = match &node.kind {
-        Kind::Map(m) if m.entries.iter().any(|e| !matches!(e.value.kind, Kind::Null)) => m,
+        Kind::Map(m)
+            if m.entries
+                .iter()
+                .any(|e| !matches!(e.value.kind, Kind::Null)) =>
+        {
+            m
+        }
         _ => {
             let names = l.cx.name_nodes(node);
             return names.into_iter().filter_map(|n| bare_door(l, n)).collect();
@@ -77,11 +87,18 @@ fn doors<'n>(l: &mut Lower<'_>, node: &'n Node) -> Vec<Door<'n>> {
             None => channel(&e.key),
         };
         match channel {
-            Some(channel) => out.push(Door { name: e.key.clone(), channel, at, keys }),
+            Some(channel) => out.push(Door {
+                name: e.key.clone(),
+                channel,
+                at,
+                keys,
+            }),
             None if named.is_some() => {}
             None => match keys {
                 Some(k) => l.cx.missing(k, "channel", "webhook"),
-                None => l.cx.unknown("TL0204", &at, "the channel", CHANNELS.iter().copied()),
+                None => {
+                    l.cx.unknown("TL0204", &at, "the channel", CHANNELS.iter().copied())
+                }
             },
         }
     }
@@ -104,9 +121,15 @@ fn bare_door<'n>(l: &mut Lower<'_>, node: Node) -> Option<Door<'n>> {
 }
 
 fn channel(word: &str) -> Option<Channel> {
-    [Channel::Form, Channel::Email, Channel::Sms, Channel::Webhook, Channel::Api]
-        .into_iter()
-        .find(|c| c.word() == word)
+    [
+        Channel::Form,
+        Channel::Email,
+        Channel::Sms,
+        Channel::Webhook,
+        Channel::Api,
+    ]
+    .into_iter()
+    .find(|c| c.word() == word)
 }
 
 fn endpoint(l: &mut Lower<'_>, door: &Door<'_>, gateway: Option<Keys<'_>>) -> Endpoint {
@@ -138,7 +161,11 @@ fn endpoint(l: &mut Lower<'_>, door: &Door<'_>, gateway: Option<Keys<'_>>) -> En
         schema: None,
         map: mapping(l, door, own("map"), format),
         text,
-        max_body: max_body.unwrap_or(if format == Format::Mail { MAX_MAIL } else { MAX_BODY }),
+        max_body: max_body.unwrap_or(if format == Format::Mail {
+            MAX_MAIL
+        } else {
+            MAX_BODY
+        }),
         line: l.cx.line(door.at.span),
     };
     out.text = out.text.take().or_else(|| default_text(l, &out));
@@ -157,12 +184,20 @@ fn default_text(l: &Lower<'_>, endpoint: &Endpoint) -> Option<Expr> {
         .or_else(|| l.own_expr("event.text", Names::Event, &Type::Text))
 }
 
-fn mapping(l: &mut Lower<'_>, door: &Door<'_>, node: Option<&Node>, format: Format) -> Vec<(String, Expr)> {
+fn mapping(
+    l: &mut Lower<'_>,
+    door: &Door<'_>,
+    node: Option<&Node>,
+    format: Format,
+) -> Vec<(String, Expr)> {
     let mut written: Vec<(String, Option<Expr>)> = Vec::new();
     if let Some(keys) = node.and_then(|n| l.cx.mapping(n)) {
         for e in &keys.map.entries {
             let Some(field) = l.record.field(&e.key).cloned() else {
-                let at = Node { span: e.key_span, ..text_node(&e.key, &e.value) };
+                let at = Node {
+                    span: e.key_span,
+                    ..text_node(&e.key, &e.value)
+                };
                 let names: Vec<String> = l.record.fields.iter().map(|f| f.name.clone()).collect();
                 l.cx.unknown("TL0404", &at, "the field", names.iter().map(String::as_str));
                 continue;
@@ -215,7 +250,9 @@ fn default_source(f: &FieldDef, all: &[FieldDef], channel: Channel, format: Form
         _ => {}
     }
     let first_of = |ty: &Type| {
-        let mut same = all.iter().filter(|o| o.from == FieldFrom::Event && o.ty == *ty);
+        let mut same = all
+            .iter()
+            .filter(|o| o.from == FieldFrom::Event && o.ty == *ty);
         f.ty == *ty && same.next().is_some_and(|o| o.name == f.name)
     };
     let name = f.name.as_str();
@@ -230,7 +267,9 @@ fn default_source(f: &FieldDef, all: &[FieldDef], channel: Channel, format: Form
     }
     match name {
         "message" | "body" if channel == Channel::Sms => Source::At("event.body.Body"),
-        _ if channel == Channel::Sms && (name == "phone" || first_of(&Type::Phone)) => Source::At("event.body.From"),
+        _ if channel == Channel::Sms && (name == "phone" || first_of(&Type::Phone)) => {
+            Source::At("event.body.From")
+        }
         _ => Source::Body,
     }
 }
@@ -269,8 +308,13 @@ fn validate(l: &mut Lower<'_>, node: &Node, endpoint: &Endpoint) -> Option<Schem
         }),
         _ => {
             l.cx.push(
-                Problem::new("TL0413", node.span, format!("{path} is not a JSON Schema"))
-                    .mend(Mend::replace(node.span, "json_schema", "derive it from `record`: write `json_schema`")),
+                Problem::new("TL0413", node.span, format!("{path} is not a JSON Schema")).mend(
+                    Mend::replace(
+                        node.span,
+                        "json_schema",
+                        "derive it from `record`: write `json_schema`",
+                    ),
+                ),
             );
             None
         }
@@ -281,22 +325,34 @@ fn validate(l: &mut Lower<'_>, node: &Node, endpoint: &Endpoint) -> Option<Schem
 fn size(l: &mut Lower<'_>, node: &Node) -> Option<u32> {
     let text = l.cx.text(node)?;
     let compact = text.replace(' ', "").to_lowercase();
-    let (digits, unit) = compact.split_at(compact.find(|c: char| !c.is_ascii_digit()).unwrap_or(compact.len()));
+    let (digits, unit) = compact.split_at(
+        compact
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(compact.len()),
+    );
     let scale: u64 = match unit {
         "" | "b" => 1,
         "k" | "kb" | "kib" => 1024,
         "m" | "mb" | "mib" => 1024 * 1024,
         _ => 0,
     };
-    let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(scale)).filter(|n| *n > 0);
+    let bytes = digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(scale))
+        .filter(|n| *n > 0);
     if let Some(b) = bytes.filter(|b| *b <= u64::from(MAX_ASKED)) {
         return u32::try_from(b).ok();
     }
     let guess = if bytes.is_some() { "25MiB" } else { "1MiB" };
     l.cx.push(
-        Problem::new("TL0206", node.span, format!("`{text}` is not a size that fits here"))
-            .why("a size is a number of bytes, KiB or MiB, at most 25MiB")
-            .mend(Mend::replace(node.span, guess, format!("write {guess}"))),
+        Problem::new(
+            "TL0206",
+            node.span,
+            format!("`{text}` is not a size that fits here"),
+        )
+        .why("a size is a number of bytes, KiB or MiB, at most 25MiB")
+        .mend(Mend::replace(node.span, guess, format!("write {guess}"))),
     );
     None
 }

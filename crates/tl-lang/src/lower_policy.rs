@@ -47,7 +47,10 @@ pub(crate) fn policy(l: &mut Lower<'_>, top: Keys<'_>) -> Policy {
 
 /// The line of an action nobody wrote one for: what stays in our own store is `auto`, all else `approve`.
 fn usual(action: &Action) -> PolicyLine {
-    let inside = matches!(action.kind, ActionKind::RecordStore { .. } | ActionKind::DomainEvent);
+    let inside = matches!(
+        action.kind,
+        ActionKind::RecordStore { .. } | ActionKind::DomainEvent
+    );
     PolicyLine {
         auto: if inside { When::Always } else { When::Unstated },
         approve: (!inside).then(|| OPERATORS.to_owned()),
@@ -93,11 +96,21 @@ fn known_action(l: &mut Lower<'_>, e: &Entry) -> bool {
     let known: Vec<String> = l.actions.iter().map(|a| a.name.clone()).collect();
     let near = nearest(&e.key, known.iter().map(String::as_str));
     if near.is_none() && e.value.text() == Some("never") {
-        l.notes.push(format!("the policy forbids `{}`; no action has that name", e.key));
+        l.notes.push(format!(
+            "the policy forbids `{}`; no action has that name",
+            e.key
+        ));
         return true;
     }
-    let p = Problem::new("TL0403", e.key_span, format!("the action `{}` does not exist", e.key))
-        .why(format!("there are {}", listed(known.iter().map(String::as_str))));
+    let p = Problem::new(
+        "TL0403",
+        e.key_span,
+        format!("the action `{}` does not exist", e.key),
+    )
+    .why(format!(
+        "there are {}",
+        listed(known.iter().map(String::as_str))
+    ));
     l.cx.push(match near {
         Some(k) => p.mend(Mend::replace(e.key_span, k, format!("did you mean `{k}`?"))),
         None => p.mend(e.value.removal("take the line out")),
@@ -137,7 +150,8 @@ fn when(l: &mut Lower<'_>, node: Option<&Node>) -> When {
         Some("false") => When::Unstated,
         _ => {
             let schema = l.schema(Names::Policy);
-            l.cx.expr(node, &schema, &Type::Bool).map_or(When::Unstated, When::If)
+            l.cx.expr(node, &schema, &Type::Bool)
+                .map_or(When::Unstated, When::If)
         }
     }
 }
@@ -151,9 +165,19 @@ fn limit(l: &mut Lower<'_>, node: &Node) -> Option<Limit> {
         _ => None,
     };
     if read.is_none() {
-        let count = words.first().and_then(|w| w.parse::<u32>().ok()).filter(|n| *n > 0).unwrap_or(3);
-        let scope = ["case", "tenant"].into_iter().find(|s| words.contains(s)).unwrap_or("contact");
-        let window = ["minute", "hour", "week"].into_iter().find(|s| words.contains(s)).unwrap_or("day");
+        let count = words
+            .first()
+            .and_then(|w| w.parse::<u32>().ok())
+            .filter(|n| *n > 0)
+            .unwrap_or(3);
+        let scope = ["case", "tenant"]
+            .into_iter()
+            .find(|s| words.contains(s))
+            .unwrap_or("contact");
+        let window = ["minute", "hour", "week"]
+            .into_iter()
+            .find(|s| words.contains(s))
+            .unwrap_or("day");
         let guess = format!("{count} per {scope} per {window}");
         l.cx.push(
             Problem::new("TL0213", node.span, format!("`{text}` is not a limit"))
@@ -186,18 +210,34 @@ fn read_limit(count: &str, scope: &str, window: &str) -> Option<Limit> {
 /// `20:00-08:00`, with a zone where it is not UTC.
 fn quiet_hours(l: &mut Lower<'_>, node: &Node) -> Option<QuietHours> {
     let text = l.cx.text(node)?;
-    let (hours, zone) = text.split_once(' ').map_or((text.as_str(), "UTC"), |(h, z)| (h, z.trim()));
-    let read = hours.split_once('-').and_then(|(a, b)| Some((minutes(a)?, minutes(b)?)));
+    let (hours, zone) = text
+        .split_once(' ')
+        .map_or((text.as_str(), "UTC"), |(h, z)| (h, z.trim()));
+    let read = hours
+        .split_once('-')
+        .and_then(|(a, b)| Some((minutes(a)?, minutes(b)?)));
     if minute_of_day(0, zone).is_none() {
         l.cx.push(
-            Problem::new("TL0214", node.span, format!("there is no time zone `{zone}`"))
-                .why("zones have the names of the IANA data base, such as Europe/Berlin")
-                .mend(Mend::replace(node.span, hours, format!("write `{hours}`, which is in UTC"))),
+            Problem::new(
+                "TL0214",
+                node.span,
+                format!("there is no time zone `{zone}`"),
+            )
+            .why("zones have the names of the IANA data base, such as Europe/Berlin")
+            .mend(Mend::replace(
+                node.span,
+                hours,
+                format!("write `{hours}`, which is in UTC"),
+            )),
         );
         return None;
     }
     let Some((from, to)) = read.filter(|(a, b)| a != b) else {
-        let guess = if zone == "UTC" { "20:00-08:00".to_owned() } else { format!("20:00-08:00 {zone}") };
+        let guess = if zone == "UTC" {
+            "20:00-08:00".to_owned()
+        } else {
+            format!("20:00-08:00 {zone}")
+        };
         l.cx.push(
             Problem::new("TL0214", node.span, format!("`{text}` are not quiet hours"))
                 .why("quiet hours read `20:00-08:00`, with a zone such as Europe/Berlin after them")
@@ -224,7 +264,13 @@ fn minutes(text: &str) -> Option<i32> {
 /// The policy in force, one line per action, as `check` prints it.
 pub fn effective_policy_text(program: &Program) -> String {
     let mut out = String::new();
-    let width = program.policy.lines.iter().map(|p| p.action.len()).max().unwrap_or(0);
+    let width = program
+        .policy
+        .lines
+        .iter()
+        .map(|p| p.action.len())
+        .max()
+        .unwrap_or(0);
     for p in &program.policy.lines {
         let mut parts = Vec::new();
         match &p.never {
@@ -247,14 +293,27 @@ pub fn effective_policy_text(program: &Program) -> String {
                 LimitScope::Case => "case",
                 LimitScope::Tenant => "tenant",
             };
-            parts.push(format!("at most {} per {per} in {}", limit.count, duration_text(limit.window)));
+            parts.push(format!(
+                "at most {} per {per} in {}",
+                limit.count,
+                duration_text(limit.window)
+            ));
         }
         if let Some(q) = &p.quiet_hours {
             let clock = |m: i32| format!("{:02}:{:02}", m / 60, m % 60);
-            parts.push(format!("quiet {}-{} {}", clock(q.from), clock(q.to), q.zone));
+            parts.push(format!(
+                "quiet {}-{} {}",
+                clock(q.from),
+                clock(q.to),
+                q.zone
+            ));
         }
         let origin = if p.line == 0 { "  (default)" } else { "" };
-        out.push_str(&format!("{:width$}  {}{origin}\n", p.action, parts.join(", ")));
+        out.push_str(&format!(
+            "{:width$}  {}{origin}\n",
+            p.action,
+            parts.join(", ")
+        ));
     }
     out
 }

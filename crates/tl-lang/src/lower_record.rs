@@ -24,7 +24,15 @@ pub(crate) fn lead() -> RecordType {
         line: 0,
     };
     use FieldFrom::{Ai, Engine, Event, Rules};
-    let intents = ["demo", "pricing", "support", "partnership", "job", "spam", "other"];
+    let intents = [
+        "demo",
+        "pricing",
+        "support",
+        "partnership",
+        "job",
+        "spam",
+        "other",
+    ];
     RecordType {
         name: "lead".into(),
         fields: vec![
@@ -91,9 +99,17 @@ fn check_field_name(l: &mut Lower<'_>, e: &crate::tree::Entry) {
     if is_name(&e.key) && e.key.contains('-') {
         let guess = e.key.replace('-', "_");
         l.cx.push(
-            Problem::new("TL0207", e.key_span, format!("`{}` cannot be named in an expression", e.key))
-                .why("`-` is minus there")
-                .mend(Mend::replace(e.key_span, &guess, format!("write `{guess}`"))),
+            Problem::new(
+                "TL0207",
+                e.key_span,
+                format!("`{}` cannot be named in an expression", e.key),
+            )
+            .why("`-` is minus there")
+            .mend(Mend::replace(
+                e.key_span,
+                &guess,
+                format!("write `{guess}`"),
+            )),
         );
     } else {
         l.cx.check_name(&e.key, e.key_span);
@@ -106,7 +122,10 @@ fn natural_keys(l: &mut Lower<'_>, node: Option<&Node>) -> Vec<Template> {
         None => Vec::new(),
         Some(n) if n.list().is_some() => {
             let items = l.cx.items(n);
-            items.iter().filter_map(|n| l.cx.template(n, &schema)).collect()
+            items
+                .iter()
+                .filter_map(|n| l.cx.template(n, &schema))
+                .collect()
         }
         Some(n) => l.cx.template(n, &schema).into_iter().collect(),
     }
@@ -120,9 +139,13 @@ fn field(l: &mut Lower<'_>, keys: Keys<'_>, name: &str, line: u32) -> Option<Fie
         Some("engine") => FieldFrom::Engine,
         _ => FieldFrom::Event,
     };
-    let flag = |l: &mut Lower<'_>, key: &str| keys.get(key).and_then(|n| l.cx.bool(n)).unwrap_or(false);
+    let flag =
+        |l: &mut Lower<'_>, key: &str| keys.get(key).and_then(|n| l.cx.bool(n)).unwrap_or(false);
     let (required, untrusted) = (flag(l, "required"), flag(l, "untrusted"));
-    let control = keys.get("use").and_then(|n| l.cx.word(n, &["control"])).is_some();
+    let control = keys
+        .get("use")
+        .and_then(|n| l.cx.word(n, &["control"]))
+        .is_some();
     let ty = match keys.get("type") {
         Some(n) => field_type(l, n, keys),
         None if keys.get("values").is_some() => field_type_enum(l, keys),
@@ -152,8 +175,12 @@ fn field_type(l: &mut Lower<'_>, node: &Node, keys: Keys<'_>) -> Option<Type> {
         && let Some(values) = keys.get("values")
     {
         l.cx.push(
-            Problem::new("TL0209", keys.key_span("values"), format!("`values` belong to an enum, not to `{word}`"))
-                .mend(values.removal("take `values` out")),
+            Problem::new(
+                "TL0209",
+                keys.key_span("values"),
+                format!("`values` belong to an enum, not to `{word}`"),
+            )
+            .mend(values.removal("take `values` out")),
         );
     }
     let ty = match word {
@@ -188,11 +215,20 @@ fn unknown_type(l: &mut Lower<'_>, node: &Node, word: &str, list: bool) {
         "mail" | "e-mail" => Some("email"),
         _ => None,
     };
-    let best = alias.or_else(|| nearest(word, TYPES.iter().copied())).unwrap_or("string");
-    let whole = if list { format!("list of {best}") } else { best.to_owned() };
+    let best = alias
+        .or_else(|| nearest(word, TYPES.iter().copied()))
+        .unwrap_or("string");
+    let whole = if list {
+        format!("list of {best}")
+    } else {
+        best.to_owned()
+    };
     l.cx.push(
         Problem::new("TL0204", node.span, format!("there is no type `{word}`"))
-            .why(format!("the types are {}, and `list of` each", listed(TYPES.iter().copied())))
+            .why(format!(
+                "the types are {}, and `list of` each",
+                listed(TYPES.iter().copied())
+            ))
             .mend(Mend::replace(node.span, &whole, format!("write `{whole}`"))),
     );
 }
@@ -208,8 +244,12 @@ fn field_type_enum(l: &mut Lower<'_>, keys: Keys<'_>) -> Option<Type> {
         let Some(text) = l.cx.text(n) else { continue };
         if values.contains(&text) {
             l.cx.push(
-                Problem::new("TL0211", n.span, format!("the value `{text}` stands here twice"))
-                    .mend(n.removal("take the second one out")),
+                Problem::new(
+                    "TL0211",
+                    n.span,
+                    format!("the value `{text}` stands here twice"),
+                )
+                .mend(n.removal("take the second one out")),
             );
         } else {
             values.push(text);

@@ -34,7 +34,8 @@ fn setting(l: &mut Lower<'_>, node: &Node) -> Option<(Value, Type)> {
         Kind::Scalar(s) if s.plain => Some(plain(&s.text)),
         Kind::Scalar(s) => Some((Value::text(&s.text), Type::Text)),
         Kind::List(items) => {
-            let parts: Vec<(Value, Type)> = items.items.iter().filter_map(|n| setting(l, n)).collect();
+            let parts: Vec<(Value, Type)> =
+                items.items.iter().filter_map(|n| setting(l, n)).collect();
             let first = parts.first().map_or(Type::Text, |(_, t)| t.clone());
             let same = parts.iter().all(|(_, t)| *t == first);
             let of = if same { first } else { Type::Any };
@@ -91,7 +92,11 @@ pub(crate) fn queue(l: &mut Lower<'_>, node: Option<&Node>) -> Queue {
         out.name = l.cx.name(n).unwrap_or(out.name);
     }
     if let Some(n) = keys.get("payload") {
-        out.payload = l.cx.words(n, PAYLOAD).into_iter().map(str::to_owned).collect();
+        out.payload =
+            l.cx.words(n, PAYLOAD)
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
     }
     out
 }
@@ -119,7 +124,10 @@ pub(crate) fn goal(l: &mut Lower<'_>, node: &Node) -> Option<Goal> {
         None => usual,
     };
     let (start, end) = (state("start", PENDING), state("end", CLOSED));
-    let sla = keys.get("sla").and_then(|n| l.cx.duration(n)).unwrap_or(DAY);
+    let sla = keys
+        .get("sla")
+        .and_then(|n| l.cx.duration(n))
+        .unwrap_or(DAY);
     let owner = keys.get("owner").and_then(|n| l.owner(n));
     Some(Goal {
         start,

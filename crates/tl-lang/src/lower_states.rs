@@ -14,7 +14,13 @@ use crate::project::OPERATORS;
 use crate::tree::{Entry, Node};
 
 /// How long a case may stay in each of the canonical states.
-const SLAS: [Option<i64>; 5] = [Some(5 * MINUTE), Some(15 * MINUTE), Some(HOUR), Some(4 * HOUR), None];
+const SLAS: [Option<i64>; 5] = [
+    Some(5 * MINUTE),
+    Some(15 * MINUTE),
+    Some(HOUR),
+    Some(4 * HOUR),
+    None,
+];
 
 /// The edges of a file that declares none.
 const EDGES: &[(StateIx, StateIx)] = &[
@@ -91,9 +97,13 @@ fn state(l: &mut Lower<'_>, keys: Keys<'_>, entry: &Entry, s: &mut State) {
     }
     match keys.get("sla") {
         Some(n) if s.terminal => l.cx.push(
-            Problem::new("TL0209", keys.key_span("sla"), format!("`{}` is terminal and has no SLA", entry.key))
-                .why("nothing is waited for in a terminal state")
-                .mend(n.removal("take `sla` out")),
+            Problem::new(
+                "TL0209",
+                keys.key_span("sla"),
+                format!("`{}` is terminal and has no SLA", entry.key),
+            )
+            .why("nothing is waited for in a terminal state")
+            .mend(n.removal("take `sla` out")),
         ),
         Some(n) => s.sla = l.cx.duration(n),
         None if s.sla.is_none() && !s.terminal => l.cx.missing(keys, "sla", "1h"),
@@ -161,7 +171,15 @@ fn transition(l: &mut Lower<'_>, node: &Node, usual: &BTreeSet<Emit>) -> Option<
     let keys = l.cx.section(node, &TRANSITION)?;
     for key in ["to", "from"] {
         if keys.get(key).is_none() {
-            l.cx.missing(keys, key, if key == "to" { "needs_human" } else { "pending" });
+            l.cx.missing(
+                keys,
+                key,
+                if key == "to" {
+                    "needs_human"
+                } else {
+                    "pending"
+                },
+            );
         }
     }
     let from = keys.get("from").and_then(|n| l.state(n));

@@ -49,7 +49,12 @@ pub(crate) fn table(l: &mut Lower<'_>, node: &Node) -> Option<Table> {
 /// The field names under a key, each with its place in the workflow file.
 fn columns(l: &mut Lower<'_>, keys: Keys<'_>, key: &str) -> Option<Vec<(String, Node)>> {
     let nodes = l.cx.name_nodes(keys.get(key)?);
-    Some(nodes.into_iter().filter_map(|n| Some((n.text()?.to_owned(), n))).collect())
+    Some(
+        nodes
+            .into_iter()
+            .filter_map(|n| Some((n.text()?.to_owned(), n)))
+            .collect(),
+    )
 }
 
 struct Csv<'l, 'a> {
@@ -77,7 +82,9 @@ impl Csv<'_, '_> {
         let Some(head) = all.next() else {
             let n = keys.get("file")?;
             let p = Problem::new("TL0407", n.span, format!("{} is empty", self.path));
-            self.l.cx.push(p.mend(keys.node.removal("take the table out")));
+            self.l
+                .cx
+                .push(p.mend(keys.node.removal("take the table out")));
             return None;
         };
         let types = self.head(&head, hit)?;
@@ -85,7 +92,9 @@ impl Csv<'_, '_> {
         for (name, node) in inputs.iter().flatten().chain(outputs) {
             if at(name).is_none() {
                 let known: Vec<&str> = head.cells.iter().map(|c| c.text.as_str()).collect();
-                self.l.cx.unknown("TL0407", node, "the column", known.iter().copied());
+                self.l
+                    .cx
+                    .unknown("TL0407", node, "the column", known.iter().copied());
                 self.broken = true;
             }
         }
@@ -96,16 +105,23 @@ impl Csv<'_, '_> {
         };
         let body: Vec<Row> = all.collect();
         if ins.len() > MAX_INPUTS || body.len() > MAX_ROWS {
-            let p = Problem::new("TL0411", head.span, "the table is too large to be proven")
-                .why(format!("a table has at most {MAX_INPUTS} inputs and {MAX_ROWS} rows; split it"));
+            let p = Problem::new("TL0411", head.span, "the table is too large to be proven").why(
+                format!("a table has at most {MAX_INPUTS} inputs and {MAX_ROWS} rows; split it"),
+            );
             self.push(p);
             return None;
         }
-        let rows = body.iter().filter_map(|r| self.row(r, &head, &types, (&ins, &out))).collect();
+        let rows = body
+            .iter()
+            .filter_map(|r| self.row(r, &head, &types, (&ins, &out)))
+            .collect();
         Some(Table {
             file: self.path.clone(),
             hit,
-            inputs: ins.iter().map(|i| (head.cells[*i].text.clone(), types[*i].clone())).collect(),
+            inputs: ins
+                .iter()
+                .map(|i| (head.cells[*i].text.clone(), types[*i].clone()))
+                .collect(),
             outputs: out.iter().map(|i| head.cells[*i].text.clone()).collect(),
             rows,
         })
@@ -121,10 +137,20 @@ impl Csv<'_, '_> {
                     other => other.clone(),
                 }),
                 None => {
-                    let names: Vec<String> = self.l.record.fields.iter().map(|f| f.name.clone()).collect();
+                    let names: Vec<String> = self
+                        .l
+                        .record
+                        .fields
+                        .iter()
+                        .map(|f| f.name.clone())
+                        .collect();
                     let known = names.iter().map(String::as_str);
-                    let p = Problem::new("TL0407", c.span, format!("the record has no field `{}`", c.text))
-                        .why(format!("the fields are {}", listed(known.clone())));
+                    let p = Problem::new(
+                        "TL0407",
+                        c.span,
+                        format!("the record has no field `{}`", c.text),
+                    )
+                    .why(format!("the fields are {}", listed(known.clone())));
                     self.push(match nearest(&c.text, known) {
                         Some(k) => p.mend(Mend::replace(c.span, k, format!("did you mean `{k}`?"))),
                         None => p,
@@ -135,20 +161,40 @@ impl Csv<'_, '_> {
         (types.len() == head.cells.len()).then_some(types)
     }
 
-    fn row(&mut self, row: &Row, head: &Row, types: &[Type], (ins, out): (&[usize], &[usize])) -> Option<TableRow> {
+    fn row(
+        &mut self,
+        row: &Row,
+        head: &Row,
+        types: &[Type],
+        (ins, out): (&[usize], &[usize]),
+    ) -> Option<TableRow> {
         if row.cells.len() != head.cells.len() {
             let (have, want) = (row.cells.len(), head.cells.len());
-            let p = Problem::new("TL0408", row.span, format!("{have} cells in a table of {want} columns"));
+            let p = Problem::new(
+                "TL0408",
+                row.span,
+                format!("{have} cells in a table of {want} columns"),
+            );
             self.push(if have < want {
-                p.mend(Mend::insert(row.span.end, ",-".repeat(want - have), "fill the row up with `-`"))
+                p.mend(Mend::insert(
+                    row.span.end,
+                    ",-".repeat(want - have),
+                    "fill the row up with `-`",
+                ))
             } else {
                 let gone = Span::new(row.cells[want - 1].span.end, row.span.end);
                 p.mend(Mend::replace(gone, "", "take the last cells out"))
             });
             return None;
         }
-        let tests: Vec<Option<CellTest>> = ins.iter().map(|i| self.test(&row.cells[*i], &types[*i])).collect();
-        let values: Vec<Option<Value>> = out.iter().map(|i| self.value(&row.cells[*i], &types[*i])).collect();
+        let tests: Vec<Option<CellTest>> = ins
+            .iter()
+            .map(|i| self.test(&row.cells[*i], &types[*i]))
+            .collect();
+        let values: Vec<Option<Value>> = out
+            .iter()
+            .map(|i| self.value(&row.cells[*i], &types[*i]))
+            .collect();
         Some(TableRow {
             tests: tests.into_iter().collect::<Option<_>>()?,
             values: values.into_iter().collect::<Option<_>>()?,
@@ -160,7 +206,9 @@ impl Csv<'_, '_> {
         if cell.text.is_empty() || cell.text == "-" {
             return Some(Value::Null);
         }
-        literal::value(&cell.text, ty).map_err(|b| self.bad_cell(cell.span, b)).ok()
+        literal::value(&cell.text, ty)
+            .map_err(|b| self.bad_cell(cell.span, b))
+            .ok()
     }
 
     fn bad_cell(&mut self, span: Span, bad: literal::Bad) {
@@ -184,7 +232,11 @@ impl Csv<'_, '_> {
             {
                 let p = Problem::new("TL0408", cell.span, format!("the range `{text}` is empty"))
                     .why("a range goes from its first number up to, but not including, its second");
-                self.push(p.mend(Mend::replace(cell.span, format!("{b}..{a}"), format!("write `{b}..{a}`"))));
+                self.push(p.mend(Mend::replace(
+                    cell.span,
+                    format!("{b}..{a}"),
+                    format!("write `{b}..{a}`"),
+                )));
                 return None;
             }
             return Some(range);
@@ -197,7 +249,10 @@ impl Csv<'_, '_> {
                 Ok(v) => values.push(v),
                 Err(b) => {
                     let start = self.text[at..].find(trimmed).map_or(at, |n| at + n);
-                    self.bad_cell(Span::new(start, (start + trimmed.len()).min(cell.span.end)), b);
+                    self.bad_cell(
+                        Span::new(start, (start + trimmed.len()).min(cell.span.end)),
+                        b,
+                    );
                     return None;
                 }
             }
@@ -214,11 +269,23 @@ impl Csv<'_, '_> {
         let place = |line: u32| all.iter().find(|r| r.line == line);
         for finding in table_check::check(table, &self.l.record) {
             match finding {
-                Finding::Overlap { first, second, example } => {
+                Finding::Overlap {
+                    first,
+                    second,
+                    example,
+                } => {
                     let Some(row) = place(second) else { continue };
-                    let p = Problem::new("TL0409", row.span, format!("this row and line {first} match the same case"))
-                        .why(format!("`hit: unique` allows one; both match {example}"));
-                    self.push(p.mend(Mend::replace(row.whole, "", "take this row out, or narrow one of the two")));
+                    let p = Problem::new(
+                        "TL0409",
+                        row.span,
+                        format!("this row and line {first} match the same case"),
+                    )
+                    .why(format!("`hit: unique` allows one; both match {example}"));
+                    self.push(p.mend(Mend::replace(
+                        row.whole,
+                        "",
+                        "take this row out, or narrow one of the two",
+                    )));
                 }
                 Finding::Gap { example } => {
                     let Some(head) = all.first() else { continue };
@@ -252,7 +319,13 @@ fn catch_all(table: &Table, all: &[Row]) -> Option<String> {
         .cells
         .iter()
         .zip(&last.cells)
-        .map(|(h, c)| if table.outputs.contains(&h.text) { c.text.as_str() } else { "-" })
+        .map(|(h, c)| {
+            if table.outputs.contains(&h.text) {
+                c.text.as_str()
+            } else {
+                "-"
+            }
+        })
         .collect();
     Some(format!("\n{}", cells.join(",")))
 }
@@ -260,7 +333,11 @@ fn catch_all(table: &Table, all: &[Row]) -> Option<String> {
 /// `10..50`, `..50`, `10..`, `>=10`, `<5`; also `>10` and `<=5` for whole numbers.
 fn range(text: &str, ty: &Type) -> Option<CellTest> {
     let number = |t: &str| t.trim().parse::<Decimal>().ok();
-    let next = |t: &str| number(t).filter(|_| *ty == Type::Int).map(|d| d + Decimal::ONE);
+    let next = |t: &str| {
+        number(t)
+            .filter(|_| *ty == Type::Int)
+            .map(|d| d + Decimal::ONE)
+    };
     if let Some(t) = text.strip_prefix(">=") {
         return Some(CellTest::Range(Some(number(t)?), None));
     }
@@ -274,6 +351,12 @@ fn range(text: &str, ty: &Type) -> Option<CellTest> {
         return Some(CellTest::Range(None, Some(number(t)?)));
     }
     let (a, b) = text.split_once("..")?;
-    let open = |t: &str| if t.trim().is_empty() { Some(None) } else { number(t).map(Some) };
+    let open = |t: &str| {
+        if t.trim().is_empty() {
+            Some(None)
+        } else {
+            number(t).map(Some)
+        }
+    };
     Some(CellTest::Range(open(a)?, open(b)?))
 }

@@ -22,8 +22,12 @@ pub(crate) fn tasks(l: &mut Lower<'_>, node: Option<&Node>) -> TaskRules {
     };
     for e in &keys.map.entries {
         if !TASKS.contains(&e.key.as_str()) {
-            let p = Problem::new("TL0201", e.key_span, format!("there is no kind of task `{}`", e.key))
-                .why(format!("the kinds are {}", listed(TASKS.iter().copied())));
+            let p = Problem::new(
+                "TL0201",
+                e.key_span,
+                format!("there is no kind of task `{}`", e.key),
+            )
+            .why(format!("the kinds are {}", listed(TASKS.iter().copied())));
             l.cx.push(match nearest(&e.key, TASKS.iter().copied()) {
                 Some(k) => p.mend(Mend::replace(e.key_span, k, format!("did you mean `{k}`?"))),
                 None => p.mend(e.value.removal("take it out")),
@@ -33,11 +37,21 @@ pub(crate) fn tasks(l: &mut Lower<'_>, node: Option<&Node>) -> TaskRules {
         let Some(keys) = l.cx.section(&e.value, &TASK) else {
             continue;
         };
+        // The action that asks and the kind of task it opens have different names.
+        let kind = if e.key == "ask_missing" {
+            "missing"
+        } else {
+            &e.key
+        };
         if let Some(n) = keys.get("message") {
             if e.key == "ask_missing" {
                 out.ask_missing = message(l, n);
             } else {
-                let p = Problem::new("TL0209", keys.key_span("message"), "only `ask_missing` sends a message");
+                let p = Problem::new(
+                    "TL0209",
+                    keys.key_span("message"),
+                    "only `ask_missing` sends a message",
+                );
                 l.cx.push(p.mend(n.removal("take it out")));
             }
         }
@@ -45,11 +59,13 @@ pub(crate) fn tasks(l: &mut Lower<'_>, node: Option<&Node>) -> TaskRules {
             let schema = l.schema(Names::Record);
             let literal = !n.text().is_some_and(|t| t.contains("${"));
             if !literal || l.owner(n).is_some() {
-                out.owners.extend(l.cx.template(n, &schema).map(|t| (e.key.clone(), t)));
+                out.owners
+                    .extend(l.cx.template(n, &schema).map(|t| (kind.to_owned(), t)));
             }
         }
         if let Some(n) = keys.get("sla") {
-            out.slas.extend(l.cx.duration(n).map(|us| (e.key.clone(), us)));
+            out.slas
+                .extend(l.cx.duration(n).map(|us| (kind.to_owned(), us)));
         }
     }
     out
@@ -58,10 +74,23 @@ pub(crate) fn tasks(l: &mut Lower<'_>, node: Option<&Node>) -> TaskRules {
 fn message(l: &mut Lower<'_>, node: &Node) -> Option<u16> {
     let text = l.cx.text(node)?;
     let is_message = |a: &tl_kernel::program::Action| matches!(a.kind, ActionKind::Message(_));
-    let found = l.actions.iter().position(|a| a.name == text && is_message(a));
+    let found = l
+        .actions
+        .iter()
+        .position(|a| a.name == text && is_message(a));
     if found.is_none() {
-        let known: Vec<String> = l.actions.iter().filter(|a| is_message(a)).map(|a| a.name.clone()).collect();
-        l.cx.unknown("TL0403", node, "the message", known.iter().map(String::as_str));
+        let known: Vec<String> = l
+            .actions
+            .iter()
+            .filter(|a| is_message(a))
+            .map(|a| a.name.clone())
+            .collect();
+        l.cx.unknown(
+            "TL0403",
+            node,
+            "the message",
+            known.iter().map(String::as_str),
+        );
     }
     found.map(|i| i as u16)
 }

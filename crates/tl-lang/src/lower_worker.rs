@@ -56,7 +56,7 @@ fn rule(l: &mut Lower<'_>, node: &Node) -> Option<Rule> {
     let keys = l.cx.section(node, &RULE)?;
     let schema = l.schema(Names::Rules);
     let when = match keys.get("when") {
-        Some(n) => l.cx.expr(n, &schema, &Type::Bool),
+        Some(n) => l.cx.required_expr(n, &schema, &Type::Bool),
         None => {
             l.cx.missing(keys, "when", "record.name != ''");
             None
@@ -77,7 +77,12 @@ fn rule_effect(l: &mut Lower<'_>, keys: Keys<'_>) -> Option<RuleEffect> {
     let reason = keys.get("reason").and_then(|n| l.cx.name(n));
     if let Some(n) = keys.get("set") {
         let set = l.cx.mapping(n)?;
-        let pairs = set.map.entries.iter().filter_map(|e| set_field(l, e)).collect();
+        let pairs = set
+            .map
+            .entries
+            .iter()
+            .filter_map(|e| set_field(l, e))
+            .collect();
         return Some(RuleEffect::Set(pairs));
     }
     if let Some(n) = keys.get("route") {
@@ -116,9 +121,13 @@ pub(crate) fn settable(l: &mut Lower<'_>, name: &str, entry: &Entry) -> Option<T
     let ty = match l.record.field(name) {
         Some(f) if f.from == FieldFrom::Engine => {
             l.cx.push(
-                Problem::new("TL0404", entry.key_span, format!("the field `{name}` is set by the engine"))
-                    .why("it holds a time of the case")
-                    .mend(entry.value.removal("leave it out")),
+                Problem::new(
+                    "TL0404",
+                    entry.key_span,
+                    format!("the field `{name}` is set by the engine"),
+                )
+                .why("it holds a time of the case")
+                .mend(entry.value.removal("leave it out")),
             );
             return None;
         }
@@ -175,7 +184,12 @@ fn concatenation(template: &tl_kernel::expr::Template) -> String {
         .parts
         .iter()
         .map(|p| match p {
-            Piece::Text(t) => format!("'{}'", t.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n")),
+            Piece::Text(t) => format!(
+                "'{}'",
+                t.replace('\\', "\\\\")
+                    .replace('\'', "\\'")
+                    .replace('\n', "\\n")
+            ),
             Piece::Expr(e) => format!("string({})", e.source),
         })
         .collect();

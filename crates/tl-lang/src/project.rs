@@ -26,7 +26,9 @@ impl Project {
     /// The ids of the workflows that have a file.
     pub fn workflows(&self) -> Vec<String> {
         let ids = self.files.keys().filter_map(|p| {
-            let id = p.strip_prefix("workflows/")?.strip_suffix("/workflow.yaml")?;
+            let id = p
+                .strip_prefix("workflows/")?
+                .strip_suffix("/workflow.yaml")?;
             (!id.contains('/')).then(|| id.to_owned())
         });
         ids.collect()
@@ -76,7 +78,12 @@ impl Owners {
 
     /// All names, sorted.
     pub fn names(&self) -> Vec<&str> {
-        let all: BTreeSet<&str> = self.teams.keys().chain(&self.people).map(String::as_str).collect();
+        let all: BTreeSet<&str> = self
+            .teams
+            .keys()
+            .chain(&self.people)
+            .map(String::as_str)
+            .collect();
         all.into_iter().collect()
     }
 }
@@ -186,7 +193,9 @@ pub fn connections(project: &Project) -> (Vec<Connection>, Vec<Diag>) {
     let mut cx = Cx::new(FILE, source);
     cx.diags = diags;
     let mut out = Vec::new();
-    if let Some(keys) = tree.as_ref().and_then(|t| root(&mut cx, t, &CONNECTIONS_FILE))
+    if let Some(keys) = tree
+        .as_ref()
+        .and_then(|t| root(&mut cx, t, &CONNECTIONS_FILE))
         && let Some(all) = keys.get("connections").and_then(|n| cx.mapping(n))
     {
         for e in &all.map.entries {
@@ -200,12 +209,21 @@ pub fn connections(project: &Project) -> (Vec<Connection>, Vec<Diag>) {
     (out, cx.diags)
 }
 
-fn connection(cx: &mut Cx<'_>, (name, line): (&str, u32), keys: Keys<'_>, known: &Owners) -> Option<Connection> {
+fn connection(
+    cx: &mut Cx<'_>,
+    (name, line): (&str, u32),
+    keys: Keys<'_>,
+    known: &Owners,
+) -> Option<Connection> {
     let kind = match keys.get("kind") {
         Some(n) => cx.word(n, KINDS)?,
         None => "rest",
     };
-    let kind = if kind == "openai" { ConnectionKind::OpenAi } else { ConnectionKind::Rest };
+    let kind = if kind == "openai" {
+        ConnectionKind::OpenAi
+    } else {
+        ConnectionKind::Rest
+    };
     let base_url = match keys.get("base_url") {
         Some(n) => base_url(cx, n),
         None => {
@@ -247,27 +265,47 @@ pub(crate) fn owner(cx: &mut Cx<'_>, node: &Node, known: &Owners) -> Option<Stri
     let names = known.names();
     let best = nearest(&text, names.iter().copied()).unwrap_or(OPERATORS);
     cx.push(
-        Problem::new("TL0401", node.span, format!("no person or team is called `{text}`"))
-            .why(format!("teams.yaml knows {}", listed(names.iter().copied())))
-            .mend(Mend::replace(node.span, best, format!("write `{best}`, or add `{text}` to teams.yaml"))),
+        Problem::new(
+            "TL0401",
+            node.span,
+            format!("no person or team is called `{text}`"),
+        )
+        .why(format!(
+            "teams.yaml knows {}",
+            listed(names.iter().copied())
+        ))
+        .mend(Mend::replace(
+            node.span,
+            best,
+            format!("write `{best}`, or add `{text}` to teams.yaml"),
+        )),
     );
     None
 }
 
 fn base_url(cx: &mut Cx<'_>, node: &Node) -> Option<String> {
     let text = cx.text(node)?;
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
     if host.is_some_and(|h| !h.is_empty() && !h.contains([' ', '@', '?', '#'])) {
         return Some(text.trim_end_matches('/').to_owned());
     }
     let bare = text.split("://").last().unwrap_or_default();
     let bare = bare.split(['?', '#', ' ']).next().unwrap_or_default();
     let bare = bare.rsplit('@').next().unwrap_or_default();
-    let guess = format!("https://{}", if bare.is_empty() { "example.com" } else { bare });
+    let guess = format!(
+        "https://{}",
+        if bare.is_empty() { "example.com" } else { bare }
+    );
     cx.push(
-        Problem::new("TL0203", node.span, format!("`{text}` is not a base address"))
-            .why("a base address starts with https:// or http:// and names no user, query or fragment")
-            .mend(Mend::replace(node.span, &guess, format!("write {guess}"))),
+        Problem::new(
+            "TL0203",
+            node.span,
+            format!("`{text}` is not a base address"),
+        )
+        .why("a base address starts with https:// or http:// and names no user, query or fragment")
+        .mend(Mend::replace(node.span, &guess, format!("write {guess}"))),
     );
     None
 }
@@ -295,9 +333,17 @@ fn secret(cx: &mut Cx<'_>, node: &Node, name: &str) -> Option<SecretRef> {
     }
     let guess = format!("env:{}_SECRET", shout(name));
     cx.push(
-        Problem::new("TL0412", node.span, format!("the secret of `{name}` stands in the file"))
-            .why("a secret is named, never written: env:NAME or file:PATH. Change it at its vendor now")
-            .mend(Mend::replace(node.span, &guess, format!("write {guess} and set that variable"))),
+        Problem::new(
+            "TL0412",
+            node.span,
+            format!("the secret of `{name}` stands in the file"),
+        )
+        .why("a secret is named, never written: env:NAME or file:PATH. Change it at its vendor now")
+        .mend(Mend::replace(
+            node.span,
+            &guess,
+            format!("write {guess} and set that variable"),
+        )),
     );
     None
 }

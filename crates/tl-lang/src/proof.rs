@@ -77,6 +77,8 @@ pub struct Finding {
     pub mend: String,
     /// How it comes about.
     pub path: Option<CounterExample>,
+    /// Key of the file to point at where no line is known.
+    key: &'static str,
 }
 
 impl Finding {
@@ -90,7 +92,13 @@ impl Finding {
             why: String::new(),
             mend: String::new(),
             path: None,
+            key: "",
         }
+    }
+
+    fn key(mut self, key: &'static str) -> Finding {
+        self.key = key;
+        self
     }
 
     fn warning(mut self) -> Finding {
@@ -124,7 +132,7 @@ impl Finding {
             File::Workflow => (sources.workflow, sources.workflow_text),
             File::Policy => (sources.policy, sources.policy_text),
         };
-        let span = line_span(text, self.line);
+        let span = line_span(text, self.line, self.key);
         let mut why = self.why.clone();
         if let Some(path) = &self.path {
             if !why.is_empty() {
@@ -146,19 +154,23 @@ impl Finding {
     }
 }
 
-/// The text of a line without the blanks around it; the first line for what stands in none.
-fn line_span(text: &str, line: u32) -> Span {
-    let wanted = line.max(1) as usize - 1;
-    let mut start = 0;
+/// The text of a line without the blanks around it. For what stands in no line: the line that begins with a
+/// key, else the first one.
+fn line_span(text: &str, line: u32, key: &str) -> Span {
+    let begins = |l: &str| !key.is_empty() && l.trim_start().strip_prefix(key).is_some_and(|r| r.starts_with(':'));
+    let (mut start, mut first, mut named) = (0, None, None);
     for (i, l) in text.split_inclusive('\n').enumerate() {
-        if i == wanted {
-            let left = start + l.len() - l.trim_start().len();
-            let end = start + l.trim_end().len();
-            return Span::new(left.min(end), end);
+        let left = start + l.len() - l.trim_start().len();
+        let end = start + l.trim_end().len();
+        let span = Span::new(left.min(end), end);
+        if i + 1 == line as usize {
+            return span;
         }
+        first = first.or(Some(span));
+        named = named.or(begins(l).then_some(span));
         start += l.len();
     }
-    Span::at(text.len())
+    named.or(first).unwrap_or_default()
 }
 
 /// A way through the workflow that shows what a proof found.
@@ -308,11 +320,13 @@ pub fn findings(program: &Program) -> Vec<Finding> {
         return out;
     }
     let words = words::Words::new(program);
-    states::prove(program, &words, &mut out);
-    permission::prove(program, &words, &mut out);
+    let (model, walk) = states::explored(program, &words);
+    states::prove(program, &mut out);
+    let silent = states::ends(&words, &model, &walk, &mut out);
+    permission::prove(&words, &model, &walk, &mut out);
     choice::prove(program, &words, &mut out);
     trust::prove(program, &mut out);
     repeat::prove(program, &mut out);
-    ai::prove(program, &words, &mut out);
+    ai::prove(program, &words, !silent, &mut out);
     out
 }

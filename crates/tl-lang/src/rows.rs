@@ -57,7 +57,9 @@ pub(crate) fn rows(source: &str) -> Vec<Row> {
 fn cell(source: &str, start: usize) -> (Cell, usize) {
     let bytes = source.as_bytes();
     if bytes.get(start) != Some(&b'"') {
-        let len = source[start..].find([',', '\n', '\r']).unwrap_or(source.len() - start);
+        let len = source[start..]
+            .find([',', '\n', '\r'])
+            .unwrap_or(source.len() - start);
         let raw = &source[start..start + len];
         let left = start + raw.len() - raw.trim_start().len();
         let text = raw.trim().to_owned();
@@ -81,7 +83,9 @@ fn cell(source: &str, start: usize) -> (Cell, usize) {
             break;
         }
     }
-    let rest = source[at..].find([',', '\n', '\r']).unwrap_or(source.len() - at);
+    let rest = source[at..]
+        .find([',', '\n', '\r'])
+        .unwrap_or(source.len() - at);
     let cell = Cell {
         text: text.trim().to_owned(),
         span: Span::new(start, at),
@@ -97,8 +101,18 @@ mod tests {
     fn cells_know_their_place() {
         let source = "a, b\r\n\n\"x, \"\"y\"\"\",2\n\"two\nlines\",3";
         let got = rows(source);
-        let text: Vec<Vec<&str>> = got.iter().map(|r| r.cells.iter().map(|c| c.text.as_str()).collect()).collect();
-        assert_eq!(text, [vec!["a", "b"], vec!["x, \"y\"", "2"], vec!["two\nlines", "3"]]);
+        let text: Vec<Vec<&str>> = got
+            .iter()
+            .map(|r| r.cells.iter().map(|c| c.text.as_str()).collect())
+            .collect();
+        assert_eq!(
+            text,
+            [
+                vec!["a", "b"],
+                vec!["x, \"y\"", "2"],
+                vec!["two\nlines", "3"]
+            ]
+        );
         assert_eq!(got.iter().map(|r| r.line).collect::<Vec<_>>(), [1, 3, 4]);
         assert_eq!(got[0].cells[1].span.of(source), "b");
         assert_eq!(got[1].cells[0].span.of(source), "\"x, \"\"y\"\"\"");

@@ -60,7 +60,9 @@ fn map_value(of: &Shape) -> Json {
             { "enum": ["auto", "approve", "never"] },
             section(s),
         ]}),
-        Shape::Of(s) if s.path == "ingress.channels.*" => json!({ "anyOf": [{ "type": "null" }, section(s)] }),
+        Shape::Of(s) if s.path == "ingress.channels.*" => {
+            json!({ "anyOf": [{ "type": "null" }, section(s)] })
+        }
         other => shape(other),
     }
 }
@@ -113,6 +115,8 @@ fn type_schema(ty: &Type) -> Json {
         Type::Enum(values) => json!({ "enum": values }),
         Type::Record(_) => json!({ "type": "object" }),
         Type::Any | Type::Null => json!({}),
-        Type::Text | Type::Email | Type::Phone | Type::Url | Type::Time | Type::Dur => json!({ "type": "string" }),
+        Type::Text | Type::Email | Type::Phone | Type::Url | Type::Time | Type::Dur => {
+            json!({ "type": "string" })
+        }
     }
 }

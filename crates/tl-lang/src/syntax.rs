@@ -12,8 +12,12 @@ pub(crate) fn bad_bytes(source: &str) -> Option<Problem> {
     let c = source[at..].chars().next()?;
     let span = Span::new(at, at + c.len_utf8());
     Some(
-        Problem::new("TL0101", span, format!("the control character U+{:04X} in a text file", c as u32))
-            .mend(Mend::replace(span, "", "take it out")),
+        Problem::new(
+            "TL0101",
+            span,
+            format!("the control character U+{:04X} in a text file", c as u32),
+        )
+        .mend(Mend::replace(span, "", "take it out")),
     )
 }
 
@@ -22,13 +26,17 @@ pub(crate) fn second_document(source: &str, at: Span) -> Problem {
     let mark = source[..at.start.min(source.len())]
         .rfind("---")
         .unwrap_or(at.start);
-    Problem::new("TL0108", Span::new(mark, mark + 3), "a second document in the file")
-        .why("one file holds one document")
-        .mend(Mend::replace(
-            Span::new(mark, source.len()),
-            "",
-            "take the second document out, or put it into a file of its own",
-        ))
+    Problem::new(
+        "TL0108",
+        Span::new(mark, mark + 3),
+        "a second document in the file",
+    )
+    .why("one file holds one document")
+    .mend(Mend::replace(
+        Span::new(mark, source.len()),
+        "",
+        "take the second document out, or put it into a file of its own",
+    ))
 }
 
 /// The end of an unquoted expression: YAML may have stopped reading it earlier, at a character that means
@@ -63,7 +71,9 @@ pub(crate) fn scan_error(source: &str, e: &ScanError) -> Problem {
         .map(|m| (progress(source, &m), m))
         .max_by_key(|(how_far, _)| *how_far);
     let message = match e.kind() {
-        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation => "a tab in the indentation".to_owned(),
+        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation => {
+            "a tab in the indentation".to_owned()
+        }
         ErrorKind::RecursionLimitExceeded => {
             return Problem::new("TL0106", Span::at(at), "the file is nested too deeply");
         }
@@ -83,7 +93,11 @@ pub(crate) fn scan_error(source: &str, e: &ScanError) -> Problem {
     let edit = mend.edits.first().map_or(at, |e| e.start);
     let earlier = edit > 0 && edit < line.start;
     let p = Problem {
-        span: if earlier { last_char(source, edit) } else { p.span },
+        span: if earlier {
+            last_char(source, edit)
+        } else {
+            p.span
+        },
         ..p
     };
     p.mend(mend)
@@ -130,19 +144,36 @@ fn candidates(source: &str, at: usize) -> Vec<Mend> {
         let indent = text.len() - text.trim_start_matches([' ', '\t']).len();
         if text[..indent].contains('\t') {
             let span = Span::new(line.start, line.start + indent);
-            out.push(Mend::replace(span, text[..indent].replace('\t', "  "), "indent with spaces"));
+            out.push(Mend::replace(
+                span,
+                text[..indent].replace('\t', "  "),
+                "indent with spaces",
+            ));
         }
-        if let Some(colon) = text.find(':').filter(|c| !text[c + 1..].starts_with([' ', '\n'])) {
-            out.push(Mend::insert(line.start + colon + 1, " ", "put a space after the colon"));
+        if let Some(colon) = text
+            .find(':')
+            .filter(|c| !text[c + 1..].starts_with([' ', '\n']))
+        {
+            out.push(Mend::insert(
+                line.start + colon + 1,
+                " ",
+                "put a space after the colon",
+            ));
         }
         // What opens a quote or a bracket wants it closed, not quoted.
-        if let Some(value) = value_of(source, line).filter(|v| !v.of(source).starts_with(['[', '{', '"', '\''])) {
+        if let Some(value) =
+            value_of(source, line).filter(|v| !v.of(source).starts_with(['[', '{', '"', '\'']))
+        {
             let quoted = quote(value.of(source));
             out.push(Mend::replace(value, &quoted, format!("quote it: {quoted}")));
         }
         let end = line.start + text.trim_end().len();
         for close in ["\"", "'", "]", "}", " }", "] }", ":"] {
-            out.push(Mend::insert(end, close, format!("close it with `{}`", close.trim())));
+            out.push(Mend::insert(
+                end,
+                close,
+                format!("close it with `{}`", close.trim()),
+            ));
         }
         if indent > 0
             && let Some(above) = before.filter(|_| line == here)
@@ -150,15 +181,31 @@ fn candidates(source: &str, at: usize) -> Vec<Mend> {
             let up = above.of(source);
             let to = up.len() - up.trim_start().len();
             let span = Span::new(line.start, line.start + indent);
-            out.push(Mend::replace(span, " ".repeat(to), "indent it like the line above"));
+            out.push(Mend::replace(
+                span,
+                " ".repeat(to),
+                "indent it like the line above",
+            ));
         }
     }
     let last = source.trim_end().len();
     for close in ["\"", "'", "]", "}"] {
-        out.push(Mend::insert(last, close, format!("close it with `{close}`")));
+        out.push(Mend::insert(
+            last,
+            close,
+            format!("close it with `{close}`"),
+        ));
     }
-    if let Some(c) = source[at..].chars().next().filter(|c| matches!(c, ']' | '}' | ',')) {
-        out.push(Mend::replace(Span::new(at, at + 1), "", format!("take the `{c}` out")));
+    if let Some(c) = source[at..]
+        .chars()
+        .next()
+        .filter(|c| matches!(c, ']' | '}' | ','))
+    {
+        out.push(Mend::replace(
+            Span::new(at, at + 1),
+            "",
+            format!("take the `{c}` out"),
+        ));
     }
     // The first of several equally good mends is the one to show, and `max_by_key` keeps the last.
     out.reverse();

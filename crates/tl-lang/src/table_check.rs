@@ -49,7 +49,9 @@ struct Column<'t> {
 
 /// Proves a table.
 pub fn check(table: &Table, record: &RecordType) -> Vec<Finding> {
-    let columns: Vec<Column<'_>> = (0..table.inputs.len()).map(|i| column(table, record, i)).collect();
+    let columns: Vec<Column<'_>> = (0..table.inputs.len())
+        .map(|i| column(table, record, i))
+        .collect();
     let mut out = Vec::new();
     if table.hit == HitPolicy::Unique {
         out.extend(overlaps(table, &columns));
@@ -154,7 +156,9 @@ fn holds(test: &CellTest, low: Option<Decimal>, high: Option<Decimal>) -> bool {
     match test {
         CellTest::Any => true,
         CellTest::OneOf(values) => {
-            low.is_some() && low == high && values.iter().filter_map(decimal).any(|v| Some(v) == low)
+            low.is_some()
+                && low == high
+                && values.iter().filter_map(decimal).any(|v| Some(v) == low)
         }
         CellTest::Range(from, to) => {
             let starts = from.is_none_or(|f| low.is_some_and(|l| l >= f));
@@ -219,7 +223,11 @@ impl Search<'_, '_> {
         // Boxes that the same rows hold have the same gaps: one of them is enough.
         let mut seen: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
         for x in 0..column.boxes.len() {
-            let held: Vec<usize> = rows.iter().copied().filter(|r| column.rows[*r][x]).collect();
+            let held: Vec<usize> = rows
+                .iter()
+                .copied()
+                .filter(|r| column.rows[*r][x])
+                .collect();
             seen.entry(held).or_insert(x);
         }
         for (held, x) in seen {
@@ -237,7 +245,17 @@ fn case(columns: &[Column<'_>], chosen: &[usize]) -> String {
     let parts: Vec<String> = columns
         .iter()
         .zip(chosen)
-        .map(|(c, x)| format!("{}: {}", c.name, c.boxes.get(*x).map_or("anything", String::as_str)))
+        .map(|(c, x)| {
+            format!(
+                "{}: {}",
+                c.name,
+                c.boxes.get(*x).map_or("anything", String::as_str)
+            )
+        })
         .collect();
-    if parts.is_empty() { "any case".into() } else { parts.join(", ") }
+    if parts.is_empty() {
+        "any case".into()
+    } else {
+        parts.join(", ")
+    }
 }

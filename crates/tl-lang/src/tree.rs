@@ -153,8 +153,12 @@ impl Map {
 /// finding can be read as if it had been mended: an unquoted expression counts as the quoted one.
 pub fn parse(file: &str, source: &str) -> (Option<Node>, Vec<Diag>) {
     if source.len() > MAX_FILE {
-        let p = Problem::new("TL0106", Span::at(0), format!("the file has {} bytes", source.len()))
-            .why(format!("a workflow file may have {MAX_FILE} bytes"));
+        let p = Problem::new(
+            "TL0106",
+            Span::at(0),
+            format!("the file has {} bytes", source.len()),
+        )
+        .why(format!("a workflow file may have {MAX_FILE} bytes"));
         return (None, vec![p.in_file(file, source)]);
     }
     if let Some(p) = syntax::bad_bytes(source) {
@@ -168,7 +172,11 @@ pub fn parse(file: &str, source: &str) -> (Option<Node>, Vec<Diag>) {
         fatal: false,
     };
     let tree = b.document();
-    let diags = b.problems.into_iter().map(|p| p.in_file(file, source)).collect();
+    let diags = b
+        .problems
+        .into_iter()
+        .map(|p| p.in_file(file, source))
+        .collect();
     (tree, diags)
 }
 
@@ -225,7 +233,8 @@ impl<'s> Builder<'s> {
                 Piece::Other => {}
                 Piece::End => {}
                 _ if tree.is_some() => {
-                    self.problems.push(syntax::second_document(self.source, item.span));
+                    self.problems
+                        .push(syntax::second_document(self.source, item.span));
                     break;
                 }
                 _ => tree = self.node(item, 0),
@@ -285,8 +294,11 @@ impl<'s> Builder<'s> {
             } else {
                 ("made of more values than", MAX_NODES)
             };
-            self.problems
-                .push(Problem::new("TL0106", item.span, format!("the file is {what} {most}")));
+            self.problems.push(Problem::new(
+                "TL0106",
+                item.span,
+                format!("the file is {what} {most}"),
+            ));
             self.fatal = true;
             return None;
         }
@@ -309,7 +321,11 @@ impl<'s> Builder<'s> {
             self.problems.push(
                 Problem::new("TL0105", span, format!("`{}` is not a value here", s.text))
                     .why("older YAML reads it as true or false; quote the expression")
-                    .mend(Mend::replace(span, &quoted, format!("write {quoted}, or true or false"))),
+                    .mend(Mend::replace(
+                        span,
+                        &quoted,
+                        format!("write {quoted}, or true or false"),
+                    )),
             );
         }
         let kind = if s.plain && matches!(s.text.as_str(), "" | "~" | "null") {
@@ -348,18 +364,28 @@ impl<'s> Builder<'s> {
             (_, true) => ("TL0104", "a YAML alias"),
             _ => ("TL0104", "a YAML anchor"),
         };
-        let p = Problem::new(code, whole, format!("`{}` starts {what}", syntax::short(text)))
-            .why("tags, anchors and aliases do not exist in these files; quote the expression");
+        let p = Problem::new(
+            code,
+            whole,
+            format!("`{}` starts {what}", syntax::short(text)),
+        )
+        .why("tags, anchors and aliases do not exist in these files; quote the expression");
         let collection = matches!(node.kind, Kind::List(_) | Kind::Map(_));
-        if collection || (anchored && !text.starts_with(['!', '*']) && node.span.start > mark.start) {
+        if collection || (anchored && !text.starts_with(['!', '*']) && node.span.start > mark.start)
+        {
             // An anchor means something only together with an alias: without it the value stands alone.
             let rest = self.source[mark.end..].trim_start_matches(' ').len();
             let gone = Span::new(mark.start, self.source.len() - rest);
-            self.problems.push(p.mend(Mend::replace(gone, "", "take it out")));
+            self.problems
+                .push(p.mend(Mend::replace(gone, "", "take it out")));
             return node;
         }
         let meant = text.strip_prefix('*').unwrap_or(text);
-        let written = if meant == text { quote(text) } else { meant.to_owned() };
+        let written = if meant == text {
+            quote(text)
+        } else {
+            meant.to_owned()
+        };
         self.problems
             .push(p.mend(Mend::replace(whole, &written, format!("write {written}"))));
         Node {
@@ -388,7 +414,12 @@ impl<'s> Builder<'s> {
             n.cut = cut(&places, i, "[]", flow);
         }
         Some(Node {
-            span: Span::new(items.first().map_or(span.start, |n| span.start.min(n.span.start)), span.end),
+            span: Span::new(
+                items
+                    .first()
+                    .map_or(span.start, |n| span.start.min(n.span.start)),
+                span.end,
+            ),
             cut: Cut::default(),
             kind: Kind::List(List { items, flow }),
         })
@@ -423,13 +454,22 @@ impl<'s> Builder<'s> {
         for i in twice.into_iter().rev() {
             let e = entries.remove(i);
             self.problems.push(
-                Problem::new("TL0107", e.key_span, format!("the key `{}` stands here twice", e.key))
-                    .why("one of the two would be ignored silently")
-                    .mend(e.value.removal("take the second one out")),
+                Problem::new(
+                    "TL0107",
+                    e.key_span,
+                    format!("the key `{}` stands here twice", e.key),
+                )
+                .why("one of the two would be ignored silently")
+                .mend(e.value.removal("take the second one out")),
             );
         }
         Some(Node {
-            span: Span::new(places.first().map_or(span.start, |p| span.start.min(p.start)), span.end),
+            span: Span::new(
+                places
+                    .first()
+                    .map_or(span.start, |p| span.start.min(p.start)),
+                span.end,
+            ),
             cut: Cut::default(),
             kind: Kind::Map(Map { entries, flow }),
         })
@@ -439,12 +479,24 @@ impl<'s> Builder<'s> {
     fn place(&self, e: &Entry) -> Span {
         let after_key = &self.source[e.key_span.end..];
         let blanks = after_key.len() - after_key.trim_start_matches(' ').len();
-        let colon = if after_key[blanks..].starts_with(':') { blanks + 1 } else { 0 };
-        Span::new(e.key_span.start, e.value.span.end.max(e.key_span.end + colon))
+        let colon = if after_key[blanks..].starts_with(':') {
+            blanks + 1
+        } else {
+            0
+        };
+        Span::new(
+            e.key_span.start,
+            e.value.span.end.max(e.key_span.end + colon),
+        )
     }
 
     fn key(&mut self, item: Item) -> Option<(String, Span)> {
-        let Item { piece, span, marked, .. } = item;
+        let Item {
+            piece,
+            span,
+            marked,
+            ..
+        } = item;
         match piece {
             Piece::Scalar(s) if marked.is_none() => Some((s.text, span)),
             _ => {
@@ -493,7 +545,11 @@ fn piece(source: &str, event: Event<'_>, span: Span) -> Piece {
 
 /// A block collection ends where its last part ends: its own end mark stands at the next token.
 fn whole(open: Span, flow: bool, end: usize, last: Option<usize>) -> Span {
-    let end = if flow { end } else { last.unwrap_or(open.start) };
+    let end = if flow {
+        end
+    } else {
+        last.unwrap_or(open.start)
+    };
     Span::new(open.start, end.max(open.start))
 }
 

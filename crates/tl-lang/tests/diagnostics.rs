@@ -21,7 +21,10 @@ struct Case {
 
 fn cases() -> Vec<Case> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
-    let mut paths: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     paths.sort();
     paths.iter().map(|p| case(p)).collect()
 }
@@ -37,7 +40,9 @@ fn case(path: &Path) -> Case {
     let mut project = Project::default();
     let mut parts = text.split("#=== ");
     let mut add = |path: &str, content: &str| {
-        project.files.insert(within(path), content.as_bytes().to_vec());
+        project
+            .files
+            .insert(within(path), content.as_bytes().to_vec());
     };
     add("workflow.yaml", parts.next().unwrap());
     for p in parts {
@@ -74,12 +79,23 @@ fn every_mistake_is_found_where_it_is_and_its_mend_mends_it() {
 fn check(c: &Case) -> Result<(), String> {
     let loaded = load(&c.project, "case");
     let seen = || shown(&c.project, &loaded);
-    let errors: Vec<&Diag> = loaded.diags.iter().filter(|d| d.severity == Severity::Error).collect();
+    let errors: Vec<&Diag> = loaded
+        .diags
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .collect();
     let [d] = errors.as_slice() else {
         return Err(format!("{} errors\n{}", errors.len(), seen()));
     };
     if (d.code, (d.line, d.column), &d.file) != (c.code.as_str(), c.place, &c.file) {
-        return Err(format!("got {} {}:{} {}\n{}", d.code, d.line, d.column, d.file, seen()));
+        return Err(format!(
+            "got {} {}:{} {}\n{}",
+            d.code,
+            d.line,
+            d.column,
+            d.file,
+            seen()
+        ));
     }
     if d.start >= d.end && c.project.files[&d.file].len() > d.end {
         return Err(format!("nothing is underlined\n{}", seen()));
@@ -89,10 +105,15 @@ fn check(c: &Case) -> Result<(), String> {
     };
     let mut mended = c.project.clone();
     let text = apply_mend(c.project.text(&d.file).unwrap(), mend);
-    mended.files.insert(d.file.clone(), text.clone().into_bytes());
+    mended
+        .files
+        .insert(d.file.clone(), text.clone().into_bytes());
     let again = load(&mended, "case");
     if again.program.is_none() {
-        return Err(format!("the mend does not mend it:\n{text}\n{}", shown(&mended, &again)));
+        return Err(format!(
+            "the mend does not mend it:\n{text}\n{}",
+            shown(&mended, &again)
+        ));
     }
     Ok(())
 }
@@ -103,8 +124,14 @@ fn there_are_at_least_sixty_and_they_cover_the_codes() {
     assert!(all.len() >= 60, "{}", all.len());
     let covered: BTreeSet<&str> = all.iter().map(|c| c.code.as_str()).collect();
     // Limits, missing files and the bounds of expressions have tests of their own.
-    let elsewhere = ["TL0106", "TL0109", "TL0302", "TL0307", "TL0308", "TL0309", "TL0310", "TL0311", "TL0410", "TL0411"];
+    let elsewhere = [
+        "TL0106", "TL0109", "TL0302", "TL0307", "TL0308", "TL0309", "TL0310", "TL0311", "TL0410",
+        "TL0411",
+    ];
     for (code, _) in CODES {
-        assert!(covered.contains(code) || elsewhere.contains(code), "{code} has no case");
+        assert!(
+            covered.contains(code) || elsewhere.contains(code),
+            "{code} has no case"
+        );
     }
 }

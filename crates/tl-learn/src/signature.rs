@@ -303,7 +303,7 @@ pub(crate) fn looks_like_signature(lines: &[&str]) -> bool {
     let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
     if is_first_name(top) {
         let reaches = |l: &&str| l.contains('@') || digits(l) >= 4 && l.chars().count() <= 30;
-        return !rest.is_empty() && rest.iter().all(|l| reaches(l));
+        return !rest.is_empty() && rest.iter().all(reaches);
     }
     let signs = [
         !emails(&below).is_empty(),
@@ -360,16 +360,13 @@ impl Sender {
             .all(|w| w.starts_with(|c: char| c.is_uppercase()));
         let own = |w: &&str| {
             let plain = plain_letters(w);
-            plain.len() > 2
-                && self
-                    .words
-                    .iter()
-                    .any(|s| *s == plain || s.len() > 5 && s.contains(&plain))
+            let within = |s: &String| plain.len() > 2 && s.len() > 5 && s.contains(&plain);
+            self.words.iter().any(|s| *s == plain || within(s))
         };
         let initials = words.len() == 1
             && (2..=3).contains(&line.len())
             && line.chars().all(char::is_uppercase)
             && self.initials.contains(&line.to_lowercase());
-        initials || (capital || words.len() == 1) && words.iter().any(|w| own(w))
+        initials || (capital || words.len() == 1) && words.iter().any(own)
     }
 }

@@ -104,7 +104,11 @@ impl Backend {
     /// Opens the file, creating and migrating it as the options say.
     pub fn open(path: &Path, options: &Options) -> Result<Backend, OpenError> {
         let vfs = options.vfs.as_deref();
-        let mut conn = dialect::connect(path, Access::Write, vfs, options.writer_cache_kib)?;
+        let access = match options.node {
+            Some(_) => Access::Create,
+            None => Access::Write,
+        };
+        let mut conn = dialect::connect(path, access, vfs, options.writer_cache_kib)?;
         let steps = migrate::migrations();
         match options.node {
             Some(_) => migrate::migrate(&mut conn, path, &steps)?,
@@ -183,7 +187,11 @@ impl Backend {
         if !dialect::blames_the_unit(&error) {
             tracing::error!(%error, units = units.len(), "TL0602 a group could not be committed");
             let why = dialect::error_kind(&error);
-            answers.extend(units.iter().map(|_| Err(Refused::Unavailable { why: why.clone() })));
+            answers.extend(
+                units
+                    .iter()
+                    .map(|_| Err(Refused::Unavailable { why: why.clone() })),
+            );
         } else if units.len() == 1 {
             let why = dialect::error_kind(&error);
             answers.push(Err(self.faulty(why, &error.to_string())));
@@ -195,7 +203,7 @@ impl Backend {
     }
 
     fn transact(&mut self, units: &[Unit]) -> rusqlite::Result<Vec<CommitAnswer>> {
-        self.conn().execute_batch("BEGIN IMMEDIATE")?;
+        self.conn().prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.gate.refresh(self.reader.conn())?;
         let mut counters = Counters::default();
         let group = self.groups + 1;
@@ -208,7 +216,7 @@ impl Backend {
             });
         }
         counters.flush(self.conn())?;
-        self.conn().execute_batch("COMMIT")?;
+        self.conn().prepare_cached("COMMIT")?.execute([])?;
         self.groups = group;
         Ok(answers)
     }

@@ -52,6 +52,8 @@ pub(crate) fn column_type(kind: Kind) -> &'static str {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Reads and writes; creates the file.
+    Create,
+    /// Reads and writes a file that is there.
     Write,
     /// Reads alone.
     Read,
@@ -70,7 +72,7 @@ pub(crate) fn connect(
         });
     }
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    if access == Access::Write {
+    if access == Access::Create {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
     let conn = match vfs {
@@ -80,9 +82,9 @@ pub(crate) fn connect(
     let classify = |e: rusqlite::Error| open_error(path, &e);
     let conn = conn.map_err(classify)?;
     set_up(&conn, access, cache_kib).map_err(classify)?;
-    if access == Access::Write {
+    if access != Access::Read {
         // Before anything else is written: a file that is not ours stays as it is.
-        mark(&conn, path)?;
+        mark(&conn, path, access)?;
         make_durable(&conn).map_err(classify)?;
     }
     Ok(conn)
@@ -105,7 +107,7 @@ fn make_durable(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
 }
 
-fn mark(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+fn mark(conn: &Connection, path: &Path, access: Access) -> Result<(), OpenError> {
     let number = |sql: &str| -> Result<i64, OpenError> {
         conn.query_row(sql, [], |r| r.get(0))
             .map_err(|e| open_error(path, &e))
@@ -113,7 +115,7 @@ fn mark(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     if number("PRAGMA application_id")? == APPLICATION_ID {
         return Ok(());
     }
-    if number("SELECT COUNT(*) FROM sqlite_schema")? > 0 {
+    if access != Access::Create || number("SELECT COUNT(*) FROM sqlite_schema")? > 0 {
         return Err(OpenError::NotOurs {
             path: path.display().to_string(),
         });

@@ -15,7 +15,9 @@ pub enum OpenError {
         why: String,
     },
     /// Something else is in the file.
-    #[error("TL0611 {path} is no Throughline database. Choose another directory, or move the file away.")]
+    #[error(
+        "TL0611 {path} is no Throughline database. Choose another directory, or move the file away."
+    )]
     NotOurs {
         /// The file.
         path: String,
@@ -41,13 +43,17 @@ pub enum OpenError {
         version: u32,
     },
     /// The linked SQLite library is too old to be safe.
-    #[error("TL0614 SQLite {found} is linked; 3.51.3 or later is needed. Build with the bundled library.")]
+    #[error(
+        "TL0614 SQLite {found} is linked; 3.51.3 or later is needed. Build with the bundled library."
+    )]
     Library {
         /// Its version.
         found: String,
     },
     /// Another process holds the write lock for long.
-    #[error("TL0615 another process is writing to {path}. Stop it, or talk to the running server instead.")]
+    #[error(
+        "TL0615 another process is writing to {path}. Stop it, or talk to the running server instead."
+    )]
     Busy {
         /// The file.
         path: String,

@@ -64,13 +64,20 @@ pub(crate) fn migrate(
             params![step.version, step.checksum()],
         )
         .map_err(classify)?;
-        tracing::info!(version = step.version, "the database was brought up to date");
+        tracing::info!(
+            version = step.version,
+            "the database was brought up to date"
+        );
     }
     tx.commit().map_err(classify)
 }
 
 /// Checks that the database is exactly at the last of the steps, without changing it.
-pub(crate) fn require(conn: &Connection, path: &Path, steps: &[Migration]) -> Result<(), OpenError> {
+pub(crate) fn require(
+    conn: &Connection,
+    path: &Path,
+    steps: &[Migration],
+) -> Result<(), OpenError> {
     let known = steps.last().map_or(0, |s| s.version);
     let there: bool = conn
         .query_row(
@@ -79,7 +86,11 @@ pub(crate) fn require(conn: &Connection, path: &Path, steps: &[Migration]) -> Re
             |r| r.get(0),
         )
         .map_err(|e| open_error(path, &e))?;
-    let found = if there { applied(conn, path, steps)? } else { 0 };
+    let found = if there {
+        applied(conn, path, steps)?
+    } else {
+        0
+    };
     if found < known {
         return Err(OpenError::Older { found, known });
     }
@@ -113,6 +124,7 @@ fn applied(conn: &Connection, path: &Path, steps: &[Migration]) -> Result<u32, O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::{Access, connect};
     use tl_kernel::digest::hex;
 
     fn step(version: u32, sql: &str) -> Migration {
@@ -162,6 +174,44 @@ mod tests {
             migrate(&mut conn, path, &edited),
             Err(OpenError::Edited { version: 1 })
         );
+    }
+
+    /// A file that the first step alone has made, with a turn in it, is what a later release finds.
+    #[test]
+    fn a_database_of_the_first_step_is_brought_up_to_date() {
+        use crate::{Backend, Options, Row, Unit};
+        use tl_kernel::id::{CaseId, TenantId};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tl.db");
+        let mut conn = connect(&path, Access::Create, None, 100).unwrap();
+        migrate(&mut conn, &path, &migrations()[..1]).unwrap();
+        conn.execute(
+            "INSERT INTO turn (tenant, case_id, seq, head) VALUES (1, ?1, 1, x'a0')",
+            [[5; 16]],
+        )
+        .unwrap();
+        drop(conn);
+        let guest = Options {
+            node: None,
+            ..Options::default()
+        };
+        let refused = Backend::open(&path, &guest).unwrap_err();
+        assert_eq!(refused, OpenError::Older { found: 1, known: 2 });
+
+        let mut backend = Backend::open(&path, &Options::default()).unwrap();
+        let journal = backend.reader().journal(TenantId(1), CaseId([5; 16]));
+        assert_eq!(journal.unwrap()[0].head, [0xa0]);
+        let mut unit = Unit::new(TenantId(1));
+        unit.rows.push(Row::Placed {
+            pos: 0,
+            leaves: vec![[1; 32]],
+            after: 1,
+            frontier: vec![],
+        });
+        assert!(backend.commit(vec![unit])[0].is_ok());
+        assert_eq!(backend.reader().tree(TenantId(1)).unwrap().size, 1);
+        assert_eq!(backend.integrity().unwrap(), "ok");
     }
 
     #[test]

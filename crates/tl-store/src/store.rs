@@ -74,11 +74,18 @@ impl Store {
             why: format!("no thread can be started: {e}"),
         };
         let (writes, write_jobs) = mpsc::channel(QUEUE);
-        threads::writer(backend, write_jobs, (options.group, Arc::clone(&progress))).map_err(refused)?;
+        threads::writer(backend, write_jobs, (options.group, Arc::clone(&progress)))
+            .map_err(refused)?;
         let (reads, read_jobs) = mpsc::channel(QUEUE);
         threads::readers(connections, read_jobs).map_err(refused)?;
         Ok(Store {
-            inner: Arc::new(Inner { writes, reads, readers, progress, epoch }),
+            inner: Arc::new(Inner {
+                writes,
+                reads,
+                readers,
+                progress,
+                epoch,
+            }),
         })
     }
 
@@ -98,17 +105,27 @@ impl Store {
     pub async fn commit_all(&self, units: Vec<Unit>) -> Vec<CommitAnswer> {
         let wanted = units.len();
         let (answer, answers) = oneshot::channel();
-        let job = WriteJob::Commit { units, answer, queued: Instant::now() };
+        let job = WriteJob::Commit {
+            units,
+            answer,
+            queued: Instant::now(),
+        };
         if self.inner.writes.send(job).await.is_err() {
             return vec![Err(closed()); wanted];
         }
-        answers.await.unwrap_or_else(|_| vec![Err(closed()); wanted])
+        answers
+            .await
+            .unwrap_or_else(|_| vec![Err(closed()); wanted])
     }
 
     /// As `commit`, for a thread outside any runtime.
     pub fn commit_blocking(&self, unit: Unit) -> CommitAnswer {
         let (answer, answers) = oneshot::channel();
-        let job = WriteJob::Commit { units: vec![unit], answer, queued: Instant::now() };
+        let job = WriteJob::Commit {
+            units: vec![unit],
+            answer,
+            queued: Instant::now(),
+        };
         self.inner.writes.blocking_send(job).map_err(|_| closed())?;
         let answers = answers.blocking_recv().map_err(|_| closed())?;
         answers.into_iter().next().unwrap_or_else(|| Err(closed()))
@@ -123,7 +140,10 @@ impl Store {
     pub fn query_blocking(&self, query: Query) -> Result<Reply, StoreError> {
         let (answer, answers) = oneshot::channel();
         let job = ReadJob::ask(move |r| r.query(query), answer);
-        self.inner.reads.blocking_send(job).map_err(|_| StoreError::Closed)?;
+        self.inner
+            .reads
+            .blocking_send(job)
+            .map_err(|_| StoreError::Closed)?;
         answers.blocking_recv().map_err(|_| StoreError::Closed)?
     }
 
@@ -135,7 +155,11 @@ impl Store {
     {
         let (answer, answers) = oneshot::channel();
         let job = ReadJob::ask(ask, answer);
-        self.inner.reads.send(job).await.map_err(|_| StoreError::Closed)?;
+        self.inner
+            .reads
+            .send(job)
+            .await
+            .map_err(|_| StoreError::Closed)?;
         answers.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -179,5 +203,7 @@ impl Store {
 }
 
 fn closed() -> Refused {
-    Refused::Unavailable { why: "the store is closed".into() }
+    Refused::Unavailable {
+        why: "the store is closed".into(),
+    }
 }

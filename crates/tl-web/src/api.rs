@@ -1,6 +1,7 @@
 //! Which address leads where.
 
 mod cases;
+mod command;
 mod events;
 mod probes;
 mod records;
@@ -29,7 +30,7 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/events", post(events::post))
         .route(
             "/v1/records/{type}/{id}",
-            get(records::read).put(records::put).patch(records::patch),
+            get(records::read).put(records::write).patch(records::write),
         )
         .route("/v1/records/{type}/{id}/history", get(records::history))
         .route("/v1/cases", get(cases::list))

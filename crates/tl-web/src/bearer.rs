@@ -12,7 +12,7 @@ use crate::apikey::ApiKeyText;
 use crate::headers;
 use crate::intake::{Door, TenantView};
 use crate::problem::{Problem, QUOTA, SCOPE};
-use crate::state::{Web, unavailable};
+use crate::state::Web;
 
 /// Why a bearer is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,17 @@ pub(crate) enum Doubt {
     Scope,
     /// The issuer's keys are not here yet.
     KeysRefreshing,
+}
+
+impl Doubt {
+    /// The word for the metrics and the security log.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Doubt::Refused(class) => class,
+            Doubt::Scope => "scope",
+            Doubt::KeysRefreshing => "unknown_key",
+        }
+    }
 }
 
 /// Who was believed.
@@ -100,22 +111,22 @@ pub(crate) async fn holder(
     let Some(view) = web.intake.tenant_of_key(key.kid()).await else {
         return Err(Problem::unauthorized("wrong_key"));
     };
-    let bearer = match api_key(&view, &key, scope, now) {
-        Ok(bearer) => bearer,
-        Err(Doubt::Scope) => {
-            let detail = format!("The key needs the scope `{scope}`.");
-            return Err(Problem::new(SCOPE, detail));
+    let bearer = api_key(&view, &key, scope, now).map_err(|doubt| match doubt {
+        Doubt::Scope => scope_missing(scope),
+        doubt => {
+            web.security.refused((view.id, "api"), doubt.class(), b"", now);
+            Problem::unauthorized(doubt.class())
         }
-        Err(Doubt::Refused(class)) => {
-            web.security.refused((view.id, "api"), class, b"", now);
-            return Err(Problem::unauthorized(class));
-        }
-        Err(Doubt::KeysRefreshing) => return Err(unavailable("keys", 5, request)),
-    };
+    })?;
     web.pace
         .take(view.id, "", web.config.tenant_rate, now)
         .map_err(|wait| too_fast(wait, request))?;
     Ok((view, bearer))
+}
+
+/// 403 with the scope that is missing.
+pub(crate) fn scope_missing(scope: &str) -> Problem {
+    Problem::new(SCOPE, format!("The key needs the scope `{scope}`."))
 }
 
 /// 429 with the real time to the next token, and up to a fifth more from the request's id.

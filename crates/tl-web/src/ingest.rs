@@ -14,20 +14,21 @@ mod sender;
 use std::sync::Arc;
 
 use axum::Extension;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use tl_kernel::id::EventId;
 
-pub(crate) use admission::{enter, room};
+pub(crate) use admission::{enter, installation, room};
 pub(crate) use body::read;
-pub(crate) use declared::length;
+pub(crate) use declared::{content_type, length};
 pub(crate) use dedupe::{Keys, api_command, keys};
 pub(crate) use event::build;
-pub(crate) use lookup::{Found, Way, find};
-pub(crate) use parse::{Message, from_value};
-pub(crate) use schema::{Schemas, check};
-pub(crate) use sender::Sender;
+pub(crate) use lookup::{Found, Way, find, within};
+pub(crate) use parse::{Message, from_value, json};
+pub(crate) use schema::{Schemas, check, child, shape};
+pub(crate) use sender::{Sender, verify};
 
 use crate::answer;
 use crate::guard::RequestId;
@@ -40,7 +41,7 @@ use crate::state::{Web, unavailable};
 pub(crate) async fn hook(
     State(web): State<Arc<Web>>,
     Extension(RequestId(id)): Extension<RequestId>,
-    path: Option<Path<(String, String)>>,
+    path: Names,
     request: Request,
 ) -> Response {
     through(&web, (Way::Hooks, path), id, request).await
@@ -50,17 +51,18 @@ pub(crate) async fn hook(
 pub(crate) async fn form(
     State(web): State<Arc<Web>>,
     Extension(RequestId(id)): Extension<RequestId>,
-    path: Option<Path<(String, String)>>,
+    path: Names,
     request: Request,
 ) -> Response {
     through(&web, (Way::Forms, path), id, request).await
 }
 
-type Address = (Way, Option<Path<(String, String)>>);
+/// The two names of an address, percent-decoded.
+pub(crate) type Names = Result<Path<(String, String)>, PathRejection>;
 
-async fn through(web: &Arc<Web>, (way, path): Address, id: EventId, request: Request) -> Response {
+async fn through(web: &Arc<Web>, (way, path): (Way, Names), id: EventId, request: Request) -> Response {
     // A path that is no UTF-8 names no tenant.
-    let Path((tenant, endpoint)) = path.unwrap_or_default();
+    let (tenant, endpoint) = path.map(|Path(names)| names).unwrap_or_default();
     let found = match find(web, way, &tenant, &endpoint).await {
         Ok(found) => found,
         Err(problem) => {
@@ -85,7 +87,7 @@ async fn receive(web: &Arc<Web>, found: &Found, id: EventId, request: Request) -
     let declared = declared::check(found.endpoint(), &head.headers)?; // 4
     let _memory = room(web, declared.length, id)?;
     let raw = read(body, declared.length, web.config.body_deadline).await?; // 5
-    let sender = sender::verify(web, found, &head.headers, &raw, id)?; // 6
+    let sender = verify(web, found, &head.headers, &raw, id)?; // 6
     let message = parse::message(found.endpoint(), &declared.content_type, raw)?; // 7
     check(web, found, &message.body)?;
     let admission = admission_of(web, found, (id, &head), sender, message)?;

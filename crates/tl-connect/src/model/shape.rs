@@ -175,23 +175,18 @@ impl Check {
             let Some(parts) = self.object(&path, value, &schema["properties"][&spec.name]) else {
                 continue;
             };
-            let found = self.field(&path, parts, &request.text);
-            out.extend(found.map(|(value, span, confidence)| ExtractedField {
-                name: spec.name.clone(),
-                value,
-                span,
-                confidence,
-            }));
+            out.extend(self.field(&spec.name, parts, &request.text));
         }
         out
     }
 
     fn field(
         &mut self,
-        path: &str,
+        name: &str,
         parts: &Map<String, Json>,
         text: &str,
-    ) -> Option<(String, Option<(u32, u32)>, f64)> {
+    ) -> Option<ExtractedField> {
+        let path = format!("/fields/{name}");
         let confidence = self.confidence(&format!("{path}/confidence"), parts.get("confidence")?);
         let value = self.text_or_null(&format!("{path}/value"), parts.get("value")?)?;
         let quote = self.text_or_null(&format!("{path}/quote"), parts.get("quote")?)?;
@@ -205,7 +200,12 @@ impl Check {
                 found => found,
             },
         };
-        Some((value, span, confidence?))
+        Some(ExtractedField {
+            name: name.to_owned(),
+            value,
+            span,
+            confidence: confidence?,
+        })
     }
 
     /// Text, or nothing: the outer option is `None` for what is neither.

@@ -9,9 +9,9 @@ use tl_connect::client::Connection;
 use tl_connect::fake::Crm;
 use tl_connect::fake::crm::{Fault, MissingVersion, On};
 use tl_connect::knowledge::{NotSent, Unknown};
+use tl_connect::reconcile::{AfterReading, after_reading};
 use tl_connect::rest::{
-    AfterReading, ReadOutcome, ReadState, RestAttempt, RestError, RestRead, WriteOutcome,
-    after_reading, read, write,
+    ReadOutcome, ReadState, RestAttempt, RestError, RestRead, WriteOutcome, read, write,
 };
 use tl_kernel::effect::Class;
 use tl_kernel::program::{Lock, OnUnknown};
@@ -602,4 +602,45 @@ async fn the_receipt_names_the_attempt_and_holds_no_content() {
         (outcome.receipt.status, outcome.receipt.answer),
         (None, None)
     );
+}
+
+/// How vendors show what was written, one case a line.
+#[test]
+fn a_value_is_recognised_in_the_vendors_form() {
+    let dec = |text: &str| Value::Dec(text.parse().expect("a decimal"));
+    let noon = Value::Time(1_795_348_803_123_456);
+    let table = [
+        (Value::text("a"), json!("a"), true),
+        (Value::text("a"), json!("b"), false),
+        (Value::text("7"), json!(7), true),
+        (Value::text("007"), json!(7), false),
+        (Value::text(""), Json::Null, true),
+        (Value::Null, json!(""), true),
+        (Value::Null, json!("a"), false),
+        (Value::Int(12), json!("12.0"), true),
+        (Value::Int(12), json!("12 seats"), false),
+        (dec("10.50"), json!(10.5), true),
+        (dec("10.50"), json!("10.51"), false),
+        (Value::Bool(true), json!("true"), true),
+        (Value::Bool(true), json!(false), false),
+        (noon.clone(), json!("2026-11-22T12:00:03.123456Z"), true),
+        (noon.clone(), json!("2026-11-22T13:00:03.123+01:00"), true),
+        (noon.clone(), json!("2026-11-22T12:00:03Z"), true),
+        (noon, json!("2026-11-22T12:00:04Z"), false),
+        (Value::List(vec![Value::Int(1)]), json!([1]), true),
+        (Value::List(vec![Value::Int(1)]), json!([1, 2]), false),
+    ];
+    for (value, shown, same) in table {
+        let written = Value::Record(BTreeMap::from([("p".to_owned(), value)]));
+        let state = ReadState::Present {
+            version: Some("v2".into()),
+            values: tl_connect::json::to_value(&json!({"p": shown})),
+        };
+        let found = after_reading(Some("v1"), &written, &state);
+        assert_eq!(
+            found == AfterReading::Applied,
+            same,
+            "{written:?} shown as {shown}"
+        );
+    }
 }

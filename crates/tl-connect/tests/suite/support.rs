@@ -146,9 +146,11 @@ type Seen = Arc<Mutex<Vec<u8>>>;
 /// Requests of these tests end with an empty line or with the marker.
 async fn read_request(stream: &mut tokio::net::TcpStream, seen: &Seen) -> std::io::Result<()> {
     let mut own = Vec::new();
-    while !own.ends_with(b"\"marker\":1}")
-        && !(own.starts_with(b"GET") && own.ends_with(b"\r\n\r\n"))
-    {
+    let whole = |own: &[u8]| match own.starts_with(b"GET") {
+        true => own.ends_with(b"\r\n\r\n"),
+        false => own.ends_with(b"\"marker\":1}"),
+    };
+    while !whole(&own) {
         let byte = stream.read_u8().await?;
         own.push(byte);
         seen.lock().expect("a lock").push(byte);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tl_connect::knowledge::{BodyError, Knowledge, NotSent, Unknown};
 
-use crate::support::{Do, Raw, client, get, put, to, write};
+use crate::support::{Do, LOOPBACK, Raw, client, get, put, to, write};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -384,10 +384,10 @@ async fn every_end_of_a_connection_is_known_for_what_it_is() {
 
 #[tokio::test]
 async fn what_never_connected_was_not_sent() {
-    let unused = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.local_addr().expect("an address")
-    };
+    // Bound but not listening: the port refuses, and nobody else gets it meanwhile.
+    let reserved = tokio::net::TcpSocket::new_v4().expect("a socket");
+    reserved.bind(LOOPBACK).expect("a port");
+    let unused = reserved.local_addr().expect("an address");
     let plain = Raw::start(vec![vec![
         write("HTTP/1.1 400 Bad\r\ncontent-length: 0\r\n\r\n"),
         Do::Close,

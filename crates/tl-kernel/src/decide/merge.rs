@@ -1,6 +1,6 @@
 //! A conflicting write: three-way merge with what a person changed meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::Deciding;
 use super::plan::Replacement;
@@ -31,7 +31,7 @@ impl Deciding<'_> {
             round,
             kept: keep.len() as u32,
         });
-        self.take_over(&keep, seen.values.as_ref(), &seen.version);
+        self.take_over(&keep, &seen.version);
         let replacement = Replacement {
             n,
             base: seen.version,
@@ -50,12 +50,9 @@ impl Deciding<'_> {
     }
 
     /// Values the other side holds become the record's where a property has the name of a field.
-    fn take_over(&mut self, keep: &BTreeSet<String>, values: Option<&Value>, version: &str) {
-        for name in keep {
-            let (Some(def), Some(value)) = (
-                self.world.record.field(name),
-                values.and_then(|v| v.at(&[name])),
-            ) else {
+    fn take_over(&mut self, keep: &BTreeMap<String, Value>, version: &str) {
+        for (name, value) in keep {
+            let Some(def) = self.world.record.field(name) else {
                 continue;
             };
             if let Ok(Some(value)) = coerce(value, &def.ty, None) {
@@ -68,18 +65,17 @@ impl Deciding<'_> {
 
 /// Properties that the other side changed: they differ from what we would write and from what we wrote last.
 /// Without an earlier write every value of theirs that differs counts.
-fn theirs(values: Option<&Value>, ours: Option<&Value>, base: Option<&Value>) -> BTreeSet<String> {
+fn theirs(values: Option<&Value>, ours: Option<&Value>, base: Option<&Value>) -> BTreeMap<String, Value> {
     let (Some(Value::Record(theirs)), Some(Value::Record(ours))) = (values, ours) else {
-        return BTreeSet::new();
+        return BTreeMap::new();
     };
     let same = |a: &Value, b: &Value| a.to_string() == b.to_string();
     ours.iter()
-        .filter(|(name, our)| {
+        .filter_map(|(name, our)| {
             let written = base.and_then(|b| b.at(&[name.as_str()]));
-            theirs.get(*name).is_some_and(|their| {
-                !their.is_blank() && !same(their, our) && !written.is_some_and(|w| same(their, w))
-            })
+            let their = theirs.get(name)?;
+            let changed = !their.is_blank() && !same(their, our) && !written.is_some_and(|w| same(their, w));
+            changed.then(|| (name.clone(), their.clone()))
         })
-        .map(|(name, _)| name.clone())
         .collect()
 }

@@ -22,8 +22,8 @@ pub(super) struct Replacement {
     pub(super) n: u32,
     /// Version to write on.
     pub(super) base: String,
-    /// Properties kept as the other side has them.
-    pub(super) keep: BTreeSet<String>,
+    /// Properties kept as the other side has them, with its values: a replacing write must repeat them.
+    pub(super) keep: BTreeMap<String, Value>,
 }
 
 impl Deciding<'_> {
@@ -292,7 +292,7 @@ impl Deciding<'_> {
     }
 
     /// The arguments of an action. `Ok(None)`: something that must be there is absent.
-    fn arguments(&self, action: &Action, keep: Option<&BTreeSet<String>>) -> Result<Option<Value>, EvalError> {
+    fn arguments(&self, action: &Action, keep: Option<&BTreeMap<String, Value>>) -> Result<Option<Value>, EvalError> {
         fn text(t: impl Into<String>) -> Value {
             Value::text(t)
         }
@@ -371,14 +371,13 @@ impl Deciding<'_> {
         Ok((!out.is_empty()).then_some(out))
     }
 
-    fn properties(&self, map: &[(String, Expr)], keep: Option<&BTreeSet<String>>) -> Result<Value, EvalError> {
+    fn properties(&self, map: &[(String, Expr)], keep: Option<&BTreeMap<String, Value>>) -> Result<Value, EvalError> {
         let scope = self.scope();
         let mut body = BTreeMap::new();
         for (name, expr) in map {
-            if keep.is_some_and(|k| k.contains(name)) {
-                continue;
-            }
-            if let Some(v) = expr.eval(&scope)?.value {
+            if let Some(theirs) = keep.and_then(|k| k.get(name)) {
+                body.insert(name.clone(), theirs.clone());
+            } else if let Some(v) = expr.eval(&scope)?.value {
                 body.insert(name.clone(), v);
             }
         }

@@ -7,7 +7,9 @@ use tl_lang::{Loaded, Project, load};
 
 /// The project of a directory below `tests`.
 pub fn directory(name: &str) -> Project {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(name);
     let mut project = Project::default();
     collect(&root, &root, &mut project);
     project
@@ -19,7 +21,12 @@ fn collect(root: &Path, dir: &Path, into: &mut Project) {
         if path.is_dir() {
             collect(root, &path, into);
         } else {
-            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            let name = path
+                .strip_prefix(root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
             into.files.insert(name, std::fs::read(&path).unwrap());
         }
     }
@@ -35,6 +42,9 @@ pub fn program(project: &Project, id: &str) -> tl_kernel::program::Program {
     let loaded = load(project, id);
     match loaded.program {
         Some(p) => p,
-        None => panic!("{id} does not load:\n{}", tl_lang::render(&loaded.diags, |f| project.text(f), false)),
+        None => panic!(
+            "{id} does not load:\n{}",
+            tl_lang::render(&loaded.diags, |f| project.text(f), false)
+        ),
     }
 }

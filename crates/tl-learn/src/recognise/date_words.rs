@@ -37,7 +37,7 @@ static MEANINGS: LazyLock<BTreeMap<&'static str, Meaning>> = LazyLock::new(|| {
         add(words, ShortWeekday(i as i8));
     }
     add("today heute hoy", Shift(0));
-    add("tomorrow morgen demain mañana", Shift(1));
+    add("tomorrow tmrw morgen demain mañana", Shift(1));
     add("yesterday gestern ayer", Shift(-1));
     add("übermorgen uebermorgen overmorrow", Shift(2));
     add("vorgestern anteayer", Shift(-2));
@@ -145,6 +145,18 @@ pub(crate) fn number_word(word: &str) -> Option<i32> {
         "forty" | "vierzig" | "quarante" | "cuarenta" => 40,
         "fifty" | "fünfzig" | "cinquante" | "cincuenta" => 50,
         "hundred" | "hundert" | "cent" | "cien" => 100,
+        _ => return None,
+    })
+}
+
+/// The number an ordinal word in lower case stands for, as far as a month has weekdays.
+pub(crate) fn ordinal_word(word: &str) -> Option<i8> {
+    Some(match word {
+        "first" => 1,
+        "second" => 2,
+        "third" => 3,
+        "fourth" => 4,
+        "fifth" => 5,
         _ => return None,
     })
 }

@@ -4,7 +4,9 @@
 //! of the text it was given, always on character boundaries, ascending and without overlap.
 
 mod company;
+mod currency;
 mod date;
+mod date_spoken;
 mod date_words;
 mod email;
 mod lex;

@@ -2,8 +2,8 @@
 
 use rust_decimal::Decimal;
 
-use crate::lists::has_word;
-
+use super::currency::{dollar, dollar_prefix, named, named_after, named_by_two, symbol};
+use super::date_words::number_word;
 use super::lex::{Gap, Kind, Tokens};
 use super::number::{Mark, Number, Reading, factor, mark_of, read_number, scaled};
 use super::{Context, Found, Span};
@@ -25,15 +25,8 @@ struct Marked {
     /// First token of the mark (before a number) or the token after it (after a number).
     edge: usize,
     /// "TEUR": thousands of euros.
-    power: u32,
+    power: i32,
 }
-
-const CODES: &str = "AED ARS AUD BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR ISK JPY KES KRW \
-    KZT MAD MXN MYR NGN NOK NZD PEN PHP PKR PLN QAR RMB RON RSD RUB SAR SEK SGD THB TRY TWD UAH USD \
-    VND ZAR";
-
-/// Codes that people also write in lower case; the others would be taken for words.
-const LOWER_CODES: &str = "eur usd gbp chf sek nok dkk pln czk huf cad aud";
 
 /// Every amount with a currency in a text.
 ///
@@ -74,10 +67,7 @@ impl Reader<'_, '_> {
     /// The amount, or both ends of a range, whose number begins at a token; and the token after it.
     fn amounts_at(&self, at: usize, free: usize) -> Option<(Vec<Found<Money>>, usize)> {
         let tokens = self.tokens;
-        if !self.begins_number(at) {
-            return None;
-        }
-        let first = read_number(tokens, at, self.mark)?;
+        let first = self.number(at)?;
         let own_factor = factor(tokens, first.next);
         let first_end = own_factor.map_or(first.next, |(_, next)| next);
         let before = self.before(at, free);
@@ -91,7 +81,8 @@ impl Reader<'_, '_> {
         let after = self.after(end, before);
         let mark = match (before, after) {
             (Some(before), Some(after))
-                if before.code == after.code || is_dollar_detail(before, after) =>
+                if before.power == after.power
+                    && (before.code == after.code || is_dollar_detail(before, after)) =>
             {
                 after
             }
@@ -104,8 +95,44 @@ impl Reader<'_, '_> {
             (Some(b), _) => (b.edge, end),
             (None, _) => (at, mark.edge),
         };
-        let found = self.found(first, mark, power, (start, end))?;
+        let mut found = self.found(first, mark, power, (start, end))?;
+        let end = self.add_cents(&mut found, end);
         Some((vec![found], end))
+    }
+
+    /// "3 dollars and 50 cents" is one amount. Gives the token after it.
+    fn add_cents(&self, found: &mut Found<Money>, end: usize) -> usize {
+        let tokens = self.tokens;
+        let number_at = end + usize::from(matches!(tokens.word(end), "and" | "und" | "et"));
+        let cents = self
+            .number(number_at)
+            .filter(|n| n.value < Decimal::ONE_HUNDRED);
+        let Some((number, word)) = cents.map(|n| (n, tokens.word(n.next))) else {
+            return end;
+        };
+        let near = [number_at, number.next]
+            .iter()
+            .all(|i| tokens.get(*i).is_some_and(|t| t.gap <= Gap::Space));
+        if !near || !found.value.amount.is_integer() || !is_cents(word) {
+            return end;
+        }
+        found.value.amount += number.value / Decimal::ONE_HUNDRED;
+        found.span.end = tokens.list[number.next].end;
+        number.next + 1
+    }
+
+    /// A number in digits, or a word such as "five" before a factor or a currency.
+    fn number(&self, at: usize) -> Option<Number> {
+        if self.begins_number(at) {
+            return read_number(self.tokens, at, self.mark);
+        }
+        let word = self.tokens.word(at);
+        let value = number_word(word).filter(|n| *n > 1 || word == "one")?;
+        Some(Number {
+            value: Decimal::from(value),
+            next: at + 1,
+            reading: Reading::Clear,
+        })
     }
 
     /// Not in the middle of a word, a version or a longer run of marks.
@@ -139,10 +166,12 @@ impl Reader<'_, '_> {
         );
         let second_at = end + 1;
         let beside = tokens.get(second_at).is_some_and(|t| t.gap <= Gap::Space);
-        if !(dash || word && before.is_none()) || !beside {
+        // "forty-five" is one number.
+        let spelled = tokens.digits(at).is_none();
+        if !(dash && !spelled || word && before.is_none()) || !beside {
             return None;
         }
-        let second = read_number(tokens, second_at, self.mark)?;
+        let second = self.number(second_at)?;
         let second_factor = factor(tokens, second.next);
         let second_end = self.skip_dash(second_factor.map_or(second.next, |(_, next)| next));
         let after = self.after(second_end, before);
@@ -166,7 +195,7 @@ impl Reader<'_, '_> {
         power: u32,
         place: (usize, usize),
     ) -> Option<Found<Money>> {
-        let amount = scaled(number.value, power + mark.power)?;
+        let amount = scaled(number.value, power as i32 + mark.power)?;
         let doubt = match number.reading {
             Reading::Clear => 1.0,
             Reading::Thousands => 0.97,
@@ -231,12 +260,12 @@ impl Reader<'_, '_> {
             power: 0,
         };
         if token.text == "$" {
-            let country = (at > free && tokens.touches(at)).then(|| tokens.word(at - 1));
-            let (code, sure, edge) = match country.and_then(dollar_prefix) {
-                Some(code) => (code, 0.97, at - 1),
-                None => (self.dollar(), 0.92, at),
-            };
-            return Some(marked(code, sure, edge));
+            let letters = at > free && token.gap <= Gap::Space;
+            let prefix = letters.then(|| dollar_prefix(tokens.word(at - 1), tokens.touches(at)));
+            return Some(match prefix.flatten() {
+                Some(code) => marked(code, 0.97, at - 1),
+                None => marked(dollar(&self.country), 0.92, at),
+            });
         }
         if let Some(code) = symbol(token.text) {
             // "T€ 250"
@@ -249,11 +278,10 @@ impl Reader<'_, '_> {
         if tokens.touches(number) && at > free && tokens.touches(at) {
             return None;
         }
-        self.word_mark(at, false).map(|(code, sure, power)| Marked {
-            code,
-            sure,
-            edge: at,
+        let (code, sure, power) = named(token.text, tokens.word(at), &self.country)?;
+        Some(Marked {
             power,
+            ..marked(code, sure, at)
         })
     }
 
@@ -276,7 +304,10 @@ impl Reader<'_, '_> {
             power,
         };
         if token.text == "$" {
-            return (!next_is_number).then(|| marked(self.dollar(), 0.88, at + 1, 0));
+            // "10 $ 30 $": after the number, as after the next one.
+            let again = tokens.is_symbol(at + 2, "$") || is_cents(tokens.word(at + 2));
+            return (!next_is_number || again)
+                .then(|| marked(dollar(&self.country), 0.88, at + 1, 0));
         }
         if let Some(code) = symbol(token.text) {
             let sure = if tokens.touches(at + 1) && next_is_number {
@@ -289,121 +320,19 @@ impl Reader<'_, '_> {
         if tokens.word(at) == "t" && tokens.touches(at + 1) && tokens.is_symbol(at + 1, "€") {
             return Some(marked("EUR", 0.95, at + 2, 3));
         }
-        let name_of_two = match (tokens.word(at), tokens.word(at + 1)) {
-            ("us" | "american", "dollar" | "dollars") => Some("USD"),
-            ("canadian", "dollar" | "dollars") => Some("CAD"),
-            ("australian", "dollar" | "dollars") => Some("AUD"),
-            ("swiss", "franc" | "francs") | ("schweizer", "franken") | ("francs", "suisses") => {
-                Some("CHF")
-            }
-            ("pounds", "sterling") | ("british", "pounds") => Some("GBP"),
-            ("swedish", "kronor" | "crowns") => Some("SEK"),
-            ("norwegian", "kroner" | "crowns") => Some("NOK"),
-            ("danish", "kroner" | "crowns") => Some("DKK"),
-            _ => None,
-        };
-        if let Some(code) = name_of_two {
+        if let Some(code) = named_by_two(tokens.word(at), tokens.word(at + 1)) {
             return Some(marked(code, 0.97, at + 2, 0));
         }
-        let (code, sure, power) = self.word_mark(at, true)?;
-        let dot = code != "EUR"
-            && tokens.word(at) == "kr"
-            && tokens.touches(at + 1)
-            && tokens.is_symbol(at + 1, ".");
+        let lower = tokens.word(at);
+        let (code, sure, power) = named(token.text, lower, &self.country)
+            .or_else(|| named_after(lower, &self.country))?;
+        let dot = lower == "kr" && tokens.touches(at + 1) && tokens.is_symbol(at + 1, ".");
         Some(marked(code, sure, at + 1 + usize::from(dot), power))
-    }
-
-    /// A code or name of a currency.
-    fn word_mark(&self, at: usize, after: bool) -> Option<(&'static str, f64, u32)> {
-        let text = self.tokens.get(at)?.text;
-        let lower = self.tokens.word(at);
-        if let Some(code) = code_of(text, lower) {
-            return Some((code, 0.97, 0));
-        }
-        let thousands = match lower {
-            "teur" => Some("EUR"),
-            "tchf" => Some("CHF"),
-            "tusd" | "kusd" => Some("USD"),
-            "keur" => Some("EUR"),
-            _ => None,
-        };
-        if let Some(code) = thousands {
-            return Some((code, 0.95, 3));
-        }
-        if lower == "kr" {
-            let (code, sure) = self.crown();
-            return Some((code, sure, 0));
-        }
-        let either = match lower {
-            "euro" => Some(("EUR", 0.96)),
-            "fr" | "sfr" => Some(("CHF", 0.85)),
-            "rs" => Some(("INR", 0.85)),
-            "zł" | "zl" => Some(("PLN", 0.95)),
-            "kč" => Some(("CZK", 0.95)),
-            _ => None,
-        };
-        let (code, sure) = either.or_else(|| if after { self.name_after(lower) } else { None })?;
-        Some((code, sure, 0))
-    }
-
-    fn name_after(&self, lower: &str) -> Option<(&'static str, f64)> {
-        Some(match lower {
-            "euros" => ("EUR", 0.96),
-            "dollar" | "dollars" | "dólares" | "bucks" => (self.dollar(), 0.9),
-            "pounds" | "pound" | "pfund" | "quid" | "libras" => ("GBP", 0.7),
-            "franken" => ("CHF", 0.95),
-            "franc" | "francs" => ("CHF", 0.8),
-            "kronor" => ("SEK", 0.95),
-            "kroner" => match self.country.as_str() {
-                "DK" => ("DKK", 0.95),
-                "NO" => ("NOK", 0.95),
-                _ => ("NOK", 0.6),
-            },
-            "yen" => ("JPY", 0.95),
-            "yuan" | "renminbi" => ("CNY", 0.95),
-            "rupees" | "rupee" => ("INR", 0.85),
-            "zloty" | "złoty" | "złotych" => ("PLN", 0.95),
-            "forint" => ("HUF", 0.95),
-            "ft" if self.country == "HU" => ("HUF", 0.9),
-            _ => return None,
-        })
-    }
-
-    fn dollar(&self) -> &'static str {
-        match self.country.as_str() {
-            "CA" => "CAD",
-            "AU" => "AUD",
-            "NZ" => "NZD",
-            "SG" => "SGD",
-            "HK" => "HKD",
-            "TW" => "TWD",
-            "MX" => "MXN",
-            "AR" => "ARS",
-            "CL" => "CLP",
-            "CO" => "COP",
-            _ => "USD",
-        }
-    }
-
-    fn crown(&self) -> (&'static str, f64) {
-        match self.country.as_str() {
-            "SE" => ("SEK", 0.95),
-            "NO" => ("NOK", 0.95),
-            "DK" => ("DKK", 0.95),
-            "IS" => ("ISK", 0.95),
-            _ => ("SEK", 0.55),
-        }
     }
 }
 
-/// The currency with this code.
-fn code_of(text: &str, lower: &str) -> Option<&'static str> {
-    let written_low = has_word(LOWER_CODES, lower);
-    if text.len() != 3 || !(written_low || text.bytes().all(|b| b.is_ascii_uppercase())) {
-        return None;
-    }
-    let code = CODES.split(' ').find(|c| c.eq_ignore_ascii_case(lower))?;
-    Some(if code == "RMB" { "CNY" } else { code })
+fn is_cents(word: &str) -> bool {
+    matches!(word, "cent" | "cents" | "pence" | "rappen")
 }
 
 fn is_dollar_detail(before: Marked, after: Marked) -> bool {
@@ -412,38 +341,4 @@ fn is_dollar_detail(before: Marked, after: Marked) -> bool {
             after.code,
             "USD" | "CAD" | "AUD" | "NZD" | "SGD" | "HKD" | "TWD" | "MXN"
         )
-}
-
-fn dollar_prefix(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "us" => "USD",
-        "c" | "ca" => "CAD",
-        "a" | "au" => "AUD",
-        "nz" => "NZD",
-        "s" | "sg" => "SGD",
-        "hk" => "HKD",
-        "nt" => "TWD",
-        "mx" => "MXN",
-        "r" => "BRL",
-        _ => return None,
-    })
-}
-
-fn symbol(text: &str) -> Option<&'static str> {
-    Some(match text {
-        "€" => "EUR",
-        "£" => "GBP",
-        "¥" | "￥" => "JPY",
-        "₹" => "INR",
-        "₽" => "RUB",
-        "₺" => "TRY",
-        "₩" => "KRW",
-        "₪" => "ILS",
-        "฿" => "THB",
-        "₫" => "VND",
-        "₴" => "UAH",
-        "₱" => "PHP",
-        "₦" => "NGN",
-        _ => return None,
-    })
 }

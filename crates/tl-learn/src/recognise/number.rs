@@ -166,10 +166,12 @@ pub(crate) fn factor(tokens: &Tokens<'_>, at: usize) -> Option<(u32, usize)> {
     Some((power, at + 1 + usize::from(dot)))
 }
 
-/// `value * 10^power`, without a trailing zero fraction.
-pub(crate) fn scaled(value: Decimal, power: u32) -> Option<Decimal> {
-    let factor = Decimal::from(10u64.checked_pow(power)?);
-    value
-        .checked_mul(factor)
-        .map(|v| if power == 0 { v } else { v.normalize() })
+/// `value * 10^power`, without a trailing zero fraction unless `power` is zero.
+pub(crate) fn scaled(value: Decimal, power: i32) -> Option<Decimal> {
+    let factor = Decimal::from(10u64.checked_pow(power.unsigned_abs())?);
+    match power {
+        0 => Some(value),
+        1.. => value.checked_mul(factor).map(|v| v.normalize()),
+        _ => value.checked_div(factor),
+    }
 }

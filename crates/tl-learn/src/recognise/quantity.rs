@@ -159,7 +159,7 @@ fn amount_at(tokens: &Tokens<'_>, at: usize, mark: Mark) -> Option<(Decimal, usi
     } else {
         (power, next)
     };
-    let value = scaled(number.value, power)?;
+    let value = scaled(number.value, power as i32)?;
     match number.reading {
         Reading::Clear => Some((value, next, 1.0)),
         Reading::Thousands => Some((value, next, 0.9)),

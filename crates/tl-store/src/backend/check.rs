@@ -54,20 +54,38 @@ impl Checker<'_> {
                     None => Ok(()),
                 }
             }
-            Guard::GateAt { tenant, installation } => {
-                let now = (self.gate.gate(self.unit.tenant), self.gate.gate(TenantId::SYSTEM));
+            Guard::GateAt {
+                tenant,
+                installation,
+            } => {
+                let now = (
+                    self.gate.gate(self.unit.tenant),
+                    self.gate.gate(TenantId::SYSTEM),
+                );
                 holds(now == (*tenant, *installation), Refused::GateMoved)
             }
-            Guard::EffectAt { effect, state, attempt } => {
+            Guard::EffectAt {
+                effect,
+                state,
+                attempt,
+            } => {
                 let now = effects::standing(self.conn, self.unit.tenant, *effect)?;
                 let effect = *effect;
-                holds(now == Some((*state, *attempt)), Refused::EffectMoved { effect })
+                holds(
+                    now == Some((*state, *attempt)),
+                    Refused::EffectMoved { effect },
+                )
             }
             Guard::RecordAt { kind, id, version } => {
                 let now = self.record_version(kind, id)?;
                 holds(now == *version, Refused::RecordMoved { version: now })
             }
-            Guard::Slot { action, subject, window, n } => {
+            Guard::Slot {
+                action,
+                subject,
+                window,
+                n,
+            } => {
                 let taken = self
                     .conn
                     .prepare_cached(
@@ -126,7 +144,10 @@ impl Checker<'_> {
         self.conn
             .prepare_cached("SELECT seq, state FROM case_head WHERE tenant = ?1 AND case_id = ?2")?
             .query_row(params![self.unit.tenant.0, case.0], |r| {
-                Ok(CaseNow { seq: r.get(0)?, state: r.get(1)? })
+                Ok(CaseNow {
+                    seq: r.get(0)?,
+                    state: r.get(1)?,
+                })
             })
             .optional()
     }
@@ -142,7 +163,10 @@ impl Checker<'_> {
                         Some(version) => *version,
                         None => self.record_version(&write.kind, &write.id)?,
                     };
-                    holds(write.version == now + 1, Refused::RecordMoved { version: now })?;
+                    holds(
+                        write.version == now + 1,
+                        Refused::RecordMoved { version: now },
+                    )?;
                     versions.insert(key, write.version);
                 }
                 Row::Idempotent { principal, key, .. } => {
@@ -171,7 +195,9 @@ impl Checker<'_> {
 
     fn key_used(&self, principal: &str, key: &str) -> rusqlite::Result<bool> {
         self.conn
-            .prepare_cached("SELECT 1 FROM idempotent WHERE tenant = ?1 AND principal = ?2 AND key = ?3")?
+            .prepare_cached(
+                "SELECT 1 FROM idempotent WHERE tenant = ?1 AND principal = ?2 AND key = ?3",
+            )?
             .exists(params![self.unit.tenant.0, principal, key.as_bytes()])
     }
 
@@ -227,7 +253,8 @@ pub(super) fn natural_key(
     wanted: (&str, &[Digest]),
 ) -> rusqlite::Result<Option<(CaseId, u32)>> {
     let (workflow, keys) = wanted;
-    let mut find = conn.prepare_cached("SELECT case_id FROM natural_key WHERE tenant = ?1 AND key = ?2")?;
+    let mut find =
+        conn.prepare_cached("SELECT case_id FROM natural_key WHERE tenant = ?1 AND key = ?2")?;
     for (index, key) in (0..).zip(keys) {
         let case = find
             .query_row(params![tenant.0, short_key(workflow, key)], |r| r.get(0))

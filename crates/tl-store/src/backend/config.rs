@@ -6,7 +6,9 @@ use tl_kernel::id::TenantId;
 use super::Stop;
 use super::check::holds;
 use crate::contract::{Refused, Row};
-use crate::schema::{API_KEY, BUNDLE, BUNDLE_FILES, CURRENT, DISABLED, FLAG, SECRET, SWITCH, TENANT};
+use crate::schema::{
+    API_KEY, BUNDLE, BUNDLE_FILES, CURRENT, DISABLED, FLAG, SECRET, SWITCH, TENANT,
+};
 use crate::statements::SQL;
 
 /// What a row implies about what is there.
@@ -17,7 +19,11 @@ pub(super) fn check(conn: &Connection, tenant: TenantId, row: &Row) -> Result<()
     let t = tenant.0;
     match row {
         Row::Deploy { number, .. } => {
-            let next = next(conn, "SELECT COALESCE(MAX(number), 0) + 1 FROM bundle WHERE tenant = ?1", &[&t])?;
+            let next = next(
+                conn,
+                "SELECT COALESCE(MAX(number), 0) + 1 FROM bundle WHERE tenant = ?1",
+                &[&t],
+            )?;
             holds(next == *number, Refused::NumberTaken { next })
         }
         Row::Rollback { workflow, number } => {
@@ -30,12 +36,14 @@ pub(super) fn check(conn: &Connection, tenant: TenantId, row: &Row) -> Result<()
             let sql = "SELECT 1 FROM tenant WHERE name = ?1";
             holds(!there(sql, &[name])?, Refused::NameTaken)
         }
-        Row::Secret { endpoint, kid, .. } => {
-            holds(!there(SECRET_THERE, &[&t, endpoint, kid])?, Refused::NameTaken)
-        }
-        Row::SecretEnds { endpoint, kid, .. } => {
-            holds(there(SECRET_THERE, &[&t, endpoint, kid])?, missing("secret"))
-        }
+        Row::Secret { endpoint, kid, .. } => holds(
+            !there(SECRET_THERE, &[&t, endpoint, kid])?,
+            Refused::NameTaken,
+        ),
+        Row::SecretEnds { endpoint, kid, .. } => holds(
+            there(SECRET_THERE, &[&t, endpoint, kid])?,
+            missing("secret"),
+        ),
         Row::ApiKey { kid, .. } => holds(!there(KEY_THERE, &[&t, kid])?, Refused::NameTaken),
         Row::ApiKeyEnds { kid, .. } => holds(there(KEY_THERE, &[&t, kid])?, missing("api key")),
         _ => Ok(()),
@@ -50,17 +58,31 @@ fn next(conn: &Connection, sql: &str, params: &[&dyn rusqlite::ToSql]) -> rusqli
 }
 
 fn missing(what: &str) -> Refused {
-    Refused::Faulty { id: 0, why: format!("the {what} does not exist") }
+    Refused::Faulty {
+        id: 0,
+        why: format!("the {what} does not exist"),
+    }
 }
 
 /// Writes a row; true when it raises the gate's epoch.
 pub(super) fn apply(conn: &Connection, tenant: TenantId, row: &Row) -> rusqlite::Result<bool> {
     let t = tenant.0;
     match row {
-        Row::Switch { scope, mode, by, reason, at } => match mode {
-            Some(mode) => conn
-                .prepare_cached(SQL.upsert(&SWITCH))?
-                .execute(params![t, scope, mode, by, reason.as_bytes(), at])?,
+        Row::Switch {
+            scope,
+            mode,
+            by,
+            reason,
+            at,
+        } => match mode {
+            Some(mode) => conn.prepare_cached(SQL.upsert(&SWITCH))?.execute(params![
+                t,
+                scope,
+                mode,
+                by,
+                reason.as_bytes(),
+                at
+            ])?,
             None => conn
                 .prepare_cached("DELETE FROM switch WHERE tenant = ?1 AND scope = ?2")?
                 .execute(params![t, scope])?,
@@ -73,9 +95,22 @@ pub(super) fn apply(conn: &Connection, tenant: TenantId, row: &Row) -> rusqlite:
                 .prepare_cached("DELETE FROM flag WHERE tenant = ?1 AND name = ?2")?
                 .execute(params![t, name])?,
         },
-        Row::Deploy { number, workflow, version, digest, files, at } => {
-            conn.prepare_cached(SQL.insert(&BUNDLE))?
-                .execute(params![t, number, workflow, version.as_bytes(), digest, at])?;
+        Row::Deploy {
+            number,
+            workflow,
+            version,
+            digest,
+            files,
+            at,
+        } => {
+            conn.prepare_cached(SQL.insert(&BUNDLE))?.execute(params![
+                t,
+                number,
+                workflow,
+                version.as_bytes(),
+                digest,
+                at
+            ])?;
             let ord = conn.last_insert_rowid();
             conn.prepare_cached(SQL.insert(&BUNDLE_FILES))?
                 .execute(params![ord, t, files])?;
@@ -83,13 +118,20 @@ pub(super) fn apply(conn: &Connection, tenant: TenantId, row: &Row) -> rusqlite:
         }
         Row::Rollback { workflow, number } => make_current(conn, tenant, (workflow, *number))?,
         Row::Tenant { name, at } => {
-            conn.prepare_cached(SQL.insert(&TENANT))?.execute(params![t, name, at])?;
+            conn.prepare_cached(SQL.insert(&TENANT))?
+                .execute(params![t, name, at])?;
             return Ok(false);
         }
-        Row::EndpointDisabled { endpoint, disabled: true } => conn
+        Row::EndpointDisabled {
+            endpoint,
+            disabled: true,
+        } => conn
             .prepare_cached(SQL.insert_new(&DISABLED))?
             .execute(params![t, endpoint])?,
-        Row::EndpointDisabled { endpoint, disabled: false } => conn
+        Row::EndpointDisabled {
+            endpoint,
+            disabled: false,
+        } => conn
             .prepare_cached("DELETE FROM endpoint_disabled WHERE tenant = ?1 AND endpoint = ?2")?
             .execute(params![t, endpoint])?,
         keys => return key_row(conn, tenant, keys),
@@ -122,7 +164,11 @@ fn key_row(conn: &Connection, tenant: TenantId, row: &Row) -> rusqlite::Result<b
     Ok(true)
 }
 
-fn make_current(conn: &Connection, tenant: TenantId, which: (&str, u32)) -> rusqlite::Result<usize> {
+fn make_current(
+    conn: &Connection,
+    tenant: TenantId,
+    which: (&str, u32),
+) -> rusqlite::Result<usize> {
     conn.prepare_cached(SQL.upsert(&CURRENT))?
         .execute(params![tenant.0, which.0, which.1])
 }

@@ -48,21 +48,27 @@ fn steps(unit: &Unit) -> Vec<Step<'_>> {
     for turn in &unit.turns {
         for write in &turn.effects {
             if let EffectWrite::Plan(plan) = write {
-                planned.insert(EffectId { case: turn.case, n: plan.n });
+                planned.insert(EffectId {
+                    case: turn.case,
+                    n: plan.n,
+                });
             }
         }
     }
     let rows = |late: bool| {
         let planned = planned.clone();
         unit.rows.iter().filter_map(move |row| match row {
-            Row::Effect(change) if planned.contains(&change.effect) == late => Some(Step::Row(change)),
+            Row::Effect(change) if planned.contains(&change.effect) == late => {
+                Some(Step::Row(change))
+            }
             _ => None,
         })
     };
-    let turns = unit
-        .turns
-        .iter()
-        .flat_map(|turn| turn.effects.iter().map(move |write| Step::Turn(turn, write)));
+    let turns = unit.turns.iter().flat_map(|turn| {
+        turn.effects
+            .iter()
+            .map(move |write| Step::Turn(turn, write))
+    });
     rows(false).chain(turns).chain(rows(true)).collect()
 }
 
@@ -90,7 +96,10 @@ pub(super) fn check(conn: &Connection, unit: &Unit) -> Result<Found, Stop> {
             Step::Turn(turn, write) => match write {
                 EffectWrite::Plan(plan) => walk.plan(turn, plan)?,
                 EffectWrite::Change { n, from, to, .. } => {
-                    let effect = EffectId { case: turn.case, n: *n };
+                    let effect = EffectId {
+                        case: turn.case,
+                        n: *n,
+                    };
                     let at = walk.load(effect)?;
                     walk.change(effect, (*from, at.attempt), (*to, at.attempt))?;
                 }
@@ -118,9 +127,14 @@ impl Walk<'_> {
     }
 
     fn plan(&mut self, turn: &Turn, plan: &EffectPlan) -> Result<(), Stop> {
-        let effect = EffectId { case: turn.case, n: plan.n };
+        let effect = EffectId {
+            case: turn.case,
+            n: plan.n,
+        };
         if (plan.state == EffectState::Dispatching) != plan.born.is_some() {
-            return Err(fault("an effect is born dispatching with a claim, or neither"));
+            return Err(fault(
+                "an effect is born dispatching with a claim, or neither",
+            ));
         }
         if let (true, Some(serial)) = (in_flight(plan.state), plan.serial_key) {
             self.take(serial)?;
@@ -185,12 +199,17 @@ impl Walk<'_> {
 }
 
 fn fault(why: &str) -> Stop {
-    Stop::Refused(Refused::Faulty { id: 0, why: why.to_owned() })
+    Stop::Refused(Refused::Faulty {
+        id: 0,
+        why: why.to_owned(),
+    })
 }
 
 /// The text that tells whether a serial key is held.
 pub(crate) fn serial_busy_sql() -> String {
-    format!("SELECT 1 FROM effect WHERE tenant = ?1 AND serial_key = ?2 AND serial_key IS NOT NULL AND {IN_FLIGHT}")
+    format!(
+        "SELECT 1 FROM effect WHERE tenant = ?1 AND serial_key = ?2 AND serial_key IS NOT NULL AND {IN_FLIGHT}"
+    )
 }
 
 /// The text that withdraws a ready effect.
@@ -233,9 +252,16 @@ pub(super) fn standing(
 
 /// The class of a stored number.
 pub(super) fn class(number: i64) -> Option<Class> {
-    [Class::E0, Class::E1, Class::E2, Class::E3, Class::E4, Class::E5]
-        .into_iter()
-        .find(|c| *c as i64 == number)
+    [
+        Class::E0,
+        Class::E1,
+        Class::E2,
+        Class::E3,
+        Class::E4,
+        Class::E5,
+    ]
+    .into_iter()
+    .find(|c| *c as i64 == number)
 }
 
 /// The state of a stored number in a column.
@@ -250,7 +276,12 @@ pub(super) fn apply(
     unit: &Unit,
     found: Found,
 ) -> rusqlite::Result<()> {
-    let mut writer = Writer { conn, counters, tenant: unit.tenant, now: found };
+    let mut writer = Writer {
+        conn,
+        counters,
+        tenant: unit.tenant,
+        now: found,
+    };
     for step in steps(unit) {
         match step {
             Step::Turn(turn, write) => writer.turn(turn, write)?,
@@ -275,38 +306,41 @@ impl Writer<'_> {
         };
         let at = turn.head.updated_at;
         let born = plan.born;
-        self.conn.prepare_cached(&SQL.insert(&EFFECT))?.execute(params![
-            self.tenant.0,
-            turn.case.0,
-            plan.n,
-            kind,
-            plan.action,
-            plan.connection,
-            plan.class as i64,
-            plan.state as i64,
-            plan.due,
-            plan.valid_until,
-            "",
-            plan.digest,
-            plan.key,
-            plan.base_version.as_deref().map(str::as_bytes),
-            plan.serial_key,
-            u32::from(born.is_some()),
-            born.map(|b| b.node),
-            born.map(|b| b.epoch.cast_signed()),
-            born.map(|b| b.deadline),
-            None::<i64>,
-            at,
-            at,
-            "",
-            None::<Vec<u8>>,
-            0,
-        ])?;
+        self.conn
+            .prepare_cached(SQL.insert(&EFFECT))?
+            .execute(params![
+                self.tenant.0,
+                turn.case.0,
+                plan.n,
+                kind,
+                plan.action,
+                plan.connection,
+                plan.class as i64,
+                plan.state as i64,
+                plan.due,
+                plan.valid_until,
+                "",
+                plan.digest,
+                plan.key,
+                plan.base_version.as_deref().map(str::as_bytes),
+                plan.serial_key,
+                u32::from(born.is_some()),
+                born.map(|b| b.node),
+                born.map(|b| b.epoch.cast_signed()),
+                born.map(|b| b.deadline),
+                None::<i64>,
+                at,
+                at,
+                "",
+                None::<Vec<u8>>,
+                0,
+            ])?;
         let ord = self.conn.last_insert_rowid();
         self.conn
-            .prepare_cached(&SQL.insert(&EFFECT_BODY))?
+            .prepare_cached(SQL.insert(&EFFECT_BODY))?
             .execute(params![ord, self.tenant.0, plan.args])?;
-        self.counters.effect(self.tenant, plan.class, (None, plan.state));
+        self.counters
+            .effect(self.tenant, plan.class, (None, plan.state));
         let known = Known {
             ord,
             class: plan.class,
@@ -315,7 +349,13 @@ impl Writer<'_> {
             serial: plan.serial_key,
             withdrawn: false,
         };
-        self.now.insert(EffectId { case: turn.case, n: plan.n }, known);
+        self.now.insert(
+            EffectId {
+                case: turn.case,
+                n: plan.n,
+            },
+            known,
+        );
         Ok(())
     }
 
@@ -334,8 +374,16 @@ impl Writer<'_> {
     fn turn(&mut self, turn: &Turn, write: &EffectWrite) -> rusqlite::Result<()> {
         let at = turn.head.updated_at;
         match write {
-            EffectWrite::Change { n, to, due, code, .. } => {
-                let ord = self.moved(EffectId { case: turn.case, n: *n }, *to)?;
+            EffectWrite::Change {
+                n, to, due, code, ..
+            } => {
+                let ord = self.moved(
+                    EffectId {
+                        case: turn.case,
+                        n: *n,
+                    },
+                    *to,
+                )?;
                 self.conn
                     .prepare_cached(
                         "UPDATE effect SET state = ?2, due = ?3, code = ?4, updated_at = ?5 WHERE ord = ?1",
@@ -343,9 +391,12 @@ impl Writer<'_> {
                     .execute(params![ord, *to as i64, due, code, at])?;
             }
             EffectWrite::Withdraw { n } => {
-                self.conn
-                    .prepare_cached(&SQL.withdraw)?
-                    .execute(params![self.tenant.0, turn.case.0, n, at])?;
+                self.conn.prepare_cached(&SQL.withdraw)?.execute(params![
+                    self.tenant.0,
+                    turn.case.0,
+                    n,
+                    at
+                ])?;
             }
             EffectWrite::Plan(plan) => self.plan(turn, plan)?,
         }

@@ -24,7 +24,9 @@ impl GateCache {
         }
         self.gates = conn
             .prepare_cached("SELECT tenant, epoch FROM gate")?
-            .query_map([], |r| Ok((TenantId(r.get(0)?), r.get::<_, i64>(1)?.unsigned_abs())))?
+            .query_map([], |r| {
+                Ok((TenantId(r.get(0)?), r.get::<_, i64>(1)?.unsigned_abs()))
+            })?
             .collect::<rusqlite::Result<_>>()?;
         self.nodes = conn
             .prepare_cached("SELECT id, epoch FROM node")?

@@ -22,11 +22,18 @@ pub(super) fn apply(
     mut cases: BTreeMap<CaseId, CaseNow>,
 ) -> rusqlite::Result<()> {
     for turn in &unit.turns {
-        append(conn, (turn.tenant, turn.case, turn.sealed.seq), &turn.sealed)?;
+        append(
+            conn,
+            (turn.tenant, turn.case, turn.sealed.seq),
+            &turn.sealed,
+        )?;
         case_head(conn, turn)?;
         let before = cases.insert(
             turn.case,
-            CaseNow { seq: turn.sealed.seq, state: turn.head.state },
+            CaseNow {
+                seq: turn.sealed.seq,
+                state: turn.head.state,
+            },
         );
         counters.case(
             turn.tenant,
@@ -36,11 +43,12 @@ pub(super) fn apply(
         tasks(conn, turn)?;
         timers(conn, turn)?;
         for key in &turn.natural_keys {
-            conn.prepare_cached(SQL.insert_new(&NATURAL_KEY))?.execute(params![
-                turn.tenant.0,
-                short_key(&turn.head.workflow, key),
-                turn.case.0
-            ])?;
+            conn.prepare_cached(SQL.insert_new(&NATURAL_KEY))?
+                .execute(params![
+                    turn.tenant.0,
+                    short_key(&turn.head.workflow, key),
+                    turn.case.0
+                ])?;
         }
     }
     for sealed in &unit.control {
@@ -50,11 +58,7 @@ pub(super) fn apply(
     Ok(())
 }
 
-fn append(
-    conn: &Connection,
-    at: (TenantId, CaseId, u32),
-    sealed: &Sealed,
-) -> rusqlite::Result<()> {
+fn append(conn: &Connection, at: (TenantId, CaseId, u32), sealed: &Sealed) -> rusqlite::Result<()> {
     let (tenant, case, seq) = at;
     conn.prepare_cached(SQL.insert(&TURN))?
         .execute(params![tenant.0, case.0, seq, sealed.head])?;
@@ -68,8 +72,10 @@ fn append(
 
 /// The control stream has no expected numbers; its turns are numbered here to keep their order.
 fn next_control(conn: &Connection, tenant: TenantId) -> rusqlite::Result<u32> {
-    conn.prepare_cached("SELECT COALESCE(MAX(seq), 0) + 1 FROM turn WHERE tenant = ?1 AND case_id = ?2")?
-        .query_row(params![tenant.0, CaseId::CONTROL.0], |r| r.get(0))
+    conn.prepare_cached(
+        "SELECT COALESCE(MAX(seq), 0) + 1 FROM turn WHERE tenant = ?1 AND case_id = ?2",
+    )?
+    .query_row(params![tenant.0, CaseId::CONTROL.0], |r| r.get(0))
 }
 
 fn case_head(conn: &Connection, turn: &Turn) -> rusqlite::Result<()> {
@@ -108,7 +114,14 @@ fn tasks(conn: &Connection, turn: &Turn) -> rusqlite::Result<()> {
     let (tenant, case, at) = (turn.tenant.0, turn.case.0, turn.head.updated_at);
     for write in &turn.tasks {
         match write {
-            TaskWrite::Open { n, kind, owner, reason, due, effect } => {
+            TaskWrite::Open {
+                n,
+                kind,
+                owner,
+                reason,
+                due,
+                effect,
+            } => {
                 conn.prepare_cached(SQL.insert(&TASK))?.execute(params![
                     tenant,
                     case,
@@ -130,8 +143,10 @@ fn tasks(conn: &Connection, turn: &Turn) -> rusqlite::Result<()> {
                 .execute(params![tenant, case, n, at, decision])?;
             }
             TaskWrite::Assign { n, owner } => {
-                conn.prepare_cached("UPDATE task SET owner = ?4 WHERE tenant = ?1 AND case_id = ?2 AND n = ?3")?
-                    .execute(params![tenant, case, n, owner])?;
+                conn.prepare_cached(
+                    "UPDATE task SET owner = ?4 WHERE tenant = ?1 AND case_id = ?2 AND n = ?3",
+                )?
+                .execute(params![tenant, case, n, owner])?;
             }
         }
     }

@@ -54,7 +54,9 @@ pub(super) fn next_due_sql() -> [String; 3] {
     [
         "SELECT due FROM timer ORDER BY due LIMIT 1".to_owned(),
         format!("SELECT e.due FROM effect e WHERE {ready} AND {free} ORDER BY e.due LIMIT 1"),
-        format!("SELECT e.due FROM effect e WHERE {flight} AND e.state <> 2 ORDER BY e.due LIMIT 1"),
+        format!(
+            "SELECT e.due FROM effect e WHERE {flight} AND e.state <> 2 ORDER BY e.due LIMIT 1"
+        ),
     ]
 }
 
@@ -119,7 +121,8 @@ impl Reader {
                 tenant: TenantId(r.get(0)?),
                 case: CaseId(r.get(1)?),
                 n: r.get(2)?,
-                kind: timer_kind(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, number))?,
+                kind: timer_kind(number)
+                    .ok_or(rusqlite::Error::IntegralValueOutOfRange(3, number))?,
                 due: r.get(4)?,
             })
         })
@@ -137,7 +140,10 @@ impl Reader {
 
 /// The id of an effect from two columns.
 pub(super) fn effect_id(r: &SqlRow<'_>, column: usize) -> rusqlite::Result<EffectId> {
-    Ok(EffectId { case: CaseId(r.get(column)?), n: r.get(column + 1)? })
+    Ok(EffectId {
+        case: CaseId(r.get(column)?),
+        n: r.get(column + 1)?,
+    })
 }
 
 pub(super) fn effect_row(r: &SqlRow<'_>) -> rusqlite::Result<EffectRow> {
@@ -180,4 +186,51 @@ pub(super) fn effect_row(r: &SqlRow<'_>) -> rusqlite::Result<EffectRow> {
         vendor_ref: outside_maybe(r, 26)?,
         crashes: r.get(27)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{Backend, Options};
+
+    /// What the loops ask many times a second reads an index that holds nothing but what may answer, in the order
+    /// in which it answers.
+    #[test]
+    fn claims_use_their_indexes() {
+        let dir = tempfile::tempdir().unwrap();
+        let backend = Backend::open(&dir.path().join("tl.db"), &Options::default()).unwrap();
+        let [timer, ready, look_up] = next_due_sql();
+        for (sql, index) in [
+            (candidates_sql(), "effect_ready"),
+            (stale_sql(), "effect_in_flight"),
+            (timer, "timer_due"),
+            (ready, "effect_ready"),
+            (look_up, "effect_in_flight"),
+            (crate::statements::SQL.serial_busy.clone(), "effect_serial"),
+            (
+                format!("{EFFECT} WHERE e.tenant = 1 AND e.state = 4 ORDER BY e.case_id DESC, e.n DESC"),
+                "effect_notable",
+            ),
+            (
+                "SELECT 1 FROM case_head WHERE tenant = 1 AND state = 2 AND closed = 0 AND case_id < x'ff' \
+                 ORDER BY case_id DESC"
+                    .to_owned(),
+                "case_open",
+            ),
+            (
+                "SELECT 1 FROM task WHERE tenant = 1 AND closed_at IS NULL ORDER BY due, case_id, n".to_owned(),
+                "task_open",
+            ),
+            ("SELECT 1 FROM event WHERE joined = 0 ORDER BY ord".to_owned(), "event_pending"),
+        ] {
+            let sql = sql.replace("?1", "1").replace("?2", "2");
+            let plan: Vec<String> = backend
+                .reader()
+                .rows(&format!("EXPLAIN QUERY PLAN {sql}"), &[], |r| r.get(3))
+                .unwrap();
+            let plan = plan.join("\n");
+            assert!(plan.contains(index), "{sql}\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+        }
+    }
 }

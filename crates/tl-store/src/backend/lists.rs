@@ -43,14 +43,23 @@ impl Reader {
         Ok(all)
     }
 
-    fn open_cases(&self, tenant: TenantId, state: u16, filter: &CaseFilter) -> Answer<Vec<CaseRow>> {
+    fn open_cases(
+        &self,
+        tenant: TenantId,
+        state: u16,
+        filter: &CaseFilter,
+    ) -> Answer<Vec<CaseRow>> {
         let sql = format!(
             "{CASE} WHERE tenant = ?1 AND state = ?2 AND closed = 0 AND case_id < ?3 \
              AND (?4 IS NULL OR workflow = ?4) ORDER BY case_id DESC LIMIT ?5"
         );
         let before = filter.before.map_or(LAST, |c| c.0);
         let page = page(filter.limit);
-        self.rows(&sql, params![tenant.0, state, before, filter.workflow, page], case_row)
+        self.rows(
+            &sql,
+            params![tenant.0, state, before, filter.workflow, page],
+            case_row,
+        )
     }
 
     fn any_cases(&self, tenant: TenantId, filter: &CaseFilter) -> Answer<Vec<CaseRow>> {
@@ -62,7 +71,14 @@ impl Reader {
         let page = page(filter.limit);
         self.rows(
             &sql,
-            params![tenant.0, before, filter.state, filter.closed, filter.workflow, page],
+            params![
+                tenant.0,
+                before,
+                filter.state,
+                filter.closed,
+                filter.workflow,
+                page
+            ],
             case_row,
         )
     }
@@ -109,12 +125,20 @@ impl Reader {
         tenant: TenantId,
         filter: &EffectFilter,
     ) -> Answer<Vec<EffectRow>> {
-        let which = if filter.case.is_some() { "AND e.case_id = ?2" } else { "AND ?2 IS NULL" };
+        let which = if filter.case.is_some() {
+            "AND e.case_id = ?2"
+        } else {
+            "AND ?2 IS NULL"
+        };
         let sql = format!(
             "{EFFECT} WHERE e.tenant = ?1 {which} AND {condition} ORDER BY e.case_id DESC, e.n DESC LIMIT ?3"
         );
         let case = filter.case.map(|c| c.0);
-        self.rows(&sql, params![tenant.0, case, page(filter.limit)], effect_row)
+        self.rows(
+            &sql,
+            params![tenant.0, case, page(filter.limit)],
+            effect_row,
+        )
     }
 
     /// Tasks: open ones, what is due first at the top; with `closed`, closed ones too, after the open ones.
@@ -129,7 +153,11 @@ impl Reader {
             for owner in owners {
                 all.extend(self.tasks_where("closed_at IS NULL", (tenant, owner), filter)?);
                 if filter.closed {
-                    all.extend(self.tasks_where("closed_at IS NOT NULL", (tenant, owner), filter)?);
+                    all.extend(self.tasks_where(
+                        "closed_at IS NOT NULL",
+                        (tenant, owner),
+                        filter,
+                    )?);
                 }
             }
         }
@@ -145,29 +173,40 @@ impl Reader {
         whose: (TenantId, Option<&String>),
         filter: &TaskFilter,
     ) -> Answer<Vec<TaskRow>> {
-        let which = if filter.case.is_some() { "AND case_id = ?2" } else { "AND ?2 IS NULL" };
+        let which = if filter.case.is_some() {
+            "AND case_id = ?2"
+        } else {
+            "AND ?2 IS NULL"
+        };
         let sql = format!(
             "SELECT tenant, case_id, n, kind, owner, reason, due, effect, opened_at, closed_at, decision FROM task \
              WHERE tenant = ?1 {which} AND (?3 IS NULL OR owner = ?3) AND {condition} \
              ORDER BY due, case_id, n LIMIT ?4"
         );
         let case = filter.case.map(|c| c.0);
-        self.rows(&sql, params![whose.0.0, case, whose.1, page(filter.limit)], |r| {
-            let due: i64 = r.get(6)?;
-            let closed_at: Option<i64> = r.get(9)?;
-            let decision: String = r.get(10)?;
-            Ok(TaskRow {
-                tenant: TenantId(r.get(0)?),
-                task: TaskId { case: CaseId(r.get(1)?), n: r.get(2)? },
-                kind: r.get(3)?,
-                owner: r.get(4)?,
-                reason: r.get(5)?,
-                due: (due != NEVER).then_some(due),
-                effect: r.get(7)?,
-                opened_at: r.get(8)?,
-                closed: closed_at.map(|at| (at, decision)),
-            })
-        })
+        self.rows(
+            &sql,
+            params![whose.0.0, case, whose.1, page(filter.limit)],
+            |r| {
+                let due: i64 = r.get(6)?;
+                let closed_at: Option<i64> = r.get(9)?;
+                let decision: String = r.get(10)?;
+                Ok(TaskRow {
+                    tenant: TenantId(r.get(0)?),
+                    task: TaskId {
+                        case: CaseId(r.get(1)?),
+                        n: r.get(2)?,
+                    },
+                    kind: r.get(3)?,
+                    owner: r.get(4)?,
+                    reason: r.get(5)?,
+                    due: (due != NEVER).then_some(due),
+                    effect: r.get(7)?,
+                    opened_at: r.get(8)?,
+                    closed: closed_at.map(|at| (at, decision)),
+                })
+            },
+        )
     }
 }
 

@@ -77,24 +77,39 @@ impl Reader {
             Query::PendingJoins(limit) => Reply::Events(self.pending_joins(limit)?),
             Query::Candidates { now, limit } => Reply::Effects(self.candidates(now, limit)?),
             Query::Stale { now, limit } => Reply::Effects(self.stale(now, limit)?),
-            Query::Effect(t, effect) => Reply::Effects(self.effect(t, effect)?.into_iter().collect()),
+            Query::Effect(t, effect) => {
+                Reply::Effects(self.effect(t, effect)?.into_iter().collect())
+            }
             Query::Effects(filter) => Reply::Effects(self.effects(&filter)?),
             Query::Attempts(t, effect) => Reply::Attempts(self.attempts(t, effect)?),
             Query::DueTimers { now, limit } => Reply::Timers(self.due_timers(now, limit)?),
             Query::NextDue => Reply::NextDue(self.next_due()?),
             Query::Tasks(filter) => Reply::Tasks(self.tasks(&filter)?),
-            Query::Record(t, kind, id) => Reply::Records(self.record(t, &kind, &id)?.into_iter().collect()),
-            Query::RecordHistory(t, kind, id) => Reply::Records(self.record_history(t, &kind, &id)?),
+            Query::Record(t, kind, id) => {
+                Reply::Records(self.record(t, &kind, &id)?.into_iter().collect())
+            }
+            Query::RecordHistory(t, kind, id) => {
+                Reply::Records(self.record_history(t, &kind, &id)?)
+            }
             Query::Outbox(t, case, limit) => Reply::Outbox(self.outbox(t, case, limit)?),
             Query::SlotsTaken(t, action, subject, window) => {
                 Reply::Count(self.slots_taken(t, (&action, &subject, window))?)
             }
-            Query::Idempotent(t, principal, key) => Reply::Idempotent(self.idempotent(t, &principal, &key)?),
-            Query::Turns { after, limit, tenant, bodies } => {
-                Reply::Turns(self.turns((after, limit), tenant, bodies)?)
+            Query::Idempotent(t, principal, key) => {
+                Reply::Idempotent(self.idempotent(t, &principal, &key)?)
             }
+            Query::Turns {
+                after,
+                limit,
+                tenant,
+                bodies,
+            } => Reply::Turns(self.turns((after, limit), tenant, bodies)?),
             Query::Tree(t) => Reply::Tree(self.tree(t)?),
-            Query::Leaves { tenant, from, limit } => Reply::Leaves(self.leaves(tenant, from, limit)?),
+            Query::Leaves {
+                tenant,
+                from,
+                limit,
+            } => Reply::Leaves(self.leaves(tenant, from, limit)?),
             Query::Checkpoints(t, limit) => Reply::Checkpoints(self.checkpoints(t, limit)?),
             Query::Cursor(t, name) => Reply::Cursor(self.cursor(t, &name)?),
             Query::Duplicates(t, event) => Reply::Duplicates(self.duplicates(t, event)?),
@@ -137,7 +152,11 @@ impl Reader {
     }
 
     /// One event with its payload.
-    pub fn event(&self, tenant: TenantId, event: EventId) -> Answer<Option<(TenantId, StoredEvent)>> {
+    pub fn event(
+        &self,
+        tenant: TenantId,
+        event: EventId,
+    ) -> Answer<Option<(TenantId, StoredEvent)>> {
         let sql = format!("{EVENT} WHERE e.tenant = ?1 AND e.id = ?2");
         self.row(&sql, params![tenant.0, event.0], event_row)
     }
@@ -151,12 +170,14 @@ impl Reader {
     /// Duplicates of an event.
     pub fn duplicates(&self, tenant: TenantId, event: EventId) -> Answer<DuplicateRow> {
         let sql = "SELECT ord, duplicates FROM event WHERE tenant = ?1 AND id = ?2";
-        let found: Option<(i64, i64)> =
-            self.row(sql, params![tenant.0, event.0], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let found: Option<(i64, i64)> = self.row(sql, params![tenant.0, event.0], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })?;
         let Some((ord, count)) = found else {
             return Ok(DuplicateRow::default());
         };
-        let sql = "SELECT body, at FROM event_variant WHERE tenant = ?1 AND event = ?2 ORDER BY at, body";
+        let sql =
+            "SELECT body, at FROM event_variant WHERE tenant = ?1 AND event = ?2 ORDER BY at, body";
         Ok(DuplicateRow {
             count: count.unsigned_abs(),
             variants: self.rows(sql, params![tenant.0, ord], |r| Ok((r.get(0)?, r.get(1)?)))?,
@@ -170,13 +191,27 @@ impl Reader {
     }
 
     /// All versions of a record, newest first.
-    pub fn record_history(&self, tenant: TenantId, kind: &str, id: &str) -> Answer<Vec<RecordWrite>> {
+    pub fn record_history(
+        &self,
+        tenant: TenantId,
+        kind: &str,
+        id: &str,
+    ) -> Answer<Vec<RecordWrite>> {
         self.rows(RECORD, params![tenant.0, kind, id.as_bytes()], record_row)
     }
 
     /// Messages of the outbox, newest first: of one case or of all.
-    pub fn outbox(&self, tenant: TenantId, case: Option<CaseId>, limit: u32) -> Answer<Vec<OutboxMessage>> {
-        let which = if case.is_some() { "AND o.case_id = ?3" } else { "AND ?3 IS NULL" };
+    pub fn outbox(
+        &self,
+        tenant: TenantId,
+        case: Option<CaseId>,
+        limit: u32,
+    ) -> Answer<Vec<OutboxMessage>> {
+        let which = if case.is_some() {
+            "AND o.case_id = ?3"
+        } else {
+            "AND ?3 IS NULL"
+        };
         let sql = format!(
             "SELECT o.case_id, o.n, o.channel, b.recipient, b.subject, b.body, o.at FROM outbox o \
              JOIN outbox_body b ON b.ord = o.ord WHERE o.tenant = ?1 {which} ORDER BY o.ord DESC LIMIT ?2"
@@ -196,8 +231,9 @@ impl Reader {
     /// How many uses of a limit (action, subject, start of the window in µs) are taken.
     pub fn slots_taken(&self, tenant: TenantId, limit: (&str, &Digest, i64)) -> Answer<u64> {
         let sql = "SELECT COUNT(*) FROM slot WHERE tenant = ?1 AND begins = ?2 AND action = ?3 AND subject = ?4";
-        let n: Option<i64> =
-            self.row(sql, params![tenant.0, limit.2, limit.0, limit.1], |r| r.get(0))?;
+        let n: Option<i64> = self.row(sql, params![tenant.0, limit.2, limit.0, limit.1], |r| {
+            r.get(0)
+        })?;
         Ok(n.unwrap_or(0).unsigned_abs())
     }
 
@@ -226,7 +262,11 @@ impl Reader {
             true => ("b.body", "LEFT JOIN turn_body b ON b.ord = t.ord"),
             false => ("NULL", ""),
         };
-        let which = if tenant.is_some() { "t.tenant = ?3" } else { "?3 IS NULL" };
+        let which = if tenant.is_some() {
+            "t.tenant = ?3"
+        } else {
+            "?3 IS NULL"
+        };
         let sql = format!(
             "SELECT t.seq, t.head, {body}, t.ord, t.tenant, t.case_id FROM turn t {join} \
              WHERE t.ord > ?1 AND {which} ORDER BY t.ord LIMIT ?2"
@@ -235,7 +275,12 @@ impl Reader {
         self.rows(&sql, params![after, page.1, tenant.map(|t| t.0)], |r| {
             let case = CaseId(r.get(5)?);
             let turn = sealed(case, (r.get(0)?, r.get(1)?, r.get(2)?))?;
-            Ok((r.get::<_, i64>(3)?.unsigned_abs(), TenantId(r.get(4)?), case, turn))
+            Ok((
+                r.get::<_, i64>(3)?.unsigned_abs(),
+                TenantId(r.get(4)?),
+                case,
+                turn,
+            ))
         })
     }
 
@@ -290,7 +335,9 @@ impl Reader {
     /// How far a follower has come; 0 when it never ran.
     pub fn cursor(&self, tenant: TenantId, name: &str) -> Answer<i64> {
         let sql = "SELECT value FROM cursor WHERE tenant = ?1 AND name = ?2";
-        Ok(self.row(sql, params![tenant.0, name], |r| r.get(0))?.unwrap_or(0))
+        Ok(self
+            .row(sql, params![tenant.0, name], |r| r.get(0))?
+            .unwrap_or(0))
     }
 }
 

@@ -9,8 +9,8 @@ use super::counters::{Counters, What};
 use super::keys::{Joined, short_key};
 use crate::contract::{Attempt, Guard, OutboxMessage, RecordWrite, Row, Unit};
 use crate::schema::{
-    ATTEMPT, CHECKPOINT, DEDUPE, EVENT, EVENT_BODY, IDEMPOTENT, OUTBOX, OUTBOX_BODY, PLACED, RECORD,
-    RECORD_BODY, SLOT, TREE, VARIANT,
+    ATTEMPT, CHECKPOINT, DEDUPE, EVENT, EVENT_BODY, IDEMPOTENT, OUTBOX, OUTBOX_BODY, PLACED,
+    RECORD, RECORD_BODY, SLOT, TREE, VARIANT,
 };
 use crate::statements::SQL;
 
@@ -23,7 +23,11 @@ pub(super) fn apply(
 ) -> rusqlite::Result<bool> {
     let tenant = unit.tenant;
     match row {
-        Row::Event { event, keys, expires } => {
+        Row::Event {
+            event,
+            keys,
+            expires,
+        } => {
             counters.seen(tenant, What::Event);
             let ord = insert_event(conn, tenant, event)?;
             let scope = event.endpoint.as_str();
@@ -39,20 +43,32 @@ pub(super) fn apply(
         Row::Attempt(done) => attempt(conn, tenant, done)?,
         Row::Outbox(message) => outbox(conn, tenant, message)?,
         Row::Record(write) => record(conn, tenant, write)?,
-        Row::Idempotent { principal, key, fingerprint, status, body, expires } => {
-            conn.prepare_cached(SQL.insert(&IDEMPOTENT))?.execute(params![
-                tenant.0,
-                principal,
-                key.as_bytes(),
-                fingerprint,
-                status,
-                expires,
-                body
-            ])?;
+        Row::Idempotent {
+            principal,
+            key,
+            fingerprint,
+            status,
+            body,
+            expires,
+        } => {
+            conn.prepare_cached(SQL.insert(&IDEMPOTENT))?
+                .execute(params![
+                    tenant.0,
+                    principal,
+                    key.as_bytes(),
+                    fingerprint,
+                    status,
+                    expires,
+                    body
+                ])?;
         }
         Row::EventJoined { event, case } => joined(conn, tenant, (*event, *case))?,
         Row::Placed { .. } | Row::Checkpoint(_) | Row::Cursor { .. } => audit(conn, tenant, row)?,
-        Row::Sweep { part, now, slots_before } => {
+        Row::Sweep {
+            part,
+            now,
+            slots_before,
+        } => {
             sweep(conn, tenant, (*part, *now))?;
             conn.prepare_cached("DELETE FROM slot WHERE tenant = ?1 AND begins < ?2")?
                 .execute(params![tenant.0, slots_before])?;
@@ -76,16 +92,20 @@ fn insert_event(conn: &Connection, tenant: TenantId, event: &StoredEvent) -> rus
         event.kid,
         event.key_source,
         joined as i64,
-        event.case.filter(|_| joined == Joined::Attached).map(|c| c.0),
+        event
+            .case
+            .filter(|_| joined == Joined::Attached)
+            .map(|c| c.0),
         0,
     ])?;
     let ord = conn.last_insert_rowid();
-    conn.prepare_cached(SQL.insert(&EVENT_BODY))?.execute(params![
-        ord,
-        tenant.0,
-        event.content_type.as_bytes(),
-        event.payload
-    ])?;
+    conn.prepare_cached(SQL.insert(&EVENT_BODY))?
+        .execute(params![
+            ord,
+            tenant.0,
+            event.content_type.as_bytes(),
+            event.payload
+        ])?;
     Ok(ord)
 }
 
@@ -113,7 +133,11 @@ pub(crate) fn take_key_sql() -> String {
 }
 
 /// After a duplicate: the keys of the unit that are still free lead to the event that was found.
-pub(super) fn alias_free_keys(conn: &Connection, unit: &Unit, event: EventId) -> rusqlite::Result<()> {
+pub(super) fn alias_free_keys(
+    conn: &Connection,
+    unit: &Unit,
+    event: EventId,
+) -> rusqlite::Result<()> {
     let life = unit.rows.iter().find_map(|row| match row {
         Row::Event { expires, .. } => Some(*expires),
         _ => None,
@@ -154,7 +178,11 @@ fn variant(
 fn joined(conn: &Connection, tenant: TenantId, pair: (EventId, CaseId)) -> rusqlite::Result<()> {
     let (event, case) = pair;
     let opened = event.0 == case.0;
-    let how = if opened { Joined::Opened } else { Joined::Attached };
+    let how = if opened {
+        Joined::Opened
+    } else {
+        Joined::Attached
+    };
     conn.prepare_cached("UPDATE event SET joined = ?2, case_id = ?3 WHERE ord = ?1")?
         .execute(params![
             event_ord(conn, tenant, event)?,
@@ -166,18 +194,19 @@ fn joined(conn: &Connection, tenant: TenantId, pair: (EventId, CaseId)) -> rusql
 
 fn attempt(conn: &Connection, tenant: TenantId, done: &Attempt) -> rusqlite::Result<()> {
     // Evidence that is reported twice is kept once.
-    conn.prepare_cached(SQL.insert_new(&ATTEMPT))?.execute(params![
-        tenant.0,
-        done.effect.case.0,
-        done.effect.n,
-        done.n,
-        done.at,
-        done.took,
-        done.knowledge,
-        done.status,
-        done.code,
-        done.detail.as_bytes()
-    ])?;
+    conn.prepare_cached(SQL.insert_new(&ATTEMPT))?
+        .execute(params![
+            tenant.0,
+            done.effect.case.0,
+            done.effect.n,
+            done.n,
+            done.at,
+            done.took,
+            done.knowledge,
+            done.status,
+            done.code,
+            done.detail.as_bytes()
+        ])?;
     Ok(())
 }
 
@@ -190,13 +219,14 @@ fn outbox(conn: &Connection, tenant: TenantId, message: &OutboxMessage) -> rusql
         message.channel
     ])?;
     let ord = conn.last_insert_rowid();
-    conn.prepare_cached(SQL.insert(&OUTBOX_BODY))?.execute(params![
-        ord,
-        tenant.0,
-        message.to.as_bytes(),
-        message.subject.as_bytes(),
-        message.text.as_bytes()
-    ])?;
+    conn.prepare_cached(SQL.insert(&OUTBOX_BODY))?
+        .execute(params![
+            ord,
+            tenant.0,
+            message.to.as_bytes(),
+            message.subject.as_bytes(),
+            message.text.as_bytes()
+        ])?;
     Ok(())
 }
 
@@ -218,7 +248,12 @@ fn record(conn: &Connection, tenant: TenantId, write: &RecordWrite) -> rusqlite:
 
 fn audit(conn: &Connection, tenant: TenantId, row: &Row) -> rusqlite::Result<()> {
     match row {
-        Row::Placed { pos, leaves, after, frontier } => {
+        Row::Placed {
+            pos,
+            leaves,
+            after,
+            frontier,
+        } => {
             let size = (pos + leaves.len() as u64).cast_signed();
             conn.prepare_cached(SQL.insert(&PLACED))?.execute(params![
                 tenant.0,
@@ -234,13 +269,8 @@ fn audit(conn: &Connection, tenant: TenantId, row: &Row) -> rusqlite::Result<()>
         }
         Row::Checkpoint(c) => {
             // The same size is signed twice when the follower starts again; the first signature stands.
-            conn.prepare_cached(SQL.insert_new(&CHECKPOINT))?.execute(params![
-                tenant.0,
-                c.size.cast_signed(),
-                c.root,
-                c.sig,
-                c.at
-            ])?;
+            conn.prepare_cached(SQL.insert_new(&CHECKPOINT))?
+                .execute(params![tenant.0, c.size.cast_signed(), c.root, c.sig, c.at])?;
         }
         Row::Cursor { name, value } => {
             conn.prepare_cached(
@@ -259,8 +289,10 @@ fn sweep(conn: &Connection, tenant: TenantId, pass: (u8, i64)) -> rusqlite::Resu
     let from = [part];
     // The last part has no upper end among one-byte keys: 17 bytes are longer than any key.
     let to: Vec<u8> = part.checked_add(1).map_or(vec![0xff; 17], |p| vec![p]);
-    conn.prepare_cached("DELETE FROM dedupe WHERE tenant = ?1 AND key >= ?2 AND key < ?3 AND expires <= ?4")?
-        .execute(params![tenant.0, from, to, now])?;
+    conn.prepare_cached(
+        "DELETE FROM dedupe WHERE tenant = ?1 AND key >= ?2 AND key < ?3 AND expires <= ?4",
+    )?
+    .execute(params![tenant.0, from, to, now])?;
     conn.prepare_cached("DELETE FROM idempotent WHERE tenant = ?1 AND expires <= ?2")?
         .execute(params![tenant.0, now])?;
     Ok(())
@@ -269,9 +301,20 @@ fn sweep(conn: &Connection, tenant: TenantId, pass: (u8, i64)) -> rusqlite::Resu
 /// Takes the uses of limits that the unit's guards name.
 pub(super) fn take_slots(conn: &Connection, unit: &Unit) -> rusqlite::Result<()> {
     for guard in &unit.guards {
-        if let Guard::Slot { action, subject, window, n } = guard {
-            conn.prepare_cached(SQL.insert(&SLOT))?
-                .execute(params![unit.tenant.0, window, action, subject, n])?;
+        if let Guard::Slot {
+            action,
+            subject,
+            window,
+            n,
+        } = guard
+        {
+            conn.prepare_cached(SQL.insert(&SLOT))?.execute(params![
+                unit.tenant.0,
+                window,
+                action,
+                subject,
+                n
+            ])?;
         }
     }
     Ok(())

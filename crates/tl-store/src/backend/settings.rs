@@ -46,7 +46,8 @@ impl Reader {
     }
 
     fn switches(&self, tenant: TenantId) -> Answer<Vec<SwitchRow>> {
-        let sql = "SELECT scope, mode, by_whom, reason, at FROM switch WHERE tenant = ?1 ORDER BY scope";
+        let sql =
+            "SELECT scope, mode, by_whom, reason, at FROM switch WHERE tenant = ?1 ORDER BY scope";
         self.rows(sql, params![tenant.0], |r| {
             Ok(SwitchRow {
                 tenant,
@@ -62,7 +63,9 @@ impl Reader {
     fn flags(&self, tenant: TenantId) -> Answer<Vec<(String, bool, bool)>> {
         let installation = tenant == TenantId::SYSTEM;
         let sql = "SELECT name, value FROM flag WHERE tenant = ?1 ORDER BY name";
-        self.rows(sql, params![tenant.0], |r| Ok((r.get(0)?, r.get(1)?, installation)))
+        self.rows(sql, params![tenant.0], |r| {
+            Ok((r.get(0)?, r.get(1)?, installation))
+        })
     }
 
     fn secrets(&self, tenant: TenantId) -> Answer<Vec<SecretRow>> {
@@ -82,7 +85,12 @@ impl Reader {
     fn api_keys(&self, tenant: TenantId) -> Answer<Vec<ApiKeyRow>> {
         let sql = "SELECT kid, hash, scopes, expires FROM api_key WHERE tenant = ?1 ORDER BY kid";
         self.rows(sql, params![tenant.0], |r| {
-            Ok(ApiKeyRow { kid: r.get(0)?, hash: r.get(1)?, scopes: r.get(2)?, expires: r.get(3)? })
+            Ok(ApiKeyRow {
+                kid: r.get(0)?,
+                hash: r.get(1)?,
+                scopes: r.get(2)?,
+                expires: r.get(3)?,
+            })
         })
     }
 
@@ -93,21 +101,24 @@ impl Reader {
              WHERE b.tenant = ?1 AND b.number = ?2"
         );
         self.row(&sql, params![tenant.0, number], |r| {
-            Ok(BundleRow { files: r.get(6)?, ..bundle_row(r)? })
+            Ok(BundleRow {
+                files: r.get(6)?,
+                ..bundle_row(r)?
+            })
         })
     }
 
     /// All bundles of a tenant, newest first, without files.
     pub fn bundles(&self, tenant: TenantId) -> Answer<Vec<BundleRow>> {
-        let sql =
-            format!("SELECT {BUNDLE} FROM bundle b {IS_CURRENT} WHERE b.tenant = ?1 ORDER BY b.number DESC");
+        let sql = format!(
+            "SELECT {BUNDLE} FROM bundle b {IS_CURRENT} WHERE b.tenant = ?1 ORDER BY b.number DESC"
+        );
         self.rows(&sql, params![tenant.0], bundle_row)
     }
 }
 
 const BUNDLE: &str = "b.number, b.workflow, b.version, b.digest, b.at, c.number IS NOT NULL";
-const IS_CURRENT: &str =
-    "LEFT JOIN current_bundle c ON c.tenant = b.tenant AND c.workflow = b.workflow AND c.number = b.number";
+const IS_CURRENT: &str = "LEFT JOIN current_bundle c ON c.tenant = b.tenant AND c.workflow = b.workflow AND c.number = b.number";
 
 fn bundle_row(r: &SqlRow<'_>) -> rusqlite::Result<BundleRow> {
     Ok(BundleRow {

@@ -31,9 +31,16 @@ impl Reader {
                    GROUP BY tenant, kind ORDER BY tenant, kind";
         stats.tasks = self.rows(sql, &[], |r| {
             let oldest: i64 = r.get(3)?;
-            Ok((TenantId(r.get(0)?), r.get(1)?, count(r.get(2)?), age(now, oldest)))
+            Ok((
+                TenantId(r.get(0)?),
+                r.get(1)?,
+                count(r.get(2)?),
+                age(now, oldest),
+            ))
         })?;
-        let first: Option<i64> = self.row("SELECT MIN(due) FROM timer", &[], |r| r.get(0))?.flatten();
+        let first: Option<i64> = self
+            .row("SELECT MIN(due) FROM timer", &[], |r| r.get(0))?
+            .flatten();
         stats.timers = (
             self.sum("SELECT COUNT(*) FROM timer")?,
             first.map_or(0, |due| age(now, due)),
@@ -69,7 +76,10 @@ impl Reader {
                 stats.duplicates += n;
             }
         }
-        stats.effects = effects.into_iter().map(|((class, state), n)| (class, state, n)).collect();
+        stats.effects = effects
+            .into_iter()
+            .map(|((class, state), n)| (class, state, n))
+            .collect();
         Ok(())
     }
 
@@ -83,7 +93,13 @@ impl Reader {
         );
         let rows = self.rows(&sql, params![], |r| {
             let oldest: i64 = r.get(3)?;
-            Ok((TenantId(r.get(0)?), r.get(1)?, state, count(r.get(2)?), age(now, oldest)))
+            Ok((
+                TenantId(r.get(0)?),
+                r.get(1)?,
+                state,
+                count(r.get(2)?),
+                age(now, oldest),
+            ))
         })?;
         stats.effects_open.extend(rows);
         Ok(())

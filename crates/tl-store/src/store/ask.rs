@@ -8,8 +8,8 @@ use tl_kernel::turn::StoredEvent;
 use super::Store;
 use crate::backend::Reader;
 use crate::contract::{
-    Attempt, BundleRow, CaseFilter, CaseRow, Checkpoint, DuplicateRow, EffectFilter, EffectRow, GateRows,
-    OutboxMessage, RecordWrite, Stats, TaskFilter, TaskRow, TimerRow, TreeRow,
+    Attempt, BundleRow, CaseFilter, CaseRow, Checkpoint, DuplicateRow, EffectFilter, EffectRow,
+    GateRows, OutboxMessage, RecordWrite, Stats, TaskFilter, TaskRow, TimerRow, TreeRow,
 };
 use crate::error::StoreError;
 

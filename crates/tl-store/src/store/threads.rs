@@ -54,7 +54,12 @@ pub(super) fn writer(
     shared: (usize, Arc<Progress>),
 ) -> io::Result<()> {
     let (group, progress) = shared;
-    let writer = Writer { backend, jobs, group: group.max(1), progress };
+    let writer = Writer {
+        backend,
+        jobs,
+        group: group.max(1),
+        progress,
+    };
     thread::Builder::new()
         .name("store-writer".into())
         .spawn(move || writer.run())?;
@@ -81,7 +86,11 @@ impl Writer {
             let mut next = Some(first);
             while let Some(job) = next {
                 match job {
-                    WriteJob::Commit { units: more, answer, queued } => {
+                    WriteJob::Commit {
+                        units: more,
+                        answer,
+                        queued,
+                    } => {
                         oldest.get_or_insert(queued);
                         waiting.push((answer, more.len()));
                         units.extend(more);
@@ -92,7 +101,11 @@ impl Writer {
                         closing = Some(answer);
                     }
                 }
-                next = if units.len() < self.group { self.jobs.try_recv().ok() } else { None };
+                next = if units.len() < self.group {
+                    self.jobs.try_recv().ok()
+                } else {
+                    None
+                };
             }
             if let Some(queued) = oldest {
                 let since = self.progress.since(queued) + 1;
@@ -142,7 +155,10 @@ pub(super) fn readers(connections: Vec<Reader>, jobs: mpsc::Receiver<ReadJob>) -
 
 fn answer(reader: Reader, jobs: &Mutex<mpsc::Receiver<ReadJob>>) {
     loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        let job = jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .blocking_recv();
         match job {
             Some(ReadJob::Ask(ask)) => ask(&reader),
             Some(ReadJob::Stop(done)) => {

@@ -28,7 +28,10 @@ pub fn case_id(n: u64) -> CaseId {
 }
 
 pub fn effect_id(case: u64, n: u32) -> EffectId {
-    EffectId { case: case_id(case), n }
+    EffectId {
+        case: case_id(case),
+        n,
+    }
 }
 
 pub fn digest(text: &str) -> Digest {
@@ -67,11 +70,18 @@ pub fn event(n: u64) -> StoredEvent {
 }
 
 pub fn keys_free(keys: &[&str]) -> Guard {
-    Guard::KeysFree { endpoint: "leads".into(), keys: digests(keys) }
+    Guard::KeysFree {
+        endpoint: "leads".into(),
+        keys: digests(keys),
+    }
 }
 
 pub fn event_row(event: StoredEvent, keys: &[&str]) -> Row {
-    Row::Event { event, keys: digests(keys), expires: i64::MAX }
+    Row::Event {
+        event,
+        keys: digests(keys),
+        expires: i64::MAX,
+    }
 }
 
 /// A turn of a case of tenant 1 in state 0.
@@ -104,7 +114,11 @@ pub fn turn(case: u64, seq: u32) -> Turn {
 
 /// A unit with one turn.
 pub fn turn_unit(turn: Turn) -> Unit {
-    Unit { tenant: turn.tenant, turns: vec![turn], ..unit() }
+    Unit {
+        tenant: turn.tenant,
+        turns: vec![turn],
+        ..unit()
+    }
 }
 
 /// What ingress commits: event `n` with its dedupe keys opens case `n`.
@@ -134,12 +148,19 @@ impl TurnExt for Turn {
     }
 
     fn plan(self, n: u32, state: EffectState, due: i64) -> Turn {
-        self.with(EffectWrite::Plan(Box::new(EffectPlan { due, ..plan(n, state) })))
+        self.with(EffectWrite::Plan(Box::new(EffectPlan {
+            due,
+            ..plan(n, state)
+        })))
     }
 
     fn plan_serial(self, n: u32, state: EffectState, serial: &str) -> Turn {
         let serial_key = Some(digest(serial));
-        let plan = EffectPlan { serial_key, due: i64::from(n), ..plan(n, state) };
+        let plan = EffectPlan {
+            serial_key,
+            due: i64::from(n),
+            ..plan(n, state)
+        };
         self.with(EffectWrite::Plan(Box::new(plan)))
     }
 
@@ -156,7 +177,11 @@ impl TurnExt for Turn {
     }
 
     fn timer(mut self, n: u32, due: i64) -> Turn {
-        self.timers.push(TimerWrite { n, kind: TimerKind::Breach, due });
+        self.timers.push(TimerWrite {
+            n,
+            kind: TimerKind::Breach,
+            due,
+        });
         self
     }
 
@@ -169,7 +194,11 @@ impl TurnExt for Turn {
 
 /// An effect in a state; one born dispatching is claimed by node 1 in its first epoch until instant 500.
 pub fn plan(n: u32, state: EffectState) -> EffectPlan {
-    let born = Born { node: 1, epoch: 1, deadline: 500 };
+    let born = Born {
+        node: 1,
+        epoch: 1,
+        deadline: 500,
+    };
     EffectPlan {
         n,
         kind: EffectKind::Effect,
@@ -210,5 +239,8 @@ pub fn change(effect: EffectId, from: (EffectState, u32), to: EffectState) -> Ef
 
 /// A unit that changes one ledger row.
 pub fn change_unit(change: EffectChange) -> Unit {
-    Unit { rows: vec![Row::Effect(change)], ..unit() }
+    Unit {
+        rows: vec![Row::Effect(change)],
+        ..unit()
+    }
 }

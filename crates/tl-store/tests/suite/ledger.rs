@@ -18,26 +18,50 @@ pub const CHECKS: &[Check] = &[
     ("options that are absent leave the row as it is", options),
     ("the first send is set once", first_send),
     ("a turn changes an effect's state", turn_change),
-    ("a turn whose effect has moved is refused", turn_change_moved),
-    ("a row applies before the turns that follow from it", row_before_turn),
+    (
+        "a turn whose effect has moved is refused",
+        turn_change_moved,
+    ),
+    (
+        "a row applies before the turns that follow from it",
+        row_before_turn,
+    ),
     ("a unit may plan and dispatch an effect", plan_and_dispatch),
-    ("withdrawing expires what is ready and leaves the rest", withdraw),
-    ("a withdrawn effect cannot be dispatched", withdrawn_dispatch),
+    (
+        "withdrawing expires what is ready and leaves the rest",
+        withdraw,
+    ),
+    (
+        "a withdrawn effect cannot be dispatched",
+        withdrawn_dispatch,
+    ),
     ("candidates are ready and due, oldest first", candidates),
     ("candidates are limited", candidates_limit),
     ("a serial key admits one candidate", serial_candidate),
     ("a serial key in flight admits none", serial_busy),
-    ("a serial key in flight refuses a second flight", serial_refused),
-    ("a serial key refuses an effect born dispatching", serial_born),
+    (
+        "a serial key in flight refuses a second flight",
+        serial_refused,
+    ),
+    (
+        "a serial key refuses an effect born dispatching",
+        serial_born,
+    ),
     ("a serial key passes on within one unit", serial_passes_on),
     ("serial keys belong to their tenant", serial_tenant),
-    ("planned effects do not hold their serial key", serial_planned),
+    (
+        "planned effects do not hold their serial key",
+        serial_planned,
+    ),
     ("an attempt past its deadline is stale", stale_deadline),
     ("an attempt of an earlier epoch is stale", stale_epoch),
     ("a look-up is stale when due", stale_look_up),
     ("attempts are kept once each", attempts),
     ("timers fire in order and are removed", timers),
-    ("the next due instant covers timers, effects and look-ups", next_due),
+    (
+        "the next due instant covers timers, effects and look-ups",
+        next_due,
+    ),
     ("effects are listed by state and case", list),
     ("counts follow every move", counts),
 ];
@@ -66,7 +90,9 @@ fn read_back(w: &mut dyn World) {
         due: 5,
         ..plan(1, Ready)
     };
-    w.ok(turn_unit(turn(1, 1).with(EffectWrite::Plan(Box::new(plan.clone())))));
+    w.ok(turn_unit(
+        turn(1, 1).with(EffectWrite::Plan(Box::new(plan.clone()))),
+    ));
     let expected = EffectRow {
         tenant: T1,
         effect: effect_id(1, 1),
@@ -103,20 +129,37 @@ fn born(w: &mut dyn World) {
     let row = effect(w, 1, 1);
     assert_eq!((row.attempt, row.claim), (1, Some((1, 1, 500))));
     assert!(due(w, 99).is_empty());
-    let claimless = EffectPlan { born: None, ..plan(1, Dispatching) };
+    let claimless = EffectPlan {
+        born: None,
+        ..plan(1, Dispatching)
+    };
     let unit = turn_unit(turn(2, 1).with(EffectWrite::Plan(Box::new(claimless))));
     assert!(matches!(w.refused(unit), Refused::Faulty { .. }));
 }
 
 fn change_from(w: &mut dyn World) {
     w.ok(turn_unit(turn(1, 1).plan(1, Ready, 0)));
-    let moved = Refused::EffectMoved { effect: effect_id(1, 1) };
+    let moved = Refused::EffectMoved {
+        effect: effect_id(1, 1),
+    };
     for from in [(Ready, 1), (Uncertain, 0)] {
-        assert_eq!(w.refused(change_unit(change(effect_id(1, 1), from, Dispatching))), moved);
+        assert_eq!(
+            w.refused(change_unit(change(effect_id(1, 1), from, Dispatching))),
+            moved
+        );
     }
     let nowhere = change(effect_id(1, 2), (Ready, 0), Dispatching);
-    assert_eq!(w.refused(change_unit(nowhere)), Refused::EffectMoved { effect: effect_id(1, 2) });
-    w.ok(change_unit(change(effect_id(1, 1), (Ready, 0), Dispatching)));
+    assert_eq!(
+        w.refused(change_unit(nowhere)),
+        Refused::EffectMoved {
+            effect: effect_id(1, 2)
+        }
+    );
+    w.ok(change_unit(change(
+        effect_id(1, 1),
+        (Ready, 0),
+        Dispatching,
+    )));
     assert_eq!(effect(w, 1, 1).attempt, 1);
 }
 
@@ -137,7 +180,10 @@ fn edges(w: &mut dyn World) {
 fn claim_group(w: &mut dyn World) {
     w.ok(turn_unit(turn(1, 1).plan(1, Ready, 0)));
     let claim = || change_unit(change(effect_id(1, 1), (Ready, 0), Dispatching));
-    assert_eq!(w.passed(vec![claim(), claim(), claim()]), [true, false, false]);
+    assert_eq!(
+        w.passed(vec![claim(), claim(), claim()]),
+        [true, false, false]
+    );
 }
 
 fn options(w: &mut dyn World) {
@@ -153,7 +199,10 @@ fn options(w: &mut dyn World) {
         ..change(id, (Dispatching, 1), Uncertain)
     }));
     let row = effect(w, 1, 1);
-    assert_eq!((row.hold.as_str(), row.due, row.code.as_str(), row.crashes), ("retry", 9, "TL0420", 2));
+    assert_eq!(
+        (row.hold.as_str(), row.due, row.code.as_str(), row.crashes),
+        ("retry", 9, "TL0420", 2)
+    );
     assert_eq!((row.claim, row.updated_at), (None, 2_000));
     w.ok(change_unit(change(id, (Uncertain, 1), Succeeded)));
     let row = effect(w, 1, 1);
@@ -166,13 +215,22 @@ fn first_send(w: &mut dyn World) {
     w.ok(turn_unit(turn(1, 1).plan(1, Dispatching, 0)));
     for (from, to, at) in [(Dispatching, Ready, 10), (Ready, Dispatching, 20)] {
         let change = change(effect_id(1, 1), (from, 1), to);
-        w.ok(change_unit(EffectChange { first_send: Some(at), ..change }));
+        w.ok(change_unit(EffectChange {
+            first_send: Some(at),
+            ..change
+        }));
         assert_eq!(effect(w, 1, 1).first_send, Some(10));
     }
 }
 
 fn to(n: u32, from: EffectState, to: EffectState) -> EffectWrite {
-    EffectWrite::Change { n, from, to, due: 3, code: "approved".into() }
+    EffectWrite::Change {
+        n,
+        from,
+        to,
+        due: 3,
+        code: "approved".into(),
+    }
 }
 
 fn turn_change(w: &mut dyn World) {
@@ -180,14 +238,22 @@ fn turn_change(w: &mut dyn World) {
     assert!(due(w, 99).is_empty());
     w.ok(turn_unit(turn(1, 2).with(to(1, Planned, Ready))));
     let row = effect(w, 1, 1);
-    assert_eq!((row.state, row.due, row.code.as_str(), row.updated_at), (Ready, 3, "approved", 1_002));
+    assert_eq!(
+        (row.state, row.due, row.code.as_str(), row.updated_at),
+        (Ready, 3, "approved", 1_002)
+    );
     assert_eq!(due(w, 99), [(1, 1)]);
 }
 
 fn turn_change_moved(w: &mut dyn World) {
     w.ok(turn_unit(turn(1, 1).plan(1, Planned, 0)));
-    let moved = Refused::EffectMoved { effect: effect_id(1, 1) };
-    assert_eq!(w.refused(turn_unit(turn(1, 2).with(to(1, Ready, Cancelled)))), moved);
+    let moved = Refused::EffectMoved {
+        effect: effect_id(1, 1),
+    };
+    assert_eq!(
+        w.refused(turn_unit(turn(1, 2).with(to(1, Ready, Cancelled)))),
+        moved
+    );
     assert_eq!(ask!(w, Query::Case(T1, case_id(1)), Case).unwrap().seq, 1);
 }
 
@@ -195,7 +261,11 @@ fn row_before_turn(w: &mut dyn World) {
     w.ok(turn_unit(turn(1, 1).plan(1, Dispatching, 0)));
     let unit = Unit {
         turns: vec![turn(1, 2).with(to(1, Uncertain, Cancelled))],
-        rows: vec![Row::Effect(change(effect_id(1, 1), (Dispatching, 1), Uncertain))],
+        rows: vec![Row::Effect(change(
+            effect_id(1, 1),
+            (Dispatching, 1),
+            Uncertain,
+        ))],
         ..unit()
     };
     w.ok(unit);
@@ -205,7 +275,11 @@ fn row_before_turn(w: &mut dyn World) {
 fn plan_and_dispatch(w: &mut dyn World) {
     let unit = Unit {
         turns: vec![turn(1, 1).plan(1, Ready, 0)],
-        rows: vec![Row::Effect(change(effect_id(1, 1), (Ready, 0), Dispatching))],
+        rows: vec![Row::Effect(change(
+            effect_id(1, 1),
+            (Ready, 0),
+            Dispatching,
+        ))],
         ..unit()
     };
     w.ok(unit);
@@ -213,9 +287,14 @@ fn plan_and_dispatch(w: &mut dyn World) {
 }
 
 fn withdraw(w: &mut dyn World) {
-    let first = turn(1, 1).plan(1, Ready, 0).plan(2, Dispatching, 0).plan(3, Succeeded, 0);
+    let first = turn(1, 1)
+        .plan(1, Ready, 0)
+        .plan(2, Dispatching, 0)
+        .plan(3, Succeeded, 0);
     w.ok(turn_unit(first));
-    let second = [1, 2, 3, 9].into_iter().fold(turn(1, 2), |t, n| t.with(EffectWrite::Withdraw { n }));
+    let second = [1, 2, 3, 9]
+        .into_iter()
+        .fold(turn(1, 2), |t, n| t.with(EffectWrite::Withdraw { n }));
     w.ok(turn_unit(second));
     let until: Vec<_> = [1, 2, 3].map(|n| effect(w, 1, n).valid_until).to_vec();
     assert_eq!(until, [0, i64::MAX, i64::MAX]);
@@ -227,13 +306,26 @@ fn withdrawn_dispatch(w: &mut dyn World) {
     w.ok(turn_unit(turn(1, 1).plan(1, Ready, 0)));
     // Somebody has read the row as ready; the case withdraws it; the late claim is refused.
     let claim = change_unit(change(effect_id(1, 1), (Ready, 0), Dispatching));
-    let group = vec![turn_unit(turn(1, 2).with(EffectWrite::Withdraw { n: 1 })), claim];
+    let group = vec![
+        turn_unit(turn(1, 2).with(EffectWrite::Withdraw { n: 1 })),
+        claim,
+    ];
     assert_eq!(w.passed(group), [true, false]);
 }
 
 fn candidates(w: &mut dyn World) {
-    w.ok(turn_unit(turn(1, 1).plan(1, Ready, 30).plan(2, Ready, 10).plan(3, Planned, 0)));
-    w.ok(turn_unit(turn(2, 1).plan(1, Ready, 20).plan(2, Ready, 99).plan(3, Dispatching, 0)));
+    w.ok(turn_unit(
+        turn(1, 1)
+            .plan(1, Ready, 30)
+            .plan(2, Ready, 10)
+            .plan(3, Planned, 0),
+    ));
+    w.ok(turn_unit(
+        turn(2, 1)
+            .plan(1, Ready, 20)
+            .plan(2, Ready, 99)
+            .plan(3, Dispatching, 0),
+    ));
     let mut other = turn(3, 1).plan(1, Ready, 10);
     other.tenant = T2;
     w.ok(turn_unit(other));
@@ -258,7 +350,11 @@ fn serial_candidate(w: &mut dyn World) {
 }
 
 fn serial_busy(w: &mut dyn World) {
-    w.ok(turn_unit(turn(1, 1).plan_serial(1, Ready, "a").plan_serial(2, Ready, "a")));
+    w.ok(turn_unit(
+        turn(1, 1)
+            .plan_serial(1, Ready, "a")
+            .plan_serial(2, Ready, "a"),
+    ));
     for (from, to, next) in [
         ((Ready, 0), Dispatching, vec![]),
         ((Dispatching, 1), Uncertain, vec![]),
@@ -270,21 +366,34 @@ fn serial_busy(w: &mut dyn World) {
 }
 
 fn serial_refused(w: &mut dyn World) {
-    w.ok(turn_unit(turn(1, 1).plan_serial(1, Ready, "a").plan_serial(2, Ready, "a")));
+    w.ok(turn_unit(
+        turn(1, 1)
+            .plan_serial(1, Ready, "a")
+            .plan_serial(2, Ready, "a"),
+    ));
     let claim = |n| change_unit(change(effect_id(1, n), (Ready, 0), Dispatching));
     let answers = w.commit(vec![claim(1), claim(2)]);
     assert!(answers[0].is_ok());
     assert_eq!(answers[1], Err(Refused::Serial));
     assert_eq!(w.refused(claim(2)), Refused::Serial);
-    w.ok(change_unit(change(effect_id(1, 1), (Dispatching, 1), Failed)));
+    w.ok(change_unit(change(
+        effect_id(1, 1),
+        (Dispatching, 1),
+        Failed,
+    )));
     w.ok(claim(2));
 }
 
 fn serial_born(w: &mut dyn World) {
     w.ok(turn_unit(turn(1, 1).plan_serial(1, Dispatching, "a")));
-    assert_eq!(w.refused(turn_unit(turn(2, 1).plan_serial(1, Dispatching, "a"))), Refused::Serial);
+    assert_eq!(
+        w.refused(turn_unit(turn(2, 1).plan_serial(1, Dispatching, "a"))),
+        Refused::Serial
+    );
     w.ok(turn_unit(turn(2, 1).plan_serial(1, Ready, "a")));
-    let both = turn(3, 1).plan_serial(1, Dispatching, "b").plan_serial(2, Dispatching, "b");
+    let both = turn(3, 1)
+        .plan_serial(1, Dispatching, "b")
+        .plan_serial(2, Dispatching, "b");
     assert_eq!(w.refused(turn_unit(both)), Refused::Serial);
 }
 
@@ -293,7 +402,11 @@ fn serial_passes_on(w: &mut dyn World) {
     // The first write lost; the unit that says so sends the next one.
     w.ok(Unit {
         turns: vec![turn(1, 2).plan_serial(2, Dispatching, "a")],
-        rows: vec![Row::Effect(change(effect_id(1, 1), (Dispatching, 1), Superseded))],
+        rows: vec![Row::Effect(change(
+            effect_id(1, 1),
+            (Dispatching, 1),
+            Superseded,
+        ))],
         ..unit()
     });
     assert_eq!(effect(w, 1, 2).state, Dispatching);
@@ -307,7 +420,11 @@ fn serial_tenant(w: &mut dyn World) {
 }
 
 fn serial_planned(w: &mut dyn World) {
-    w.ok(turn_unit(turn(1, 1).plan_serial(1, Planned, "a").plan_serial(2, Planned, "a")));
+    w.ok(turn_unit(
+        turn(1, 1)
+            .plan_serial(1, Planned, "a")
+            .plan_serial(2, Planned, "a"),
+    ));
     w.ok(turn_unit(turn(2, 1).plan_serial(1, Dispatching, "a")));
 }
 
@@ -315,8 +432,16 @@ fn stale_deadline(w: &mut dyn World) {
     w.ok(turn_unit(turn(1, 1).plan(1, Dispatching, 0)));
     assert!(stale(w, 499).is_empty());
     assert_eq!(stale(w, 500), [(1, 1)]);
-    w.ok(change_unit(change(effect_id(1, 1), (Dispatching, 1), Uncertain)));
-    w.ok(change_unit(change(effect_id(1, 1), (Uncertain, 1), Succeeded)));
+    w.ok(change_unit(change(
+        effect_id(1, 1),
+        (Dispatching, 1),
+        Uncertain,
+    )));
+    w.ok(change_unit(change(
+        effect_id(1, 1),
+        (Uncertain, 1),
+        Succeeded,
+    )));
     assert!(stale(w, 500).is_empty());
 }
 
@@ -334,16 +459,30 @@ fn stale_epoch(w: &mut dyn World) {
 }
 
 fn stale_look_up(w: &mut dyn World) {
-    w.ok(turn_unit(turn(1, 1).plan(1, Dispatching, 0).plan(2, Dispatching, 0)));
+    w.ok(turn_unit(turn(1, 1).plan(1, Dispatching, 0).plan(
+        2,
+        Dispatching,
+        0,
+    )));
     for (n, state) in [(1, Uncertain), (2, AwaitingCallback)] {
         let change = change(effect_id(1, n), (Dispatching, 1), state);
-        w.ok(change_unit(EffectChange { due: 100 * i64::from(n), ..change }));
+        w.ok(change_unit(EffectChange {
+            due: 100 * i64::from(n),
+            ..change
+        }));
     }
-    for (now, expected) in [(99, vec![]), (100, vec![(1, 1)]), (200, vec![(1, 1), (1, 2)])] {
+    for (now, expected) in [
+        (99, vec![]),
+        (100, vec![(1, 1)]),
+        (200, vec![(1, 1), (1, 2)]),
+    ] {
         assert_eq!(stale(w, now), expected, "{now}");
     }
     // The next look-up is later.
-    w.ok(change_unit(EffectChange { due: 300, ..change(effect_id(1, 1), (Uncertain, 1), Uncertain) }));
+    w.ok(change_unit(EffectChange {
+        due: 300,
+        ..change(effect_id(1, 1), (Uncertain, 1), Uncertain)
+    }));
     assert_eq!(stale(w, 200), [(1, 2)]);
 }
 
@@ -359,7 +498,10 @@ fn attempts(w: &mut dyn World) {
         detail: "no answer\u{0}".into(),
     };
     for (n, code) in [(2, "b"), (1, "a"), (2, "late")] {
-        w.ok(Unit { rows: vec![Row::Attempt(attempt(n, code))], ..unit() });
+        w.ok(Unit {
+            rows: vec![Row::Attempt(attempt(n, code))],
+            ..unit()
+        });
     }
     let found = ask!(w, Query::Attempts(T1, effect_id(1, 1)), Attempts);
     assert_eq!(found, [attempt(1, "a"), attempt(2, "b")]);
@@ -369,18 +511,34 @@ fn timers(w: &mut dyn World) {
     let kinds = [TimerKind::Warn, TimerKind::Breach, TimerKind::Escalate(3)];
     let mut first = turn(1, 1);
     for (n, kind) in (1..).zip(kinds) {
-        first.timers.push(TimerWrite { n, kind, due: 400 - 100 * i64::from(n) });
+        first.timers.push(TimerWrite {
+            n,
+            kind,
+            due: 400 - 100 * i64::from(n),
+        });
     }
     w.ok(turn_unit(first));
     let at = |w: &dyn World, now, limit| ask!(w, Query::DueTimers { now, limit }, Timers);
-    let third = TimerRow { tenant: T1, case: case_id(1), n: 3, kind: TimerKind::Escalate(3), due: 100 };
+    let third = TimerRow {
+        tenant: T1,
+        case: case_id(1),
+        n: 3,
+        kind: TimerKind::Escalate(3),
+        due: 100,
+    };
     assert_eq!(at(w, 100, 9), [third]);
-    assert_eq!(at(w, 999, 2).iter().map(|t| t.n).collect::<Vec<_>>(), [3, 2]);
+    assert_eq!(
+        at(w, 999, 2).iter().map(|t| t.n).collect::<Vec<_>>(),
+        [3, 2]
+    );
     assert!(at(w, 99, 9).is_empty());
     let mut second = turn(1, 2).timer(4, 50);
     second.timers_cancelled = vec![3, 2, 9];
     w.ok(turn_unit(second));
-    assert_eq!(at(w, 999, 9).iter().map(|t| t.n).collect::<Vec<_>>(), [4, 1]);
+    assert_eq!(
+        at(w, 999, 9).iter().map(|t| t.n).collect::<Vec<_>>(),
+        [4, 1]
+    );
 }
 
 fn next_due(w: &mut dyn World) {
@@ -388,21 +546,43 @@ fn next_due(w: &mut dyn World) {
     assert_eq!(next(w), None);
     w.ok(turn_unit(turn(1, 1).timer(1, 900)));
     assert_eq!(next(w), Some(900));
-    w.ok(turn_unit(turn(1, 2).plan(1, Ready, 800).plan(2, Dispatching, 0)));
+    w.ok(turn_unit(turn(1, 2).plan(1, Ready, 800).plan(
+        2,
+        Dispatching,
+        0,
+    )));
     assert_eq!(next(w), Some(800));
-    let look_up = EffectChange { due: 700, ..change(effect_id(1, 2), (Dispatching, 1), Uncertain) };
+    let look_up = EffectChange {
+        due: 700,
+        ..change(effect_id(1, 2), (Dispatching, 1), Uncertain)
+    };
     w.ok(change_unit(look_up));
     assert_eq!(next(w), Some(700));
     // Behind a busy serial key nothing is due until the key is free.
-    w.ok(turn_unit(turn(2, 1).plan_serial(1, Dispatching, "a").plan_serial(2, Ready, "a")));
+    w.ok(turn_unit(
+        turn(2, 1)
+            .plan_serial(1, Dispatching, "a")
+            .plan_serial(2, Ready, "a"),
+    ));
     assert_eq!(next(w), Some(700));
-    w.ok(change_unit(change(effect_id(2, 1), (Dispatching, 1), Succeeded)));
+    w.ok(change_unit(change(
+        effect_id(2, 1),
+        (Dispatching, 1),
+        Succeeded,
+    )));
     assert_eq!(next(w), Some(2));
 }
 
 fn list(w: &mut dyn World) {
-    w.ok(turn_unit(turn(1, 1).plan(1, Failed, 0).plan(2, Ready, 0).plan(3, Dead, 0)));
-    w.ok(turn_unit(turn(2, 1).plan(1, Failed, 0).plan(2, Succeeded, 0)));
+    w.ok(turn_unit(
+        turn(1, 1)
+            .plan(1, Failed, 0)
+            .plan(2, Ready, 0)
+            .plan(3, Dead, 0),
+    ));
+    w.ok(turn_unit(
+        turn(2, 1).plan(1, Failed, 0).plan(2, Succeeded, 0),
+    ));
     let find = |states: &[EffectState], case: Option<u64>, limit| {
         let filter = tl_store::EffectFilter {
             tenant: Some(T1),
@@ -417,19 +597,44 @@ fn list(w: &mut dyn World) {
     assert_eq!(find(&[], Some(1), 0), [(1, 3), (1, 2), (1, 1)]);
     assert_eq!(find(&[Failed], Some(1), 0), [(1, 1)]);
     assert_eq!(find(&[Uncertain], None, 0), []);
-    let all = tl_store::EffectFilter { states: vec![Ready], ..Default::default() };
+    let row = Row::Tenant {
+        name: "acme".into(),
+        at: 0,
+    };
+    w.ok(Unit {
+        rows: vec![row],
+        ..unit()
+    });
+    let all = tl_store::EffectFilter {
+        states: vec![Ready],
+        ..Default::default()
+    };
     assert_eq!(ids(ask!(w, Query::Effects(all), Effects)), [(1, 2)]);
 }
 
 fn counts(w: &mut dyn World) {
     use tl_kernel::effect::Class::E2;
     w.ok(turn_unit(turn(1, 1).plan(1, Ready, 0).plan(2, Ready, 0)));
-    w.ok(change_unit(change(effect_id(1, 1), (Ready, 0), Dispatching)));
+    w.ok(change_unit(change(
+        effect_id(1, 1),
+        (Ready, 0),
+        Dispatching,
+    )));
     let stats = ask!(w, Query::Stats { now: 2_001 }, Stats);
     assert_eq!(stats.effects, [(E2, Ready, 1), (E2, Dispatching, 1)]);
     let action = || "crm_upsert".to_owned();
-    assert_eq!(stats.effects_open, [(T1, action(), Ready, 1, 1_000), (T1, action(), Dispatching, 1, 1_000)]);
-    w.ok(change_unit(change(effect_id(1, 1), (Dispatching, 1), Succeeded)));
+    assert_eq!(
+        stats.effects_open,
+        [
+            (T1, action(), Ready, 1, 1_000),
+            (T1, action(), Dispatching, 1, 1_000)
+        ]
+    );
+    w.ok(change_unit(change(
+        effect_id(1, 1),
+        (Dispatching, 1),
+        Succeeded,
+    )));
     let stats = ask!(w, Query::Stats { now: 2_001 }, Stats);
     assert_eq!(stats.effects, [(E2, Ready, 1), (E2, Succeeded, 1)]);
 }

@@ -8,7 +8,10 @@ use super::{Check, World};
 use crate::ask;
 
 pub const CHECKS: &[Check] = &[
-    ("each row that changes the gate raises its epoch", epochs_raised),
+    (
+        "each row that changes the gate raises its epoch",
+        epochs_raised,
+    ),
     ("other rows leave the epoch alone", epochs_left),
     ("a switch of the installation comes first", switches),
     ("a switch is replaced and cleared", switch_cleared),
@@ -24,7 +27,10 @@ pub const CHECKS: &[Check] = &[
 ];
 
 fn row(row: Row) -> Unit {
-    Unit { rows: vec![row], ..unit() }
+    Unit {
+        rows: vec![row],
+        ..unit()
+    }
 }
 
 fn gate(w: &dyn World) -> GateRows {
@@ -42,7 +48,10 @@ fn switch(scope: &str, mode: Option<&str>) -> Row {
 }
 
 fn flag(name: &str, value: Option<bool>) -> Row {
-    Row::Flag { name: name.into(), value }
+    Row::Flag {
+        name: name.into(),
+        value,
+    }
 }
 
 fn deploy(number: u32, workflow: &str) -> Row {
@@ -68,7 +77,11 @@ fn secret(kid: &str) -> Row {
 }
 
 fn secret_ends(kid: &str, not_after: i64) -> Row {
-    Row::SecretEnds { endpoint: "leads".into(), kid: kid.into(), not_after }
+    Row::SecretEnds {
+        endpoint: "leads".into(),
+        kid: kid.into(),
+        not_after,
+    }
 }
 
 fn api_key(kid: &str) -> Row {
@@ -83,7 +96,10 @@ fn api_key(kid: &str) -> Row {
 }
 
 fn disabled(disabled: bool) -> Row {
-    Row::EndpointDisabled { endpoint: "leads".into(), disabled }
+    Row::EndpointDisabled {
+        endpoint: "leads".into(),
+        disabled,
+    }
 }
 
 fn epochs_raised(w: &mut dyn World) {
@@ -94,11 +110,17 @@ fn epochs_raised(w: &mut dyn World) {
         flag("f", None),
         deploy(1, "lead"),
         deploy(2, "lead"),
-        Row::Rollback { workflow: "lead".into(), number: 1 },
+        Row::Rollback {
+            workflow: "lead".into(),
+            number: 1,
+        },
         secret("k1"),
         secret_ends("k1", 9),
         api_key("a1"),
-        Row::ApiKeyEnds { kid: "a1".into(), at: 9 },
+        Row::ApiKeyEnds {
+            kid: "a1".into(),
+            at: 9,
+        },
         disabled(true),
         disabled(false),
     ];
@@ -117,19 +139,29 @@ fn epochs_raised(w: &mut dyn World) {
 fn epochs_left(w: &mut dyn World) {
     w.ok(admission(1, &["a"]));
     w.ok(turn_unit(turn(1, 2)));
-    w.ok(row(Row::Variant { event: event_id(1), body: None, at: 1 }));
+    w.ok(row(Row::Variant {
+        event: event_id(1),
+        body: None,
+        at: 1,
+    }));
     assert_eq!(w.refused(row(secret_ends("none", 1))), faulty("secret"));
     assert_eq!(gate(w).tenant_epoch, 0);
 }
 
 fn faulty(what: &str) -> Refused {
     // The first fault of the first epoch.
-    Refused::Faulty { id: 1_000_001, why: format!("the {what} does not exist") }
+    Refused::Faulty {
+        id: 1_000_001,
+        why: format!("the {what} does not exist"),
+    }
 }
 
 fn switches(w: &mut dyn World) {
     w.ok(row(switch("action:reply", Some("cancel"))));
-    w.ok(Unit { rows: vec![switch("everything", Some("hold"))], ..Unit::new(TenantId::SYSTEM) });
+    w.ok(Unit {
+        rows: vec![switch("everything", Some("hold"))],
+        ..Unit::new(TenantId::SYSTEM)
+    });
     let expected = |tenant, scope: &str, mode: &str| SwitchRow {
         tenant,
         scope: scope.into(),
@@ -139,8 +171,17 @@ fn switches(w: &mut dyn World) {
         at: 4,
     };
     let of_installation = expected(TenantId::SYSTEM, "everything", "hold");
-    assert_eq!(gate(w).switches, [of_installation.clone(), expected(T1, "action:reply", "cancel")]);
-    assert_eq!(ask!(w, Query::Gate(TenantId::SYSTEM), Gate).switches, [of_installation]);
+    assert_eq!(
+        gate(w).switches,
+        [
+            of_installation.clone(),
+            expected(T1, "action:reply", "cancel")
+        ]
+    );
+    assert_eq!(
+        ask!(w, Query::Gate(TenantId::SYSTEM), Gate).switches,
+        [of_installation]
+    );
 }
 
 fn switch_cleared(w: &mut dyn World) {
@@ -153,27 +194,48 @@ fn switch_cleared(w: &mut dyn World) {
 }
 
 fn flags(w: &mut dyn World) {
-    w.ok(Unit { rows: vec![flag("ai", Some(true))], ..Unit::new(TenantId::SYSTEM) });
+    w.ok(Unit {
+        rows: vec![flag("ai", Some(true))],
+        ..Unit::new(TenantId::SYSTEM)
+    });
     w.ok(row(flag("ai", Some(false))));
-    assert_eq!(gate(w).flags, [("ai".into(), true, true), ("ai".into(), false, false)]);
+    assert_eq!(
+        gate(w).flags,
+        [("ai".into(), true, true), ("ai".into(), false, false)]
+    );
     w.ok(row(flag("ai", None)));
     assert_eq!(gate(w).flags, [("ai".into(), true, true)]);
 }
 
 fn tenant(number: u32, name: &str) -> Unit {
-    Unit { rows: vec![Row::Tenant { name: name.into(), at: 1 }], ..Unit::new(TenantId(number)) }
+    Unit {
+        rows: vec![Row::Tenant {
+            name: name.into(),
+            at: 1,
+        }],
+        ..Unit::new(TenantId(number))
+    }
 }
 
 fn tenants(w: &mut dyn World) {
     assert!(ask!(w, Query::Tenants, Tenants).is_empty());
     w.ok(tenant(1, "acme"));
-    assert_eq!(w.refused(tenant(1, "other")), Refused::NumberTaken { next: 2 });
-    assert_eq!(w.refused(tenant(3, "other")), Refused::NumberTaken { next: 2 });
+    assert_eq!(
+        w.refused(tenant(1, "other")),
+        Refused::NumberTaken { next: 2 }
+    );
+    assert_eq!(
+        w.refused(tenant(3, "other")),
+        Refused::NumberTaken { next: 2 }
+    );
     for name in ["acme", "system"] {
         assert_eq!(w.refused(tenant(2, name)), Refused::NameTaken);
     }
     w.ok(tenant(2, "other"));
-    assert_eq!(ask!(w, Query::Tenants, Tenants), [(T1, "acme".into()), (T2, "other".into())]);
+    assert_eq!(
+        ask!(w, Query::Tenants, Tenants),
+        [(T1, "acme".into()), (T2, "other".into())]
+    );
 }
 
 fn bundle(number: u32, workflow: &str, current: bool) -> BundleRow {
@@ -189,29 +251,57 @@ fn bundle(number: u32, workflow: &str, current: bool) -> BundleRow {
 }
 
 fn bundles(w: &mut dyn World) {
-    assert_eq!(w.refused(row(deploy(2, "lead"))), Refused::NumberTaken { next: 1 });
+    assert_eq!(
+        w.refused(row(deploy(2, "lead"))),
+        Refused::NumberTaken { next: 1 }
+    );
     for (number, workflow) in [(1, "lead"), (2, "ticket"), (3, "lead")] {
         w.ok(row(deploy(number, workflow)));
     }
     assert_eq!(gate(w).current, [("lead".into(), 3), ("ticket".into(), 2)]);
     let list = ask!(w, Query::Bundles(T1), Bundles);
-    assert_eq!(list, [bundle(3, "lead", true), bundle(2, "ticket", true), bundle(1, "lead", false)]);
+    assert_eq!(
+        list,
+        [
+            bundle(3, "lead", true),
+            bundle(2, "ticket", true),
+            bundle(1, "lead", false)
+        ]
+    );
     let one = ask!(w, Query::Bundle(T1, 1), Bundle);
-    assert_eq!(one, Some(BundleRow { files: b"files 1".to_vec(), ..bundle(1, "lead", false) }));
+    assert_eq!(
+        one,
+        Some(BundleRow {
+            files: b"files 1".to_vec(),
+            ..bundle(1, "lead", false)
+        })
+    );
     assert_eq!(ask!(w, Query::Bundle(T1, 4), Bundle), None);
 }
 
 fn deploy_group(w: &mut dyn World) {
-    let group = vec![row(deploy(1, "a")), row(deploy(1, "b")), row(deploy(2, "b"))];
+    let group = vec![
+        row(deploy(1, "a")),
+        row(deploy(1, "b")),
+        row(deploy(2, "b")),
+    ];
     assert_eq!(w.passed(group), [true, false, true]);
 }
 
 fn rollback(w: &mut dyn World) {
     w.ok(row(deploy(1, "lead")));
     w.ok(row(deploy(2, "lead")));
-    let back = |workflow: &str, number| row(Row::Rollback { workflow: workflow.into(), number });
+    let back = |workflow: &str, number| {
+        row(Row::Rollback {
+            workflow: workflow.into(),
+            number,
+        })
+    };
     assert_eq!(w.refused(back("lead", 3)), faulty("bundle"));
-    assert!(matches!(w.refused(back("ticket", 1)), Refused::Faulty { .. }));
+    assert!(matches!(
+        w.refused(back("ticket", 1)),
+        Refused::Faulty { .. }
+    ));
     w.ok(back("lead", 1));
     assert_eq!(gate(w).current, [("lead".into(), 1)]);
 }
@@ -223,7 +313,10 @@ fn secrets(w: &mut dyn World) {
     for (not_after, expected) in [(50, 50), (90, 50), (20, 20)] {
         w.ok(row(secret_ends("k1", not_after)));
         let secrets = gate(w).secrets;
-        assert_eq!((secrets[0].not_after, secrets[1].not_after), (Some(expected), None));
+        assert_eq!(
+            (secrets[0].not_after, secrets[1].not_after),
+            (Some(expected), None)
+        );
     }
     let first = SecretRow {
         endpoint: "leads".into(),
@@ -238,8 +331,17 @@ fn secrets(w: &mut dyn World) {
 fn api_keys(w: &mut dyn World) {
     w.ok(row(api_key("a1")));
     assert_eq!(w.refused(row(api_key("a1"))), Refused::NameTaken);
-    assert_eq!(w.refused(row(Row::ApiKeyEnds { kid: "a2".into(), at: 9 })), faulty("api key"));
-    w.ok(row(Row::ApiKeyEnds { kid: "a1".into(), at: 9 }));
+    assert_eq!(
+        w.refused(row(Row::ApiKeyEnds {
+            kid: "a2".into(),
+            at: 9
+        })),
+        faulty("api key")
+    );
+    w.ok(row(Row::ApiKeyEnds {
+        kid: "a1".into(),
+        at: 9,
+    }));
     let key = ApiKeyRow {
         kid: "a1".into(),
         hash: digest("a1"),
@@ -257,7 +359,14 @@ fn endpoints(w: &mut dyn World) {
 }
 
 fn isolation(w: &mut dyn World) {
-    for change in [switch("tenant", Some("hold")), flag("f", Some(true)), deploy(1, "lead"), secret("k"), api_key("a"), disabled(true)] {
+    for change in [
+        switch("tenant", Some("hold")),
+        flag("f", Some(true)),
+        deploy(1, "lead"),
+        secret("k"),
+        api_key("a"),
+        disabled(true),
+    ] {
         w.ok(row(change));
     }
     let other = ask!(w, Query::Gate(T2), Gate);

@@ -51,7 +51,10 @@ impl World for Sqlite {
     }
 
     fn guest(&mut self, unit: Unit) -> CommitAnswer {
-        let options = Options { node: None, ..Options::default() };
+        let options = Options {
+            node: None,
+            ..Options::default()
+        };
         let mut guest = Backend::open(&self.path(), &options).unwrap();
         guest.commit(vec![unit]).remove(0)
     }

@@ -8,14 +8,13 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderName, header};
-use tl_kernel::digest::{Digest, sha256};
+use http::HeaderName;
 use tl_kernel::id::EventId;
 use tl_kernel::limits::DEDUPE_KEEP;
 use tl_kernel::program::Auth;
 use tl_kernel::value::Value;
-use tl_store::{Row, Unit};
 
+use super::command::Command;
 use crate::answer;
 use crate::apikey::ApiKeyText;
 use crate::bearer::{self, Bearer, Doubt, too_fast};
@@ -25,13 +24,11 @@ use crate::ingest::{self, Found, Sender, Way};
 use crate::intake::{Admitted, TenantView};
 use crate::json::to_json;
 use crate::limits::MAX_API_BODY;
-use crate::problem::{CONTENT_TYPE, FieldProblem, IDEMPOTENCY_KEY, KEY_REUSED, Problem, SCHEMA};
+use crate::problem::{CONTENT_TYPE, FieldProblem, IDEMPOTENCY_KEY, Problem, SCHEMA};
 use crate::state::Web;
 
 /// Which tenant a token without an API key is for.
 const TENANT: HeaderName = HeaderName::from_static("throughline-tenant");
-/// Part of the fingerprint, so that a later version of the interface does not answer for this one.
-const API_VERSION: &[u8] = b"v1";
 
 /// The handler.
 pub(crate) async fn post(
@@ -58,17 +55,11 @@ async fn receive(web: &Arc<Web>, id: EventId, request: Request) -> Result<Respon
     let _memory = ingest::room(web, length, id)?;
     let raw = ingest::read(body, length, web.config.body_deadline).await?; // 5
     let (call, found, sender) = authenticate(web, &caller, &head, &raw, id)?; // 6
-    let key = idempotency_key(&head)?;
-    let command = Command {
-        principal: sender.principal.clone().unwrap_or_default(),
-        fingerprint: fingerprint(&head, &raw),
-        key,
-    };
-    let _turn = web
-        .same_key
-        .take(found.view.id, &command.principal, &command.key)
-        .await?;
-    if let Some(replay) = replay(web, &found, &command, id).await? {
+    let key = headers::idempotency_key(&head.headers)?.ok_or_else(key_missing)?;
+    let principal = sender.principal.clone().unwrap_or_default();
+    let command = Command::new(found.view.id, (principal, key), (&head, "/v1/events", &[]), &raw);
+    let _turn = web.same_key.take(&command).await?;
+    if let Some(replay) = replay(web, &command, id).await? {
         web.metrics.ingested(Some(&found), "replayed");
         return Ok(replay);
     }
@@ -77,7 +68,7 @@ async fn receive(web: &Arc<Web>, id: EventId, request: Request) -> Result<Respon
     Ok(match outcome {
         Ok(Admitted::Accepted { case, .. }) => answer::accepted(id, case),
         // Another node was faster: its saved answer is the answer.
-        Ok(Admitted::Duplicate { event, .. }) => match replay(web, &found, &command, id).await? {
+        Ok(Admitted::Duplicate { event, .. }) => match replay(web, &command, id).await? {
             Some(replay) => replay,
             None => answer::duplicate(event),
         },
@@ -237,53 +228,15 @@ fn field(pointer: &str, expected: &str) -> FieldProblem {
     }
 }
 
-fn idempotency_key(head: &Parts) -> Result<String, Problem> {
-    headers::idempotency_key(&head.headers)?
-        .ok_or_else(|| Problem::new(IDEMPOTENCY_KEY, "Send a header Idempotency-Key of 1 to 255 printable ASCII characters."))
-}
-
-/// The caller's own key, and what it stands for.
-struct Command {
-    principal: String,
-    key: String,
-    fingerprint: Digest,
-}
-
-/// Method, route, query in order, content type, body, version of the interface; the route has no parameters.
-fn fingerprint(head: &Parts, raw: &[u8]) -> Digest {
-    let mut query: Vec<&str> = head.uri.query().unwrap_or_default().split('&').collect();
-    query.sort_unstable();
-    let query = query.join("&");
-    let content_type = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |v| v.as_bytes());
-    let parts: [&[u8]; 6] = [
-        head.method.as_str().as_bytes(),
-        b"/v1/events",
-        query.as_bytes(),
-        content_type,
-        raw,
-        API_VERSION,
-    ];
-    let lengths: Vec<[u8; 8]> = parts.iter().map(|p| (p.len() as u64).to_be_bytes()).collect();
-    let both: Vec<&[u8]> = lengths.iter().zip(parts).flat_map(|(l, p)| [&l[..], p]).collect();
-    sha256(&both)
+fn key_missing() -> Problem {
+    let detail = "Send a header Idempotency-Key of 1 to 255 printable ASCII characters.";
+    Problem::new(IDEMPOTENCY_KEY, detail)
 }
 
 /// The saved answer, if there is one.
-async fn replay(web: &Web, found: &Found, command: &Command, id: EventId) -> Result<Option<Response>, Problem> {
-    let (principal, key) = (command.principal.clone(), command.key.clone());
-    let question = web.store.idempotent(found.view.id, principal, key);
-    match web.ask(question, id).await? {
-        None => Ok(None),
-        Some((fingerprint, status, body)) if fingerprint == command.fingerprint => {
-            Ok(Some(answer::saved(status, body)))
-        }
-        Some(_) => {
-            let now = web.intake.now();
-            web.security
-                .refused((found.view.id, &found.name), "key_reused", &command.fingerprint, now);
-            Err(Problem::new(KEY_REUSED, "Draw a new key for a new request."))
-        }
-    }
+async fn replay(web: &Web, command: &Command, id: EventId) -> Result<Option<Response>, Problem> {
+    let saved = command.saved(web, id).await?;
+    Ok(saved.map(|(status, body)| answer::saved(status, body)))
 }
 
 /// Steps 7 and 8. The stored payload is the inner body, so that every payload of a door has the door's format.
@@ -299,7 +252,7 @@ async fn execute(
     message.payload = to_json(&message.body);
     if let Err(problem) = ingest::check(web, found, &message.body) {
         if problem.kind == SCHEMA {
-            save_refusal(web, found, command, &problem).await;
+            command.save_refusal(web, &problem).await;
         }
         return Err(problem);
     }
@@ -311,23 +264,6 @@ async fn execute(
         keep: DEDUPE_KEEP,
     };
     let mut admission = ingest::admission(found, (id, now), (sender, keys), (event, message));
-    admission.idempotent = Some((command.principal.clone(), command.key.clone(), command.fingerprint));
+    admission.idempotent = Some(command.named());
     ingest::commit(web, admission).await
-}
-
-/// A body of the wrong shape is an answer too: the same request gets it again. Where it cannot be saved, the
-/// request is simply judged again.
-async fn save_refusal(web: &Web, found: &Found, command: &Command, problem: &Problem) {
-    let mut unit = Unit::new(found.view.id);
-    unit.rows.push(Row::Idempotent {
-        principal: command.principal.clone(),
-        key: command.key.clone(),
-        fingerprint: command.fingerprint,
-        status: problem.kind.status,
-        body: problem.body(),
-        expires: web.intake.now().saturating_add(DEDUPE_KEEP),
-    });
-    if let Err(e) = web.store.commit(unit).await {
-        tracing::warn!("an answer could not be saved: {e}");
-    }
 }

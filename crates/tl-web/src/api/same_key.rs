@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tl_kernel::id::TenantId;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use super::command::Command;
 use crate::limits::SAME_KEY_WAIT;
 use crate::problem::{IN_PROGRESS, Problem};
 
@@ -26,8 +27,8 @@ pub(crate) struct Turn<'a> {
 
 impl SameKey {
     /// Waits for the request before this one, for a while.
-    pub(crate) async fn take(&self, tenant: TenantId, principal: &str, key: &str) -> Result<Turn<'_>, Problem> {
-        let key = (tenant, principal.to_owned(), key.to_owned());
+    pub(crate) async fn take(&self, command: &Command) -> Result<Turn<'_>, Problem> {
+        let key = (command.tenant, command.principal.clone(), command.key.clone());
         let lock = {
             let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(busy.entry(key.clone()).or_default())
@@ -62,14 +63,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_second_waits_and_gives_up_and_nothing_is_left_behind() {
         let all = SameKey::default();
-        let first = all.take(TenantId(1), "key:a", "k").await.ok();
+        let command = |tenant, principal: &str| Command {
+            tenant: TenantId(tenant),
+            principal: principal.to_owned(),
+            key: "k".to_owned(),
+            fingerprint: [0; 32],
+        };
+        let first = all.take(&command(1, "key:a")).await.ok();
         assert!(first.is_some());
-        let second = all.take(TenantId(1), "key:a", "k").await;
+        let second = all.take(&command(1, "key:a")).await;
         assert_eq!(second.err().map(|p| p.kind), Some(IN_PROGRESS));
-        assert!(all.take(TenantId(2), "key:a", "k").await.is_ok(), "another tenant");
-        assert!(all.take(TenantId(1), "key:b", "k").await.is_ok(), "another caller");
+        assert!(all.take(&command(2, "key:a")).await.is_ok(), "another tenant");
+        assert!(all.take(&command(1, "key:b")).await.is_ok(), "another caller");
         drop(first);
-        assert!(all.take(TenantId(1), "key:a", "k").await.is_ok(), "free again");
+        assert!(all.take(&command(1, "key:a")).await.is_ok(), "free again");
         assert!(all.busy.lock().unwrap().is_empty());
     }
 }

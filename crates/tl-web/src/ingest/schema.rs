@@ -144,7 +144,8 @@ fn expected(kind: &ValidationErrorKind) -> String {
     }
 }
 
-fn child(at: &str, name: &str) -> String {
+/// The pointer of a member.
+pub(crate) fn child(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 

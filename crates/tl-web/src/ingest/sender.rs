@@ -59,18 +59,14 @@ pub(crate) fn verify(
 }
 
 /// The answer to a sender that is not believed.
-pub(crate) fn doubted(web: &Web, (found, id): (&Found, EventId), doubt: Doubt, raw: &[u8]) -> Problem {
+fn doubted(web: &Web, (found, id): (&Found, EventId), doubt: Doubt, raw: &[u8]) -> Problem {
     let now = web.intake.now();
-    let class = match doubt {
-        Doubt::KeysRefreshing if web.asks_for_keys(found.view.id, &found.name, now) => {
-            let mut problem = unavailable("keys_refreshing", 5, id);
-            (problem.kind, problem.code) = (KEYS_REFRESHING, KEYS_REFRESHING.code);
-            return problem;
-        }
-        Doubt::KeysRefreshing => "unknown_key",
-        Doubt::Refused(class) => class,
-        Doubt::Scope => "scope",
-    };
+    if doubt == Doubt::KeysRefreshing && web.asks_for_keys(found.view.id, &found.name, now) {
+        let mut problem = unavailable("keys_refreshing", 5, id);
+        (problem.kind, problem.code) = (KEYS_REFRESHING, KEYS_REFRESHING.code);
+        return problem;
+    }
+    let class = doubt.class();
     web.security
         .refused((found.view.id, &found.name), class, raw, now);
     Problem::unauthorized(class)

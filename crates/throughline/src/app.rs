@@ -1,0 +1,224 @@
+//! The opened installation: store, key, desk. A running server has one, and so has a command that works while
+//! no server runs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tl_engine::clock::SystemClock;
+use tl_engine::desk::{Desk, Handoff, Setting};
+use tl_engine::tenant::Tenant;
+use tl_kernel::digest::Digest;
+use tl_kernel::id::{CaseId, TenantId};
+use tl_kernel::journal::{Actor, Body, Entry, HEAD_VERSION, Head, Sealed, seal};
+use tl_store::contract::{Refused, Row, Unit};
+use tl_store::{Options, Store};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::keys::Vault;
+use crate::lock::Lock;
+
+/// The tenant that every installation has.
+pub const DEFAULT_TENANT: &str = "default";
+/// The node of an embedded store.
+const NODE: u32 = 1;
+/// Name of the cursor that holds the key's fingerprint.
+const KEY_CURSOR: &str = "installation-key";
+
+/// For what an installation is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// To serve: effects are sent.
+    Serving,
+    /// For one command while no server runs: what it causes is sent when a server runs again.
+    Alone,
+    /// Beside a server that does not answer: switches alone.
+    Guest,
+}
+
+/// The opened installation.
+#[derive(Debug)]
+pub struct App {
+    /// Where every input is decided.
+    pub desk: Desk,
+    /// The installation's key.
+    pub vault: Vault,
+    /// The settings.
+    pub config: Config,
+    /// For what it was opened.
+    pub mode: Mode,
+    /// Opened, µs.
+    pub opened_at: i64,
+    lock: std::sync::Mutex<Option<Lock>>,
+}
+
+/// One change that belongs to no case, as the control stream records it.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// `kill.set`, `deploy`, `key.create`, …
+    pub action: &'static str,
+    /// What it was changed on.
+    pub object: String,
+    /// The new value, or the reason code.
+    pub detail: String,
+}
+
+impl App {
+    /// Opens the database of a data directory whose lock the caller holds (a guest holds none).
+    pub async fn open(
+        config: Config,
+        lock: Option<Lock>,
+        mode: Mode,
+    ) -> Result<(Arc<App>, UnboundedReceiver<Handoff>), Failure> {
+        let database = config.database();
+        let vault = Vault::open(&config.data_dir, &database)?;
+        let options = Options {
+            node: (mode != Mode::Guest).then_some(NODE),
+            ..Options::default()
+        };
+        let store = Store::open(&database, &options)?;
+        let slots = if mode == Mode::Serving { config.slots } else { 0 };
+        let (desk, handoff) = Desk::new(Setting {
+            store,
+            clock: Arc::new(SystemClock::default()),
+            key: *vault.key(),
+            slots,
+            tap: None,
+        });
+        let opened_at = desk.now();
+        let app = App {
+            desk,
+            vault,
+            config,
+            mode,
+            opened_at,
+            lock: std::sync::Mutex::new(lock),
+        };
+        if mode != Mode::Guest {
+            app.check_key().await?;
+            app.ensure_default_tenant().await?;
+        }
+        Ok((Arc::new(app), handoff))
+    }
+
+    /// Says where the server takes commands and messages.
+    pub fn announce(&self, socket: &Path, listen: &str) -> std::io::Result<()> {
+        let mut lock = self.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match lock.as_mut() {
+            Some(lock) => lock.announce(Some(socket), Some(listen)),
+            None => Ok(()),
+        }
+    }
+
+    /// The database must have been written under this key.
+    async fn check_key(&self) -> Result<(), Failure> {
+        let ours = self.vault.fingerprint();
+        let known = self.desk.store().cursor(TenantId::SYSTEM, KEY_CURSOR.into()).await?;
+        if known == ours {
+            return Ok(());
+        }
+        if known != 0 {
+            return Err(Failure::unreachable(format!(
+                "TL0632 {} is not the key that this database was written with. Restore the right one; nothing was \
+                 changed",
+                self.config.data_dir.join(crate::keys::FILE).display()
+            )));
+        }
+        let mut unit = Unit::new(TenantId::SYSTEM);
+        unit.rows.push(Row::Cursor { name: KEY_CURSOR.into(), value: ours });
+        self.desk.store().commit(unit).await?;
+        Ok(())
+    }
+
+    async fn ensure_default_tenant(&self) -> Result<(), Failure> {
+        match self.desk.tenant_id(DEFAULT_TENANT).await? {
+            Some(_) => Ok(()),
+            None => self.create_tenant(DEFAULT_TENANT, &Actor::Engine).await.map(|_| ()),
+        }
+    }
+
+    /// Creates a tenant.
+    pub async fn create_tenant(&self, name: &str, by: &Actor) -> Result<TenantId, Failure> {
+        let mut id = self.desk.store().tenants().await?.last().map_or(1, |(id, _)| id.0 + 1);
+        loop {
+            let tenant = TenantId(id);
+            let mut unit = Unit::new(tenant);
+            unit.rows.push(Row::Tenant { name: name.to_owned(), at: self.desk.now() });
+            let change = Change { action: "tenant.create", object: name.to_owned(), detail: String::new() };
+            unit.control.push(self.seal(tenant, by, vec![change]));
+            match self.desk.store().commit(unit).await {
+                Ok(_) => {
+                    self.desk.forget_views();
+                    return Ok(tenant);
+                }
+                Err(Refused::NumberTaken { next }) => id = next,
+                Err(Refused::NameTaken) => {
+                    return Err(Failure::conflict(format!("there is a tenant called `{name}` already")));
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+
+    /// The view of a tenant by name.
+    pub async fn tenant(&self, name: &str) -> Result<Arc<Tenant>, Failure> {
+        let Some(id) = self.desk.tenant_id(name).await? else {
+            return Err(Failure::not_found(format!(
+                "there is no tenant `{name}`. `throughline tenant list` shows them"
+            )));
+        };
+        Ok(self.desk.tenant(id).await?)
+    }
+
+    /// Commits rows that change how a tenant works, together with the turn that records it, and forgets what
+    /// was cached.
+    pub async fn change(
+        &self,
+        tenant: TenantId,
+        by: &Actor,
+        rows: Vec<Row>,
+        changes: Vec<Change>,
+    ) -> Result<(), Failure> {
+        let mut unit = Unit::new(tenant);
+        unit.rows = rows;
+        unit.control.push(self.seal(tenant, by, changes));
+        let answer = self.desk.store().commit(unit).await;
+        self.desk.forget_views();
+        answer.map(|_| ()).map_err(Failure::from)
+    }
+
+    /// A turn of the control stream.
+    pub fn seal(&self, tenant: TenantId, by: &Actor, changes: Vec<Change>) -> Sealed {
+        let entries = changes
+            .into_iter()
+            .map(|c| Entry::Control {
+                action: c.action.to_owned(),
+                object: c.object,
+                detail: c.detail,
+            })
+            .collect();
+        let no_digest: Digest = [0; 32];
+        let head = Head {
+            v: HEAD_VERSION,
+            tenant: tenant.0,
+            case: CaseId::CONTROL,
+            seq: 0,
+            prev: no_digest,
+            at: self.desk.now(),
+            actor: by.clone(),
+            correlation: String::new(),
+            definition: 0,
+            policy: 0,
+            entries,
+            body: no_digest,
+        };
+        seal(head, &Body::default(), &[0; 16])
+    }
+
+    /// Finishes what is queued and lets go of the database.
+    pub async fn close(&self) {
+        // A store that is closed already was closed by somebody else in this process.
+        let _ = self.desk.store().close().await;
+    }
+}

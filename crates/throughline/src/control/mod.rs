@@ -1,0 +1,102 @@
+//! What can be asked of an installation: one list of requests, one list of replies, handled in one place. The
+//! command line asks through the socket of a running server, or opens the store itself; the answer is the same.
+
+pub mod audit;
+mod cases;
+pub mod deploy;
+mod doors;
+mod effects;
+mod explained;
+mod kill;
+mod lists;
+pub mod rehearse;
+pub mod request;
+pub mod socket;
+mod status;
+mod tasks;
+pub mod views;
+
+use tl_kernel::journal::Actor;
+
+use crate::app::{App, Mode};
+use crate::failure::Failure;
+pub use request::{Envelope, Request};
+pub use views::Reply;
+
+/// Answers a request.
+pub async fn handle(app: &App, envelope: Envelope) -> Result<Reply, Failure> {
+    let Envelope { tenant, by, request } = envelope;
+    let only_switches = matches!(
+        request,
+        Request::KillSet { .. } | Request::KillClear { .. } | Request::KillList
+    );
+    if app.mode == Mode::Guest && !only_switches {
+        return Err(Failure::conflict("a server holds this data directory and does not answer"));
+    }
+    let ctx = Ctx { app, tenant, by: Actor::Operator(by) };
+    ctx.answer(request).await
+}
+
+/// One request's surroundings.
+pub(crate) struct Ctx<'a> {
+    app: &'a App,
+    tenant: String,
+    by: Actor,
+}
+
+impl Ctx<'_> {
+    async fn answer(&self, request: Request) -> Result<Reply, Failure> {
+        match request {
+            Request::CaseList { filter } => self.case_list(filter).await,
+            Request::CaseShow { id } => self.case_show(&id).await,
+            Request::CaseCommand { id, reason, what } => self.case_command(&id, reason, what).await,
+            Request::Explain { id } => self.explain(&id).await,
+            Request::TaskList { filter } => self.task_list(filter).await,
+            Request::TaskShow { id } => self.task_show(&id).await,
+            Request::TaskDecide(decision) => self.task_decide(decision).await,
+            Request::EffectList { filter } => self.effect_list(filter).await,
+            Request::EffectShow { id } => self.effect_show(&id).await,
+            Request::EffectResolve { id, how, reason } => self.effect_resolve(&id, how, reason).await,
+            Request::Redrive { ids, code, reason } => self.redrive(ids, code, reason).await,
+            Request::KillList => self.kill_list().await,
+            Request::KillSet { scope, mode, reason } => self.kill_set(&scope, mode, &reason).await,
+            Request::KillClear { scope, reason } => self.kill_clear(&scope, &reason).await,
+            Request::Plan { files } => self.plan(files).await,
+            Request::Deploy { files } => self.deploy(files).await,
+            Request::Versions => self.versions().await,
+            Request::Rollback { workflow, number, reason } => self.rollback(&workflow, number, &reason).await,
+            Request::TenantList => self.tenant_list().await,
+            Request::TenantCreate { name } => self.tenant_create(&name).await,
+            Request::TenantDisabled { name, disabled, reason } => self.tenant_disabled(&name, disabled, &reason).await,
+            Request::EndpointList => self.endpoint_list().await,
+            Request::EndpointRotate { endpoint, overlap } => self.endpoint_rotate(&endpoint, overlap).await,
+            Request::EndpointDisabled { endpoint, disabled, reason } => {
+                self.endpoint_disabled(&endpoint, disabled, &reason).await
+            }
+            Request::KeyList => self.key_list().await,
+            Request::KeyCreate { scopes, lives } => self.key_create(&scopes, lives).await,
+            Request::KeyDisable { kid, reason } => self.key_disable(&kid, &reason).await,
+            Request::FlagList => self.flag_list().await,
+            Request::FlagSet { name, value, installation } => self.flag_set(&name, value, installation).await,
+            Request::Status => self.status().await,
+            Request::AuditPage { after, limit } => self.audit_page(after, limit).await,
+            Request::AuditHead => self.audit_head().await,
+            Request::Try(message) => self.rehearse(message).await,
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.app.desk.now()
+    }
+
+    /// A change by a person needs a reason that fits into the audit: a code, no prose, no personal data.
+    fn reason(&self, reason: &str) -> Result<String, Failure> {
+        let reason = reason.trim();
+        if reason.is_empty() || reason.len() > 200 || reason.chars().any(char::is_control) {
+            return Err(Failure::usage(
+                "TL0721 a change needs a reason of at most 200 characters: pass --reason CODE",
+            ));
+        }
+        Ok(reason.to_owned())
+    }
+}

@@ -1,0 +1,176 @@
+//! The requests, as the command line writes them and the control socket carries them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A request with whose it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The tenant's name.
+    pub tenant: String,
+    /// The operating-system account that asks.
+    pub by: String,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Request {
+    CaseList { filter: CaseQuery },
+    CaseShow { id: String },
+    CaseCommand { id: String, reason: String, what: CaseChange },
+    Explain { id: String },
+    TaskList { filter: TaskQuery },
+    TaskShow { id: String },
+    TaskDecide(Decide),
+    EffectList { filter: EffectQuery },
+    EffectShow { id: String },
+    EffectResolve { id: String, how: How, reason: String },
+    Redrive { ids: Vec<String>, code: Option<String>, reason: String },
+    KillList,
+    KillSet { scope: String, mode: SwitchMode, reason: String },
+    KillClear { scope: String, reason: String },
+    Plan { files: Files },
+    Deploy { files: Files },
+    Versions,
+    Rollback { workflow: String, number: u32, reason: String },
+    TenantList,
+    TenantCreate { name: String },
+    TenantDisabled { name: String, disabled: bool, reason: String },
+    EndpointList,
+    EndpointRotate { endpoint: String, overlap: i64 },
+    EndpointDisabled { endpoint: String, disabled: bool, reason: String },
+    KeyList,
+    KeyCreate { scopes: Vec<String>, lives: Option<i64> },
+    KeyDisable { kid: String, reason: String },
+    FlagList,
+    FlagSet { name: String, value: Option<bool>, installation: bool },
+    Status,
+    AuditPage { after: u64, limit: u32 },
+    AuditHead,
+    Try(Message),
+}
+
+/// Files of a project: path to base 64.
+pub type Files = BTreeMap<String, String>;
+
+/// Which cases.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CaseQuery {
+    /// In this state, by name.
+    pub state: Option<String>,
+    /// Of this workflow.
+    pub workflow: Option<String>,
+    /// Open, or closed.
+    pub closed: Option<bool>,
+    /// Opened before this case.
+    pub before: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// What happens to a case.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaseChange {
+    /// Along a declared edge.
+    Move(String),
+    /// To a person or team.
+    Assign(String),
+    /// To `closed`.
+    Close,
+    /// Open again and decide again.
+    Reopen,
+}
+
+/// Which tasks.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct TaskQuery {
+    /// Owned by one of these.
+    pub owners: Vec<String>,
+    /// Of this case.
+    pub case: Option<String>,
+    /// Closed ones too.
+    pub closed: bool,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A person's decision about a task.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Decide {
+    /// The task.
+    pub id: String,
+    /// `approve`, `edit`, `reject`, `accept`, `close`.
+    pub decision: String,
+    /// Reason code.
+    pub reason: String,
+    /// Words beside it.
+    pub note: Option<String>,
+    /// Fields corrected.
+    pub set: Vec<(String, String)>,
+    /// The digest of what was shown, or its first 12 digits at least.
+    pub digest: Option<String>,
+}
+
+/// Which effects.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct EffectQuery {
+    /// In these states, by name; empty for all.
+    pub states: Vec<String>,
+    /// Of this case.
+    pub case: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// What a person says became of an effect.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// It happened; the vendor's id where it is known.
+    Happened(Option<String>),
+    /// It did not: send it.
+    SendAgain,
+    /// It did not, and shall not.
+    Drop,
+}
+
+/// What a switch does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum SwitchMode {
+    /// Effects in its scope wait.
+    Hold,
+    /// Effects in its scope are cancelled.
+    Cancel,
+    /// Effects in its scope are settled without being sent.
+    DryRun,
+}
+
+impl SwitchMode {
+    /// The word that is stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            SwitchMode::Hold => "hold",
+            SwitchMode::Cancel => "cancel",
+            SwitchMode::DryRun => "dry-run",
+        }
+    }
+}
+
+/// A message to be tried.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Message {
+    /// The door.
+    pub endpoint: String,
+    /// Its content type.
+    pub content_type: String,
+    /// Further headers.
+    pub headers: Vec<(String, String)>,
+    /// The body, base 64.
+    pub body: String,
+}

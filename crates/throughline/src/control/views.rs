@@ -1,0 +1,361 @@
+//! The replies: what a command prints, and what `--json` gives to a script.
+
+use serde::{Deserialize, Serialize};
+
+use crate::explain::Explanation;
+use crate::text::At;
+
+/// A reply.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+pub enum Reply {
+    Cases(Vec<CaseLine>),
+    Case(Box<CaseSheet>),
+    Explanation(Box<Explanation>),
+    Tasks(Vec<TaskLine>),
+    Task(Box<TaskSheet>),
+    Effects(Vec<EffectLine>),
+    Effect(Box<EffectSheet>),
+    Switches(Vec<SwitchLine>),
+    Plan(Vec<WorkflowPlan>),
+    Versions(Vec<VersionLine>),
+    Tenants(Vec<TenantLine>),
+    Endpoints(Vec<EndpointLine>),
+    Secret(FreshSecret),
+    Keys(Vec<KeyLine>),
+    Key(FreshKey),
+    Flags(Vec<FlagLine>),
+    Status(Box<StatusSheet>),
+    AuditPage(AuditPage),
+    AuditHead(AuditHead),
+    Tried(Box<Tried>),
+    Done(Done),
+}
+
+/// A change was made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Done {
+    /// What is the case now.
+    pub said: String,
+    /// What to do next, as a command.
+    pub next: Vec<Next>,
+}
+
+impl Done {
+    /// A change with nothing to do after it.
+    pub fn new(said: impl Into<String>) -> Done {
+        Done { said: said.into(), next: Vec::new() }
+    }
+
+    /// And what to do next.
+    pub fn then(mut self, why: impl Into<String>, command: impl Into<String>) -> Done {
+        self.next.push(Next { why: why.into(), command: command.into() });
+        self
+    }
+}
+
+/// Something a person can do next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// Why.
+    pub why: String,
+    /// The command, literally; empty where waiting is all there is to do.
+    pub command: String,
+}
+
+/// A case in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CaseLine {
+    pub case: String,
+    pub workflow: String,
+    pub state: String,
+    pub owner: String,
+    pub due: Option<At>,
+    pub opened_at: At,
+    pub updated_at: At,
+    pub closed: bool,
+    pub open_tasks: u32,
+    pub open_effects: u32,
+    pub reason: String,
+    pub correlation: String,
+}
+
+/// A case by itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CaseSheet {
+    #[serde(flatten)]
+    pub case: CaseLine,
+    pub version: String,
+    pub bundle: String,
+    pub number: u32,
+    pub turns: u32,
+    pub record: Vec<FieldLine>,
+    pub tasks: Vec<TaskLine>,
+    pub effects: Vec<EffectLine>,
+}
+
+/// A field of a record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FieldLine {
+    pub name: String,
+    pub value: String,
+    /// How far it may be trusted.
+    pub trust: String,
+    /// Where it came from.
+    pub source: String,
+}
+
+/// A task in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskLine {
+    pub task: String,
+    pub case: String,
+    pub kind: String,
+    pub owner: String,
+    pub reason: String,
+    pub due: Option<At>,
+    pub opened_at: At,
+    pub effect: Option<String>,
+    pub closed: Option<String>,
+}
+
+/// A task by itself, with what a person needs to decide it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskSheet {
+    #[serde(flatten)]
+    pub task: TaskLine,
+    pub workflow: String,
+    pub state: String,
+    /// Text of the last message, from outside.
+    pub message: Option<String>,
+    pub record: Vec<FieldLine>,
+    pub missing: Vec<String>,
+    /// What an approval sends: exactly this.
+    pub sends: Option<Sends>,
+    pub next: Vec<Next>,
+}
+
+/// What will be sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sends {
+    pub effect: String,
+    pub action: String,
+    pub class: String,
+    /// Verdict of the policy and where it stands.
+    pub policy: String,
+    pub digest: String,
+    pub arguments: Vec<(String, String)>,
+    /// What the system of record held when it was last read.
+    pub before: Vec<(String, String)>,
+}
+
+/// An effect in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EffectLine {
+    pub effect: String,
+    pub case: String,
+    /// `effect`, or `ask` for a question to a model.
+    pub sort: String,
+    pub action: String,
+    pub class: String,
+    pub state: String,
+    pub hold: String,
+    pub due: At,
+    pub attempts: u32,
+    pub code: String,
+    pub planned_at: At,
+    pub updated_at: At,
+}
+
+/// An effect by itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EffectSheet {
+    #[serde(flatten)]
+    pub effect: EffectLine,
+    pub connection: String,
+    pub valid_until: At,
+    pub digest: String,
+    pub base_version: Option<String>,
+    pub vendor_ref: Option<String>,
+    pub policy: String,
+    pub approved: bool,
+    pub arguments: Vec<(String, String)>,
+    pub tries: Vec<AttemptLine>,
+    pub next: Vec<Next>,
+}
+
+/// An attempt.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AttemptLine {
+    pub n: u32,
+    pub at: At,
+    pub took_ms: i64,
+    pub knowledge: String,
+    pub status: u16,
+    pub code: String,
+    pub detail: String,
+}
+
+/// A switch in force.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SwitchLine {
+    pub scope: String,
+    pub mode: String,
+    pub by: String,
+    pub reason: String,
+    pub at: At,
+}
+
+/// What deploying a workflow would change.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WorkflowPlan {
+    pub workflow: String,
+    /// Number and version that are current.
+    pub from: Option<(u32, String)>,
+    pub version: String,
+    pub digest: String,
+    /// Findings of the loader and the proofs; it can be deployed when `ok`.
+    pub findings: String,
+    pub ok: bool,
+    pub changes: Vec<String>,
+}
+
+/// A deployed version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VersionLine {
+    pub number: u32,
+    pub workflow: String,
+    pub version: String,
+    pub digest: String,
+    pub at: At,
+    pub current: bool,
+}
+
+/// A tenant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TenantLine {
+    pub name: String,
+    pub number: u32,
+    pub disabled: bool,
+    pub workflows: Vec<String>,
+}
+
+/// A door.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EndpointLine {
+    pub endpoint: String,
+    pub workflow: String,
+    pub channel: String,
+    pub auth: String,
+    pub address: String,
+    pub open: bool,
+    /// Why it is closed, with the command that opens it.
+    pub closed_because: String,
+    pub secrets: Vec<SecretLine>,
+}
+
+/// A secret of a door; never its value.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SecretLine {
+    pub kid: String,
+    pub not_before: At,
+    pub not_after: Option<At>,
+    pub active: bool,
+}
+
+/// A secret that was just made: the one time it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FreshSecret {
+    pub endpoint: String,
+    pub kid: String,
+    pub secret: String,
+    pub address: String,
+    /// Until when earlier secrets still count.
+    pub earlier_until: Option<At>,
+}
+
+/// An API key; never its value.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeyLine {
+    pub kid: String,
+    pub scopes: String,
+    pub expires: Option<At>,
+    pub active: bool,
+}
+
+/// An API key that was just made: the one time it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FreshKey {
+    pub kid: String,
+    pub key: String,
+    pub scopes: String,
+    pub expires: Option<At>,
+}
+
+/// A flag.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagLine {
+    pub flag: String,
+    pub value: bool,
+    pub of: String,
+}
+
+/// The installation at a glance.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatusSheet {
+    pub version: String,
+    /// A server runs, and since when.
+    pub serving_since: Option<At>,
+    pub listen: String,
+    pub workflows: Vec<VersionLine>,
+    pub switches: Vec<SwitchLine>,
+    /// Workflow, state, count.
+    pub cases: Vec<(String, String, u64)>,
+    /// Kind, count, age of the oldest in seconds.
+    pub tasks: Vec<(String, u64, i64)>,
+    /// Action, state, count, age of the oldest in seconds.
+    pub effects: Vec<(String, String, u64, i64)>,
+    pub events: u64,
+    pub duplicates: u64,
+    pub timers: u64,
+    pub timers_late_s: i64,
+    pub turns: u64,
+    pub leaves: u64,
+    pub database_bytes: u64,
+    pub next: Vec<Next>,
+}
+
+/// Turns of the audit, in commit order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuditPage {
+    pub turns: Vec<serde_json::Value>,
+    /// Ask again after this; `None` at the end.
+    pub after: Option<u64>,
+}
+
+/// What a verifier needs beside the turns.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuditHead {
+    pub tenant: String,
+    /// Ed25519 key that signs the checkpoints, hexadecimal.
+    pub public_key: String,
+    /// Oldest first.
+    pub checkpoints: Vec<CheckpointLine>,
+}
+
+/// A signed statement about a tree.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CheckpointLine {
+    pub size: u64,
+    pub root: String,
+    pub signature: String,
+    pub at: At,
+}
+
+/// What would happen to a message.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tried {
+    /// What is needed to know about the doors, and whether it would join.
+    pub notes: Vec<String>,
+    pub explanation: Explanation,
+}

@@ -1,0 +1,102 @@
+//! Fields of a record with where each came from, and places in the files of the bundle.
+
+use tl_engine::tenant::Bundle;
+use tl_kernel::case::Case;
+use tl_kernel::value::{Field, Source, Value};
+
+use crate::control::views::FieldLine;
+use crate::text::one_line;
+
+/// Longest value on a line, characters.
+const VALUE: usize = 200;
+
+/// The record of a case, field by field.
+pub fn field_lines(case: &Case, bundle: &Bundle) -> Vec<FieldLine> {
+    let line = |name: &String, f: &Field| FieldLine {
+        name: name.clone(),
+        value: one_line(&f.value.to_string(), VALUE),
+        trust: f.label.word().to_owned(),
+        source: source(&f.source, case, bundle),
+    };
+    let declared: Vec<&str> = bundle.program.record.fields.iter().map(|f| f.name.as_str()).collect();
+    let position = |name: &str| declared.iter().position(|d| *d == name).unwrap_or(usize::MAX);
+    let mut fields: Vec<(&String, &Field)> = case.record.iter().collect();
+    fields.sort_by_key(|(name, _)| position(name));
+    fields.into_iter().map(|(name, f)| line(name, f)).collect()
+}
+
+/// Where a value came from.
+pub(super) fn source(source: &Source, case: &Case, bundle: &Bundle) -> String {
+    let program = &bundle.program;
+    match source {
+        Source::Event { event, path } => format!("message {event}: {path}"),
+        Source::Model { ask, confidence, span } => {
+            let mut out = match case.asks.get(ask) {
+                Some((model, _)) => format!("model {model}"),
+                None => "model".into(),
+            };
+            if let Some(c) = confidence {
+                out.push_str(&format!(", confidence {}", share(*c)));
+            }
+            if let Some((from, to)) = span {
+                out.push_str(&format!(", bytes {from} to {to}"));
+                if let Some(text) = span_text(case, *from, *to) {
+                    out.push_str(&format!(": \"{}\"", one_line(text, 60)));
+                }
+            }
+            out
+        }
+        Source::Rule(i) => match program.rules.get(*i as usize) {
+            Some(rule) => format!("rule {}", workflow_place(bundle, rule.line)),
+            None => "a rule".into(),
+        },
+        Source::Table(t, row) => match program.tables.get(*t as usize) {
+            Some(table) => {
+                let line = table.rows.get(*row as usize).map_or(0, |r| r.line);
+                format!("table {}:{line}", table.file)
+            }
+            None => "a table".into(),
+        },
+        Source::Person => "a person".into(),
+        Source::Crm(version) if version.is_empty() => "the system of record".into(),
+        Source::Crm(version) => format!("the system of record, version {version}"),
+        Source::Engine => "the engine".into(),
+    }
+}
+
+fn span_text(case: &Case, from: u32, to: u32) -> Option<&str> {
+    let text = case.message.as_ref()?.at(&["text"]).and_then(Value::as_text)?;
+    text.get(from as usize..to as usize)
+}
+
+/// Thousandths as a number between 0 and 1.
+pub(super) fn share(thousandths: u16) -> String {
+    format!("{:.3}", f64::from(thousandths) / 1000.0)
+        .trim_end_matches('0')
+        .trim_end_matches('.')
+        .to_owned()
+}
+
+/// A line of the workflow file.
+pub(super) fn workflow_place(bundle: &Bundle, line: u32) -> String {
+    format!("workflows/{}/workflow.yaml:{line}", bundle.program.id)
+}
+
+/// A line of the policy; 0 is the default that nobody wrote.
+pub fn policy_place(bundle: &Bundle, line: u32) -> String {
+    let id = &bundle.program.id;
+    if line == 0 {
+        return "the default policy (no line says otherwise)".into();
+    }
+    let own = format!("workflows/{id}/policy.yaml");
+    let file = if bundle.project.files.contains_key(&own) { "policy.yaml" } else { "workflow.yaml" };
+    format!("workflows/{id}/{file}:{line}")
+}
+
+/// The parts of arguments as lines: name and value.
+pub fn arguments(value: &Value) -> Vec<(String, String)> {
+    match value {
+        Value::Record(parts) => parts.iter().map(|(k, v)| (k.clone(), v.to_string())).collect(),
+        other => vec![("value".into(), other.to_string())],
+    }
+}

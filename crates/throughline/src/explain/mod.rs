@@ -1,0 +1,83 @@
+//! The one screen about a case: what came in, what was decided and why, what was done, and what to do next.
+//!
+//! Built from the journal, the effect ledger and the pinned bundle, and from nothing else; whoever sees only
+//! this screen can name the cause and the next command.
+
+mod build;
+mod fields;
+mod next;
+mod render;
+mod words;
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::views::{FieldLine, Next};
+use crate::text::At;
+
+pub use build::{Material, build};
+pub use fields::{field_lines, policy_place};
+pub use next::{effect_next, steps};
+pub use render::{fields_text, next_text, render};
+pub use words::code_words;
+
+/// A case explained.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explanation {
+    pub case: String,
+    pub tenant: String,
+    pub workflow: String,
+    pub version: String,
+    pub number: u32,
+    pub bundle: String,
+    pub state: String,
+    pub reason: String,
+    pub owner: String,
+    pub due: Option<At>,
+    pub opened_at: At,
+    pub now: At,
+    pub correlation: String,
+    /// What is the matter, in one sentence.
+    pub summary: String,
+    pub next: Vec<Next>,
+    pub turns: Vec<TurnLine>,
+    pub record: Vec<FieldLine>,
+    pub missing: Vec<String>,
+}
+
+/// One turn of the journal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TurnLine {
+    pub n: u32,
+    pub at: At,
+    pub actor: String,
+    pub lines: Vec<Line>,
+}
+
+/// Where a line stands: what came in, what was decided, what was done, what the clock did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Input,
+    Decision,
+    Action,
+    Clock,
+}
+
+/// One line of a turn.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Line {
+    pub side: Side,
+    pub text: String,
+    pub detail: Vec<String>,
+}
+
+impl Line {
+    fn new(side: Side, text: impl Into<String>) -> Line {
+        Line { side, text: text.into(), detail: Vec::new() }
+    }
+
+    fn with(mut self, detail: impl IntoIterator<Item = String>) -> Line {
+        self.detail.extend(detail);
+        self
+    }
+}

@@ -1,0 +1,231 @@
+//! Whole cases, from a message to where they come to rest.
+
+use tl_engine::admit::Admitted;
+use tl_kernel::decide::{Command, CommandKind, Input, Resolve, TaskDecision};
+use tl_kernel::effect::EffectState;
+use tl_kernel::journal::Actor;
+use tl_kernel::time::DAY;
+
+use crate::world::{TENANT, World};
+
+/// A rules-only workflow that writes to the CRM with a version and a key.
+pub const TO_CRM: &str = r#"
+workflow: { id: w, version: "1" }
+record:
+  type: lead
+  natural_key: "mail:${record.email}"
+  on_match: update
+  fields:
+    email: { type: email, required: true, use: control }
+    name:  { type: string }
+    size:  { type: int }
+ingress:
+  gateway: { auth: api_key }
+  channels: { api: { channel: api } }
+states:
+  automated: { sla: 3d }
+decision:
+  branches:
+    - { condition: "record.size >= 10 && policy_allows", action: crm_upsert, reason: big }
+    - { condition: needs_human, action: human_queue }
+    - { condition: "record.size < 5", action: close, reason: small }
+    - default: deny
+policy:
+  crm_upsert: auto
+side_effects:
+  crm:
+    api: rest
+    connection: crm
+    method: PUT
+    path: "/leads/${record.email}"
+    optimistic_lock: If-Match
+    idempotency_header: idempotency-key
+"#;
+
+const BIG: &str = r#"{"email":"Ada@Example.com","name":"Ada","size":12}"#;
+
+#[tokio::test]
+async fn a_big_lead_is_written_once_and_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(dir.path(), TO_CRM).await;
+    let case = w.case_of("a", BIG).await;
+    w.settle().await.unwrap();
+    assert_eq!(w.state(case).await, "closed");
+    assert_eq!(w.crm.ledger().len(), 1, "{:?}", w.crm.ledger());
+    let again = w.send("a", BIG).await.unwrap();
+    assert!(matches!(again, Admitted::Duplicate { variant: false, .. }));
+    w.settle().await.unwrap();
+    assert_eq!(w.crm.ledger().len(), 1);
+}
+
+#[tokio::test]
+async fn each_branch_leads_where_the_file_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(dir.path(), TO_CRM).await;
+    let table = [
+        (r#"{"email":"a@x.example","size":10}"#, "closed", 1, 0),
+        (r#"{"email":"b@x.example","size":3}"#, "closed", 0, 0),
+        (r#"{"email":"c@x.example","size":7}"#, "needs_human", 0, 1),
+        (r#"{"size":3}"#, "needs_human", 0, 1),
+        (r#"{"email":"d@x.example"}"#, "needs_human", 0, 1),
+    ];
+    for (i, (json, state, writes, tasks)) in table.into_iter().enumerate() {
+        let before = w.crm.ledger().len();
+        let case = w.case_of(&i.to_string(), json).await;
+        w.settle().await.unwrap();
+        assert_eq!(w.state(case).await, state, "{json}");
+        assert_eq!(w.crm.ledger().len() - before, writes, "{json}");
+        assert_eq!(w.open_tasks(case).await.len(), tasks, "{json}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_message_about_the_same_person_joins_and_writes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(dir.path(), TO_CRM).await;
+    let case = w.case_of("a", BIG).await;
+    w.settle().await.unwrap();
+    let second = r#"{"email":"ada@example.COM","name":"Ada L.","size":20}"#;
+    assert_eq!(w.case_of("b", second).await, case);
+    w.settle().await.unwrap();
+    assert_eq!(w.state(case).await, "closed");
+    let (_, record) = w.crm.record("/leads/ada%40example.com").unwrap();
+    assert_eq!(record["name"], "Ada L.");
+}
+
+#[tokio::test]
+async fn a_person_edit_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(dir.path(), TO_CRM).await;
+    let case = w.case_of("a", BIG).await;
+    w.settle().await.unwrap();
+    let edit = serde_json::json!({ "name": "Countess Ada" });
+    w.crm.edit("/leads/ada%40example.com", edit.as_object().unwrap().clone());
+    let second = r#"{"email":"ada@example.com","name":"Ada L.","size":20}"#;
+    w.case_of("b", second).await;
+    w.settle().await.unwrap();
+    let (_, record) = w.crm.record("/leads/ada%40example.com").unwrap();
+    assert_eq!(record["name"], "Countess Ada", "the person's value stands");
+    assert_eq!(record["size"], 20, "ours is written beside it");
+    assert_eq!(w.state(case).await, "closed");
+    assert_eq!(w.case(case).await.record["name"].value.to_string(), "Countess Ada");
+}
+
+#[tokio::test]
+async fn a_switch_holds_and_releases() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(dir.path(), TO_CRM).await;
+    w.switch("action:crm_upsert", Some("hold")).await;
+    let case = w.case_of("a", BIG).await;
+    w.settle().await.unwrap();
+    assert_eq!(w.crm.ledger().len(), 0);
+    let row = &w.effects(case).await[0];
+    assert_eq!((row.state, row.hold.as_str()), (EffectState::Ready, "kill:action:crm_upsert"));
+    w.switch("action:crm_upsert", None).await;
+    w.settle_for(1).await.unwrap();
+    assert_eq!(w.crm.ledger().len(), 1);
+    assert_eq!(w.state(case).await, "closed");
+}
+
+#[tokio::test]
+async fn what_waits_too_long_expires_and_a_person_sees_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(dir.path(), TO_CRM).await;
+    w.switch("everything", Some("hold")).await;
+    let case = w.case_of("a", BIG).await;
+    w.settle().await.unwrap();
+    w.clock.advance(2 * DAY);
+    w.switch("everything", None).await;
+    w.settle().await.unwrap();
+    assert_eq!(w.crm.ledger().len(), 0);
+    assert_eq!(w.effects(case).await[0].state, EffectState::Expired);
+    assert_eq!(w.state(case).await, "needs_human");
+    assert!(!w.open_tasks(case).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_failing_crm_is_retried_until_it_answers() {
+    use tl_connect::fake::crm::{Fault, On};
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(dir.path(), TO_CRM).await;
+    w.crm.script(On::All, Fault::Status { status: 503, retry_after: None }, 3);
+    let case = w.case_of("a", BIG).await;
+    w.settle_for(30).await.unwrap();
+    assert_eq!(w.state(case).await, "closed");
+    assert_eq!(w.crm.ledger().len(), 1);
+}
+
+#[tokio::test]
+async fn a_dead_effect_is_resolved_by_a_person() {
+    use tl_connect::fake::crm::{Fault, On};
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(dir.path(), TO_CRM).await;
+    w.crm.script(On::Writes, Fault::Status { status: 400, retry_after: None }, 1);
+    let case = w.case_of("a", BIG).await;
+    w.settle_for(2).await.unwrap();
+    assert_eq!(w.state(case).await, "needs_human");
+    let row = w.effects(case).await.remove(0);
+    assert_eq!(row.state, EffectState::Failed);
+    let resolve = Input::Command(Command {
+        by: Actor::Person("anna".into()),
+        reason: "vendor_fixed".into(),
+        what: CommandKind::Resolve {
+            n: row.effect.n,
+            how: Resolve::SendAgain,
+        },
+    });
+    w.desk.advance((TENANT, case), resolve, Vec::new(), None).await.unwrap();
+    w.settle_for(2).await.unwrap();
+    assert_eq!(w.crm.ledger().len(), 1);
+    assert_eq!(w.state(case).await, "closed");
+}
+
+#[tokio::test]
+async fn an_approval_is_bound_to_what_was_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let yaml = TO_CRM
+        .replace("crm_upsert: auto", "crm_upsert: approve")
+        .replace(" && policy_allows", "");
+    let mut w = World::new(dir.path(), &yaml).await;
+    let case = w.case_of("a", BIG).await;
+    w.settle().await.unwrap();
+    assert_eq!(w.state(case).await, "needs_human");
+    let task = w.open_tasks(case).await.remove(0);
+    let shown = w.effects(case).await.remove(0).digest;
+    let decide = |digest| {
+        Input::TaskDecided(TaskDecision {
+            n: task.task.n,
+            by: Actor::Person("anna".into()),
+            decision: "approve".into(),
+            reason: "ok".into(),
+            note: None,
+            edits: Vec::new(),
+            digest: Some(digest),
+        })
+    };
+    let wrong = w.desk.advance((TENANT, case), decide([0; 32]), Vec::new(), None).await;
+    assert!(wrong.unwrap_err().to_string().starts_with("TL0725"));
+    w.settle().await.unwrap();
+    assert_eq!(w.crm.ledger().len(), 0, "nothing leaves before the approval");
+    w.desk.advance((TENANT, case), decide(shown), Vec::new(), None).await.unwrap();
+    let twice = w.desk.advance((TENANT, case), decide(shown), Vec::new(), None).await;
+    assert!(twice.unwrap_err().to_string().starts_with("TL0720"));
+    w.settle().await.unwrap();
+    assert_eq!(w.crm.ledger().len(), 1);
+    assert_eq!(w.state(case).await, "closed");
+}
+
+#[tokio::test]
+async fn a_missed_sla_goes_to_a_person() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(dir.path(), TO_CRM).await;
+    w.switch("everything", Some("hold")).await;
+    let case = w.case_of("a", BIG).await;
+    w.settle().await.unwrap();
+    assert_eq!(w.state(case).await, "automated");
+    w.clock.advance(4 * DAY);
+    w.worker.round().await.unwrap();
+    assert_eq!(w.state(case).await, "needs_human");
+    let reasons: Vec<_> = w.open_tasks(case).await.into_iter().map(|t| t.reason).collect();
+    assert!(reasons.contains(&"sla_breach".to_owned()), "{reasons:?}");
+}

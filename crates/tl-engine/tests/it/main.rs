@@ -1,0 +1,5 @@
+//! The engine with the real store on disk and an honest CRM on a real socket.
+
+mod crash;
+mod flows;
+mod world;

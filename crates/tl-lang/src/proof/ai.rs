@@ -1,0 +1,52 @@
+//! Proof 6: the AI step runs only where it may, and without it every case still reaches a person or an end.
+
+use tl_kernel::program::Program;
+use tl_kernel::program::canonical::TRIAGED;
+
+use super::Finding;
+use super::model::{Model, Options};
+use super::states::reachable;
+use super::walk;
+use super::words::Words;
+
+/// Proof 6. `ways`: explore the ways without AI too; they say nothing new where a case can get lost anyway.
+pub(super) fn prove(program: &Program, words: &Words<'_>, ways: bool, out: &mut Vec<Finding>) {
+    let Some(ai) = &program.ai else { return };
+    let finding = |message: String| Finding::new("TL0520", 0, message).key("ai_step");
+    if !ai.optional {
+        out.push(
+            finding("the path does not work without its AI step".into())
+                .why("a model may be switched off, unreachable or wrong at any time")
+                .mend("write `optional: true`: without an answer the case goes to a person"),
+        );
+    }
+    let name = program.state_name(ai.when_state);
+    let terminal = program.states[usize::from(ai.when_state)].terminal;
+    if ai.when_state != TRIAGED || terminal || !reachable(program)[usize::from(ai.when_state)] {
+        out.push(
+            finding(format!("the AI step never runs in `{name}`"))
+                .why("a model is asked after the rules, when a case has entered `triaged`, and nowhere else")
+                .mend("write `when_state: triaged`"),
+        );
+    }
+    if !ways {
+        return;
+    }
+    let without = Options {
+        ai: false,
+        stricter: true,
+        commands: false,
+    };
+    let mut model = Model::new(program, words, without);
+    let walk = walk::explore(&mut model);
+    if let Some(at) = walk.endless(&model) {
+        let name = program.state_name(walk.nodes[at].spot.state);
+        out.push(
+            Finding::new("TL0506", 0, format!("without AI a case can stay in `{name}` and reach neither a person nor an end"))
+                .why("every case must reach `needs_human` or `closed` when no model answers")
+                .mend(format!("let `{name}` lead to needs_human: by a branch, or by `on_breach`"))
+                .path(walk.path(words, &model, at))
+                .key("ai_step"),
+        );
+    }
+}

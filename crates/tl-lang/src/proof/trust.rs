@@ -1,0 +1,207 @@
+//! Proof 4: what comes from outside, and where it may become a control argument (recipient, record id, path,
+//! template). The labels are static: a value counts as untrusted when any way exists on which it could be.
+
+use std::collections::BTreeSet;
+
+use tl_kernel::expr::{Expr, Piece, Template};
+use tl_kernel::policy::LimitScope;
+use tl_kernel::program::{
+    Action, ActionKind, Endpoint, FieldDef, FieldFrom, Message, Program, RecipientCheck, RuleEffect,
+};
+use tl_kernel::time::DAY;
+use tl_kernel::value::Type;
+
+use super::Finding;
+use super::model::verdicts;
+
+/// Parts of `event` that the engine sets, not the sender.
+const OUR_EVENT_NAMES: [&str; 5] = ["id", "source", "channel", "endpoint", "received_at"];
+
+/// Whether nothing that an expression reads can come from outside.
+pub(super) fn is_ours(program: &Program, expr: &Expr) -> bool {
+    let tainted = tainted(program);
+    expr.reads().iter().all(|p| !outside(&tainted, p))
+}
+
+/// Fields that may hold a value from a message or from a model.
+fn tainted(program: &Program) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for f in &program.record.fields {
+        let mapped = program.endpoints.iter().any(|e| maps(e, &f.name));
+        let from_outside = matches!(f.from, FieldFrom::Event | FieldFrom::Ai);
+        if f.untrusted || mapped || from_outside || by_model(program, &f.name) {
+            out.insert(f.name.clone());
+        }
+    }
+    loop {
+        let before = out.len();
+        for rule in &program.rules {
+            let RuleEffect::Set(fields) = &rule.effect else {
+                continue;
+            };
+            for (name, expr) in fields {
+                if expr.reads().iter().any(|p| outside(&out, p)) {
+                    out.insert(name.clone());
+                }
+            }
+        }
+        if out.len() == before {
+            return out;
+        }
+    }
+}
+
+fn maps(endpoint: &Endpoint, field: &str) -> bool {
+    endpoint.map.iter().any(|(name, _)| name == field)
+}
+
+/// The AI step names the field as one that it sets.
+fn by_model(program: &Program, field: &str) -> bool {
+    program.ai.as_ref().is_some_and(|ai| {
+        ai.extract.iter().any(|f| f == field)
+            || ai.classify.as_ref().is_some_and(|c| c.field == field)
+            || ai.summarize.as_ref().is_some_and(|(f, _)| f == field)
+    })
+}
+
+fn outside(tainted: &BTreeSet<String>, path: &[String]) -> bool {
+    match path {
+        [root, name, ..] if root == "record" => tainted.contains(name),
+        [root, name, ..] if root == "event" => !OUR_EVENT_NAMES.contains(&name.as_str()),
+        [root, ..] => ["record", "event", "ai"].contains(&root.as_str()),
+        [] => false,
+    }
+}
+
+/// Proof 4.
+pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
+    let tainted = tainted(program);
+    for (action, may) in program.actions.iter().zip(verdicts(program)) {
+        // What a person approves is bound to the digest of exactly these arguments.
+        if !may.auto {
+            continue;
+        }
+        match &action.kind {
+            ActionKind::Message(m) => message(program, action, m, &tainted, out),
+            ActionKind::Rest(r) => address(program, action, &r.path, &tainted, out),
+            ActionKind::RecordStore { key, .. } => address(program, action, key, &tainted, out),
+            ActionKind::DomainEvent => {}
+        }
+    }
+    for field in program.record.fields.iter().filter(|f| f.control) {
+        control_field(program, field, out);
+    }
+}
+
+/// A recipient from outside needs the whole check: a typed address of the message's sender, a fixed text, and
+/// a limit per contact.
+fn message(program: &Program, action: &Action, m: &Message, tainted: &BTreeSet<String>, out: &mut Vec<Finding>) {
+    if m.to.reads().iter().all(|p| !outside(tainted, p)) {
+        return;
+    }
+    let mut lacks = Vec::new();
+    if m.check != Some(RecipientCheck::VerifiedSender) {
+        lacks.push("`check: verified_sender` on the message");
+    }
+    if !m.to.reads().iter().all(|p| typed_sender(program, p)) {
+        lacks.push("a recipient that is a field of type email or phone, mapped from the message");
+    }
+    let drafted = program.ai.as_ref().and_then(|ai| ai.draft.as_ref());
+    let drafts = drafted.is_some_and(|d| program.action(d.action).is_some_and(|a| a.name == action.name));
+    if m.template_file.is_none() || drafts {
+        lacks.push("a text from a template file");
+    }
+    let limit = program.policy.line(&action.name).and_then(|l| l.limit);
+    if !limit.is_some_and(|l| l.per == LimitScope::Contact && l.window >= DAY) {
+        lacks.push("a `limit … per contact per day` in the policy");
+    }
+    if !lacks.is_empty() {
+        out.push(
+            Finding::new(
+                "TL0504",
+                action.line,
+                format!("`{}` may be sent by itself to an address that came from outside", action.name),
+            )
+            .why(format!(
+                "`{}` can hold what a stranger or a model wrote; for an automatic message this is missing: {}",
+                m.to,
+                lacks.join("; ")
+            ))
+            .mend(format!("add what is missing, or let a person approve it: `{}: approve`", action.name))
+            .key("messaging"),
+        );
+    }
+}
+
+fn typed_sender(program: &Program, path: &[String]) -> bool {
+    let [root, name] = path else { return false };
+    let typed = |f: &FieldDef| matches!(f.ty, Type::Email | Type::Phone);
+    root == "record"
+        && program.record.field(name).is_some_and(typed)
+        && program.endpoints.iter().any(|e| maps(e, name))
+}
+
+/// A record id or a path from outside must be bounded: typed parts, or what identifies the record anyway.
+fn address(program: &Program, action: &Action, template: &Template, tainted: &BTreeSet<String>, out: &mut Vec<Finding>) {
+    let keys: Vec<Vec<String>> = program.record.natural_keys.iter().flat_map(Template::reads).collect();
+    let exprs = template.parts.iter().filter_map(|p| match p {
+        Piece::Expr(e) => Some(e),
+        Piece::Text(_) => None,
+    });
+    for expr in exprs {
+        let free: Vec<String> = expr
+            .reads()
+            .iter()
+            .filter(|p| outside(tainted, p) && !keys.contains(p) && !bounded(program, p))
+            .map(|p| p.join("."))
+            .collect();
+        if !free.is_empty() {
+            let name = free.join("`, `");
+            out.push(
+                Finding::new(
+                    "TL0504",
+                    action.line,
+                    format!("`{name}` from outside chooses which record `{}` writes", action.name),
+                )
+                .why(
+                    "whoever writes the message could point the write at another record; only typed values \
+                     (email, phone, enum, int) and the parts of the natural key may",
+                )
+                .mend(format!(
+                    "make it part of `record.natural_key`, give it one of those types, or write `{}: approve`",
+                    action.name
+                ))
+                .key("crm"),
+            );
+        }
+    }
+}
+
+fn bounded(program: &Program, path: &[String]) -> bool {
+    let [root, name] = path else { return false };
+    let ty = program.record.field(name).map(|f| &f.ty);
+    root == "record" && matches!(ty, Some(Type::Email | Type::Phone | Type::Enum(_) | Type::Int | Type::Bool))
+}
+
+/// `use: control` says that a field may address an effect: no model and no free text may set it.
+fn control_field(program: &Program, field: &FieldDef, out: &mut Vec<Finding>) {
+    let finding = |message: String| Finding::new("TL0518", field.line, message).key("record");
+    if field.from == FieldFrom::Ai || by_model(program, &field.name) {
+        out.push(
+            finding(format!("a model may set the control field `{}`", field.name))
+                .why("what a model says may be wrong or planted; it never addresses an effect")
+                .mend(format!("take `{}` out of the AI step, or take `use: control` off the field", field.name)),
+        );
+        return;
+    }
+    let path = ["record".to_owned(), field.name.clone()];
+    let key = program.record.natural_keys.iter().any(|t| t.reads().iter().any(|p| *p == path));
+    let mapped = program.endpoints.iter().any(|e| maps(e, &field.name));
+    if mapped && !key && !bounded(program, &path) {
+        out.push(
+            finding(format!("free text from a message sets the control field `{}`", field.name))
+                .why("a control field may address an effect, so what a stranger writes must be bounded by its type")
+                .mend("give it the type email, phone, enum or int, make it part of the natural key, or take `use: control` off"),
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! What the store counts, as gauges that are set at each scrape.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tl_store::Stats;
+
+type Seconds = Gauge<f64, AtomicU64>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByState {
+    tenant: u32,
+    workflow: String,
+    state: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByAction {
+    tenant: u32,
+    action: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByClass {
+    class: &'static str,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByKind {
+    tenant: u32,
+    kind: String,
+}
+
+/// The gauges.
+#[derive(Debug, Default)]
+pub(super) struct StoreGauges {
+    cases: Family<ByState, Gauge>,
+    queue: Family<ByAction, Gauge>,
+    queue_oldest: Family<ByAction, Seconds>,
+    effects: Family<ByClass, Gauge>,
+    tasks: Family<ByKind, Gauge>,
+    tasks_oldest: Family<ByKind, Seconds>,
+    timers: Gauge,
+    timers_late: Seconds,
+    events: Gauge,
+    duplicates: Gauge,
+    turns: Gauge,
+    leaves: Gauge,
+    bytes: Gauge,
+    commit_wait: Seconds,
+}
+
+impl StoreGauges {
+    pub(super) fn register(registry: &mut Registry) -> StoreGauges {
+        let g = StoreGauges::default();
+        registry.register("cases", "Cases by workflow and position of their state", g.cases.clone());
+        registry.register("effects_open", "Effects not settled", g.queue.clone());
+        registry.register("effects_open_oldest_seconds", "Age of the oldest effect not settled", g.queue_oldest.clone());
+        registry.register("effects", "Effects by guarantee class and state", g.effects.clone());
+        registry.register("tasks_open", "Open tasks", g.tasks.clone());
+        registry.register("tasks_open_oldest_seconds", "Age of the oldest open task", g.tasks_oldest.clone());
+        registry.register("timers", "Timers set", g.timers.clone());
+        registry.register("timers_late_seconds", "Lateness of the most overdue timer", g.timers_late.clone());
+        registry.register("events_stored", "Messages accepted since the store was made", g.events.clone());
+        registry.register("duplicates_seen", "Duplicates seen since the store was made", g.duplicates.clone());
+        registry.register("turns", "Turns in the journal", g.turns.clone());
+        registry.register("audit_leaves", "Leaves placed in audit trees", g.leaves.clone());
+        registry.register("store_bytes", "Size of the database", g.bytes.clone());
+        registry.register("commit_wait_seconds", "Age of the oldest unit not yet durable", g.commit_wait.clone());
+        g
+    }
+
+    /// Sets all gauges; without counts those of the store disappear rather than stand still.
+    pub(super) fn set(&self, stats: Option<&Stats>, queue_age: Duration) {
+        self.commit_wait.set(queue_age.as_secs_f64());
+        self.cases.clear();
+        self.queue.clear();
+        self.queue_oldest.clear();
+        self.effects.clear();
+        self.tasks.clear();
+        self.tasks_oldest.clear();
+        let Some(stats) = stats else { return };
+        for (tenant, workflow, state, n) in &stats.cases {
+            let labels = ByState { tenant: tenant.0, workflow: workflow.clone(), state: u32::from(*state) };
+            self.cases.get_or_create(&labels).set(count(*n));
+        }
+        for (tenant, action, state, n, age) in &stats.effects_open {
+            let labels = ByAction { tenant: tenant.0, action: action.clone(), state: state.word() };
+            self.queue.get_or_create(&labels).set(count(*n));
+            self.queue_oldest.get_or_create(&labels).set(seconds(*age));
+        }
+        for (class, state, n) in &stats.effects {
+            let labels = ByClass { class: class.word(), state: state.word() };
+            self.effects.get_or_create(&labels).set(count(*n));
+        }
+        for (tenant, kind, n, age) in &stats.tasks {
+            let labels = ByKind { tenant: tenant.0, kind: kind.clone() };
+            self.tasks.get_or_create(&labels).set(count(*n));
+            self.tasks_oldest.get_or_create(&labels).set(seconds(*age));
+        }
+        self.timers.set(count(stats.timers.0));
+        self.timers_late.set(seconds(stats.timers.1));
+        self.events.set(count(stats.events));
+        self.duplicates.set(count(stats.duplicates));
+        self.turns.set(count(stats.turns));
+        self.leaves.set(count(stats.leaves));
+        self.bytes.set(count(stats.bytes));
+    }
+}
+
+fn count(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn seconds(us: i64) -> f64 {
+    us as f64 / 1e6
+}
