@@ -3,6 +3,11 @@
 //! A case is a file of `tests/diagnostics`. Its first line names what is expected: code, line, column, and
 //! the file where that is not the workflow file. `#=== path` begins another file of the case.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the cases of the tests are files"
+)]
+
 mod common;
 
 use std::collections::BTreeSet;

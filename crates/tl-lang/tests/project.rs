@@ -1,5 +1,10 @@
 //! Teams, connections, digests, decision tables, schemas: what stands beside the workflow file.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the cases of the tests are files"
+)]
+
 mod common;
 
 use common::{directory, program, shown};

@@ -3,6 +3,9 @@
 //!
 //! Training is a pure function of the examples and options: the same input gives the same bytes on every machine.
 
+mod bytes;
+mod training_set;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::calibrate::{Judged, Scored, apply_temperature, ece, fit_temperature};
 use crate::features::{Row, Vocabulary, Words, counted, occurrences, words};
 use crate::train::{Effort, Problem, Weights, stride_of};
+
+pub use bytes::NotAModel;
+use training_set::TrainingSet;
 
 /// Largest model: distinct features times labels.
 const MOST_WEIGHTS: usize = 60_000_000;
@@ -96,18 +102,6 @@ impl std::fmt::Display for TrainError {
 }
 
 impl std::error::Error for TrainError {}
-
-/// Why bytes are not a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotAModel(&'static str);
-
-impl std::fmt::Display for NotAModel {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "not a classifier model: {}", self.0)
-    }
-}
-
-impl std::error::Error for NotAModel {}
 
 /// What a classifier says about a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -269,233 +263,6 @@ impl Classifier {
         out.truncate(EXPLAINED_WORDS);
         out
     }
-
-    /// The model as bytes; the same model always gives the same bytes, so their digest identifies it.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
-        put_count(&mut out, self.labels.len());
-        put_count(&mut out, self.vocabulary.hashes.len());
-        for label in &self.labels {
-            put_count(&mut out, label.len());
-            out.extend_from_slice(label.as_bytes());
-        }
-        let held = self.held_back;
-        put_count(&mut out, held.examples);
-        for number in [
-            self.temperature,
-            held.accuracy,
-            held.ece_before,
-            held.ece_after,
-        ] {
-            out.extend_from_slice(&number.to_le_bytes());
-        }
-        out.extend_from_slice(&self.vocabulary.unknown_idf.to_le_bytes());
-        for hash in &self.vocabulary.hashes {
-            out.extend_from_slice(&hash.to_le_bytes());
-        }
-        for number in self.vocabulary.idf.iter().chain(&self.weights) {
-            out.extend_from_slice(&number.to_le_bytes());
-        }
-        out
-    }
-
-    /// Reads what [`Classifier::to_bytes`] wrote; anything else, including trailing bytes, is an error.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Classifier, NotAModel> {
-        let mut from = Reader { bytes };
-        if from.take(MAGIC.len())? != MAGIC {
-            return Err(NotAModel("unknown format"));
-        }
-        let (label_count, feature_count) = (from.count()?, from.count()?);
-        if label_count < 2 || label_count.saturating_mul(feature_count) > MOST_WEIGHTS {
-            return Err(NotAModel("impossible size"));
-        }
-        let mut labels = Vec::new();
-        for _ in 0..label_count {
-            let length = from.count()?;
-            let label = std::str::from_utf8(from.take(length)?);
-            labels.push(
-                label
-                    .map_err(|_| NotAModel("label is not text"))?
-                    .to_owned(),
-            );
-        }
-        let examples = from.count()?;
-        let [temperature, accuracy, ece_before, ece_after] =
-            [from.f64()?, from.f64()?, from.f64()?, from.f64()?];
-        let unknown_idf = from.f32s(1)?[0];
-        let hashes: Vec<u64> = from.array(feature_count, u64::from_le_bytes)?;
-        let idf = from.f32s(feature_count)?;
-        let weights = from.f32s(feature_count * label_count)?;
-        let sorted = labels.is_sorted_by(|a, b| a < b) && hashes.is_sorted_by(|a, b| a < b);
-        let finite = [temperature, accuracy, ece_before, ece_after]
-            .iter()
-            .all(|v| v.is_finite());
-        if !from.bytes.is_empty() || !sorted || !finite || temperature <= 0.0 {
-            return Err(NotAModel("damaged content"));
-        }
-        Ok(Classifier {
-            labels,
-            vocabulary: Vocabulary {
-                hashes,
-                idf,
-                unknown_idf,
-            },
-            weights,
-            temperature,
-            held_back: HeldBack {
-                examples,
-                accuracy,
-                ece_before,
-                ece_after,
-            },
-        })
-    }
-}
-
-const MAGIC: &[u8] = b"throughline classifier 1\n";
-
-fn put_count(out: &mut Vec<u8>, count: usize) {
-    out.extend_from_slice(&(count as u32).to_le_bytes());
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], NotAModel> {
-        let (head, rest) = self
-            .bytes
-            .split_at_checked(count)
-            .ok_or(NotAModel("cut short"))?;
-        self.bytes = rest;
-        Ok(head)
-    }
-
-    fn array<const N: usize, T>(
-        &mut self,
-        count: usize,
-        read: fn([u8; N]) -> T,
-    ) -> Result<Vec<T>, NotAModel> {
-        let bytes = self.take(count.saturating_mul(N))?;
-        Ok(bytes
-            .as_chunks::<N>()
-            .0
-            .iter()
-            .map(|chunk| read(*chunk))
-            .collect())
-    }
-
-    fn count(&mut self) -> Result<usize, NotAModel> {
-        Ok(self.array(1, u32::from_le_bytes)?[0] as usize)
-    }
-
-    fn f64(&mut self) -> Result<f64, NotAModel> {
-        Ok(self.array(1, f64::from_le_bytes)?[0])
-    }
-
-    fn f32s(&mut self, count: usize) -> Result<Vec<f32>, NotAModel> {
-        let out = self.array(count, f32::from_le_bytes)?;
-        let finite = out.iter().all(|v| v.is_finite());
-        if finite {
-            Ok(out)
-        } else {
-            Err(NotAModel("number out of range"))
-        }
-    }
-}
-
-/// The examples as vectors.
-struct TrainingSet {
-    labels: Vec<String>,
-    vocabulary: Vocabulary,
-    rows: Vec<Row>,
-    targets: Vec<usize>,
-    /// The part each row is held back in; none for label names, which are never held back.
-    folds: Vec<Option<usize>>,
-}
-
-impl TrainingSet {
-    fn new(examples: &[Example], options: &TrainOptions) -> Result<TrainingSet, TrainError> {
-        let (labels, mut targets) = number_labels(examples)?;
-        let mut texts = Vec::with_capacity(examples.len());
-        for (at, example) in examples.iter().enumerate() {
-            let features = counted(&example.text);
-            if features.is_empty() {
-                return Err(TrainError::EmptyText(at));
-            }
-            texts.push(features);
-        }
-        let mut folds = assign_folds(examples, &targets, labels.len(), options.folds.clamp(2, 20));
-        if options.label_names {
-            for (number, label) in labels.iter().enumerate() {
-                let features = counted(label);
-                for _ in 0..2 {
-                    texts.push(features.clone());
-                    targets.push(number);
-                    folds.push(None);
-                }
-            }
-        }
-        let vocabulary = Vocabulary::learn(&texts);
-        let features = vocabulary.hashes.len();
-        if features.saturating_mul(labels.len()) > MOST_WEIGHTS {
-            return Err(TrainError::TooLarge {
-                features,
-                labels: labels.len(),
-            });
-        }
-        Ok(TrainingSet {
-            rows: texts.iter().map(|t| vocabulary.row(t)).collect(),
-            labels,
-            vocabulary,
-            targets,
-            folds,
-        })
-    }
-}
-
-fn number_labels(examples: &[Example]) -> Result<(Vec<String>, Vec<usize>), TrainError> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (at, example) in examples.iter().enumerate() {
-        if example.label.trim().is_empty() {
-            return Err(TrainError::EmptyLabel(at));
-        }
-        *counts.entry(&example.label).or_default() += 1;
-    }
-    if counts.len() < 2 {
-        return Err(TrainError::TooFewLabels(counts.len()));
-    }
-    if let Some((label, _)) = counts.iter().find(|(_, n)| **n < 2) {
-        return Err(TrainError::TooFewExamples {
-            label: (*label).to_owned(),
-        });
-    }
-    let labels: Vec<String> = counts.keys().map(|l| (*l).to_owned()).collect();
-    let number = |e: &Example| labels.partition_point(|l| l < &e.label);
-    let targets = examples.iter().map(number).collect();
-    Ok((labels, targets))
-}
-
-/// Deals each label's examples over the folds in turn. A repeated text stays with its first copy: predicting a text
-/// that the model has seen word for word would flatter it.
-fn assign_folds(
-    examples: &[Example],
-    targets: &[usize],
-    labels: usize,
-    folds: usize,
-) -> Vec<Option<usize>> {
-    let mut next = vec![0; labels];
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut out = Vec::with_capacity(examples.len());
-    for (example, target) in examples.iter().zip(targets) {
-        let fold = *seen.entry(example.text.trim()).or_insert_with(|| {
-            next[*target] += 1;
-            (next[*target] - 1) % folds
-        });
-        out.push(Some(fold));
-    }
-    out
 }
 
 /// Fits the model on everything, and predicts every fold from the others on the way.

@@ -58,6 +58,8 @@ pub struct WebConfig {
     pub body_deadline: Duration,
     /// Time for a commit.
     pub commit_deadline: Duration,
+    /// How long a second request with the same Idempotency-Key waits for the first.
+    pub same_key_wait: Duration,
     /// How long open requests may go on after the order to stop.
     pub drain_grace: Duration,
     /// Open connections.
@@ -78,6 +80,7 @@ impl Default for WebConfig {
             head_deadline: limits::HEAD_DEADLINE,
             body_deadline: limits::BODY_DEADLINE,
             commit_deadline: limits::COMMIT_DEADLINE,
+            same_key_wait: limits::SAME_KEY_WAIT,
             drain_grace: limits::DRAIN_GRACE,
             max_connections: limits::MAX_CONNECTIONS,
             max_in_flight: limits::MAX_IN_FLIGHT,

@@ -40,6 +40,7 @@ side_effects:
     path: "/leads/${record.email}"
     optimistic_lock: If-Match
     idempotency_header: idempotency-key
+    valid_for: 1d
 "#;
 
 const BIG: &str = r#"{"email":"Ada@Example.com","name":"Ada","size":12}"#;

@@ -183,25 +183,21 @@ fn bounded(program: &Program, path: &[String]) -> bool {
     root == "record" && matches!(ty, Some(Type::Email | Type::Phone | Type::Enum(_) | Type::Int | Type::Bool))
 }
 
-/// `use: control` says that a field may address an effect: no model and no free text may set it.
+/// `use: control` says that a field may address an effect: what a stranger or a model writes into it must be
+/// bounded by its type. (A recipient has its own check, on the source of the value, at the time of planning.)
 fn control_field(program: &Program, field: &FieldDef, out: &mut Vec<Finding>) {
-    let finding = |message: String| Finding::new("TL0518", field.line, message).key("record");
-    if field.from == FieldFrom::Ai || by_model(program, &field.name) {
-        out.push(
-            finding(format!("a model may set the control field `{}`", field.name))
-                .why("what a model says may be wrong or planted; it never addresses an effect")
-                .mend(format!("take `{}` out of the AI step, or take `use: control` off the field", field.name)),
-        );
-        return;
-    }
     let path = ["record".to_owned(), field.name.clone()];
     let key = program.record.natural_keys.iter().any(|t| t.reads().iter().any(|p| *p == path));
+    let model = field.from == FieldFrom::Ai || by_model(program, &field.name);
     let mapped = program.endpoints.iter().any(|e| maps(e, &field.name));
-    if mapped && !key && !bounded(program, &path) {
-        out.push(
-            finding(format!("free text from a message sets the control field `{}`", field.name))
-                .why("a control field may address an effect, so what a stranger writes must be bounded by its type")
-                .mend("give it the type email, phone, enum or int, make it part of the natural key, or take `use: control` off"),
-        );
+    if !(model || mapped) || key || bounded(program, &path) {
+        return;
     }
+    let who = if model { "from a model" } else { "from a message" };
+    out.push(
+        Finding::new("TL0518", field.line, format!("free text {who} sets the control field `{}`", field.name))
+            .why("a control field may address an effect, so what comes from outside must be bounded by its type")
+            .mend("give it the type email, phone, enum or int, make it part of the natural key, or take `use: control` off")
+            .key("record"),
+    );
 }

@@ -1,5 +1,9 @@
 //! What the tests of this crate share: projects from directories and from text.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the cases of the tests are files"
+)]
 
 use std::path::Path;
 

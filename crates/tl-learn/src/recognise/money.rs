@@ -127,7 +127,9 @@ impl Reader<'_, '_> {
             return read_number(self.tokens, at, self.mark);
         }
         let word = self.tokens.word(at);
-        let value = number_word(word).filter(|n| *n > 1 || word == "one")?;
+        // "forty-five" is neither five nor forty.
+        let compound = self.tokens.touches(at) || self.tokens.touches(at + 1);
+        let value = number_word(word).filter(|n| !compound && (*n > 1 || word == "one"))?;
         Some(Number {
             value: Decimal::from(value),
             next: at + 1,
@@ -166,9 +168,7 @@ impl Reader<'_, '_> {
         );
         let second_at = end + 1;
         let beside = tokens.get(second_at).is_some_and(|t| t.gap <= Gap::Space);
-        // "forty-five" is one number.
-        let spelled = tokens.digits(at).is_none();
-        if !(dash && !spelled || word && before.is_none()) || !beside {
+        if !(dash || word && before.is_none()) || !beside {
             return None;
         }
         let second = self.number(second_at)?;

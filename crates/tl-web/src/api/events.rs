@@ -58,7 +58,7 @@ async fn receive(web: &Arc<Web>, id: EventId, request: Request) -> Result<Respon
     let key = headers::idempotency_key(&head.headers)?.ok_or_else(key_missing)?;
     let principal = sender.principal.clone().unwrap_or_default();
     let command = Command::new(found.view.id, (principal, key), (&head, "/v1/events", &[]), &raw);
-    let _turn = web.same_key.take(&command).await?;
+    let _turn = web.same_key.take(&command, web.config.same_key_wait).await?;
     if let Some(replay) = replay(web, &command, id).await? {
         web.metrics.ingested(Some(&found), "replayed");
         return Ok(replay);
@@ -81,13 +81,13 @@ enum Caller {
     /// The holder of a key.
     Key(Arc<TenantView>, Bearer),
     /// The bearer of a token, for a tenant.
-    Token(Arc<TenantView>, String),
+    Token(Arc<TenantView>),
 }
 
 impl Caller {
     fn view(&self) -> &Arc<TenantView> {
         match self {
-            Caller::Key(view, _) | Caller::Token(view, _) => view,
+            Caller::Key(view, _) | Caller::Token(view) => view,
         }
     }
 }
@@ -118,7 +118,7 @@ async fn caller(web: &Web, head: &Parts) -> Result<Caller, Problem> {
     }
     let name = headers::single(&head.headers, TENANT.as_str()).unwrap_or_default();
     let view = web.intake.tenant(name).await;
-    view.map(|view| Caller::Token(view, token.to_owned()))
+    view.map(Caller::Token)
         .ok_or_else(|| Problem::unauthorized("no_tenant"))
 }
 
@@ -171,7 +171,7 @@ fn authenticate(
             }
             Ok((call, found, bearer.clone().into()))
         }
-        Caller::Token(..) => {
+        Caller::Token(_) => {
             let call = call.map_err(|_| Problem::unauthorized("malformed"))?;
             let found = door(&call).ok_or_else(|| Problem::unauthorized("no_door"))?;
             let sender = ingest::verify(web, &found, &head.headers, raw, id)?;

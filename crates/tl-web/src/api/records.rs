@@ -106,7 +106,7 @@ pub(crate) async fn write(
     });
     let target = Target { web: &web, view: &view, kind, name, request: id };
     let _turn = match &command {
-        Some(command) => Some(web.same_key.take(command).await?),
+        Some(command) => Some(web.same_key.take(command, web.config.same_key_wait).await?),
         None => None,
     };
     if let Some(replay) = target.replay(command.as_ref()).await? {

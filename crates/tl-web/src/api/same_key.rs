@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tl_kernel::id::TenantId;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::command::Command;
-use crate::limits::SAME_KEY_WAIT;
 use crate::problem::{IN_PROGRESS, Problem};
 
 type Key = (TenantId, String, String);
@@ -27,7 +27,7 @@ pub(crate) struct Turn<'a> {
 
 impl SameKey {
     /// Waits for the request before this one, for a while.
-    pub(crate) async fn take(&self, command: &Command) -> Result<Turn<'_>, Problem> {
+    pub(crate) async fn take(&self, command: &Command, wait: Duration) -> Result<Turn<'_>, Problem> {
         let key = (command.tenant, command.principal.clone(), command.key.clone());
         let lock = {
             let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,7 +35,7 @@ impl SameKey {
         };
         // Made before the wait, so that a caller who gives up tidies as well.
         let mut turn = Turn { all: self, key, lock: None };
-        match tokio::time::timeout(SAME_KEY_WAIT, lock.lock_owned()).await {
+        match tokio::time::timeout(wait, lock.lock_owned()).await {
             Ok(lock) => {
                 turn.lock = Some(lock);
                 Ok(turn)
@@ -63,20 +63,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_second_waits_and_gives_up_and_nothing_is_left_behind() {
         let all = SameKey::default();
+        let wait = Duration::from_secs(2);
         let command = |tenant, principal: &str| Command {
             tenant: TenantId(tenant),
             principal: principal.to_owned(),
             key: "k".to_owned(),
             fingerprint: [0; 32],
         };
-        let first = all.take(&command(1, "key:a")).await.ok();
+        let first = all.take(&command(1, "key:a"), wait).await.ok();
         assert!(first.is_some());
-        let second = all.take(&command(1, "key:a")).await;
+        let second = all.take(&command(1, "key:a"), wait).await;
         assert_eq!(second.err().map(|p| p.kind), Some(IN_PROGRESS));
-        assert!(all.take(&command(2, "key:a")).await.is_ok(), "another tenant");
-        assert!(all.take(&command(1, "key:b")).await.is_ok(), "another caller");
+        assert!(all.take(&command(2, "key:a"), wait).await.is_ok(), "another tenant");
+        assert!(all.take(&command(1, "key:b"), wait).await.is_ok(), "another caller");
         drop(first);
-        assert!(all.take(&command(1, "key:a")).await.is_ok(), "free again");
+        assert!(all.take(&command(1, "key:a"), wait).await.is_ok(), "free again");
         assert!(all.busy.lock().unwrap().is_empty());
     }
 }
