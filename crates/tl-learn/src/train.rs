@@ -66,15 +66,14 @@ impl Problem<'_> {
             .map(|r| dot(&r.values, &r.values))
             .collect();
         let order = visiting_order(members);
-        let mut scratch = Scratch::new(stride);
+        let mut scratch = Scratch::new(stride, effort);
         for _ in 0..effort.passes {
             let mut largest = 0.0f64;
             for &member in &order {
                 let square = squares[member];
                 if square > 0.0 {
                     let share = &mut shares.values[member * stride..(member + 1) * stride];
-                    let moved =
-                        self.visit(member, square, share, (&mut weights, &mut scratch), effort);
+                    let moved = self.visit(member, square, share, (&mut weights, &mut scratch));
                     largest = largest.max(moved);
                 }
             }
@@ -92,9 +91,9 @@ impl Problem<'_> {
         square: f64,
         share: &mut [f64],
         state: (&mut Weights, &mut Scratch),
-        effort: Effort,
     ) -> f64 {
         let (weights, scratch) = state;
+        let effort = scratch.effort;
         let row = &self.rows[member];
         weights.score(row, &mut scratch.scores);
         let mut i = 0;
@@ -214,6 +213,7 @@ fn gcd(a: usize, b: usize) -> usize {
 
 /// Room for one visit.
 struct Scratch {
+    effort: Effort,
     /// The example's scores; after `solve`, its scores at the optimum.
     scores: Vec<f64>,
     /// Its scores without its own share.
@@ -225,9 +225,10 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(stride: usize) -> Scratch {
+    fn new(stride: usize, effort: Effort) -> Scratch {
         let zeros = vec![0.0; stride];
         Scratch {
+            effort,
             scores: zeros.clone(),
             others: zeros.clone(),
             change: zeros.clone(),

@@ -4,9 +4,8 @@
 pub mod audit;
 mod cases;
 pub mod deploy;
-mod doors;
+pub mod doors;
 mod effects;
-mod explained;
 mod kill;
 mod lists;
 pub mod rehearse;

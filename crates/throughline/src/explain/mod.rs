@@ -15,10 +15,9 @@ use crate::control::views::{FieldLine, Next};
 use crate::text::At;
 
 pub use build::{Material, build};
-pub use fields::{field_lines, policy_place};
-pub use next::{effect_next, steps};
+pub use fields::{arguments, field_lines, policy_place};
+pub use next::{decide_command, effect_next};
 pub use render::{fields_text, next_text, render};
-pub use words::code_words;
 
 /// A case explained.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -146,7 +146,7 @@ impl Deciding<'_> {
         let reason = branch.reason.clone();
         for step in &branch.actions {
             // A branch that names its own end needs no task to keep the case from ending silently.
-            if *step == Step::Deny && branch.to.is_some() {
+            if *step == Step::Deny && branch.to.is_some_and(|to| to != canonical::NEEDS_HUMAN) {
                 plan.why = "denied";
                 continue;
             }
@@ -166,7 +166,9 @@ impl Deciding<'_> {
         if !self.move_to(to, &why) {
             return self.stuck("no_edge");
         }
-        self.finish_if_done();
+        if to == canonical::AUTOMATED {
+            self.finish_if_done();
+        }
     }
 
     fn carry_out_step(&mut self, step: Step, reason: Option<&str>, w: &Weighed, out: &mut Outcome) {

@@ -37,7 +37,7 @@ impl Deciding<'_> {
             base: seen.version,
             keep,
         };
-        if self.plan_effect(effect.action, Some(replacement)).is_none() {
+        if matches!(self.plan_effect(effect.action, Some(replacement)), None | Some(EffectState::Cancelled)) {
             self.exception("arguments", n);
         }
     }

@@ -84,10 +84,11 @@ impl Deciding<'_> {
         }
     }
 
-    /// An automated case whose effects are settled and whose tasks are done is closed.
+    /// A case whose effects are settled and whose tasks are done is closed, also where a missed SLA had shown it
+    /// to a person meanwhile.
     pub(super) fn finish_if_done(&mut self) {
         let done = self.case.open_effects().next().is_none() && self.case.open_tasks().next().is_none();
-        if done && self.case.state == canonical::AUTOMATED {
+        if done && matches!(self.case.state, canonical::AUTOMATED | canonical::NEEDS_HUMAN) {
             self.move_to(canonical::CLOSED, "done");
         }
     }

@@ -226,24 +226,27 @@ pub(super) fn received(unit: &Unit) -> i64 {
         .unwrap_or(i64::MIN)
 }
 
-/// The event that holds a dedupe key at an instant, and the digest of its payload.
+/// The event that holds a dedupe key at an instant, and the digest of its payload. Almost every key is free, so
+/// the first look is at one table: a join would be compiled anew for each value.
 fn find_event(
     conn: &Connection,
     tenant: TenantId,
     key: (&ShortKey, i64),
 ) -> rusqlite::Result<Option<(EventId, Digest)>> {
-    conn.prepare_cached(
-        "SELECT e.id, b.payload FROM dedupe d JOIN event e ON e.ord = d.event \
-         LEFT JOIN event_body b ON b.ord = d.event WHERE d.tenant = ?1 AND d.key = ?2 AND d.expires > ?3",
-    )?
-    .query_row(params![tenant.0, key.0, key.1], |r| {
-        let payload = match r.get_ref(1)?.as_blob_or_null() {
-            Ok(Some(bytes)) => sha256(&[bytes]),
-            _ => [0; 32],
-        };
-        Ok((EventId(r.get(0)?), payload))
-    })
-    .optional()
+    let held: Option<i64> = conn
+        .prepare_cached("SELECT event FROM dedupe WHERE tenant = ?1 AND key = ?2 AND expires > ?3")?
+        .query_row(params![tenant.0, key.0, key.1], |r| r.get(0))
+        .optional()?;
+    let Some(ord) = held else { return Ok(None) };
+    let event = conn
+        .prepare_cached("SELECT id FROM event WHERE ord = ?1")?
+        .query_row([ord], |r| r.get(0).map(EventId))?;
+    let payload = conn
+        .prepare_cached("SELECT payload FROM event_body WHERE ord = ?1")?
+        .query_row([ord], |r| Ok(sha256(&[r.get_ref(0)?.as_blob()?])))
+        .optional()?;
+    // Once the payload is erased nothing can be said about it.
+    Ok(Some((event, payload.unwrap_or([0; 32]))))
 }
 
 /// The case that holds the first taken of a workflow's natural keys, and that key's position.
