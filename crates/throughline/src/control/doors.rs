@@ -1,0 +1,317 @@
+//! Tenants, doors and their secrets, API keys.
+
+use base64::Engine as _;
+use tl_engine::tenant::{INGEST_SCOPE, Tenant};
+use tl_kernel::program::{Auth, Channel, Endpoint, Format};
+use tl_store::contract::{Row, SecretRow};
+use tl_web::apikey::{ApiKeyText, RANDOM_BYTES};
+use tl_wire::signature::MAX_SECRETS;
+
+use super::Ctx;
+use super::views::{Done, EndpointLine, FreshKey, FreshSecret, KeyLine, Reply, SecretLine, TenantLine};
+use crate::app::{App, Change};
+use crate::failure::Failure;
+use crate::keys::{Place, fresh_secret, random};
+use crate::text::{At, nearest};
+
+/// Longest overlap of an old secret with a new one, µs.
+const MAX_OVERLAP: i64 = 7 * tl_kernel::time::DAY;
+/// What an API key may be for.
+pub const SCOPES: [&str; 4] = ["events", "records:read", "records:write", "cases:read"];
+
+impl Ctx<'_> {
+    pub(super) async fn tenant_list(&self) -> Result<Reply, Failure> {
+        let mut out = Vec::new();
+        for (id, name) in self.app.desk.store().tenants().await? {
+            let view = self.app.desk.tenant(id).await?;
+            out.push(TenantLine {
+                name,
+                number: id.0,
+                disabled: is_disabled(&view),
+                workflows: view.current.keys().cloned().collect(),
+            });
+        }
+        Ok(Reply::Tenants(out))
+    }
+
+    pub(super) async fn tenant_create(&self, name: &str) -> Result<Reply, Failure> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let ok = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.len() <= 40 && name.chars().all(plain);
+        if !ok || name == "system" {
+            return Err(Failure::usage(format!(
+                "`{name}` is no name of a tenant: lower-case letters, digits and `-`, a letter first, at most 40"
+            )));
+        }
+        self.app.create_tenant(name, &self.by).await?;
+        Ok(Reply::Done(
+            Done::new(format!("there is a tenant `{name}` now"))
+                .then("give it a workflow", format!("throughline --tenant {name} deploy")),
+        ))
+    }
+
+    /// A disabled tenant takes no message and sends nothing; its data stays readable.
+    pub(super) async fn tenant_disabled(&self, name: &str, disabled: bool, reason: &str) -> Result<Reply, Failure> {
+        let view = self.app.tenant(name).await?;
+        let reason = self.reason(reason)?;
+        let rows = [INGEST_SCOPE, "tenant"].map(|scope| Row::Switch {
+            scope: scope.into(),
+            mode: disabled.then(|| "hold".to_owned()),
+            by: self.by.text(),
+            reason: reason.clone(),
+            at: self.now(),
+        });
+        let action = if disabled { "tenant.disable" } else { "tenant.enable" };
+        let change = Change { action, object: name.to_owned(), detail: reason };
+        self.app.change(view.id, &self.by, rows.to_vec(), vec![change]).await?;
+        self.app.desk.nudge();
+        let said = if disabled {
+            format!("`{name}` takes no message and sends nothing; its data stays readable")
+        } else {
+            format!("`{name}` takes messages and sends again")
+        };
+        Ok(Reply::Done(Done::new(said)))
+    }
+
+    pub(super) async fn endpoint_list(&self) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let now = self.now();
+        let mut out = Vec::new();
+        for (_, bundle) in view.current.values() {
+            for e in &bundle.program.endpoints {
+                out.push(endpoint_line(self.app, &view, &bundle.program.id, e, now));
+            }
+        }
+        Ok(Reply::Endpoints(out))
+    }
+
+    pub(super) async fn endpoint_rotate(&self, endpoint: &str, overlap: i64) -> Result<Reply, Failure> {
+        let (view, name) = self.endpoint_view(endpoint).await?;
+        let def = find_endpoint(&view, &name)?;
+        if !needs_secret(def) {
+            return Err(Failure::refused(format!(
+                "`{name}` takes no secret: its senders show {}",
+                auth_words(&def.auth)
+            )));
+        }
+        if !(0..=MAX_OVERLAP).contains(&overlap) {
+            return Err(Failure::usage("--overlap is from 0s to 7d: how long earlier secrets still count"));
+        }
+        let now = self.now();
+        let earlier: Vec<&SecretRow> = secrets_of(&view, &name).filter(|s| is_active(s, now)).collect();
+        if earlier.len() >= MAX_SECRETS {
+            return Err(Failure::conflict(format!(
+                "`{name}` has {MAX_SECRETS} active secrets. Wait until one ends, or rotate with --overlap 0s"
+            )));
+        }
+        let standard = def.auth.contains(&Auth::StandardWebhooks);
+        let text = fresh_secret(standard)?;
+        let kid = format!("{}{}", name_prefix(&name), hex::encode(random::<4>()?));
+        let place = Place { tenant: view.id, endpoint: &name, kid: &kid };
+        let mut rows = Vec::new();
+        for s in &earlier {
+            let ends = s.not_after.unwrap_or(i64::MAX).min(now + overlap);
+            rows.push(Row::SecretEnds { endpoint: name.clone(), kid: s.kid.clone(), not_after: ends });
+        }
+        rows.push(Row::Secret {
+            endpoint: name.clone(),
+            kid: kid.clone(),
+            sealed: self.app.vault.seal(place, &text)?,
+            not_before: now,
+            not_after: None,
+            by: self.by.text(),
+        });
+        let change = Change { action: "endpoint.rotate", object: name.clone(), detail: kid.clone() };
+        self.app.change(view.id, &self.by, rows, vec![change]).await?;
+        Ok(Reply::Secret(FreshSecret {
+            address: address(self.app, &view, def),
+            endpoint: name,
+            kid,
+            secret: text,
+            earlier_until: (!earlier.is_empty()).then_some(At(now + overlap)),
+        }))
+    }
+
+    pub(super) async fn endpoint_disabled(&self, endpoint: &str, disabled: bool, reason: &str) -> Result<Reply, Failure> {
+        let (view, name) = self.endpoint_view(endpoint).await?;
+        find_endpoint(&view, &name)?;
+        let reason = self.reason(reason)?;
+        let action = if disabled { "endpoint.disable" } else { "endpoint.enable" };
+        let row = Row::EndpointDisabled { endpoint: name.clone(), disabled };
+        let change = Change { action, object: name.clone(), detail: reason };
+        self.app.change(view.id, &self.by, vec![row], vec![change]).await?;
+        let word = if disabled { "closed: senders get 404" } else { "open" };
+        Ok(Reply::Done(Done::new(format!("`{name}` is {word}"))))
+    }
+
+    /// `TENANT/ENDPOINT`, or an endpoint of the request's tenant.
+    async fn endpoint_view(&self, text: &str) -> Result<(std::sync::Arc<Tenant>, String), Failure> {
+        match text.split_once('/') {
+            Some((tenant, endpoint)) => Ok((self.app.tenant(tenant).await?, endpoint.to_owned())),
+            None => Ok((self.view().await?, text.to_owned())),
+        }
+    }
+
+    pub(super) async fn key_list(&self) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let now = self.now();
+        let lines = view.rows.api_keys.iter().map(|k| KeyLine {
+            kid: k.kid.clone(),
+            scopes: k.scopes.clone(),
+            expires: k.expires.map(At),
+            active: k.expires.is_none_or(|e| now < e),
+        });
+        Ok(Reply::Keys(lines.collect()))
+    }
+
+    pub(super) async fn key_create(&self, scopes: &[String], lives: Option<i64>) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        for s in scopes {
+            if !SCOPES.contains(&s.as_str()) {
+                let hint = nearest(s, SCOPES).map_or(String::new(), |n| format!(" Did you mean `{n}`?"));
+                return Err(Failure::usage(format!("there is no scope `{s}`; the scopes are {}.{hint}", SCOPES.join(", "))));
+            }
+        }
+        if scopes.is_empty() {
+            return Err(Failure::usage(format!("a key is for something: pass --scope, one of {}", SCOPES.join(", "))));
+        }
+        let key = ApiKeyText::from_random(&random::<RANDOM_BYTES>()?);
+        let now = self.now();
+        let expires = lives.map(|l| now.saturating_add(l));
+        let row = Row::ApiKey {
+            kid: key.kid().to_owned(),
+            hash: key.hash(&view.key),
+            scopes: scopes.join(" "),
+            expires,
+            by: self.by.text(),
+            at: now,
+        };
+        let change = Change { action: "key.create", object: key.kid().to_owned(), detail: scopes.join(" ") };
+        self.app.change(view.id, &self.by, vec![row], vec![change]).await?;
+        Ok(Reply::Key(FreshKey {
+            kid: key.kid().to_owned(),
+            key: key.to_text(),
+            scopes: scopes.join(" "),
+            expires: expires.map(At),
+        }))
+    }
+
+    pub(super) async fn key_disable(&self, kid: &str, reason: &str) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let reason = self.reason(reason)?;
+        if !view.rows.api_keys.iter().any(|k| k.kid == kid) {
+            return Err(Failure::not_found(format!("there is no key `{kid}`. `throughline key list` shows them")));
+        }
+        let row = Row::ApiKeyEnds { kid: kid.to_owned(), at: self.now() };
+        let change = Change { action: "key.disable", object: kid.to_owned(), detail: reason };
+        self.app.change(view.id, &self.by, vec![row], vec![change]).await?;
+        Ok(Reply::Done(Done::new(format!("the key `{kid}` is not accepted any more"))))
+    }
+}
+
+/// Secrets of a door.
+pub fn secrets_of<'a>(view: &'a Tenant, endpoint: &'a str) -> impl Iterator<Item = &'a SecretRow> {
+    view.rows.secrets.iter().filter(move |s| s.endpoint == endpoint)
+}
+
+fn is_active(s: &SecretRow, now: i64) -> bool {
+    s.not_before <= now && s.not_after.is_none_or(|end| now < end)
+}
+
+fn is_disabled(view: &Tenant) -> bool {
+    view.ingest_killed() && view.switches.iter().any(|s| s.scope == "tenant")
+}
+
+/// Whether an endpoint verifies with a secret of ours.
+pub fn needs_secret(e: &Endpoint) -> bool {
+    e.auth.iter().any(|a| match a {
+        Auth::Hmac { .. } | Auth::StandardWebhooks => true,
+        Auth::Jwt { keys, algorithms, .. } => keys.is_none() && algorithms.iter().any(|a| a == "HS256"),
+        Auth::ApiKey => false,
+    })
+}
+
+/// The letters of an endpoint's name in front of its key ids, so that a person can tell them apart.
+fn name_prefix(name: &str) -> String {
+    let letters: String = name.chars().filter(char::is_ascii_alphanumeric).take(6).collect();
+    format!("{}-", letters.to_lowercase())
+}
+
+/// The endpoint of a name in the current versions.
+fn find_endpoint<'a>(view: &'a Tenant, name: &str) -> Result<&'a Endpoint, Failure> {
+    let all: Vec<&Endpoint> = view.current.values().flat_map(|(_, b)| &b.program.endpoints).collect();
+    if let Some(e) = all.iter().find(|e| e.name == name) {
+        return Ok(e);
+    }
+    let names: Vec<&str> = all.iter().map(|e| e.name.as_str()).collect();
+    let hint = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if names.is_empty() => "no workflow is deployed: `throughline deploy` does that".into(),
+        None => format!("the endpoints are {}", names.join(", ")),
+    };
+    Err(Failure::not_found(format!("tenant `{}` has no endpoint `{name}`; {hint}", view.name)))
+}
+
+fn endpoint_line(app: &App, view: &Tenant, workflow: &str, e: &Endpoint, now: i64) -> EndpointLine {
+    let secrets: Vec<SecretLine> = secrets_of(view, &e.name)
+        .map(|s| SecretLine {
+            kid: s.kid.clone(),
+            not_before: At(s.not_before),
+            not_after: s.not_after.map(At),
+            active: is_active(s, now),
+        })
+        .collect();
+    let only_secret = e.auth.iter().all(|a| matches!(a, Auth::Hmac { .. } | Auth::StandardWebhooks));
+    let closed_because = if view.rows.disabled.contains(&e.name) {
+        format!("an operator closed it: throughline endpoint enable {} --reason CODE", e.name)
+    } else if view.ingest_killed() {
+        "ingest is switched off: throughline kill clear ingest --reason CODE".into()
+    } else if needs_secret(e) && only_secret && !secrets.iter().any(|s| s.active) {
+        format!("it has no secret: throughline endpoint rotate {}/{}", view.name, e.name)
+    } else {
+        String::new()
+    };
+    EndpointLine {
+        endpoint: e.name.clone(),
+        workflow: workflow.to_owned(),
+        channel: e.channel.word().to_owned(),
+        auth: auth_words(&e.auth),
+        address: address(app, view, e),
+        open: closed_because.is_empty(),
+        closed_because,
+        secrets,
+    }
+}
+
+/// How senders identify themselves.
+pub fn auth_words(auth: &[Auth]) -> String {
+    let words: Vec<&str> = auth
+        .iter()
+        .map(|a| match a {
+            Auth::Hmac { .. } => "hmac_signature",
+            Auth::StandardWebhooks => "standard_webhooks",
+            Auth::Jwt { .. } => "jwt",
+            Auth::ApiKey => "api_key",
+        })
+        .collect();
+    words.join(" or ")
+}
+
+/// Where senders reach a door.
+pub fn address(app: &App, view: &Tenant, e: &Endpoint) -> String {
+    let base = match &app.config.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => format!("http://{}", app.listen()),
+    };
+    match (e.channel, e.format) {
+        (Channel::Api, _) => format!("{base}/v1/events"),
+        (_, Format::Form) => format!("{base}/forms/{}/{}", view.name, e.name),
+        _ => format!("{base}/hooks/{}/{}", view.name, e.name),
+    }
+}
+
+/// The text of a file's bytes in a request.
+pub(super) fn unbase64(text: &str) -> Result<Vec<u8>, Failure> {
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .map_err(|_| Failure::usage("a file of the request is not base 64"))
+}

@@ -1,0 +1,138 @@
+//! Effects: lists, one with its attempts, and what a person says became of it.
+
+use tl_engine::tenant::Tenant;
+use tl_kernel::decide::{Command, CommandKind, Input, Resolve};
+use tl_kernel::digest::hex;
+use tl_kernel::effect::EffectState;
+use tl_kernel::id::EffectId;
+use tl_kernel::turn::EffectKind;
+use tl_kernel::value::Value;
+use tl_store::contract::{EffectFilter, EffectRow};
+
+use super::Ctx;
+use super::lists::{attempt_line, effect_line};
+use super::request::{EffectQuery, How};
+use super::views::{Done, EffectSheet, Reply};
+use crate::explain::{arguments, effect_next, policy_place};
+use crate::failure::Failure;
+use crate::text::{At, nearest};
+
+/// Effects that one command sends again at most.
+const MAX_REDRIVE: usize = 100;
+
+impl Ctx<'_> {
+    pub(super) async fn effect_list(&self, q: EffectQuery) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let case = match &q.case {
+            Some(id) => Some(self.case_id(&view, id).await?),
+            None => None,
+        };
+        let states = q.states.iter().map(|s| state(s)).collect::<Result<Vec<_>, _>>()?;
+        let filter = EffectFilter { tenant: Some(view.id), case, states, limit: q.limit };
+        let rows = self.app.desk.store().effects(filter).await?;
+        Ok(Reply::Effects(rows.iter().map(effect_line).collect()))
+    }
+
+    pub(super) async fn effect_show(&self, id: &str) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let row = self.effect(&view, id).await?;
+        let store = self.app.desk.store();
+        let attempts = store.attempts(view.id, row.effect).await?;
+        let case = self.app.desk.load(view.id, row.effect.case).await?;
+        let bundle = self.app.desk.bundle(view.id, row.definition).await?;
+        let own = case.effects.get(&row.effect.n);
+        let args = minicbor::decode::<Value>(&row.args).ok();
+        Ok(Reply::Effect(Box::new(EffectSheet {
+            effect: effect_line(&row),
+            connection: row.connection.clone(),
+            valid_until: At(row.valid_until),
+            digest: hex(&row.digest),
+            base_version: row.base_version.clone(),
+            vendor_ref: row.vendor_ref.clone(),
+            policy: own.map_or_else(String::new, |e| format!("{}, {}", e.verdict.word(), policy_place(&bundle, e.line))),
+            approved: own.is_some_and(|e| e.approved),
+            arguments: args.as_ref().map(arguments).unwrap_or_default(),
+            tries: attempts.iter().map(attempt_line).collect(),
+            next: effect_next(&row, self.now()),
+        })))
+    }
+
+    async fn effect(&self, view: &Tenant, id: &str) -> Result<EffectRow, Failure> {
+        let id = effect_id(id)?;
+        let found = self.app.desk.store().effect(view.id, id).await?;
+        found.ok_or_else(|| Failure::not_found(format!("TL0703 there is no {id}")))
+    }
+
+    pub(super) async fn effect_resolve(&self, id: &str, how: How, reason: String) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let id = effect_id(id)?;
+        let (how, said) = match how {
+            How::Happened(r) => (Resolve::Happened(r), "recorded as having happened"),
+            How::SendAgain => (Resolve::SendAgain, "to be sent again, with the same id and key"),
+            How::Drop => (Resolve::Drop, "dropped: it will not be sent"),
+        };
+        self.resolve(&view, id, how, &self.reason(&reason)?).await?;
+        Ok(Reply::Done(
+            Done::new(format!("{id} is {said}")).then("see what that caused", format!("throughline explain {}", id.case)),
+        ))
+    }
+
+    async fn resolve(&self, view: &Tenant, id: EffectId, how: Resolve, reason: &str) -> Result<(), Failure> {
+        let what = CommandKind::Resolve { n: id.n, how };
+        let input = Input::Command(Command { by: self.by.clone(), reason: reason.to_owned(), what });
+        self.app.desk.advance((view.id, id.case), input, Vec::new(), None).await?;
+        Ok(())
+    }
+
+    /// Sends failed and dead effects again: those named, or those with an error code.
+    pub(super) async fn redrive(&self, ids: Vec<String>, code: Option<String>, reason: String) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let reason = self.reason(&reason)?;
+        let mut wanted = ids.iter().map(|id| effect_id(id)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(code) = &code {
+            let states = vec![EffectState::Failed, EffectState::Dead];
+            let filter = EffectFilter { tenant: Some(view.id), states, limit: 10_000, ..EffectFilter::default() };
+            let rows = self.app.desk.store().effects(filter).await?;
+            let fits = rows.iter().filter(|r| r.kind == EffectKind::Effect && r.code == *code);
+            wanted.extend(fits.map(|r| r.effect).take(MAX_REDRIVE));
+        }
+        if wanted.is_empty() {
+            return Err(Failure::not_found("nothing to send again: `throughline dead list` shows what was given up"));
+        }
+        if wanted.len() > MAX_REDRIVE {
+            return Err(Failure::usage(format!("at most {MAX_REDRIVE} effects are sent again by one command")));
+        }
+        let mut refused = Vec::new();
+        for id in &wanted {
+            if let Err(e) = self.resolve(&view, *id, Resolve::SendAgain, &reason).await {
+                refused.push(format!("{id}: {}", e.message));
+            }
+        }
+        let sent = wanted.len() - refused.len();
+        if sent == 0 {
+            return Err(Failure::refused(format!("TL0726 none can be sent again: {}", refused.join("; "))));
+        }
+        let mut said = format!("{sent} of {} are ready to be sent again", wanted.len());
+        for r in refused {
+            said.push_str(&format!("\n  not {r}"));
+        }
+        Ok(Reply::Done(Done::new(said).then("watch them", "throughline effect list --state ready")))
+    }
+}
+
+fn effect_id(text: &str) -> Result<EffectId, Failure> {
+    text.trim()
+        .parse()
+        .map_err(|e| Failure::usage(format!("{e}. `throughline effect list` shows effects")))
+}
+
+fn state(word: &str) -> Result<EffectState, Failure> {
+    let known = EffectState::ALL.map(EffectState::word);
+    EffectState::ALL.into_iter().find(|s| s.word() == word).ok_or_else(|| {
+        let hint = match nearest(word, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the states are {}", known.join(", ")),
+        };
+        Failure::usage(format!("no effect is ever `{word}`; {hint}"))
+    })
+}

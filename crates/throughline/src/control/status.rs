@@ -1,0 +1,131 @@
+//! The installation at a glance, and one case explained.
+
+use std::collections::BTreeMap;
+
+use tl_kernel::case::fold;
+use tl_kernel::id::CaseId;
+use tl_kernel::journal::open;
+use tl_store::contract::EffectFilter;
+
+use super::Ctx;
+use super::lists::{switch_line, version_line};
+use super::views::{Next, Reply, StatusSheet};
+use crate::app::Mode;
+use crate::explain::Material;
+use crate::failure::Failure;
+use crate::text::At;
+
+/// Timers may fire so late before somebody should look, µs.
+const LATE: i64 = 60_000_000;
+
+impl Ctx<'_> {
+    pub(super) async fn status(&self) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let store = self.app.desk.store();
+        let now = self.now();
+        let stats = store.stats(now).await?;
+        let gate = store.gate(view.id).await?;
+        let bundles = store.bundles(view.id).await?;
+        let mine = |t: tl_kernel::id::TenantId| t == view.id;
+        let mut cases: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for (_, workflow, state, count) in stats.cases.iter().filter(|c| mine(c.0)) {
+            let current = view.current.get(workflow);
+            let name = current.map_or_else(|| format!("state {state}"), |(_, b)| b.program.state_name(*state).to_owned());
+            *cases.entry((workflow.clone(), name)).or_default() += count;
+        }
+        let seconds = |us: i64| us / 1_000_000;
+        let mut sheet = StatusSheet {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            serving_since: (self.app.mode == Mode::Serving).then_some(At(self.app.opened_at)),
+            listen: self.app.listen(),
+            workflows: bundles.iter().filter(|b| b.current).map(version_line).collect(),
+            switches: gate.switches.iter().map(switch_line).collect(),
+            cases: cases.into_iter().map(|((w, s), n)| (w, s, n)).collect(),
+            tasks: stats.tasks.iter().filter(|t| mine(t.0)).map(|t| (t.1.clone(), t.2, seconds(t.3))).collect(),
+            effects: stats
+                .effects_open
+                .iter()
+                .filter(|e| mine(e.0))
+                .map(|e| (e.1.clone(), e.2.word().to_owned(), e.3, seconds(e.4)))
+                .collect(),
+            events: stats.events,
+            duplicates: stats.duplicates,
+            timers: stats.timers.0,
+            timers_late_s: seconds(stats.timers.1.max(0)),
+            turns: stats.turns,
+            leaves: stats.leaves,
+            database_bytes: stats.bytes,
+            next: Vec::new(),
+        };
+        sheet.next = self.status_next(&sheet, stats.timers.1);
+        Ok(Reply::Status(Box::new(sheet)))
+    }
+
+    fn status_next(&self, s: &StatusSheet, late: i64) -> Vec<Next> {
+        let mut out = Vec::new();
+        let mut add = |why: String, command: &str| out.push(Next { why, command: command.to_owned() });
+        for w in &s.switches {
+            add(format!("the switch `{}` is set ({}): {}", w.scope, w.mode, w.reason), "throughline kill list");
+        }
+        if s.effects.iter().any(|e| e.1 == "uncertain") {
+            add("some effects may or may not have happened".into(), "throughline effect list --state uncertain");
+        }
+        if s.workflows.is_empty() {
+            add("no workflow is deployed".into(), "throughline deploy");
+        }
+        if self.app.mode != Mode::Serving {
+            add("no server runs: messages are not taken and nothing is sent".into(), "throughline serve");
+        } else if late > LATE {
+            add("timers fire late: the engine does not keep up".into(), "throughline effect list --state ready");
+        }
+        let waiting: u64 = s.tasks.iter().map(|t| t.1).sum();
+        if waiting > 0 {
+            add(format!("{waiting} tasks wait for people"), "throughline task list");
+        }
+        out
+    }
+
+    /// Everything that is known about a case.
+    pub(super) async fn material(&self, id: CaseId) -> Result<Material, Failure> {
+        let view = self.view().await?;
+        let store = self.app.desk.store();
+        let journal = store.journal(view.id, id).await?;
+        if journal.is_empty() {
+            return Err(Failure::not_found(format!(
+                "TL0703 there is no {id} in tenant `{}`. `throughline case list` shows cases",
+                view.name
+            )));
+        }
+        let case = fold(view.id, id, &journal).map_err(|e| Failure::refused(e.to_string()))?;
+        let turns = journal.iter().map(open).collect::<Result<Vec<_>, _>>();
+        let turns = turns.map_err(|e| Failure::refused(e.to_string()))?;
+        let filter = EffectFilter { tenant: Some(view.id), case: Some(id), limit: 10_000, ..EffectFilter::default() };
+        let mut effects = store.effects(filter).await?;
+        effects.sort_by_key(|r| r.effect);
+        let mut attempts = BTreeMap::new();
+        for row in &effects {
+            attempts.insert(row.effect.n, store.attempts(view.id, row.effect).await?);
+        }
+        let mut duplicates = BTreeMap::new();
+        for event in &case.events {
+            duplicates.insert(event.id, store.duplicates(view.id, event.id).await?);
+        }
+        Ok(Material {
+            tenant: view.name.clone(),
+            bundle: self.app.desk.bundle(view.id, case.definition).await?,
+            case,
+            turns,
+            effects,
+            attempts,
+            duplicates,
+            now: self.now(),
+        })
+    }
+
+    pub(super) async fn explain(&self, id: &str) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let id = self.case_id(&view, id).await?;
+        let material = self.material(id).await?;
+        Ok(Reply::Explanation(Box::new(crate::explain::build(&material))))
+    }
+}

@@ -1,0 +1,163 @@
+//! Sizes and habits of the sources.
+
+use crate::source::{Blank, blank, functions, has_word, without_tests};
+use crate::{files, none, read};
+
+/// Lines of a product file.
+const PRODUCT_FILE: usize = 800;
+/// Lines of a test file.
+const TEST_FILE: usize = 1_200;
+/// Parameters besides `self`.
+const PARAMETERS: usize = 4;
+
+/// Crates whose functions have the lower ceiling, and the ceilings in lines.
+const STRICT: [&str; 4] = ["tl-kernel", "tl-lang", "tl-learn", "tl-store"];
+const STRICT_FUNCTION: usize = 70;
+const FUNCTION: usize = 100;
+
+/// Crates without clock, dice, files, environment, threads and sockets.
+pub const PURE: [&str; 4] = ["tl-kernel", "tl-lang", "tl-wire", "tl-learn"];
+
+/// Functions above their ceiling, with their length: may only shrink, and leave when they fit.
+const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[];
+
+/// Functions above the ceiling of parameters, with their number: may only shrink.
+const WIDE_FUNCTIONS: &[(&str, &str, usize)] = &[];
+
+/// Words that a pure crate's code may not hold.
+const IMPURE: [&str; 16] = [
+    "SystemTime", "std::time", "std::env", "std::fs", "std::net", "std::process", "std::thread", "rand", "thread_rng",
+    "getrandom", "SystemRandom", "tokio", "async", "HashMap", "HashSet", "println",
+];
+
+fn sources() -> Vec<String> {
+    let rust = |f: &String| f.ends_with(".rs");
+    files("crates").into_iter().filter(rust).collect()
+}
+
+/// Test code: in a `tests` directory of a crate or of a module, or a file called `tests.rs`.
+pub fn is_test(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("/tests.rs")
+}
+
+pub fn crate_of(path: &str) -> &str {
+    path.split('/').nth(1).unwrap_or("")
+}
+
+#[test]
+fn files_stay_below_their_ceiling_and_say_what_they_are() {
+    let mut findings = Vec::new();
+    for path in sources() {
+        let text = read(&path);
+        let lines = text.lines().count();
+        let ceiling = if is_test(&path) { TEST_FILE } else { PRODUCT_FILE };
+        if lines > ceiling {
+            findings.push(format!("{path}: {lines} lines, ceiling {ceiling}: split it"));
+        }
+        if !text.starts_with("//! ") {
+            findings.push(format!("{path}: does not open with `//! ` and a sentence that says what it is"));
+        }
+    }
+    none("files", &findings);
+}
+
+#[test]
+fn functions_stay_below_their_ceilings() {
+    let mut findings = Vec::new();
+    for path in sources().iter().filter(|p| !is_test(p)) {
+        let code = without_tests(&blank(&read(path), Blank::CommentsAndText));
+        let strict = STRICT.contains(&crate_of(path));
+        for f in functions(&code) {
+            let allowed = |list: &[(&str, &str, usize)], else_: usize| {
+                let named = list.iter().find(|(file, name, _)| *file == path && *name == f.name);
+                named.map_or(else_, |(_, _, n)| *n)
+            };
+            let lines = allowed(LONG_FUNCTIONS, if strict { STRICT_FUNCTION } else { FUNCTION });
+            if f.lines > lines {
+                findings.push(format!("{path}:{} {} has {} lines, ceiling {lines}", f.line, f.name, f.lines));
+            }
+            let parameters = allowed(WIDE_FUNCTIONS, PARAMETERS);
+            if f.parameters > parameters {
+                findings.push(format!(
+                    "{path}:{} {} has {} parameters, ceiling {parameters}: make a struct",
+                    f.line, f.name, f.parameters
+                ));
+            }
+        }
+    }
+    none("functions", &findings);
+}
+
+#[test]
+fn named_exceptions_are_still_needed() {
+    let mut findings = Vec::new();
+    for (path, name, n) in LONG_FUNCTIONS.iter().chain(WIDE_FUNCTIONS) {
+        let code = without_tests(&blank(&read(path), Blank::CommentsAndText));
+        let found = functions(&code).into_iter().find(|f| f.name == *name);
+        if found.is_none_or(|f| f.lines != *n && f.parameters != *n) {
+            findings.push(format!("{path} {name}: is not at {n} any more; write the smaller number or take the line out"));
+        }
+    }
+    none("exceptions that may only shrink", &findings);
+}
+
+#[test]
+fn pure_crates_are_pure() {
+    let mut findings = Vec::new();
+    for path in sources() {
+        if !PURE.contains(&crate_of(&path)) || is_test(&path) {
+            continue;
+        }
+        let code = without_tests(&blank(&read(&path), Blank::CommentsAndText));
+        for (n, line) in code.lines().enumerate() {
+            for word in IMPURE {
+                if has_word(line, word) {
+                    findings.push(format!("{path}:{}: `{word}` in a pure crate", n + 1));
+                }
+            }
+        }
+    }
+    none("pure crates", &findings);
+    let lists: Vec<String> = PURE.iter().map(|c| read(&format!("crates/{c}/clippy.toml"))).collect();
+    assert!(lists.windows(2).all(|w| w[0] == w[1]), "the clippy.toml of the pure crates differ");
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let markers = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
+    let stubs = [concat!("todo", "!"), concat!("unimplemented", "!"), concat!("dbg", "!")];
+    let mut findings = Vec::new();
+    for path in sources() {
+        let text = read(&path);
+        let code = blank(&text, Blank::CommentsAndText);
+        for (n, (line, code)) in text.lines().zip(code.lines()).enumerate() {
+            if markers.iter().any(|m| has_word(line, m)) || stubs.iter().any(|s| code.contains(s)) {
+                findings.push(format!("{path}:{}: {}", n + 1, line.trim()));
+            }
+        }
+    }
+    none("left for later", &findings);
+}
+
+#[test]
+fn nothing_sleeps() {
+    let mut findings = Vec::new();
+    for path in sources() {
+        let code = blank(&read(&path), Blank::CommentsAndText);
+        for (n, line) in code.lines().enumerate() {
+            let in_test = is_test(&path) && line.contains("time::sleep(");
+            if line.contains("thread::sleep") || in_test {
+                findings.push(format!("{path}:{}: {}", n + 1, line.trim()));
+            }
+        }
+    }
+    none("tests move the clock instead of waiting", &findings);
+}
+
+#[test]
+fn unsafe_code_is_forbidden_everywhere() {
+    assert!(read("Cargo.toml").contains("unsafe_code = \"forbid\""), "the workspace forbids unsafe code");
+    let manifests = files("crates").into_iter().filter(|f| f.ends_with("/Cargo.toml"));
+    let without = manifests.filter(|f| !read(f).contains("[lints]\nworkspace = true"));
+    none("crates that do not inherit the workspace's lints", &without.collect::<Vec<_>>());
+}
