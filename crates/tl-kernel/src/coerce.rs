@@ -45,9 +45,9 @@ pub fn coerce(value: &Value, ty: &Type, country: Option<&str>) -> Result<Option<
                 .and_then(|t| values.iter().find(|v| v.to_lowercase() == t))
                 .map(|v| Value::Text(v.clone())),
         ),
-        Type::Email => done(text.and_then(|t| contact::email(&t)).map(Value::Text)),
+        Type::Email => done(text.and_then(|t| contact::normalise_email(&t)).map(Value::Text)),
         Type::Phone => done(
-            text.and_then(|t| contact::phone(&t, country))
+            text.and_then(|t| contact::normalise_phone(&t, country))
                 .map(Value::Text),
         ),
         Type::Url => done(text.and_then(|t| url(&t)).map(Value::Text)),

@@ -16,7 +16,6 @@ pub mod id;
 pub mod journal;
 pub mod limits;
 pub mod payload;
-mod phone;
 pub mod policy;
 pub mod program;
 pub mod time;

@@ -24,11 +24,13 @@ mod settings;
 mod stats;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use rusqlite::Connection;
 
 use crate::contract::{CommitAnswer, Committed, Query, Refused, Reply, Unit};
-use crate::dialect::{self, Access};
+use crate::dialect::{self, Access, Sizes};
 use crate::error::{OpenError, StoreError};
 use crate::migrate;
 
@@ -38,6 +40,9 @@ use gate::GateCache;
 pub(crate) use effects::{serial_busy_sql, withdraw_sql};
 pub use read::Reader;
 pub(crate) use rows::take_key_sql;
+
+/// A checkpoint copies pages from file to file; it needs no cache to speak of.
+const CHECKPOINTER_CACHE_KIB: u32 = 64;
 
 /// How a backend is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +56,9 @@ pub struct Options {
     pub reader_cache_kib: u32,
     /// Reading connections, at least 1.
     pub readers: u32,
+    /// Length of the write-ahead log, in pages of 4 KiB, at which it is moved into the database. Fewer, larger moves
+    /// cost less, because a page that changed many times is moved once.
+    pub checkpoint_pages: u32,
     /// Units that share one transaction, at most.
     pub group: usize,
     /// Name of a registered SQLite file layer, for tests on a lying disk.
@@ -64,8 +72,18 @@ impl Default for Options {
             writer_cache_kib: 32 * 1024,
             reader_cache_kib: 4 * 1024,
             readers: 2,
+            checkpoint_pages: 16_384,
             group: 256,
             vfs: None,
+        }
+    }
+}
+
+impl Options {
+    fn sizes(&self, cache_kib: u32) -> Sizes {
+        Sizes {
+            cache_kib,
+            checkpoint_pages: self.checkpoint_pages,
         }
     }
 }
@@ -108,7 +126,8 @@ impl Backend {
             Some(_) => Access::Create,
             None => Access::Write,
         };
-        let mut conn = dialect::connect(path, access, vfs, options.writer_cache_kib)?;
+        let mut conn =
+            dialect::connect(path, access, vfs, options.sizes(options.writer_cache_kib))?;
         let steps = migrate::migrations();
         match options.node {
             Some(_) => migrate::migrate(&mut conn, path, &steps)?,
@@ -130,8 +149,26 @@ impl Backend {
     /// Opens a further connection that reads alone. The file must have been opened for writing before.
     pub fn open_reader(path: &Path, options: &Options) -> Result<Reader, OpenError> {
         let vfs = options.vfs.as_deref();
-        let conn = dialect::connect(path, Access::Read, vfs, options.reader_cache_kib)?;
+        let conn = dialect::connect(
+            path,
+            Access::Read,
+            vfs,
+            options.sizes(options.reader_cache_kib),
+        )?;
         Ok(Reader::new(conn))
+    }
+
+    /// A connection for a thread that does nothing but checkpoints.
+    pub(crate) fn open_checkpointer(
+        path: &Path,
+        options: &Options,
+    ) -> Result<Connection, OpenError> {
+        dialect::connect(
+            path,
+            Access::Write,
+            options.vfs.as_deref(),
+            options.sizes(CHECKPOINTER_CACHE_KIB),
+        )
     }
 
     /// How often this node was started; 0 for a guest.
@@ -164,6 +201,16 @@ impl Backend {
     /// Moves the write-ahead log into the database file.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         Ok(dialect::checkpoint(self.conn())?)
+    }
+
+    /// Leaves checkpoints to the caller, who watches the length of the write-ahead log (pages) that is returned.
+    pub(crate) fn watch_log(&mut self) -> rusqlite::Result<Arc<AtomicU64>> {
+        dialect::watch_log(self.reader.conn_mut())
+    }
+
+    /// Moves what can be moved of the write-ahead log into the database without waiting for anybody.
+    pub(crate) fn checkpoint_part(&self) -> rusqlite::Result<()> {
+        dialect::checkpoint_part(self.conn())
     }
 
     /// The database's own verdict on its structure: `ok`, or what is wrong.

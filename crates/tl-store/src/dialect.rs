@@ -1,9 +1,13 @@
 //! What is SQLite's own: how it is opened, spelled and how its errors are read. Everything else in this crate is
 //! written in the part of SQL that other engines share.
 
+use std::ffi::c_int;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rusqlite::hooks::Wal;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -29,9 +33,6 @@ CREATE TRIGGER turn_body_no_update BEFORE UPDATE ON turn_body
 const APPLICATION_ID: i64 = 0x544c_7374;
 /// Earlier versions of SQLite can lose a commit when a checkpoint meets a writer at the wrong moment.
 const OLDEST_LIBRARY: i32 = 3_051_003;
-/// A checkpoint moves at least so many pages at a time: 64 MiB of 4 KiB pages. Fewer, larger ones cost less,
-/// because a page that changed many times is moved once.
-const CHECKPOINT_PAGES: i64 = 16_384;
 /// The write lock is held by another process only while the kill command commits.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Nothing that a unit carries is larger, bytes. What is, is a fault of the unit.
@@ -59,12 +60,21 @@ pub(crate) enum Access {
     Read,
 }
 
+/// What a connection may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Page cache, KiB.
+    pub(crate) cache_kib: u32,
+    /// Length of the write-ahead log at which a commit runs a checkpoint, pages.
+    pub(crate) checkpoint_pages: u32,
+}
+
 /// Opens the file and sets the connection up. The file is marked as ours when it is new.
 pub(crate) fn connect(
     path: &Path,
     access: Access,
     vfs: Option<&str>,
-    cache_kib: u32,
+    size: Sizes,
 ) -> Result<Connection, OpenError> {
     if rusqlite::version_number() < OLDEST_LIBRARY {
         return Err(OpenError::Library {
@@ -81,30 +91,42 @@ pub(crate) fn connect(
     };
     let classify = |e: rusqlite::Error| open_error(path, &e);
     let conn = conn.map_err(classify)?;
-    set_up(&conn, access, cache_kib).map_err(classify)?;
+    set_up(&conn, access, size).map_err(classify)?;
     if access != Access::Read {
         // Before anything else is written: a file that is not ours stays as it is.
         mark(&conn, path, access)?;
-        make_durable(&conn).map_err(classify)?;
+        make_durable(&conn, size).map_err(classify)?;
     }
     Ok(conn)
 }
 
-fn set_up(conn: &Connection, access: Access, cache_kib: u32) -> rusqlite::Result<()> {
+fn set_up(conn: &Connection, access: Access, size: Sizes) -> rusqlite::Result<()> {
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE)?;
     conn.pragma_update(None, "trusted_schema", false)?;
-    conn.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+    conn.pragma_update(None, "cache_size", -i64::from(size.cache_kib))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "query_only", access == Access::Read)
 }
 
 /// Every acknowledged commit survives a power cut; grouped, that costs less than a tenth.
-fn make_durable(conn: &Connection) -> rusqlite::Result<()> {
+fn make_durable(conn: &Connection, size: Sizes) -> rusqlite::Result<()> {
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;
-    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+    conn.pragma_update(None, "wal_autocheckpoint", size.checkpoint_pages)
+}
+
+/// Puts the length of the write-ahead log, in pages, where others can see it after each commit, and ends the
+/// automatic checkpoints of the connection: whoever watches the length runs them.
+pub(crate) fn watch_log(conn: &mut Connection) -> rusqlite::Result<Arc<AtomicU64>> {
+    let pages = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&pages);
+    conn.wal_hook(Some(move |_: &mut Wal, length: c_int| {
+        seen.store(u64::from(length.unsigned_abs()), Ordering::Relaxed);
+        Ok(())
+    }))?;
+    Ok(pages)
 }
 
 fn mark(conn: &Connection, path: &Path, access: Access) -> Result<(), OpenError> {
@@ -135,6 +157,11 @@ pub(crate) fn size(conn: &Connection) -> rusqlite::Result<u64> {
     let number = |sql: &str| -> rusqlite::Result<i64> { conn.query_row(sql, [], |r| r.get(0)) };
     let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
     Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// Moves what can be moved of the write-ahead log into the database without making anybody wait.
+pub(crate) fn checkpoint_part(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// Moves the write-ahead log into the database and empties it. Readers may make it stop short; that is no error.

@@ -124,7 +124,7 @@ fn applied(conn: &Connection, path: &Path, steps: &[Migration]) -> Result<u32, O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::{Access, connect};
+    use crate::dialect::{Access, Sizes, connect};
     use tl_kernel::digest::hex;
 
     fn step(version: u32, sql: &str) -> Migration {
@@ -184,7 +184,11 @@ mod tests {
 
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tl.db");
-        let mut conn = connect(&path, Access::Create, None, 100).unwrap();
+        let sizes = Sizes {
+            cache_kib: 100,
+            checkpoint_pages: 100,
+        };
+        let mut conn = connect(&path, Access::Create, None, sizes).unwrap();
         migrate(&mut conn, &path, &migrations()[..1]).unwrap();
         conn.execute(
             "INSERT INTO turn (tenant, case_id, seq, head) VALUES (1, ?1, 1, x'a0')",

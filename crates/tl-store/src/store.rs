@@ -4,6 +4,7 @@
 //! durable with one sync. It never waits for a group to fill.
 
 mod ask;
+mod checkpoints;
 mod threads;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ use crate::backend::{Backend, Options, Reader};
 use crate::contract::{CommitAnswer, Query, Refused, Reply, Unit};
 use crate::error::{OpenError, StoreError};
 
+use checkpoints::Checkpoints;
 use threads::{ReadJob, WriteJob};
 
 /// Commits that may wait before a caller waits for room in the queue.
@@ -57,7 +59,8 @@ impl Store {
     /// Opens the file, migrates it, raises the node's epoch and starts the threads. Blocks for the time of that;
     /// needs no runtime. The directory must exist, and its lock is the caller's.
     pub fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
-        let backend = Backend::open(path, options)?;
+        let mut backend = Backend::open(path, options)?;
+        let checkpoints = Checkpoints::start(&mut backend, path, options)?;
         let readers = options.readers.max(1);
         let mut connections = Vec::new();
         for _ in 0..readers {
@@ -74,8 +77,8 @@ impl Store {
             why: format!("no thread can be started: {e}"),
         };
         let (writes, write_jobs) = mpsc::channel(QUEUE);
-        threads::writer(backend, write_jobs, (options.group, Arc::clone(&progress)))
-            .map_err(refused)?;
+        let shared = (checkpoints, Arc::clone(&progress));
+        threads::writer(backend, options.group, shared, write_jobs).map_err(refused)?;
         let (reads, read_jobs) = mpsc::channel(QUEUE);
         threads::readers(connections, read_jobs).map_err(refused)?;
         Ok(Store {

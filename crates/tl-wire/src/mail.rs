@@ -64,6 +64,8 @@ pub struct Mail {
     /// The keyword of `Auto-Submitted` unless it is `no`, in lower case.
     pub auto_submitted: Option<String>,
     pub list_id: Option<String>,
+    /// `List-Unsubscribe` as written: newsletters have one.
+    pub list_unsubscribe: Option<String>,
     /// `bulk`, `list`, `junk` …, in lower case.
     pub precedence: Option<String>,
     /// True for `Return-Path: <>`, the mark of bounces.
@@ -151,6 +153,7 @@ pub fn parse_within(bytes: &[u8], limits: &Limits) -> Result<Mail, MailError> {
             .keyword(&HeaderName::AutoSubmitted)
             .filter(|word| word != "no"),
         list_id: head.list_id(),
+        list_unsubscribe: head.list_unsubscribe(),
         precedence: head.keyword(&HeaderName::Other("precedence".into())),
         null_return_path: head.has_null_return_path(),
         attachments: content.attachments,
@@ -265,6 +268,12 @@ impl<'a> Head<'a> {
         let date = self.value(&HeaderName::Date)?.as_datetime()?;
         date.is_valid()
             .then(|| date.to_timestamp().saturating_mul(1_000_000))
+    }
+
+    /// The whole field.
+    fn list_unsubscribe(&self) -> Option<String> {
+        let field = self.all(&HeaderName::ListUnsubscribe).next()?;
+        clean_line(&self.raw_value(field)?)
     }
 
     /// The id between the angle brackets of `List-Id`, or the whole field.

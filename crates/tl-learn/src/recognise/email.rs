@@ -1,6 +1,6 @@
 //! E-mail addresses in text.
 
-use super::normalise_email::{is_local_char, normalise_email};
+use tl_kernel::contact::{is_local_char, normalise_email};
 use super::{Found, Span};
 
 const LONGEST_LOCAL: usize = 64;

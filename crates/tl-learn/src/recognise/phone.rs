@@ -2,7 +2,7 @@
 
 use crate::lists::has_word;
 
-use super::normalise_phone::normalise_phone;
+use tl_kernel::contact::normalise_phone;
 use super::{Context, Found, Span};
 
 const LONGEST: usize = 40;

@@ -27,6 +27,10 @@ impl Reader {
         Reader { conn }
     }
 
+    pub(super) fn conn_mut(&mut self) -> &mut Connection {
+        &mut self.conn
+    }
+
     pub(super) fn conn(&self) -> &Connection {
         &self.conn
     }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Progress;
+use super::checkpoints::Checkpoints;
 use crate::backend::{Backend, Reader};
 use crate::contract::{CommitAnswer, Unit};
 use crate::error::StoreError;
@@ -50,14 +51,16 @@ impl ReadJob {
 /// Starts the writer.
 pub(super) fn writer(
     backend: Backend,
+    group: usize,
+    shared: (Checkpoints, Arc<Progress>),
     jobs: mpsc::Receiver<WriteJob>,
-    shared: (usize, Arc<Progress>),
 ) -> io::Result<()> {
-    let (group, progress) = shared;
+    let (checkpoints, progress) = shared;
     let writer = Writer {
         backend,
         jobs,
         group: group.max(1),
+        checkpoints,
         progress,
     };
     thread::Builder::new()
@@ -70,6 +73,7 @@ struct Writer {
     backend: Backend,
     jobs: mpsc::Receiver<WriteJob>,
     group: usize,
+    checkpoints: Checkpoints,
     progress: Arc<Progress>,
 }
 
@@ -113,7 +117,9 @@ impl Writer {
             }
             self.commit(units, waiting);
             self.progress.oldest.store(0, Ordering::Relaxed);
+            self.checkpoints.after_commit(&self.backend);
         }
+        self.checkpoints.stop();
         if let Some(answer) = closing {
             let result = self.backend.checkpoint();
             drop(self.backend);

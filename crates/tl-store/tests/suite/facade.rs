@@ -101,6 +101,33 @@ async fn a_closed_store_refuses_and_leaves_one_file() {
     assert_eq!(again.events(T1, case_id(1)).await.unwrap().len(), 1);
 }
 
+/// The log would grow for ever under load if its checkpoints only ever chased the writer.
+#[tokio::test]
+async fn the_log_starts_again_under_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tl.db");
+    let options = Options {
+        checkpoint_pages: 64,
+        ..Options::default()
+    };
+    let store = Store::open(&path, &options).unwrap();
+    // The two salts in the log's header change when it starts again.
+    let salts = || fs::read(dir.path().join("tl.db-wal")).unwrap()[16..24].to_vec();
+    store.commit(admission(1, &[])).await.unwrap();
+    for round in 0..3 {
+        let before = salts();
+        let mut n = 1 + round * 100_000;
+        while salts() == before {
+            n += 1;
+            assert!(n % 100_000 < 20_000, "the log grows and grows");
+            store.commit(admission(n, &[])).await.unwrap();
+        }
+    }
+    store.close().await.unwrap();
+    let backend = Backend::open(&path, &options).unwrap();
+    assert_eq!(backend.integrity().unwrap(), "ok");
+}
+
 #[test]
 fn a_plain_thread_may_use_the_store() {
     let dir = tempfile::tempdir().unwrap();

@@ -141,6 +141,7 @@ fn from_mail(raw: &[u8]) -> Result<Message, Problem> {
         ("auto-submitted", &mail.auto_submitted),
         ("precedence", &mail.precedence),
         ("list-id", &mail.list_id),
+        ("list-unsubscribe", &mail.list_unsubscribe),
     ];
     for (name, value) in own {
         if let Some(value) = value {
@@ -150,7 +151,12 @@ fn from_mail(raw: &[u8]) -> Result<Message, Problem> {
     if mail.null_return_path {
         headers.insert("return-path".to_owned(), "<>".to_owned());
     }
-    let mut parts = BTreeMap::from([("text".to_owned(), Value::text(&mail.text))]);
+    let zones = tl_learn::mail_text::zones_from(&mail.text, mail.from_name.as_deref().unwrap_or(""));
+    let newest = mail.text.get(zones.newest).unwrap_or(&mail.text);
+    let mut parts = BTreeMap::from([
+        ("text".to_owned(), Value::text(newest)),
+        ("full_text".to_owned(), Value::text(&mail.text)),
+    ]);
     let named = [
         ("from", &mail.from_email),
         ("from_name", &mail.from_name),

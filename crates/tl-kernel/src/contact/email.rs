@@ -1,4 +1,4 @@
-//! The one written form of an e-mail address. Stands alone: it uses nothing of this crate.
+//! The one written form of an e-mail address. It uses nothing else of this crate.
 
 /// The address in lower case without surrounding blanks, if its syntax is right: one `@`, a local part of 1 to 64
 /// bytes without stray dots, and a domain of at least two labels. Letters beyond ASCII are kept as they are. A display
@@ -13,7 +13,7 @@ pub fn normalise_email(text: &str) -> Option<String> {
 }
 
 /// Whether a character may stand in the part before the `@`.
-pub(crate) fn is_local_char(c: char) -> bool {
+pub fn is_local_char(c: char) -> bool {
     c.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c)
 }
 

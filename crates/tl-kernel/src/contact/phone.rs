@@ -1,4 +1,4 @@
-//! The one written form of a telephone number (E.164) and the country table behind it. Stands alone: it uses nothing
+//! The one written form of a telephone number (E.164) and the country table behind it. It uses nothing else
 //! of this crate.
 
 /// The digit dialled before a national number inside the country.
