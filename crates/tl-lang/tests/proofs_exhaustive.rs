@@ -15,7 +15,7 @@ use tl_kernel::decide::{
 use tl_kernel::effect::EffectState;
 use tl_kernel::id::{CaseId, EventId, TenantId};
 use tl_kernel::journal::{Actor, Answered, Entry, open};
-use tl_kernel::policy::{Policy, When};
+use tl_kernel::policy::{Policy, PolicyLine, When};
 use tl_kernel::program::canonical::CLOSED;
 use tl_kernel::program::{ActionKind, OnMatch, Program};
 use tl_kernel::turn::{Decision, EffectKind, EffectWrite, Turn};
@@ -26,10 +26,12 @@ use world::{INTENTS, Parts, Rng, Say};
 
 const DEFINITIONS: usize = 10_000;
 const SEED: u64 = 0x7468_726f_7567_6821;
-/// Inputs tried per definition; a definition that has more is cut off breadth-first.
-const MAX_INPUTS: usize = 160;
-/// Longest history.
-const MAX_DEPTH: usize = 7;
+/// One of so many sound definitions is driven by every input, breadth-first; the others by random histories.
+const EVERY: usize = 16;
+/// Inputs tried breadth-first; a definition that has more is cut off.
+const MAX_INPUTS: usize = 2_000;
+/// Random histories per definition, and their greatest length.
+const WALKS: (usize, usize) = (6, 12);
 
 /// How the current policy differs from the pinned one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,31 +54,89 @@ struct Trial<'p> {
 struct At {
     case: Case,
     parked: bool,
-    depth: usize,
     way: Vec<String>,
 }
 
 #[test]
 fn what_passes_the_proofs_holds_when_it_runs() {
-    let parts = Parts::new();
-    let mut rng = Rng(SEED);
     println!("seed {SEED:#x}, {DEFINITIONS} definitions");
     let (mut passed, mut inputs) = (0, 0);
-    for i in 0..DEFINITIONS {
-        let (program, says) = parts.program(&mut rng);
-        if findings(&program).iter().any(|f| f.severity == Severity::Error) {
-            continue;
+    each_definition(DEFINITIONS, |i, program, says, rng| {
+        if !is_proven(program) {
+            return;
         }
         passed += 1;
-        let trial = Trial::new(&program, says);
-        match trial.run(&mut rng) {
+        let trial = Trial::new(program, says);
+        let outcome = if passed % EVERY == 0 { trial.every(rng) } else { trial.walks(rng) };
+        match outcome {
             Ok(n) => inputs += n,
-            Err(why) => panic!("definition {i} (seed {SEED:#x}): {why}\n{says:?}\n{}", show(&program)),
+            Err(why) => panic!("definition {i} (seed {SEED:#x}): {why}\n{says:?}\n{}", show(program)),
         }
-    }
+    });
     println!("{passed} passed the proofs; {inputs} inputs decided");
+    println!("NANOS {}", NANOS.load(std::sync::atomic::Ordering::Relaxed));
     assert!(passed > DEFINITIONS / 20, "the generator makes too few sound definitions: {passed}");
     assert!(passed < DEFINITIONS * 9 / 10, "the generator makes too few unsound definitions: {passed}");
+}
+
+/// The same trials find each fault that is planted: a policy that is not obeyed, a proof that is not heeded.
+#[test]
+fn planted_faults_are_found() {
+    let faults: [(&str, fn(&mut Program)); 3] = [
+        ("leaves although the policy says Approve", |p| {
+            let approve = |l: &PolicyLine| matches!((&l.auto, &l.never), (When::Unstated, When::Unstated));
+            p.policy.lines.iter_mut().filter(|l| approve(l)).for_each(|l| l.auto = When::Always);
+        }),
+        ("leaves although the policy says Never", |p| {
+            let lines = p.policy.lines.iter_mut();
+            lines.filter(|l| matches!(l.never, When::If(_))).for_each(|l| l.never = When::Unstated);
+        }),
+        ("ends silently", |p| p.states.iter_mut().for_each(|s| s.on_breach = None)),
+    ];
+    for (what, plant) in faults {
+        let mut found = 0;
+        each_definition(200, |_, program, says, rng| {
+            if is_proven(program) {
+                let mut faulty = program.clone();
+                plant(&mut faulty);
+                let outcome = Trial::new(&faulty, says).every(rng);
+                found += usize::from(outcome.is_err_and(|why| why.contains(what)));
+            }
+        });
+        assert!(found > 5, "the fault `{what}` was found {found} times");
+    }
+}
+
+/// What the proofs refuse is not refused for nothing: cases of such definitions do end silently.
+#[test]
+fn refused_definitions_do_end_silently() {
+    let (mut refused, mut silent) = (0, 0);
+    each_definition(600, |_, program, says, rng| {
+        if findings(program).iter().any(|f| f.code == "TL0514") {
+            refused += 1;
+            let outcome = Trial::new(program, says).every(rng);
+            silent += usize::from(outcome.is_err_and(|why| why.contains("ends silently")));
+        }
+    });
+    println!("{silent} of {refused} refused definitions were driven to a silent end");
+    assert!(silent * 4 > refused, "{silent} of {refused}");
+}
+
+fn each_definition(n: usize, mut run: impl FnMut(usize, &Program, [Say; 4], &mut Rng)) {
+    let parts = Parts::new();
+    let mut rng = Rng(SEED);
+    for i in 0..n {
+        let (program, says) = parts.program(&mut rng);
+        run(i, &program, says, &mut rng);
+    }
+}
+
+fn is_proven(program: &Program) -> bool {
+    let t = std::time::Instant::now();
+    let f = findings(program);
+    NANOS.fetch_add(t.elapsed().as_nanos() as u64, std::sync::atomic::Ordering::Relaxed);
+    drop(f);
+    findings(program).iter().all(|f| f.severity != Severity::Error)
 }
 
 fn show(p: &Program) -> String {
@@ -112,16 +172,18 @@ impl<'p> Trial<'p> {
         }
     }
 
-    /// Every history up to the bounds. How many inputs were decided, or what went wrong and how.
-    fn run(&self, rng: &mut Rng) -> Result<usize, String> {
-        let start = At {
+    fn start(&self) -> At {
+        At {
             case: Case::new(TenantId(1), CaseId([1; 16]), 1),
             parked: false,
-            depth: 0,
             way: Vec::new(),
-        };
+        }
+    }
+
+    /// Every history, breadth-first. How many inputs were decided, or what went wrong and how.
+    fn every(&self, rng: &mut Rng) -> Result<usize, String> {
         let mut seen = BTreeSet::new();
-        let mut queue = vec![start];
+        let mut queue = vec![self.start()];
         let (mut at, mut count) = (0, 0);
         while at < queue.len() {
             let here = queue[at].clone();
@@ -131,13 +193,31 @@ impl<'p> Trial<'p> {
                     return Ok(count);
                 }
                 count += 1;
-                let current = *rng.pick(&[Current::Same, Current::Same, Current::AllApprove, Current::AllNever]);
-                let next = self.one(&here, input, event.as_ref(), current)?;
+                let next = self.one(&here, input, event.as_ref(), current(rng))?;
                 if let Some(next) = next
-                    && next.depth < MAX_DEPTH
                     && seen.insert(signature(&next))
                 {
                     queue.push(next);
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Random histories.
+    fn walks(&self, rng: &mut Rng) -> Result<usize, String> {
+        let mut count = 0;
+        for _ in 0..WALKS.0 {
+            let mut at = self.start();
+            for _ in 0..WALKS.1 {
+                let mut inputs = self.inputs(&at);
+                if inputs.is_empty() {
+                    break;
+                }
+                let (input, event) = inputs.swap_remove(rng.below(inputs.len()));
+                count += 1;
+                if let Some(next) = self.one(&at, input, event.as_ref(), current(rng))? {
+                    at = next;
                 }
             }
         }
@@ -160,7 +240,6 @@ impl<'p> Trial<'p> {
             taken: &self.taken,
         };
         let mut next = here.clone();
-        next.depth += 1;
         next.way.push(format!("{} [{current:?}]", say(&input)));
         let Decision::Turn(turn) = decide(self.program, &here.case, input.clone(), &facts) else {
             return Ok(None);
@@ -305,7 +384,13 @@ fn signature(at: &At) -> String {
     let tasks: BTreeSet<_> = c.open_tasks().map(|(_, t)| (&t.kind, t.reason == "sla_breach")).collect();
     let effects: Vec<_> = c.effects.values().map(|e| (e.action, e.state, e.approved)).collect();
     let timers: Vec<_> = c.timers.values().map(|(k, _)| k).collect();
-    format!("{} {:?} {} {tasks:?} {effects:?} {timers:?} {}", c.state, c.ai, c.vouched, at.parked)
+    let record: Vec<_> = ["email", "vip", "budget", "intent"].iter().map(|f| c.record.get(*f).map(|v| &v.value)).collect();
+    let (state, ai, vouched, parked) = (c.state, &c.ai, c.vouched, at.parked);
+    format!("{state} {ai:?} {vouched} {tasks:?} {effects:?} {timers:?} {parked} {record:?}")
+}
+
+fn current(rng: &mut Rng) -> Current {
+    *rng.pick(&[Current::Same, Current::Same, Current::Same, Current::AllApprove, Current::AllNever])
 }
 
 /// Messages with every combination of what conditions ask about.
@@ -423,3 +508,4 @@ fn say(input: &Input) -> String {
         Input::Command(c) => format!("{:?}", c.what),
     }
 }
+static NANOS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);

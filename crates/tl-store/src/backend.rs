@@ -271,7 +271,7 @@ impl Backend {
     fn one(&mut self, unit: &Unit, counters: &mut Counters) -> Result<(), Stop> {
         let conn = self.reader.conn();
         match check::check(conn, &self.gate, unit) {
-            Ok(seen) => Ok(apply::apply(conn, &mut self.gate, counters, unit, seen)?),
+            Ok(seen) => Ok(apply::apply(conn, &mut self.gate, counters, seen)?),
             Err(Stop::Refused(Refused::Duplicate { event, payload })) => {
                 rows::alias_free_keys(conn, unit, event)?;
                 Err(Refused::Duplicate { event, payload }.into())

@@ -330,6 +330,9 @@ impl Deciding<'_> {
                     (Some(draft), true) => draft.clone(),
                     _ => self.rendered(&m.body)?,
                 };
+                if body.trim().is_empty() {
+                    return Ok(None);
+                }
                 args.push(("text", text(body)));
             }
             ActionKind::DomainEvent => {

@@ -173,7 +173,10 @@ impl Deciding<'_> {
                         .collect(),
                 ),
             };
-            changed |= self.set_field(field, value, Label::Config, Source::Table(t, first as u32));
+            // An empty output cell leaves the field as it is.
+            if value != Value::Null {
+                changed |= self.set_field(field, value, Label::Config, Source::Table(t, first as u32));
+            }
         }
         if changed {
             let line = table.rows[first].line;

@@ -6,16 +6,15 @@ use super::check::Seen;
 use super::counters::Counters;
 use super::gate::GateCache;
 use super::{config, effects, journal, rows};
-use crate::contract::Unit;
 
 /// Writes everything the unit brings.
 pub(super) fn apply(
     conn: &Connection,
     gate: &mut GateCache,
     counters: &mut Counters,
-    unit: &Unit,
-    seen: Seen,
+    seen: Seen<'_>,
 ) -> rusqlite::Result<()> {
+    let unit = seen.unit;
     journal::apply(conn, counters, unit, seen.cases)?;
     effects::apply(conn, counters, unit, seen.effects)?;
     rows::take_slots(conn, unit)?;

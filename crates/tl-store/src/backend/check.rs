@@ -21,13 +21,18 @@ pub(super) struct CaseNow {
 }
 
 /// What the checks have read and the writes need.
-pub(super) struct Seen {
+pub(super) struct Seen<'a> {
+    pub(super) unit: &'a Unit,
     pub(super) effects: Found,
     pub(super) cases: BTreeMap<CaseId, CaseNow>,
 }
 
 /// Whether the unit may be applied.
-pub(super) fn check(conn: &Connection, gate: &GateCache, unit: &Unit) -> Result<Seen, Stop> {
+pub(super) fn check<'a>(
+    conn: &Connection,
+    gate: &GateCache,
+    unit: &'a Unit,
+) -> Result<Seen<'a>, Stop> {
     let checker = Checker { conn, gate, unit };
     for guard in &unit.guards {
         checker.guard(guard)?;
@@ -35,7 +40,11 @@ pub(super) fn check(conn: &Connection, gate: &GateCache, unit: &Unit) -> Result<
     let cases = checker.turns()?;
     let effects = effects::check(conn, unit)?;
     checker.rows()?;
-    Ok(Seen { effects, cases })
+    Ok(Seen {
+        unit,
+        effects,
+        cases,
+    })
 }
 
 struct Checker<'a> {

@@ -95,27 +95,7 @@ pub(super) fn apply(conn: &Connection, tenant: TenantId, row: &Row) -> rusqlite:
                 .prepare_cached("DELETE FROM flag WHERE tenant = ?1 AND name = ?2")?
                 .execute(params![t, name])?,
         },
-        Row::Deploy {
-            number,
-            workflow,
-            version,
-            digest,
-            files,
-            at,
-        } => {
-            conn.prepare_cached(SQL.insert(&BUNDLE))?.execute(params![
-                t,
-                number,
-                workflow,
-                version.as_bytes(),
-                digest,
-                at
-            ])?;
-            let ord = conn.last_insert_rowid();
-            conn.prepare_cached(SQL.insert(&BUNDLE_FILES))?
-                .execute(params![ord, t, files])?;
-            make_current(conn, tenant, (workflow, *number))?
-        }
+        Row::Deploy { .. } => deploy(conn, tenant, row)?,
         Row::Rollback { workflow, number } => make_current(conn, tenant, (workflow, *number))?,
         Row::Tenant { name, at } => {
             conn.prepare_cached(SQL.insert(&TENANT))?
@@ -137,6 +117,34 @@ pub(super) fn apply(conn: &Connection, tenant: TenantId, row: &Row) -> rusqlite:
         keys => return key_row(conn, tenant, keys),
     };
     Ok(true)
+}
+
+/// A bundle with its files, current from now on.
+fn deploy(conn: &Connection, tenant: TenantId, row: &Row) -> rusqlite::Result<usize> {
+    let Row::Deploy {
+        number,
+        workflow,
+        version,
+        digest,
+        files,
+        at,
+    } = row
+    else {
+        return Ok(0);
+    };
+    let t = tenant.0;
+    conn.prepare_cached(SQL.insert(&BUNDLE))?.execute(params![
+        t,
+        number,
+        workflow,
+        version.as_bytes(),
+        digest,
+        at
+    ])?;
+    let ord = conn.last_insert_rowid();
+    conn.prepare_cached(SQL.insert(&BUNDLE_FILES))?
+        .execute(params![ord, t, files])?;
+    make_current(conn, tenant, (workflow, *number))
 }
 
 fn key_row(conn: &Connection, tenant: TenantId, row: &Row) -> rusqlite::Result<bool> {

@@ -1,0 +1,191 @@
+//! Versions: what deploying would change, deploying it, and going back.
+
+use tl_engine::tenant::{Tenant, pack, unpack};
+use tl_kernel::digest::{hex, short};
+use tl_lang::{Project, bundle_digest};
+use tl_store::contract::{Refused, Row, Unit};
+
+use super::Ctx;
+use super::doors::unbase64;
+use super::lists::version_line;
+use super::request::Files;
+use super::views::{Done, Reply, VersionLine, WorkflowPlan};
+use crate::app::{App, Change};
+use crate::checked::check;
+use crate::diff::diff;
+use crate::failure::Failure;
+use crate::text::nearest;
+
+/// How often a lost race for a number is tried again.
+const RACES: usize = 8;
+
+impl Ctx<'_> {
+    pub(super) async fn plan(&self, files: Files) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let project = project(files)?;
+        let mut out = Vec::new();
+        for id in project.workflows() {
+            out.push(self.plan_one(&view, &project, &id).await?);
+        }
+        if out.is_empty() {
+            return Err(Failure::not_found("TL0109 there is no workflows/<id>/workflow.yaml to deploy"));
+        }
+        Ok(Reply::Plan(out))
+    }
+
+    async fn plan_one(&self, view: &Tenant, project: &Project, id: &str) -> Result<WorkflowPlan, Failure> {
+        let checked = check(project, id);
+        let digest = bundle_digest(project, id);
+        let current = view.current.get(id);
+        let mut from = None;
+        let mut changes = Vec::new();
+        if let (Some((number, bundle)), Some(program)) = (current, &checked.program) {
+            from = Some((*number, bundle.program.version.clone()));
+            if is_same(&self.app.desk, view, *number, project, id).await? {
+                changes.clear();
+            } else {
+                changes = diff(&bundle.program, program);
+                if changes.is_empty() {
+                    changes.push("files changed; nothing that decides did".into());
+                }
+            }
+        } else if let Some(program) = &checked.program {
+            changes.push(format!("`{}` is new: {} endpoints, {} actions", id, program.endpoints.len(), program.actions.len()));
+        }
+        Ok(WorkflowPlan {
+            workflow: id.to_owned(),
+            from,
+            version: checked.program.as_ref().map_or_else(String::new, |p| p.version.clone()),
+            digest: short(&digest),
+            findings: checked.findings(project, false),
+            ok: checked.ok(),
+            changes,
+        })
+    }
+
+    pub(super) async fn deploy(&self, files: Files) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let project = project(files)?;
+        let mut wanted = Vec::new();
+        for id in project.workflows() {
+            let checked = check(&project, &id);
+            if !checked.ok() {
+                return Err(Failure::refused(format!(
+                    "`{id}` has {} errors; nothing was deployed. `throughline check` shows them",
+                    checked.errors().max(1)
+                )));
+            }
+            let current = view.current.get(&id).map(|(n, _)| *n);
+            let same = match current {
+                Some(number) => is_same(&self.app.desk, &view, number, &project, &id).await?,
+                None => false,
+            };
+            if !same {
+                wanted.push(id);
+            }
+        }
+        let mut out = Vec::new();
+        for id in wanted {
+            out.push(deploy_one(self.app, view.id, &project, &id, &self.by).await?);
+        }
+        Ok(Reply::Versions(out))
+    }
+
+    pub(super) async fn versions(&self) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let rows = self.app.desk.store().bundles(view.id).await?;
+        Ok(Reply::Versions(rows.iter().map(version_line).collect()))
+    }
+
+    pub(super) async fn rollback(&self, workflow: &str, number: u32, reason: &str) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        let reason = self.reason(reason)?;
+        let rows = self.app.desk.store().bundles(view.id).await?;
+        let Some(row) = rows.iter().find(|b| b.number == number && b.workflow == workflow) else {
+            let names: Vec<&str> = rows.iter().map(|b| b.workflow.as_str()).collect();
+            let hint = match nearest(workflow, names.iter().copied()).filter(|n| *n != workflow) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`throughline versions` shows them".into(),
+            };
+            return Err(Failure::not_found(format!("`{workflow}` has no version number {number}; {hint}")));
+        };
+        if row.current {
+            return Ok(Reply::Done(Done::new(format!("`{workflow}` is at number {number} already"))));
+        }
+        // It must still compile in this build before new cases are sent through it.
+        self.app.desk.bundle(view.id, number).await?;
+        let change = Change { action: "rollback", object: workflow.to_owned(), detail: format!("{number}: {reason}") };
+        let row = Row::Rollback { workflow: workflow.to_owned(), number };
+        self.app.change(view.id, &self.by, vec![row], vec![change]).await?;
+        Ok(Reply::Done(Done::new(format!(
+            "new cases of `{workflow}` go through number {number}; open cases stay with the version they began with"
+        ))))
+    }
+}
+
+/// Whether the files of a workflow are those of a deployed number.
+async fn is_same(
+    desk: &tl_engine::desk::Desk,
+    view: &Tenant,
+    number: u32,
+    project: &Project,
+    id: &str,
+) -> Result<bool, Failure> {
+    let row = desk.store().bundle(view.id, number).await?;
+    let deployed = row.and_then(|r| unpack(&r.files));
+    Ok(deployed.is_some_and(|d| d == crate::project::bundle(project, id)))
+}
+
+fn project(files: Files) -> Result<Project, Failure> {
+    let mut project = Project::default();
+    for (path, text) in files {
+        project.files.insert(path, unbase64(&text)?);
+    }
+    Ok(project)
+}
+
+/// Deploys one workflow that was checked.
+pub async fn deploy_one(
+    app: &App,
+    tenant: tl_kernel::id::TenantId,
+    project: &Project,
+    workflow: &str,
+    by: &tl_kernel::journal::Actor,
+) -> Result<VersionLine, Failure> {
+    let files = crate::project::bundle(project, workflow);
+    let digest = bundle_digest(&files, workflow);
+    let version = tl_lang::load(&files, workflow).program.map_or_else(String::new, |p| p.version);
+    let store = app.desk.store();
+    let mut number = store.bundles(tenant).await?.first().map_or(1, |b| b.number + 1);
+    for _ in 0..RACES {
+        let at = app.desk.now();
+        let mut unit = Unit::new(tenant);
+        unit.rows.push(Row::Deploy {
+            number,
+            workflow: workflow.to_owned(),
+            version: version.clone(),
+            digest,
+            files: pack(&files),
+            at,
+        });
+        let detail = format!("number {number}, digest {}", hex(&digest));
+        let change = Change { action: "deploy", object: workflow.to_owned(), detail };
+        unit.control.push(app.seal(tenant, by, vec![change]));
+        match store.commit(unit).await {
+            Ok(_) => {
+                app.desk.forget_views();
+                return Ok(VersionLine {
+                    number,
+                    workflow: workflow.to_owned(),
+                    version,
+                    digest: hex(&digest),
+                    at: crate::text::At(at),
+                    current: true,
+                });
+            }
+            Err(Refused::NumberTaken { next }) => number = next,
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(Failure::conflict("others deploy at the same moment; try again"))
+}

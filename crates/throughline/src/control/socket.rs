@@ -1,0 +1,242 @@
+//! The local socket: one JSON line per request, one per answer. Only the account that runs the server may open
+//! it; where there is no server, a command opens the store itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{Envelope, Reply, Request, handle};
+use crate::app::{App, Mode};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::lock::{self, Taken};
+
+/// Name of the socket in the data directory.
+const NAME: &str = "control.sock";
+/// Longest path of a socket, bytes; the system allows about this.
+const LONGEST_PATH: usize = 100;
+/// Largest request line, bytes: a project with its files fits.
+const MAX_LINE: u64 = 64 * 1024 * 1024;
+/// A server that does not answer within this counts as hanging.
+const ANSWER: Duration = Duration::from_secs(30);
+/// A switch waits less: there is another way.
+const ANSWER_SWITCH: Duration = Duration::from_secs(3);
+/// How long a command waits for another command to finish.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Serialize, Deserialize)]
+enum Answer {
+    Reply(Box<Reply>),
+    Failure(Failure),
+}
+
+/// The server's end: the socket, and the directory that was made for it where the data directory's path is too
+/// long.
+#[derive(Debug)]
+pub struct Listening {
+    listener: UnixListener,
+    /// Where it is.
+    pub path: PathBuf,
+    _dir: Option<tempfile::TempDir>,
+}
+
+/// Opens the socket of a data directory whose lock is held.
+pub fn listen(data_dir: &Path) -> Result<Listening, Failure> {
+    let failed = |path: &Path, e: &std::io::Error| {
+        Failure::unreachable(format!("TL0610 cannot open the control socket {}: {e}", path.display()))
+    };
+    let near = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned()).join(NAME);
+    let (path, dir) = if near.as_os_str().len() <= LONGEST_PATH {
+        (near, None)
+    } else {
+        let dir = tempfile::Builder::new().prefix("throughline-").tempdir().map_err(|e| failed(&near, &e))?;
+        (dir.path().join(NAME), Some(dir))
+    };
+    // The lock is ours, so a socket that is still there belongs to a process that is gone.
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(&path, &e)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).map_err(|e| failed(&path, &e))?;
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, private).map_err(|e| failed(&path, &e))?;
+    Ok(Listening { listener, path, _dir: dir })
+}
+
+impl Listening {
+    /// Answers requests until the token is cancelled.
+    pub async fn serve(self, app: Arc<App>, stop: CancellationToken) {
+        loop {
+            let stream = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(e) => {
+                        tracing::warn!(error = %e, "control socket");
+                        continue;
+                    }
+                },
+            };
+            let (app, stop) = (Arc::clone(&app), stop.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    result = converse(stream, &app) => {
+                        if let Err(e) = result {
+                            tracing::debug!(error = %e, "control connection");
+                        }
+                    }
+                }
+            });
+        }
+        // It may be gone already with its directory.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn converse(stream: UnixStream, app: &App) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if (&mut read).take(MAX_LINE).read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let answer = match serde_json::from_str::<Envelope>(&line) {
+            Ok(envelope) => match handle(app, envelope).await {
+                Ok(reply) => Answer::Reply(Box::new(reply)),
+                Err(failure) => Answer::Failure(failure),
+            },
+            Err(_) => Answer::Failure(Failure::usage("this command and the running server are of different releases")),
+        };
+        let mut text = serde_json::to_string(&answer).map_err(std::io::Error::other)?;
+        text.push('\n');
+        write.write_all(text.as_bytes()).await?;
+    }
+}
+
+/// A command's way to the installation.
+#[derive(Debug)]
+pub enum Client {
+    /// A running server.
+    Server(BufReader<UnixStream>),
+    /// The store itself.
+    Own(Arc<App>),
+}
+
+impl Client {
+    /// Finds the server through the lock and speaks to its socket, else opens the store.
+    pub async fn connect_or_open(config: &Config) -> Result<Client, Failure> {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match lock::take(&config.data_dir)? {
+                Taken::Ours(lock) => {
+                    let (app, _) = App::open(config.clone(), Some(lock), Mode::Alone).await?;
+                    return Ok(Client::Own(app));
+                }
+                Taken::Theirs(Some(holder)) => {
+                    if let Some(path) = &holder.socket {
+                        match UnixStream::connect(path).await {
+                            Ok(stream) => return Ok(Client::Server(BufReader::new(stream))),
+                            Err(e) if tokio::time::Instant::now() >= until => {
+                                return Err(Failure::unreachable(format!(
+                                    "TL0640 the server (process {}) does not answer at {}: {e}",
+                                    holder.pid,
+                                    path.display()
+                                )));
+                            }
+                            Err(_) => {}
+                        }
+                    } else if tokio::time::Instant::now() >= until {
+                        return Err(busy(Some(holder.pid)));
+                    }
+                }
+                Taken::Theirs(None) if tokio::time::Instant::now() >= until => return Err(busy(None)),
+                Taken::Theirs(None) => {}
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// As above; but a server that does not answer is gone round: a switch is written to the store directly.
+    pub async fn for_switch(config: &Config) -> Result<Client, Failure> {
+        match lock::take(&config.data_dir)? {
+            Taken::Ours(lock) => Ok(Client::Own(App::open(config.clone(), Some(lock), Mode::Alone).await?.0)),
+            Taken::Theirs(holder) => {
+                if let Some(path) = holder.and_then(|h| h.socket)
+                    && let Ok(Ok(stream)) = tokio::time::timeout(ANSWER_SWITCH, UnixStream::connect(&path)).await
+                {
+                    return Ok(Client::Server(BufReader::new(stream)));
+                }
+                Client::guest(config).await
+            }
+        }
+    }
+
+    async fn guest(config: &Config) -> Result<Client, Failure> {
+        Ok(Client::Own(App::open(config.clone(), None, Mode::Guest).await?.0))
+    }
+
+    /// Asks for a switch; where the server hangs, writes it to the store directly.
+    pub async fn ask_for_switch(mut self, config: &Config, envelope: Envelope) -> Result<Reply, Failure> {
+        let direct = match &mut self {
+            Client::Own(_) => None,
+            Client::Server(stream) => match tokio::time::timeout(ANSWER_SWITCH, exchange(stream, &envelope)).await {
+                Ok(Ok(answer)) => return answer,
+                _ => Some(Client::guest(config).await?),
+            },
+        };
+        direct.unwrap_or(self).ask(envelope).await
+    }
+
+    /// Asks.
+    pub async fn ask(&mut self, envelope: Envelope) -> Result<Reply, Failure> {
+        match self {
+            Client::Own(app) => handle(app, envelope).await,
+            Client::Server(stream) => match tokio::time::timeout(ANSWER, exchange(stream, &envelope)).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(e)) => Err(Failure::unreachable(format!("TL0640 the server hung up: {e}"))),
+                Err(_) => Err(Failure::unreachable("TL0640 the server does not answer. `throughline kill` works without it")),
+            },
+        }
+    }
+
+    /// Lets go of the store.
+    pub async fn close(self) {
+        if let Client::Own(app) = self {
+            app.close().await;
+        }
+    }
+}
+
+async fn exchange(stream: &mut BufReader<UnixStream>, envelope: &Envelope) -> std::io::Result<Result<Reply, Failure>> {
+    let mut text = serde_json::to_string(envelope).map_err(std::io::Error::other)?;
+    text.push('\n');
+    stream.get_mut().write_all(text.as_bytes()).await?;
+    let mut line = String::new();
+    if stream.read_line(&mut line).await? == 0 {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    match serde_json::from_str(&line) {
+        Ok(Answer::Reply(reply)) => Ok(Ok(*reply)),
+        Ok(Answer::Failure(failure)) => Ok(Err(failure)),
+        Err(_) => Err(std::io::Error::other("this command and the running server are of different releases")),
+    }
+}
+
+fn busy(pid: Option<u32>) -> Failure {
+    let who = pid.map_or_else(|| "another process".into(), |p| format!("process {p}"));
+    Failure::conflict(format!("TL0641 {who} uses the data directory. Wait for it, or stop it"))
+}
+
+/// A question in the name of whoever runs the command.
+pub fn envelope(tenant: &str, request: Request) -> Envelope {
+    let by = ["USER", "LOGNAME"].iter().find_map(|v| std::env::var(v).ok()).filter(|u| !u.is_empty());
+    Envelope { tenant: tenant.to_owned(), by: by.unwrap_or_else(|| "unknown".into()), request }
+}

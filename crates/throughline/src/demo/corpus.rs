@@ -1,0 +1,174 @@
+//! The demo's messages: what each one is, and what is expected of it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+
+/// The files of the corpus, in the order they are sent.
+const FILES: &[(&str, &str)] = &[
+    ("contact-forms.yaml", include_str!("../../demo/messages/contact-forms.yaml")),
+    ("duplicates.yaml", include_str!("../../demo/messages/duplicates.yaml")),
+    ("hostile.yaml", include_str!("../../demo/messages/hostile.yaml")),
+    ("incidents.yaml", include_str!("../../demo/messages/incidents.yaml")),
+    ("mail-languages.yaml", include_str!("../../demo/messages/mail-languages.yaml")),
+    ("mail.yaml", include_str!("../../demo/messages/mail.yaml")),
+    ("missing.yaml", include_str!("../../demo/messages/missing.yaml")),
+    ("notes.yaml", include_str!("../../demo/messages/notes.yaml")),
+    ("partners.yaml", include_str!("../../demo/messages/partners.yaml")),
+    ("sms.yaml", include_str!("../../demo/messages/sms.yaml")),
+    ("spam.yaml", include_str!("../../demo/messages/spam.yaml")),
+    ("trios.yaml", include_str!("../../demo/messages/trios.yaml")),
+    ("unsure.yaml", include_str!("../../demo/messages/unsure.yaml")),
+    ("web-forms.yaml", include_str!("../../demo/messages/web-forms.yaml")),
+];
+
+/// One message.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Unique over all files.
+    pub id: String,
+    /// `leads`, `partners`, `mail`, `sms`, `contact`, `notes`.
+    pub door: String,
+    /// JSON body or form fields.
+    pub body: Option<Map<String, Json>>,
+    /// A raw mail with `\n` line ends.
+    pub mail: Option<String>,
+    /// Bytes sent as they are.
+    pub raw: Option<String>,
+    /// How to encode `mail`.
+    pub charset: Option<String>,
+    /// Idempotency key or delivery id.
+    pub key: Option<String>,
+    /// `multipart` for the contact form.
+    pub encoding: Option<String>,
+    /// A re-send of that message.
+    pub repeats: Option<String>,
+    /// Sent only after that message was answered.
+    pub after: Option<String>,
+    /// How the sender spoils the request.
+    pub attack: Option<String>,
+    /// How the surroundings misbehave.
+    pub incident: Option<String>,
+    /// What is expected.
+    pub expect: Expect,
+}
+
+/// What is expected of a message.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// HTTP status.
+    pub status: u16,
+    /// Where the case comes to rest.
+    pub outcome: Outcome,
+    /// The message whose case it joins.
+    pub same_case_as: Option<String>,
+    /// Which natural key joins it, for the reader.
+    #[serde(rename = "joined_by")]
+    pub _joined_by: Option<String>,
+    /// Fields that must match.
+    #[serde(default)]
+    pub record: BTreeMap<String, Json>,
+}
+
+/// Where a case comes to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Written, acknowledged, handed to its owner.
+    Hot,
+    /// Written, no person needed.
+    Automated,
+    /// Asked for what is missing.
+    FollowUp,
+    /// With a person, because the model is unsure.
+    Review,
+    /// Closed: spam, an application, an automatic reply.
+    ClosedSpam,
+    /// Nothing new was stored.
+    Duplicate,
+    /// Refused at the door.
+    Refused,
+    /// Attached to a case that was there.
+    Joined,
+}
+
+impl Outcome {
+    /// The word shown in the report.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Hot => "hot",
+            Outcome::Automated => "automated",
+            Outcome::FollowUp => "follow-up",
+            Outcome::Review => "review",
+            Outcome::ClosedSpam => "closed",
+            Outcome::Duplicate => "duplicate",
+            Outcome::Refused => "refused",
+            Outcome::Joined => "joined",
+        }
+    }
+}
+
+/// All messages, each after the ones it depends on.
+pub fn corpus() -> anyhow::Result<Vec<Entry>> {
+    let mut all = Vec::new();
+    for (name, text) in FILES {
+        let entries: Vec<Entry> =
+            serde_saphyr::from_str(text).map_err(|e| anyhow::anyhow!("the demo's {name} cannot be read: {e}"))?;
+        all.extend(entries);
+    }
+    Ok(in_order(all))
+}
+
+/// The delivery key: the message's own, or for a re-send the key of the message it repeats.
+pub fn key_of<'a>(entry: &'a Entry, all: &'a BTreeMap<&str, &Entry>) -> &'a str {
+    if let Some(key) = &entry.key {
+        return key;
+    }
+    match entry.repeats.as_deref().and_then(|r| all.get(r)) {
+        Some(first) => first.key.as_deref().unwrap_or(&first.id),
+        None => &entry.id,
+    }
+}
+
+/// The file order, with every message moved behind the ones it names.
+fn in_order(all: Vec<Entry>) -> Vec<Entry> {
+    let mut done: Vec<Entry> = Vec::with_capacity(all.len());
+    let mut waiting = all;
+    while !waiting.is_empty() {
+        let before = done.len();
+        let (ready, later): (Vec<Entry>, Vec<Entry>) = waiting.into_iter().partition(|e| {
+            let named = [&e.after, &e.repeats, &e.expect.same_case_as];
+            named
+                .into_iter()
+                .flatten()
+                .all(|n| done.iter().any(|d| d.id == *n) || *n == e.id)
+        });
+        done.extend(ready);
+        waiting = later;
+        if done.len() == before {
+            // A circle: keep the file's order rather than stop.
+            done.append(&mut waiting);
+        }
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_reads_and_is_in_order() {
+        let all = corpus().unwrap();
+        assert!(all.len() >= 200, "{} messages", all.len());
+        for (i, e) in all.iter().enumerate() {
+            for named in [&e.after, &e.repeats, &e.expect.same_case_as].into_iter().flatten() {
+                let at = all.iter().position(|o| o.id == *named);
+                assert!(at.is_some_and(|at| at < i), "{} names {named}", e.id);
+            }
+        }
+    }
+}

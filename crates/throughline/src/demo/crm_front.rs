@@ -1,0 +1,110 @@
+//! The front door of the demo's CRM. The CRM itself is the record store of the running server, reached over its
+//! HTTP API; this door can be shut for a while, and counts what passes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Largest answer that is passed on, bytes.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// A running front door.
+#[derive(Debug, Clone)]
+pub struct CrmFront {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    state: Arc<Front>,
+}
+
+#[derive(Debug)]
+struct Front {
+    backend: String,
+    http: reqwest::Client,
+    shut: AtomicBool,
+    turned_away: AtomicU64,
+    conflicts: AtomicU64,
+}
+
+impl CrmFront {
+    /// Opens the door before a backend address.
+    pub async fn start(backend: String, stop: CancellationToken) -> anyhow::Result<CrmFront> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let addr = listener.local_addr()?;
+        let state = Arc::new(Front {
+            backend,
+            http: reqwest::Client::builder().no_proxy().build()?,
+            shut: AtomicBool::new(false),
+            turned_away: AtomicU64::new(0),
+            conflicts: AtomicU64::new(0),
+        });
+        let app = Router::new().fallback(pass).with_state(Arc::clone(&state));
+        tokio::spawn(async move {
+            let served = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
+            if let Err(e) = served.await {
+                tracing::warn!(error = %e, "the demo's CRM");
+            }
+        });
+        Ok(CrmFront { addr, state })
+    }
+
+    /// Shuts the door (503), or opens it.
+    pub fn shut(&self, shut: bool) {
+        self.state.shut.store(shut, Ordering::Relaxed);
+    }
+
+    /// Requests that met a shut door.
+    pub fn turned_away(&self) -> u64 {
+        self.state.turned_away.load(Ordering::Relaxed)
+    }
+
+    /// Writes that met a newer version (412).
+    pub fn conflicts(&self) -> u64 {
+        self.state.conflicts.load(Ordering::Relaxed)
+    }
+}
+
+async fn pass(State(front): State<Arc<Front>>, request: Request) -> Response {
+    if front.shut.load(Ordering::Relaxed) {
+        front.turned_away.fetch_add(1, Ordering::Relaxed);
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let mut onward = front.http.request(parts.method, format!("{}{path}", front.backend)).body(body);
+    for (name, value) in &parts.headers {
+        if name != "host" && name != "content-length" {
+            onward = onward.header(name, value);
+        }
+    }
+    let answer = match onward.send().await {
+        Ok(answer) => answer,
+        Err(_) => return StatusCode::BAD_GATEWAY.into_response(),
+    };
+    let status = answer.status();
+    if status == StatusCode::PRECONDITION_FAILED {
+        front.conflicts.fetch_add(1, Ordering::Relaxed);
+    }
+    let mut response = Response::builder().status(status);
+    for (name, value) in answer.headers() {
+        if name != "transfer-encoding" && name != "content-length" && name != "connection" {
+            response = response.header(name, value);
+        }
+    }
+    match answer.bytes().await {
+        Ok(bytes) => response
+            .body(Body::from(bytes))
+            .unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response()),
+        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}

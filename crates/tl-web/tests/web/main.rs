@@ -1,0 +1,14 @@
+//! The doors as their senders see them: a real server on a real socket over the real store, and requests that
+//! are written byte by byte.
+
+mod cases;
+mod connections;
+mod dedupe;
+mod idempotency;
+mod malformed;
+mod overload;
+mod probes;
+mod records;
+mod senders;
+mod status;
+mod support;
