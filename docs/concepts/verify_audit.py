@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verifies an audit export with nothing but the standard library: every leaf, and the root and signature of
-every checkpoint. usage: verify_audit.py EXPORT.jsonl [CHECKPOINTS.txt]
-Give the checkpoint file that was kept elsewhere: checkpoints inside the export prove nothing about its maker."""
+every checkpoint. usage: verify_audit.py EXPORT.jsonl [CHECKPOINTS.txt [PUBLIC_KEY]]
+Give the checkpoint file and the key that were kept elsewhere: those inside the export prove nothing about its maker."""
 import base64, hashlib, json, sys
 
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
@@ -36,14 +36,15 @@ def signed(key, text, sig):
 def fail(why): sys.exit(f"FAILED: {why}")
 
 rows = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8") if line.strip()]
-about = next((r for r in rows if "public_key" in r), None) or fail("the export names no public key")
-key, points = bytes.fromhex(about["public_key"]), [(c["size"], c["root"], c["signature"]) for c in about["checkpoints"]]
+about = rows[0] if rows and rows[0].get("kind") == "audit" else fail("this is no export of an audit")
+key, points = bytes.fromhex(about["public_key"]), [r for r in rows if r["kind"] == "checkpoint"]
+if len(sys.argv) > 3 and sys.argv[3] != about["public_key"]: fail("the export names another public key")
 if len(sys.argv) > 2:  # blocks of four lines: origin, size, root, signature
     blocks = [b.split("\n") for b in open(sys.argv[2], encoding="utf-8").read().strip().split("\n\n")]
-    points = [(int(b[1]), b[2], b[3]) for b in blocks if b[0] == "throughline/" + about["tenant"]]
-due, roots, n = {size: [] for size, _, _ in points}, [], 0
-for size, root, sig in points: due[size].append((root, sig))
-for turn in (r for r in rows if "head" in r):
+    points += [dict(size=int(b[1]), root=b[2], signature=b[3]) for b in blocks if b[0] == "throughline/" + about["tenant"]]
+due, roots, n = {c["size"]: [] for c in points}, [], 0
+for c in points: due[c["size"]].append((c["root"], c["signature"]))
+for turn in (r for r in rows if r["kind"] == "turn"):
     leaf = sha(b"\0", base64.b64decode(turn["head"], validate=True))
     if leaf.hex() != turn["leaf"]: fail(f"position {n}: the head does not give the leaf")
     bits, n = n, n + 1
@@ -55,4 +56,5 @@ for turn in (r for r in rows if "head" in r):
         if top.hex() != root: fail(f"the first {n} turns do not give the checkpoint's root: one was changed, dropped or added")
         if not signed(key, text, bytes.fromhex(sig)): fail(f"the checkpoint at {n} is not signed by this key")
 if due: fail(f"the export has {n} turns, a checkpoint has {max(due)}: turns are missing at the end")
-print(f"OK: {n} turns, {len(points)} checkpoints, {n - max([p[0] for p in points], default=0)} turns after the last one")
+last = max([c["size"] for c in points], default=0)
+print(f"OK: {n} turns, {len({c['size'] for c in points})} checkpoints, {n - last} turns after the last one")

@@ -51,6 +51,7 @@ pub struct App {
     /// Opened, µs.
     pub opened_at: i64,
     lock: std::sync::Mutex<Option<Lock>>,
+    address: std::sync::OnceLock<String>,
 }
 
 /// One change that belongs to no case, as the control stream records it.
@@ -94,12 +95,24 @@ impl App {
             mode,
             opened_at,
             lock: std::sync::Mutex::new(lock),
+            address: std::sync::OnceLock::new(),
         };
         if mode != Mode::Guest {
             app.check_key().await?;
             app.ensure_default_tenant().await?;
         }
         Ok((Arc::new(app), handoff))
+    }
+
+    /// The address of the doors: the one that is open, else the one in the settings.
+    pub fn listen(&self) -> String {
+        self.address.get().cloned().unwrap_or_else(|| self.config.listen.clone())
+    }
+
+    /// The doors are open here.
+    pub fn listens_on(&self, address: String) {
+        // An installation is opened for one server, which has one address.
+        let _ = self.address.set(address);
     }
 
     /// Says where the server takes commands and messages.

@@ -134,7 +134,7 @@ impl Config {
         let origins = origins(&raw);
         let text = |key: &str| match &raw[key].0 {
             Value::String(s) => s.clone(),
-            other => other.to_string(),
+            _ => String::new(),
         };
         let below = |text: String| (!text.is_empty()).then(|| dir.join(text));
         let config = Config {
@@ -188,7 +188,8 @@ fn origins(raw: &BTreeMap<&'static str, (Value, String)>) -> Vec<Setting> {
                     let names: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
                     names.join(", ")
                 }
-                other => other.to_string(),
+                Value::Integer(n) => n.to_string(),
+                _ => String::new(),
             };
             Setting { key: k.name, value, from: from.clone(), help: k.help }
         })

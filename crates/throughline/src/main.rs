@@ -1,1 +1,38 @@
-fn main() {}
+//! The binary `throughline`: command line, server, and everything that the two have in common.
+
+mod app;
+mod checked;
+mod cli;
+mod commands;
+mod config;
+mod connections;
+mod control;
+mod demo;
+mod diff;
+mod embedded;
+mod explain;
+mod failure;
+mod intake;
+mod keys;
+mod lock;
+mod project;
+mod serve;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args = cli::Args::parse();
+    match commands::run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
+}

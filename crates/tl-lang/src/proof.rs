@@ -157,7 +157,12 @@ impl Finding {
 /// The text of a line without the blanks around it. For what stands in no line: the line that begins with a
 /// key, else the first one.
 fn line_span(text: &str, line: u32, key: &str) -> Span {
-    let begins = |l: &str| !key.is_empty() && l.trim_start().strip_prefix(key).is_some_and(|r| r.starts_with(':'));
+    let begins = |l: &str| {
+        !key.is_empty()
+            && l.trim_start()
+                .strip_prefix(key)
+                .is_some_and(|r| r.starts_with(':'))
+    };
     let (mut start, mut first, mut named) = (0, None, None);
     for (i, l) in text.split_inclusive('\n').enumerate() {
         let left = start + l.len() - l.trim_start().len();
@@ -205,7 +210,9 @@ pub struct Given {
 
 impl Given {
     fn new(cue: Cue, witness: Witness) -> Given {
-        let denied = |(n, v): &(Name, Option<Value>)| matches!(n, Name::Allowed(_)) && *v == Some(Value::Bool(false));
+        let denied = |(n, v): &(Name, Option<Value>)| {
+            matches!(n, Name::Allowed(_)) && *v == Some(Value::Bool(false))
+        };
         let stricter = witness.iter().any(denied);
         let named = |(n, v)| match n {
             Name::Path(names) => Some((names.join("."), v)),
@@ -262,7 +269,9 @@ impl Cue {
             Cue::Message => "a message arrives".into(),
             Cue::Answered => "the model answers".into(),
             Cue::NoAnswer => "the model gives no answer".into(),
-            Cue::Decided { kind, decision, .. } => format!("a person decides a task `{kind}` with `{decision}`"),
+            Cue::Decided { kind, decision, .. } => {
+                format!("a person decides a task `{kind}` with `{decision}`")
+            }
             Cue::Succeeded => "an effect succeeds".into(),
             Cue::Trouble => "an effect fails".into(),
             Cue::Uncertain => "nobody knows whether an effect happened".into(),
@@ -290,7 +299,11 @@ fn say_witness(witness: &Witness) -> String {
             }),
             Name::Free(text) => unless.push(format!("`{text}` can never be {truth} then")),
             Name::Allowed(_) => with.push(format!("policy_allows = {truth}")),
-            Name::RuleAsked => with.push(if truth { "a rule asks for a person".into() } else { "no rule asks for a person".into() }),
+            Name::RuleAsked => with.push(if truth {
+                "a rule asks for a person".into()
+            } else {
+                "no rule asks for a person".into()
+            }),
         }
     }
     let mut out = String::new();
@@ -322,11 +335,14 @@ pub fn findings(program: &Program) -> Vec<Finding> {
     let words = words::Words::new(program);
     let (model, walk) = states::explored(program, &words);
     states::prove(program, &mut out);
-    let silent = states::ends(&words, &model, &walk, &mut out);
+    // One way to get lost is enough; where AI plays no part in it, the general proof says so.
+    if !states::ends(&words, &model, &walk, &mut out) && !ai::lost(program, &words, &mut out) {
+        states::circles(&words, &model, &walk, &mut out);
+    }
     permission::prove(&words, &model, &walk, &mut out);
     choice::prove(program, &words, &mut out);
     trust::prove(program, &mut out);
     repeat::prove(program, &mut out);
-    ai::prove(program, &words, !silent, &mut out);
+    ai::prove(program, &mut out);
     out
 }

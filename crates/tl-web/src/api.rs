@@ -5,6 +5,8 @@ mod command;
 mod events;
 mod probes;
 mod records;
+pub use records::write_mark;
+
 mod same_key;
 mod versions;
 
@@ -38,7 +40,9 @@ pub fn router(state: AppState) -> Router {
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics))
-        .method_not_allowed_fallback(async || Problem::new(METHOD, "The Allow header names the methods."))
+        .method_not_allowed_fallback(async || {
+            Problem::new(METHOD, "The Allow header names the methods.")
+        })
         .fallback(async || Problem::not_found())
         .layer(from_fn_with_state(Arc::clone(&web), guard))
         .with_state(web)

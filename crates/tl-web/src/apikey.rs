@@ -148,7 +148,10 @@ mod tests {
         let text = key.to_text();
         assert_eq!(ApiKeyText::parse(&text), Ok(key.clone()));
         assert_ne!(key.hash(&[1; 32]), key.hash(&[2; 32]), "keyed per tenant");
-        assert!(!format!("{key:?}").contains(&text[22..40]), "the secret is not shown");
+        assert!(
+            !format!("{key:?}").contains(&text[22..40]),
+            "the secret is not shown"
+        );
 
         let mut flipped = text.clone().into_bytes();
         flipped[30] = if flipped[30] == b'0' { b'1' } else { b'0' };
@@ -160,7 +163,10 @@ mod tests {
             (text.replace("tl_", "tk_"), ApiKeyError::Form),
             (String::new(), ApiKeyError::Form),
             ("tl__".into(), ApiKeyError::Form),
-            (format!("tl_{}_{}", "é".repeat(8), "é".repeat(28)), ApiKeyError::Form),
+            (
+                format!("tl_{}_{}", "é".repeat(8), "é".repeat(28)),
+                ApiKeyError::Form,
+            ),
         ];
         for (text, want) in table {
             assert_eq!(ApiKeyText::parse(&text), Err(want), "{text}");

@@ -21,8 +21,10 @@ pub(crate) enum Doubt {
     Refused(&'static str),
     /// The key is known and valid, but not for this.
     Scope,
-    /// The issuer's keys are not here yet.
-    KeysRefreshing,
+    /// The token names a key that a newer key set may have.
+    KeyUnknown,
+    /// The issuer's keys are not here yet: nothing can be said.
+    KeysAbsent,
 }
 
 impl Doubt {
@@ -31,7 +33,8 @@ impl Doubt {
         match self {
             Doubt::Refused(class) => class,
             Doubt::Scope => "scope",
-            Doubt::KeysRefreshing => "unknown_key",
+            Doubt::KeyUnknown => "unknown_key",
+            Doubt::KeysAbsent => "keys_absent",
         }
     }
 }
@@ -46,7 +49,12 @@ pub(crate) struct Bearer {
 }
 
 /// Checks an API key against a tenant.
-pub(crate) fn api_key(view: &TenantView, key: &ApiKeyText, scope: &str, now: i64) -> Result<Bearer, Doubt> {
+pub(crate) fn api_key(
+    view: &TenantView,
+    key: &ApiKeyText,
+    scope: &str,
+    now: i64,
+) -> Result<Bearer, Doubt> {
     let given = key.hash(&view.key);
     let known = view.api_keys.get(key.kid());
     let stored = known.map_or([0; 32], |k| k.hash);
@@ -67,18 +75,31 @@ pub(crate) fn api_key(view: &TenantView, key: &ApiKeyText, scope: &str, now: i64
 }
 
 /// Checks a token against one JWT alternative of a door.
-pub(crate) fn token(view: &TenantView, door: &Door, at: usize, token: &str, now: i64) -> Result<Bearer, Doubt> {
-    let Some(Auth::Jwt { issuer, audience, algorithms, .. }) = door.program.endpoints[door.endpoint].auth.get(at)
+pub(crate) fn token(
+    view: &TenantView,
+    (door, at): (&Door, usize),
+    token: &str,
+    now: i64,
+) -> Result<Bearer, Doubt> {
+    let Some(Auth::Jwt {
+        issuer,
+        audience,
+        algorithms,
+        ..
+    }) = door.program.endpoints[door.endpoint].auth.get(at)
     else {
         return Err(Doubt::Refused("no_alternative"));
     };
     let Some(keys) = door.key_sets.get(&at) else {
-        return Err(Doubt::KeysRefreshing);
+        return Err(Doubt::KeysAbsent);
     };
     let pinned = Issuer {
         issuer: issuer.clone(),
         audiences: vec![audience.clone()],
-        algorithms: algorithms.iter().filter_map(|a| Algorithm::named(a)).collect(),
+        algorithms: algorithms
+            .iter()
+            .filter_map(|a| Algorithm::named(a))
+            .collect(),
         tenant_claim: None,
     };
     match jwt::verify(token, &pinned, keys, now) {
@@ -86,14 +107,17 @@ pub(crate) fn token(view: &TenantView, door: &Door, at: usize, token: &str, now:
             kid: claims.kid.unwrap_or_else(|| "jwt".into()),
             principal: subject(view, issuer, &claims.subject),
         }),
-        Err(JwtError::UnknownKey(_)) => Err(Doubt::KeysRefreshing),
+        Err(JwtError::UnknownKey(_)) => Err(Doubt::KeyUnknown),
         Err(e) => Err(Doubt::Refused(e.reason_class())),
     }
 }
 
 /// The subject of a token may be a person's address; its keyed digest is as good a name.
 fn subject(view: &TenantView, issuer: &str, subject: &str) -> String {
-    let digest = keyed(&view.key, &[b"subject", issuer.as_bytes(), subject.as_bytes()]);
+    let digest = keyed(
+        &view.key,
+        &[b"subject", issuer.as_bytes(), subject.as_bytes()],
+    );
     format!("jwt:{}", hex(&digest[..16]))
 }
 
@@ -114,7 +138,8 @@ pub(crate) async fn holder(
     let bearer = api_key(&view, &key, scope, now).map_err(|doubt| match doubt {
         Doubt::Scope => scope_missing(scope),
         doubt => {
-            web.security.refused((view.id, "api"), doubt.class(), b"", now);
+            web.security
+                .refused((view.id, "api"), doubt.class(), b"", now);
             Problem::unauthorized(doubt.class())
         }
     })?;
@@ -134,6 +159,9 @@ pub(crate) fn too_fast(wait: i64, request: EventId) -> Problem {
     let most = wait / 5;
     let extra = most * i64::from(request.0[15]) / 255;
     let seconds = (wait + extra).div_euclid(1_000_000) + 1;
-    Problem::new(QUOTA, "Send the message again after the time in Retry-After.")
-        .retry(u32::try_from(seconds).unwrap_or(u32::MAX))
+    Problem::new(
+        QUOTA,
+        "Send the message again after the time in Retry-After.",
+    )
+    .retry(u32::try_from(seconds).unwrap_or(u32::MAX))
 }

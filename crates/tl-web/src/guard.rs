@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue, header};
 use tl_kernel::id::EventId;
 
 use crate::limits::{MAX_HEAD, MAX_TARGET};
-use crate::problem::{HEAD_TOO_LARGE, Problem, TARGET_TOO_LONG};
+use crate::problem::{HEAD_TOO_LARGE, LENGTH_REQUIRED, Problem, TARGET_TOO_LONG};
 use crate::state::Web;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,7 +23,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct RequestId(pub(crate) EventId);
 
 /// The middleware.
-pub(crate) async fn guard(State(web): State<Arc<Web>>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn guard(
+    State(web): State<Arc<Web>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let begun = Instant::now();
     let route = request
         .extensions()
@@ -47,8 +51,24 @@ pub(crate) async fn guard(State(web): State<Arc<Web>>, mut request: Request, nex
     response
 }
 
+/// Bodies come with a length. Chunks are refused for every address: two readers of one request must never see
+/// two ends of it.
+pub(crate) fn length_required() -> Problem {
+    Problem::new(
+        LENGTH_REQUIRED,
+        "Send the body with a Content-Length, not in chunks.",
+    )
+    .close()
+}
+
 fn head_limits(request: &Request<Body>) -> Result<(), Problem> {
-    let target = request.uri().path_and_query().map_or(0, |t| t.as_str().len());
+    if request.headers().contains_key(header::TRANSFER_ENCODING) {
+        return Err(length_required());
+    }
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |t| t.as_str().len());
     if target > MAX_TARGET {
         let detail = format!("A request target has at most {MAX_TARGET} bytes.");
         return Err(Problem::new(TARGET_TOO_LONG, detail).close());

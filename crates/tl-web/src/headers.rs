@@ -111,23 +111,40 @@ mod tests {
     fn idempotency_keys_are_read_quoted_and_bare() {
         let long = "k".repeat(256);
         let longest = "k".repeat(255);
-        let table: &[(&[(&str, &[u8])], Result<Option<&str>, ()>)] = &[
+        type Row<'a> = (&'a [(&'a str, &'a [u8])], Result<Option<&'a str>, ()>);
+        let table: &[Row] = &[
             (&[], Ok(None)),
             (&[("idempotency-key", b"a b")], Ok(Some("a b"))),
             (&[("idempotency-key", b"\"quoted\"")], Ok(Some("quoted"))),
             (&[("x-idempotency-key", b"old")], Ok(Some("old"))),
-            (&[("idempotency-key", b"k"), ("x-idempotency-key", b"k")], Ok(Some("k"))),
-            (&[("idempotency-key", b"k"), ("x-idempotency-key", b"l")], Err(())),
-            (&[("idempotency-key", b"k"), ("idempotency-key", b"l")], Err(())),
+            (
+                &[("idempotency-key", b"k"), ("x-idempotency-key", b"k")],
+                Ok(Some("k")),
+            ),
+            (
+                &[("idempotency-key", b"k"), ("x-idempotency-key", b"l")],
+                Err(()),
+            ),
+            (
+                &[("idempotency-key", b"k"), ("idempotency-key", b"l")],
+                Err(()),
+            ),
             (&[("idempotency-key", b"")], Err(())),
             (&[("idempotency-key", b"\"\"")], Err(())),
             (&[("idempotency-key", b"k\xc3\xa9")], Err(())),
-            (&[("idempotency-key", longest.as_bytes())], Ok(Some(&longest))),
+            (
+                &[("idempotency-key", longest.as_bytes())],
+                Ok(Some(&longest)),
+            ),
             (&[("idempotency-key", long.as_bytes())], Err(())),
         ];
         for (pairs, want) in table {
             let got = idempotency_key(&map(pairs));
-            assert_eq!(got.as_ref().map(|k| k.as_deref()).map_err(|_| ()), *want, "{pairs:?}");
+            assert_eq!(
+                got.as_ref().map(|k| k.as_deref()).map_err(|_| ()),
+                *want,
+                "{pairs:?}"
+            );
         }
     }
 
@@ -138,13 +155,28 @@ mod tests {
             trace_id(&headers).map(str::to_owned)
         };
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(trace(&format!("00-{id}-00f067aa0ba902b7-01")).as_deref(), Some(id));
-        assert_eq!(trace(&format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32))), None);
-        assert_eq!(trace(&format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase())), None);
+        assert_eq!(
+            trace(&format!("00-{id}-00f067aa0ba902b7-01")).as_deref(),
+            Some(id)
+        );
+        assert_eq!(
+            trace(&format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32))),
+            None
+        );
+        assert_eq!(
+            trace(&format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase())),
+            None
+        );
         assert_eq!(trace("00-"), None);
-        assert_eq!(bearer(&map(&[("authorization", b"Bearer abc")])), Some("abc"));
+        assert_eq!(
+            bearer(&map(&[("authorization", b"Bearer abc")])),
+            Some("abc")
+        );
         assert_eq!(bearer(&map(&[("authorization", b"Basic abc")])), None);
-        let twice = map(&[("authorization", b"Bearer a"), ("authorization", b"Bearer b")]);
+        let twice = map(&[
+            ("authorization", b"Bearer a"),
+            ("authorization", b"Bearer b"),
+        ]);
         assert_eq!(bearer(&twice), None);
     }
 }

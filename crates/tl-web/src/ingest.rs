@@ -19,6 +19,8 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use tl_kernel::id::EventId;
+use tl_kernel::program::Idempotency;
+use tl_kernel::value::Value;
 
 pub(crate) use admission::{enter, installation, room};
 pub(crate) use body::read;
@@ -28,12 +30,12 @@ pub(crate) use event::build;
 pub(crate) use lookup::{Found, Way, find, within};
 pub(crate) use parse::{Message, from_value, json};
 pub(crate) use schema::{Schemas, check, child, shape};
-pub(crate) use sender::{Sender, verify};
+pub(crate) use sender::{Evidence, Sender, verify};
 
 use crate::answer;
 use crate::guard::RequestId;
 use crate::headers;
-use crate::intake::{Admission, Admitted, AdmitError};
+use crate::intake::{Admission, AdmitError, Admitted};
 use crate::problem::{Kind, Problem, REFUSED};
 use crate::state::{Web, unavailable};
 
@@ -60,7 +62,12 @@ pub(crate) async fn form(
 /// The two names of an address, percent-decoded.
 pub(crate) type Names = Result<Path<(String, String)>, PathRejection>;
 
-async fn through(web: &Arc<Web>, (way, path): (Way, Names), id: EventId, request: Request) -> Response {
+async fn through(
+    web: &Arc<Web>,
+    (way, path): (Way, Names),
+    id: EventId,
+    request: Request,
+) -> Response {
     // A path that is no UTF-8 names no tenant.
     let (tenant, endpoint) = path.map(|Path(names)| names).unwrap_or_default();
     let found = match find(web, way, &tenant, &endpoint).await {
@@ -81,16 +88,26 @@ async fn through(web: &Arc<Web>, (way, path): (Way, Names), id: EventId, request
 }
 
 /// Steps 3 to 8 for a door that was found. Room is given back when the answer is known.
-async fn receive(web: &Arc<Web>, found: &Found, id: EventId, request: Request) -> Result<Admitted, Problem> {
+async fn receive(
+    web: &Arc<Web>,
+    found: &Found,
+    id: EventId,
+    request: Request,
+) -> Result<Admitted, Problem> {
     let (head, body) = request.into_parts();
     let _place = enter(web, found, id)?; // 3
     let declared = declared::check(found.endpoint(), &head.headers)?; // 4
     let _memory = room(web, declared.length, id)?;
     let raw = read(body, declared.length, web.config.body_deadline).await?; // 5
-    let sender = verify(web, found, &head.headers, &raw, id)?; // 6
+    let evidence = Evidence {
+        headers: &head.headers,
+        raw: &raw,
+        id,
+    };
+    let sender = verify(web, found, evidence, |_| true)?; // 6
     let message = parse::message(found.endpoint(), &declared.content_type, raw)?; // 7
     check(web, found, &message.body)?;
-    let admission = admission_of(web, found, (id, &head), sender, message)?;
+    let admission = admission_of(web, found, (id, &head), (sender, message))?;
     commit(web, admission).await // 8
 }
 
@@ -98,14 +115,19 @@ fn admission_of(
     web: &Web,
     found: &Found,
     (id, head): (EventId, &Parts),
-    sender: Sender,
-    message: Message,
+    (sender, message): (Sender, Message),
 ) -> Result<Admission, Problem> {
     let now = web.intake.now();
     let event = build(found, &message, (id, now), &head.headers);
-    let idempotency_key = headers::idempotency_key(&head.headers)?;
-    let keys = keys(found, &sender, (&message, &event), idempotency_key.as_deref());
-    Ok(admission(found, (id, now), (sender, keys), (event, message)))
+    // A header that means nothing here is not judged either.
+    let asked = found.endpoint().idempotency == Idempotency::Header || sender.principal.is_some();
+    let key = match asked {
+        true => headers::idempotency_key(&head.headers)?,
+        false => None,
+    };
+    let keys = keys(found, &sender, (&message, &event), key.as_deref());
+    let said = (event, message);
+    Ok(admission(found, (id, now), (sender, keys), said))
 }
 
 /// What step 8 is asked to commit.
@@ -113,7 +135,7 @@ pub(crate) fn admission(
     found: &Found,
     (id, now): (EventId, i64),
     (sender, keys): (Sender, Keys),
-    (event, message): (tl_kernel::value::Value, Message),
+    (event, message): (Value, Message),
 ) -> Admission {
     Admission {
         tenant: found.view.id,

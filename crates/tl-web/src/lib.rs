@@ -23,6 +23,6 @@ mod server;
 mod state;
 
 pub use answer::accepted_body;
-pub use api::router;
+pub use api::{router, write_mark};
 pub use server::serve;
 pub use state::{AppState, Rate, WebConfig};

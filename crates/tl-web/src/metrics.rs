@@ -17,7 +17,9 @@ use crate::ingest::Found;
 use store::StoreGauges;
 
 /// Upper bounds of the latency buckets, seconds; close together around the target of 50 ms.
-const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const BUCKETS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
@@ -60,7 +62,11 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("throughline");
         let answers = Family::default();
-        registry.register("http_requests", "Answers by route and class of status", answers.clone());
+        registry.register(
+            "http_requests",
+            "Answers by route and class of status",
+            answers.clone(),
+        );
         let latency = Family::new_with_constructor(Latency);
         registry.register(
             "http_request_duration_seconds",
@@ -99,9 +105,14 @@ impl Metrics {
             _ => "5xx",
         };
         let route = route.to_owned();
-        let labels = Answered { route: route.clone(), status: class };
+        let labels = Answered {
+            route: route.clone(),
+            status: class,
+        };
         self.answers.get_or_create(&labels).inc();
-        self.latency.get_or_create(&Route { route }).observe(took.as_secs_f64());
+        self.latency
+            .get_or_create(&Route { route })
+            .observe(took.as_secs_f64());
     }
 
     /// Counts what became of a message. A door that was not found has no name here: names of strangers would

@@ -16,7 +16,13 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// Takes a token, or says how long it takes until there is one, µs. An empty name is the tenant as a whole.
-    pub(crate) fn take(&self, tenant: TenantId, name: &str, rate: Rate, now: i64) -> Result<(), i64> {
+    pub(crate) fn take(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        rate: Rate,
+        now: i64,
+    ) -> Result<(), i64> {
         let mut all = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MAX_COUNTED {
             all.retain(|_, full_at| *full_at > now);
@@ -39,7 +45,10 @@ mod tests {
 
     #[test]
     fn a_burst_is_taken_then_one_per_interval() {
-        let rate = Rate { per_second: 10, burst: 3 };
+        let rate = Rate {
+            per_second: 10,
+            burst: 3,
+        };
         let pace = Pace::default();
         let t = TenantId(1);
         let table = [
@@ -55,7 +64,15 @@ mod tests {
         for (now, want) in table {
             assert_eq!(pace.take(t, "a", rate, now), want, "at {now}");
         }
-        assert_eq!(pace.take(t, "b", rate, 0), Ok(()), "another door has its own");
-        assert_eq!(pace.take(TenantId(2), "a", rate, 0), Ok(()), "another tenant too");
+        assert_eq!(
+            pace.take(t, "b", rate, 0),
+            Ok(()),
+            "another door has its own"
+        );
+        assert_eq!(
+            pace.take(TenantId(2), "a", rate, 0),
+            Ok(()),
+            "another tenant too"
+        );
     }
 }

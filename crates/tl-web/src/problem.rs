@@ -20,7 +20,7 @@ pub struct Kind {
 
 macro_rules! kinds {
     ($($name:ident $code:literal $status:literal $reason:literal $title:literal;)*) => {
-        $(#[allow(missing_docs)] pub const $name: Kind =
+        $(#[doc = concat!($code, ": ", $title, ".")] pub const $name: Kind =
             Kind { code: $code, status: $status, reason: $reason, title: $title };)*
         /// All kinds, in the order of their codes.
         pub const KINDS: &[Kind] = &[$($name),*];
@@ -97,21 +97,29 @@ impl Problem {
 
     /// The same answer for everything that cannot be found.
     pub fn not_found() -> Problem {
-        Problem::new(NOT_FOUND, "Check the address with the owner of the workflow.")
+        Problem::new(
+            NOT_FOUND,
+            "Check the address with the owner of the workflow.",
+        )
     }
 
     /// The same answer for every sender that does not prove who it is; the class goes to the metrics alone.
     pub fn unauthorized(class: &'static str) -> Problem {
         Problem {
             class,
-            ..Problem::new(UNAUTHORIZED, "No signature, token or key of this request was accepted.")
+            ..Problem::new(
+                UNAUTHORIZED,
+                "No signature, token or key of this request was accepted.",
+            )
         }
         .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
     /// An error of ours; the id is in the log beside the details.
     pub fn internal(error_id: impl std::fmt::Display) -> Problem {
-        let detail = format!("Nothing was stored; the request may be sent again. The log has error {error_id}.");
+        let detail = format!(
+            "Nothing was stored; the request may be sent again. The log has error {error_id}."
+        );
         Problem::new(INTERNAL, detail)
     }
 

@@ -17,7 +17,13 @@ pub(crate) struct SecurityLog {
 
 impl SecurityLog {
     /// Writes a line unless the door has had its share of this minute.
-    pub(crate) fn refused(&self, (tenant, door): (TenantId, &str), reason: &str, body: &[u8], now: i64) {
+    pub(crate) fn refused(
+        &self,
+        (tenant, door): (TenantId, &str),
+        reason: &str,
+        body: &[u8],
+        now: i64,
+    ) {
         if self.has_room(tenant, door, now) {
             let body_sha256 = hex(&sha256(&[body]));
             tracing::warn!(target: "security", tenant = tenant.0, door, reason, body_sha256, "refused");
@@ -45,7 +51,11 @@ mod tests {
     #[test]
     fn a_door_has_so_many_lines_per_minute() {
         let log = SecurityLog::default();
-        let lines = |door, now| (0..20).filter(|_| log.has_room(TenantId(1), door, now)).count();
+        let lines = |door, now| {
+            (0..20)
+                .filter(|_| log.has_room(TenantId(1), door, now))
+                .count()
+        };
         assert_eq!(lines("a", 0), SECURITY_LINES as usize);
         assert_eq!(lines("a", SECURITY_WINDOW - 1), 0);
         assert_eq!(lines("b", 0), SECURITY_LINES as usize);

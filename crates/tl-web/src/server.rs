@@ -75,7 +75,10 @@ pub async fn serve(
     }
     drop(listener);
     open.close();
-    if tokio::time::timeout(config.drain_grace, open.wait()).await.is_err() {
+    if tokio::time::timeout(config.drain_grace, open.wait())
+        .await
+        .is_err()
+    {
         abort.cancel();
         open.wait().await;
     }
@@ -84,7 +87,12 @@ pub async fn serve(
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-async fn connection(builder: &http1::Builder, stream: TcpStream, router: Router, shutdown: CancellationToken) {
+async fn connection(
+    builder: &http1::Builder,
+    stream: TcpStream,
+    router: Router,
+    shutdown: CancellationToken,
+) {
     let answer = move |request: Request<Incoming>| -> Answering {
         let router = router.clone();
         Box::pin(async move { router.oneshot(request.map(Body::new)).await })

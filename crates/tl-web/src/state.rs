@@ -85,8 +85,14 @@ impl Default for WebConfig {
             max_connections: limits::MAX_CONNECTIONS,
             max_in_flight: limits::MAX_IN_FLIGHT,
             max_bodies_kib: limits::MAX_BODIES_KIB,
-            tenant_rate: Rate { per_second: 2_000, burst: 4_000 },
-            endpoint_rate: Rate { per_second: 1_000, burst: 2_000 },
+            tenant_rate: Rate {
+                per_second: 2_000,
+                burst: 4_000,
+            },
+            endpoint_rate: Rate {
+                per_second: 1_000,
+                burst: 2_000,
+            },
         }
     }
 }
@@ -140,7 +146,10 @@ impl Web {
 
     /// Whether a token's unknown key is worth waiting for newer keys: once per door and span.
     pub(crate) fn asks_for_keys(&self, tenant: TenantId, door: &str, now: i64) -> bool {
-        let mut asked = self.keys_asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self
+            .keys_asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let last = asked.entry((tenant, door.to_owned())).or_insert(i64::MIN);
         let due = now.saturating_sub(*last) >= limits::KEYS_WINDOW;
         if due {
@@ -174,9 +183,12 @@ pub(crate) fn unavailable(class: &'static str, seconds: u32, request: EventId) -
     let width = base / 2 + 1;
     let offset = u32::from(request.0[15]) % width;
     let after = (base - base / 4 + offset).clamp(limits::RETRY_LEAST, limits::RETRY_MOST);
-    Problem::new(UNAVAILABLE, "Nothing was stored. Send the message again after the time in Retry-After.")
-        .class(class)
-        .retry(after)
+    Problem::new(
+        UNAVAILABLE,
+        "Nothing was stored. Send the message again after the time in Retry-After.",
+    )
+    .class(class)
+    .retry(after)
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl Ctx<'_> {
             return Err(Failure::usage("--overlap is from 0s to 7d: how long earlier secrets still count"));
         }
         let now = self.now();
-        let earlier: Vec<&SecretRow> = secrets_of(&view, &name).filter(|s| is_active(s, now)).collect();
+        let earlier: Vec<SecretRow> = secrets_of(&view, &name).filter(|s| is_active(s, now)).cloned().collect();
         if earlier.len() >= MAX_SECRETS {
             return Err(Failure::conflict(format!(
                 "`{name}` has {MAX_SECRETS} active secrets. Wait until one ends, or rotate with --overlap 0s"

@@ -2,7 +2,7 @@
 //! HTTP API; this door can be shut for a while, and counts what passes.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::Router;
@@ -26,7 +26,8 @@ pub struct CrmFront {
 
 #[derive(Debug)]
 struct Front {
-    backend: String,
+    /// Where the CRM is; set once the server listens.
+    backend: OnceLock<String>,
     http: reqwest::Client,
     shut: AtomicBool,
     turned_away: AtomicU64,
@@ -34,12 +35,12 @@ struct Front {
 }
 
 impl CrmFront {
-    /// Opens the door before a backend address.
-    pub async fn start(backend: String, stop: CancellationToken) -> anyhow::Result<CrmFront> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    /// Opens the door at a port of loopback; 0 takes any free one.
+    pub async fn start(port: u16, stop: CancellationToken) -> anyhow::Result<CrmFront> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let addr = listener.local_addr()?;
         let state = Arc::new(Front {
-            backend,
+            backend: OnceLock::new(),
             http: reqwest::Client::builder().no_proxy().build()?,
             shut: AtomicBool::new(false),
             turned_away: AtomicU64::new(0),
@@ -55,9 +56,20 @@ impl CrmFront {
         Ok(CrmFront { addr, state })
     }
 
+    /// Says where the CRM is.
+    pub fn leads_to(&self, backend: String) {
+        // A second call would name the same server.
+        let _ = self.state.backend.set(backend);
+    }
+
     /// Shuts the door (503), or opens it.
     pub fn shut(&self, shut: bool) {
         self.state.shut.store(shut, Ordering::Relaxed);
+    }
+
+    /// The door is shut.
+    pub fn is_shut(&self) -> bool {
+        self.state.shut.load(Ordering::Relaxed)
     }
 
     /// Requests that met a shut door.
@@ -72,16 +84,17 @@ impl CrmFront {
 }
 
 async fn pass(State(front): State<Arc<Front>>, request: Request) -> Response {
-    if front.shut.load(Ordering::Relaxed) {
+    let backend = front.backend.get().filter(|_| !front.shut.load(Ordering::Relaxed));
+    let Some(backend) = backend else {
         front.turned_away.fetch_add(1, Ordering::Relaxed);
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    }
+    };
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let mut onward = front.http.request(parts.method, format!("{}{path}", front.backend)).body(body);
+    let mut onward = front.http.request(parts.method, format!("{backend}{path}")).body(body);
     for (name, value) in &parts.headers {
         if name != "host" && name != "content-length" {
             onward = onward.header(name, value);

@@ -227,6 +227,7 @@ async fn written_once(bench: &Bench<'_>, case: &Case, twice: &mut Vec<String>, w
     let Some(key) = ["email", "phone"].iter().find_map(|f| case.record.get(*f).map(|v| v.value.to_string())) else {
         return Ok(());
     };
+    let view = bench.desk.tenant(bench.tenant).await?;
     let history = bench.desk.store().record_history(bench.tenant, "lead".into(), key).await?;
     let filter = tl_store::contract::EffectFilter {
         tenant: Some(bench.tenant),
@@ -239,7 +240,7 @@ async fn written_once(bench: &Bench<'_>, case: &Case, twice: &mut Vec<String>, w
             continue;
         }
         let vendor_key = tl_kernel::digest::hex(&row.key);
-        let applied = history.iter().filter(|v| wrote(v, &vendor_key)).count();
+        let applied = history.iter().filter(|v| wrote(&view.key, v, &vendor_key)).count();
         if applied > 1 {
             twice.push(format!("{}: {} was applied {applied} times", case.id, row.effect));
         }
@@ -252,8 +253,9 @@ async fn written_once(bench: &Bench<'_>, case: &Case, twice: &mut Vec<String>, w
 }
 
 /// Whether a version was written under an idempotency key.
-fn wrote(version: &tl_store::contract::RecordWrite, key: &str) -> bool {
-    version.key == Some(tl_web::api::records::write_key(&version.by, key))
+fn wrote(tenant_key: &[u8; 32], version: &tl_store::contract::RecordWrite, key: &str) -> bool {
+    let principal = format!("key:{}", version.by);
+    version.key == Some(tl_web::write_mark(tenant_key, (&version.kind, &version.id), (&principal, key)))
 }
 
 /// First touch of the hot cases, µs after the message arrived, in order.

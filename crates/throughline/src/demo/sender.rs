@@ -1,6 +1,7 @@
 //! The senders of the demo: websites, partners, mail servers, phones. They sign and post as the real ones do,
 //! and spoil a request in the one way an entry asks for.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -14,8 +15,8 @@ use super::corpus::Entry;
 pub struct Doors {
     /// `http://127.0.0.1:PORT`.
     pub base: String,
-    /// Secret of the HMAC doors.
-    pub hmac: Vec<u8>,
+    /// Secrets of the HMAC doors, by door.
+    pub hmac: BTreeMap<String, String>,
     /// Secret of the partners' door, `whsec_…`.
     pub webhook: String,
     /// The API key of the notes.
@@ -138,7 +139,7 @@ impl Sender {
             _ => {
                 let key_bytes = match attack {
                     "wrong_secret" => b"not-the-secret-of-this-door".to_vec(),
-                    _ => self.doors.hmac.clone(),
+                    _ => self.doors.hmac.get(&entry.door).cloned().unwrap_or_default().into_bytes(),
                 };
                 let secret = Secret::new("demo", key_bytes, 0, None)?;
                 let stamp = Stamp {
@@ -176,8 +177,8 @@ fn flipped(signature: &str) -> String {
 /// Path, content type and bytes of an entry.
 fn shape(entry: &Entry) -> anyhow::Result<(String, String, Vec<u8>)> {
     let path = match entry.door.as_str() {
-        "leads" | "partners" | "mail" => format!("/hooks/demo/{}", entry.door),
-        "sms" | "contact" => format!("/forms/demo/{}", entry.door),
+        "leads" | "partners" | "mail" => format!("/hooks/default/{}", entry.door),
+        "sms" | "contact" => format!("/forms/default/{}", entry.door),
         "notes" => "/v1/events".into(),
         other => bail!("{}: there is no door `{other}`", entry.id),
     };

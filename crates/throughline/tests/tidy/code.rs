@@ -26,8 +26,22 @@ const WIDE_FUNCTIONS: &[(&str, &str, usize)] = &[];
 
 /// Words that a pure crate's code may not hold.
 const IMPURE: [&str; 16] = [
-    "SystemTime", "std::time", "std::env", "std::fs", "std::net", "std::process", "std::thread", "rand", "thread_rng",
-    "getrandom", "SystemRandom", "tokio", "async", "HashMap", "HashSet", "println",
+    "SystemTime",
+    "std::time",
+    "std::env",
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "rand",
+    "thread_rng",
+    "getrandom",
+    "SystemRandom",
+    "tokio",
+    "async",
+    "HashMap",
+    "HashSet",
+    "println",
 ];
 
 fn sources() -> Vec<String> {
@@ -50,12 +64,20 @@ fn files_stay_below_their_ceiling_and_say_what_they_are() {
     for path in sources() {
         let text = read(&path);
         let lines = text.lines().count();
-        let ceiling = if is_test(&path) { TEST_FILE } else { PRODUCT_FILE };
+        let ceiling = if is_test(&path) {
+            TEST_FILE
+        } else {
+            PRODUCT_FILE
+        };
         if lines > ceiling {
-            findings.push(format!("{path}: {lines} lines, ceiling {ceiling}: split it"));
+            findings.push(format!(
+                "{path}: {lines} lines, ceiling {ceiling}: split it"
+            ));
         }
         if !text.starts_with("//! ") {
-            findings.push(format!("{path}: does not open with `//! ` and a sentence that says what it is"));
+            findings.push(format!(
+                "{path}: does not open with `//! ` and a sentence that says what it is"
+            ));
         }
     }
     none("files", &findings);
@@ -69,12 +91,20 @@ fn functions_stay_below_their_ceilings() {
         let strict = STRICT.contains(&crate_of(path));
         for f in functions(&code) {
             let allowed = |list: &[(&str, &str, usize)], else_: usize| {
-                let named = list.iter().find(|(file, name, _)| *file == path && *name == f.name);
+                let named = list
+                    .iter()
+                    .find(|(file, name, _)| *file == path && *name == f.name);
                 named.map_or(else_, |(_, _, n)| *n)
             };
-            let lines = allowed(LONG_FUNCTIONS, if strict { STRICT_FUNCTION } else { FUNCTION });
+            let lines = allowed(
+                LONG_FUNCTIONS,
+                if strict { STRICT_FUNCTION } else { FUNCTION },
+            );
             if f.lines > lines {
-                findings.push(format!("{path}:{} {} has {} lines, ceiling {lines}", f.line, f.name, f.lines));
+                findings.push(format!(
+                    "{path}:{} {} has {} lines, ceiling {lines}",
+                    f.line, f.name, f.lines
+                ));
             }
             let parameters = allowed(WIDE_FUNCTIONS, PARAMETERS);
             if f.parameters > parameters {
@@ -118,14 +148,28 @@ fn pure_crates_are_pure() {
         }
     }
     none("pure crates", &findings);
-    let lists: Vec<String> = PURE.iter().map(|c| read(&format!("crates/{c}/clippy.toml"))).collect();
-    assert!(lists.windows(2).all(|w| w[0] == w[1]), "the clippy.toml of the pure crates differ");
+    let lists: Vec<String> = PURE
+        .iter()
+        .map(|c| read(&format!("crates/{c}/clippy.toml")))
+        .collect();
+    assert!(
+        lists.windows(2).all(|w| w[0] == w[1]),
+        "the clippy.toml of the pure crates differ"
+    );
 }
 
 #[test]
 fn nothing_is_left_for_later() {
-    let markers = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
-    let stubs = [concat!("todo", "!"), concat!("unimplemented", "!"), concat!("dbg", "!")];
+    let markers = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("X", "XX"),
+    ];
+    let stubs = [
+        concat!("todo", "!"),
+        concat!("unimplemented", "!"),
+        concat!("dbg", "!"),
+    ];
     let mut findings = Vec::new();
     for path in sources() {
         let text = read(&path);
@@ -156,8 +200,16 @@ fn nothing_sleeps() {
 
 #[test]
 fn unsafe_code_is_forbidden_everywhere() {
-    assert!(read("Cargo.toml").contains("unsafe_code = \"forbid\""), "the workspace forbids unsafe code");
-    let manifests = files("crates").into_iter().filter(|f| f.ends_with("/Cargo.toml"));
+    assert!(
+        read("Cargo.toml").contains("unsafe_code = \"forbid\""),
+        "the workspace forbids unsafe code"
+    );
+    let manifests = files("crates")
+        .into_iter()
+        .filter(|f| f.ends_with("/Cargo.toml"));
     let without = manifests.filter(|f| !read(f).contains("[lints]\nworkspace = true"));
-    none("crates that do not inherit the workspace's lints", &without.collect::<Vec<_>>());
+    none(
+        "crates that do not inherit the workspace's lints",
+        &without.collect::<Vec<_>>(),
+    );
 }

@@ -34,10 +34,17 @@ const PURE_MAY_USE: &[&str] = &[
 
 fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let out = Command::new(cargo).args(arguments).arg("--offline").current_dir(root()).output();
+    let out = Command::new(cargo)
+        .args(arguments)
+        .arg("--offline")
+        .current_dir(root())
+        .output();
     let out = out.expect("cargo runs");
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert!(out.status.success(), "cargo {arguments:?}: `cargo fetch --locked` may help\n{said}");
+    assert!(
+        out.status.success(),
+        "cargo {arguments:?}: `cargo fetch --locked` may help\n{said}"
+    );
     String::from_utf8(out.stdout).expect("cargo writes UTF-8")
 }
 
@@ -76,12 +83,20 @@ fn declared() -> BTreeMap<String, BTreeSet<String>> {
     let block = text.split("```edges\n").nth(1).expect("a block ```edges");
     let block = block.split("```").next().unwrap_or_default();
     let line = |l: &str| {
-        let (from, to) = l.split_once('→').unwrap_or_else(|| panic!("no arrow in `{l}`"));
+        let (from, to) = l
+            .split_once('→')
+            .unwrap_or_else(|| panic!("no arrow in `{l}`"));
         let to = to.split(',').map(|t| t.trim().to_owned());
-        let to = to.filter(|t| !t.is_empty() && t != "nothing of ours").collect();
+        let to = to
+            .filter(|t| !t.is_empty() && t != "nothing of ours")
+            .collect();
         (from.trim().to_owned(), to)
     };
-    block.lines().filter(|l| !l.trim().is_empty()).map(line).collect()
+    block
+        .lines()
+        .filter(|l| !l.trim().is_empty())
+        .map(line)
+        .collect()
 }
 
 #[test]
@@ -93,15 +108,25 @@ fn the_edges_between_our_crates_are_the_ones_in_the_plan() {
             to.insert(e.to);
         }
     }
-    for own in std::fs::read_dir(root().join("crates")).expect("crates").flatten() {
-        real.entry(own.file_name().to_string_lossy().into_owned()).or_default();
+    for own in std::fs::read_dir(root().join("crates"))
+        .expect("crates")
+        .flatten()
+    {
+        real.entry(own.file_name().to_string_lossy().into_owned())
+            .or_default();
     }
-    assert_eq!(real, declared(), "left: the manifests; right: ARCHITECTURE.md");
+    assert_eq!(
+        real,
+        declared(),
+        "left: the manifests; right: ARCHITECTURE.md"
+    );
 }
 
 #[test]
 fn pure_crates_depend_only_on_what_is_pure() {
-    let strange = edges().into_iter().filter(|e| PURE.contains(&e.from.as_str()) && !e.ours && !e.dev);
+    let strange = edges()
+        .into_iter()
+        .filter(|e| PURE.contains(&e.from.as_str()) && !e.ours && !e.dev);
     let strange = strange.filter(|e| !PURE_MAY_USE.contains(&e.to.as_str()));
     let findings: Vec<String> = strange.map(|e| format!("{} → {}", e.from, e.to)).collect();
     none("not on the list of what pure crates may use", &findings);
@@ -109,13 +134,22 @@ fn pure_crates_depend_only_on_what_is_pure() {
 
 #[test]
 fn every_direct_dependency_has_its_reason() {
-    let used: BTreeSet<String> = edges().into_iter().filter(|e| !e.ours).map(|e| e.to).collect();
+    let used: BTreeSet<String> = edges()
+        .into_iter()
+        .filter(|e| !e.ours)
+        .map(|e| e.to)
+        .collect();
     let text = read("docs/dev/dependencies.md");
-    let rows = text.lines().filter_map(|l| l.strip_prefix("| `")?.split_once("` |"));
+    let rows = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("| `")?.split_once("` |"));
     let explained: BTreeMap<&str, &str> = rows.collect();
     let mut findings: Vec<String> = Vec::new();
     for name in &used {
-        if explained.get(name.as_str()).is_none_or(|reason| reason.trim_matches([' ', '|']).is_empty()) {
+        if explained
+            .get(name.as_str())
+            .is_none_or(|reason| reason.trim_matches([' ', '|']).is_empty())
+        {
             findings.push(format!("{name}: no line in docs/dev/dependencies.md"));
         }
     }
@@ -127,11 +161,27 @@ fn every_direct_dependency_has_its_reason() {
 
 /// Name and licence of every package for this machine: of the product, or with what only tests need.
 fn packages(with_dev: bool) -> BTreeMap<String, String> {
-    let kinds = if with_dev { "normal,build,dev" } else { "normal,build" };
-    let tree = cargo(&["tree", "--workspace", "-e", kinds, "--prefix", "none", "--format", "{p}|{l}"]);
+    let kinds = if with_dev {
+        "normal,build,dev"
+    } else {
+        "normal,build"
+    };
+    let tree = cargo(&[
+        "tree",
+        "--workspace",
+        "-e",
+        kinds,
+        "--prefix",
+        "none",
+        "--format",
+        "{p}|{l}",
+    ]);
     let line = |l: &str| {
         let (package, licence) = l.split_once('|')?;
-        Some((package.to_owned(), licence.trim_end_matches(" (*)").to_owned()))
+        Some((
+            package.to_owned(),
+            licence.trim_end_matches(" (*)").to_owned(),
+        ))
     };
     tree.lines().filter_map(line).collect()
 }
@@ -140,13 +190,19 @@ fn packages(with_dev: bool) -> BTreeMap<String, String> {
 fn the_build_stays_small() {
     let count = packages(false).len();
     assert!(count > 100, "the tree was read");
-    assert!(count <= PACKAGES, "{count} packages in the build, ceiling {PACKAGES}");
+    assert!(
+        count <= PACKAGES,
+        "{count} packages in the build, ceiling {PACKAGES}"
+    );
 }
 
 /// The texts in quotes of a list in deny.toml.
 fn deny_list(section: &str) -> Vec<String> {
     let text = read("deny.toml");
-    let list = text.split(&format!("\n{section} = [")).nth(1).expect("the list");
+    let list = text
+        .split(&format!("\n{section} = ["))
+        .nth(1)
+        .expect("the list");
     let list = list.split("\n]").next().unwrap_or_default();
     let first = |l: &str| l.split('"').nth(1).map(str::to_owned);
     let found: Vec<String> = list.lines().filter_map(first).collect();
@@ -200,7 +256,9 @@ fn term(text: &str) -> (&str, &str) {
         match c {
             '(' => depth += 1,
             ')' => depth -= 1,
-            ' ' if depth == 0 && (text[i..].starts_with(" AND ") || text[i..].starts_with(" OR ")) => {
+            ' ' if depth == 0
+                && (text[i..].starts_with(" AND ") || text[i..].starts_with(" OR ")) =>
+            {
                 end = i;
                 break;
             }
@@ -212,7 +270,9 @@ fn term(text: &str) -> (&str, &str) {
 
 #[test]
 fn licence_expressions_are_read() {
-    let allowed: Vec<String> = ["MIT", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned).into();
+    let allowed: Vec<String> = ["MIT", "Apache-2.0 WITH LLVM-exception"]
+        .map(str::to_owned)
+        .into();
     let table = [
         ("MIT", true),
         ("GPL-3.0", false),

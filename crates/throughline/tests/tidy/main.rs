@@ -5,13 +5,17 @@ mod code;
 mod graph;
 mod source;
 mod tree;
+mod verifier;
 
 use std::path::{Path, PathBuf};
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).expect("two levels above the crate").to_owned()
+    here.ancestors()
+        .nth(2)
+        .expect("two levels above the crate")
+        .to_owned()
 }
 
 /// Reads a file of the repository.
@@ -35,14 +39,20 @@ pub fn files(below: &str) -> Vec<String> {
 }
 
 fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return;
+    };
     for entry in entries.flatten() {
         let name = entry.file_name();
         if ["target", ".git", "data"].iter().any(|skip| name == *skip) {
             continue;
         }
         let path = entry.path();
-        if path.is_dir() { walk(&path, found) } else { found.push(path) }
+        if path.is_dir() {
+            walk(&path, found)
+        } else {
+            found.push(path)
+        }
     }
 }
 

@@ -73,7 +73,9 @@ fn literal_end(chars: &[char], i: usize) -> Option<(usize, Piece)> {
             if at(i + 1 + hashes) != '"' {
                 return None;
             }
-            let close: Vec<char> = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
+            let close: Vec<char> = std::iter::once('"')
+                .chain(std::iter::repeat_n('#', hashes))
+                .collect();
             let body = i + 2 + hashes;
             let length = chars[body..].windows(close.len()).position(|w| w == close);
             text(length.map_or(chars.len(), |n| body + n + close.len()))
@@ -122,9 +124,16 @@ pub fn functions(blanked: &str) -> Vec<Function> {
             continue;
         }
         let name: String = chars[i + 3..].iter().take_while(|c| is_word(**c)).collect();
-        if let Some((length, parameters)) = (!name.is_empty()).then(|| measure(&chars[i..])).flatten() {
+        if let Some((length, parameters)) =
+            (!name.is_empty()).then(|| measure(&chars[i..])).flatten()
+        {
             let lines = chars[i..i + length].iter().filter(|c| **c == '\n').count() + 1;
-            found.push(Function { name, line, lines, parameters });
+            found.push(Function {
+                name,
+                line,
+                lines,
+                parameters,
+            });
         }
     }
     found
@@ -198,7 +207,10 @@ pub fn without_tests(blanked: &str) -> String {
     let mut skipping = false;
     let mut lines = blanked.lines().peekable();
     while let Some(line) = lines.next() {
-        let opens = line == "#[cfg(test)]" && lines.peek().is_some_and(|l| l.starts_with("mod ") && l.ends_with('{'));
+        let opens = line == "#[cfg(test)]"
+            && lines
+                .peek()
+                .is_some_and(|l| l.starts_with("mod ") && l.ends_with('{'));
         skipping |= opens;
         if !skipping {
             out.push_str(line);
@@ -213,11 +225,19 @@ pub fn without_tests(blanked: &str) -> String {
 fn blanking_keeps_lines_and_code() {
     let table = [
         ("a // b\nc", "a     \nc", "a     \nc"),
-        ("a /* b /* c */ d */ e", "a                   e", "a                   e"),
+        (
+            "a /* b /* c */ d */ e",
+            "a                   e",
+            "a                   e",
+        ),
         (r#"f("x // y", 1)"#, r#"f("x // y", 1)"#, "f(        , 1)"),
         ("r#\"a \" b\"# z", "r#\"a \" b\"# z", "           z"),
         ("'\"' + '\\'' + 'a", "'\"' + '\\'' + 'a", "    +      + 'a"),
-        ("fn f<'a>(x: &'a str)", "fn f<'a>(x: &'a str)", "fn f<'a>(x: &'a str)"),
+        (
+            "fn f<'a>(x: &'a str)",
+            "fn f<'a>(x: &'a str)",
+            "fn f<'a>(x: &'a str)",
+        ),
     ];
     for (source, comments, all) in table {
         assert_eq!(blank(source, Blank::Comments), comments, "{source}");
@@ -229,7 +249,10 @@ fn blanking_keeps_lines_and_code() {
 fn functions_are_measured() {
     let source = "impl X {\n    fn a(&mut self, b: Vec<(u8, u8)>, c: &[u8; 3]) -> [u8; 2] {\n        if x { y }\n    }\n    fn none();\n}\nfn t<T: Fn(u8) -> u8>(f: T,) where T: Copy { f(1) }\n";
     let found = functions(&blank(source, Blank::CommentsAndText));
-    let seen: Vec<_> = found.iter().map(|f| (f.name.as_str(), f.line, f.lines, f.parameters)).collect();
+    let seen: Vec<_> = found
+        .iter()
+        .map(|f| (f.name.as_str(), f.line, f.lines, f.parameters))
+        .collect();
     assert_eq!(seen, [("a", 2, 3, 2), ("t", 7, 1, 1)]);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::code::is_test;
+use crate::code::{crate_of, is_test};
 use crate::source::{Blank, blank, without_tests};
 use crate::{files, none, read, root};
 
@@ -12,18 +12,31 @@ const ROOT_ENTRIES: usize = 16;
 #[test]
 fn the_root_stays_short() {
     let entries = std::fs::read_dir(root()).expect("the root");
-    let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-    let visible: Vec<String> = names.filter(|n| !n.starts_with('.') && n != "target").collect();
-    assert!(visible.len() <= ROOT_ENTRIES, "{} entries at the root: {visible:?}", visible.len());
+    let names = entries
+        .flatten()
+        .map(|e| e.file_name().to_string_lossy().into_owned());
+    let visible: Vec<String> = names
+        .filter(|n| !n.starts_with('.') && n != "target")
+        .collect();
+    assert!(
+        visible.len() <= ROOT_ENTRIES,
+        "{} entries at the root: {visible:?}",
+        visible.len()
+    );
 }
 
 /// The codes `TLnnnn` in a text.
 fn codes(text: &str) -> BTreeSet<String> {
     let code = |at: usize| {
-        let digits: String = text[at + 2..].chars().take_while(char::is_ascii_digit).collect();
+        let digits: String = text[at + 2..]
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
         (digits.len() == 4).then(|| format!("TL{digits}"))
     };
-    text.match_indices("TL").filter_map(|(at, _)| code(at)).collect()
+    text.match_indices("TL")
+        .filter_map(|(at, _)| code(at))
+        .collect()
 }
 
 #[test]
@@ -39,8 +52,18 @@ fn every_code_has_its_page_and_every_page_its_code() {
         }
     }
     assert!(used.len() > 20, "the sources were read");
-    let page = |f: &String| Some(f.strip_prefix("docs/errors/")?.strip_suffix(".md")?.to_owned());
-    let pages: BTreeSet<String> = files("docs/errors").iter().filter_map(page).filter(|p| p != "README").collect();
+    let page = |f: &String| {
+        Some(
+            f.strip_prefix("docs/errors/")?
+                .strip_suffix(".md")?
+                .to_owned(),
+        )
+    };
+    let pages: BTreeSet<String> = files("docs/errors")
+        .iter()
+        .filter_map(page)
+        .filter(|p| p != "README")
+        .collect();
     let mut findings = Vec::new();
     for (code, path) in &used {
         if !pages.contains(code) {
@@ -52,15 +75,57 @@ fn every_code_has_its_page_and_every_page_its_code() {
             findings.push(format!("docs/errors/{page}.md: no source uses the code"));
         }
         if !read(&format!("docs/errors/{page}.md")).starts_with(&format!("# {page}")) {
-            findings.push(format!("docs/errors/{page}.md does not begin with `# {page}`"));
+            findings.push(format!(
+                "docs/errors/{page}.md does not begin with `# {page}`"
+            ));
         }
     }
     none("error codes", &findings);
 }
 
+/// Codes that two crates may raise, because they mean the same in both.
+const SHARED_CODES: [&str; 2] = ["TL0603", "TL0801"];
+
+#[test]
+fn a_code_means_one_thing() {
+    let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in files("crates") {
+        // The binary repeats the codes of what it calls.
+        if !path.ends_with(".rs") || is_test(&path) || crate_of(&path) == "throughline" {
+            continue;
+        }
+        let code = without_tests(&blank(&read(&path), Blank::Comments));
+        for found in codes(&code) {
+            owners
+                .entry(found)
+                .or_default()
+                .insert(crate_of(&path).to_owned());
+        }
+    }
+    let twice = owners
+        .into_iter()
+        .filter(|(code, crates)| crates.len() > 1 && !SHARED_CODES.contains(&code.as_str()));
+    let findings: Vec<String> = twice
+        .map(|(code, crates)| format!("{code}: {crates:?}"))
+        .collect();
+    none("codes with more than one meaning", &findings);
+}
+
 /// Text files that people read or that run.
 fn texts() -> Vec<String> {
-    let ends = [".rs", ".md", ".toml", ".yaml", ".yml", ".csv", ".py", ".sh", "justfile", "scripts/test", ".ci/run"];
+    let ends = [
+        ".rs",
+        ".md",
+        ".toml",
+        ".yaml",
+        ".yml",
+        ".csv",
+        ".py",
+        ".sh",
+        "justfile",
+        "scripts/test",
+        ".ci/run",
+    ];
     let text = |f: &String| ends.iter().any(|e| f.ends_with(e));
     files("").into_iter().filter(text).collect()
 }
@@ -102,7 +167,11 @@ fn links_between_pages_lead_somewhere() {
             if in_code {
                 continue;
             }
-            for target in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            for target in line
+                .split("](")
+                .skip(1)
+                .filter_map(|rest| rest.split(')').next())
+            {
                 let file = target.split('#').next().unwrap_or_default();
                 if file.is_empty() || file.contains("://") {
                     continue;

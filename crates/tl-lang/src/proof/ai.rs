@@ -9,8 +9,8 @@ use super::states::reachable;
 use super::walk;
 use super::words::Words;
 
-/// Proof 6. `ways`: explore the ways without AI too; they say nothing new where a case can get lost anyway.
-pub(super) fn prove(program: &Program, words: &Words<'_>, ways: bool, out: &mut Vec<Finding>) {
+/// The first half of proof 6: the AI step runs where it may and may be left out.
+pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
     let Some(ai) = &program.ai else { return };
     let finding = |message: String| Finding::new("TL0520", 0, message).key("ai_step");
     if !ai.optional {
@@ -29,8 +29,12 @@ pub(super) fn prove(program: &Program, words: &Words<'_>, ways: bool, out: &mut 
                 .mend("write `when_state: triaged`"),
         );
     }
-    if !ways {
-        return;
+}
+
+/// The second half of proof 6. True where a case can get lost without AI.
+pub(super) fn lost(program: &Program, words: &Words<'_>, out: &mut Vec<Finding>) -> bool {
+    if program.ai.is_none() {
+        return false;
     }
     let without = Options {
         ai: false,
@@ -39,14 +43,24 @@ pub(super) fn prove(program: &Program, words: &Words<'_>, ways: bool, out: &mut 
     };
     let mut model = Model::new(program, words, without);
     let walk = walk::explore(&mut model);
-    if let Some(at) = walk.endless(&model) {
+    let lost = walk.endless(&model);
+    if let Some(at) = lost {
         let name = program.state_name(walk.nodes[at].spot.state);
         out.push(
-            Finding::new("TL0506", 0, format!("without AI a case can stay in `{name}` and reach neither a person nor an end"))
-                .why("every case must reach `needs_human` or `closed` when no model answers")
-                .mend(format!("let `{name}` lead to needs_human: by a branch, or by `on_breach`"))
-                .path(walk.path(words, &model, at))
-                .key("ai_step"),
+            Finding::new(
+                "TL0506",
+                0,
+                format!(
+                    "without AI a case can stay in `{name}` and reach neither a person nor an end"
+                ),
+            )
+            .why("every case must reach `needs_human` or `closed` when no model answers")
+            .mend(format!(
+                "let `{name}` lead to needs_human: by a branch, or by `on_breach`"
+            ))
+            .path(walk.path(words, &model, at))
+            .key("ai_step"),
         );
     }
+    lost.is_some()
 }

@@ -18,16 +18,28 @@ pub(super) fn prove(program: &Program, words: &Words<'_>, out: &mut Vec<Finding>
         }
     }
     for (rule, when) in program.rules.iter().zip(&words.rules) {
-        if minds.iter().all(|m| words.ask(*m, vec![(when, true)], &[]).is_none()) {
+        if minds
+            .iter()
+            .all(|m| words.ask(*m, vec![(when, true)], &[]).is_none())
+        {
             out.push(
-                Finding::new("TL0517", rule.line, format!("this rule never applies: `{}` never holds", rule.when))
-                    .warning()
-                    .why("no values of the record fulfil it")
-                    .mend("mend the condition, or take the rule out"),
+                Finding::new(
+                    "TL0517",
+                    rule.line,
+                    format!("this rule never applies: `{}` never holds", rule.when),
+                )
+                .warning()
+                .why("no values of the record fulfil it")
+                .mend("mend the condition, or take the rule out"),
             );
         }
     }
-    for field in program.record.fields.iter().filter(|f| set_by_model(program, f)) {
+    for field in program
+        .record
+        .fields
+        .iter()
+        .filter(|f| set_by_model(program, f))
+    {
         if let Type::Enum(values) = &field.ty {
             unhandled(program, words, field, values, out);
         }
@@ -42,22 +54,42 @@ fn minds(program: &Program) -> &'static [Mind] {
     }
 }
 
-fn never_taken(program: &Program, words: &Words<'_>, minds: &[Mind], i: usize, branch: &Branch) -> Finding {
-    let text = branch.condition.as_ref().map_or("default", |c| c.source.as_str());
-    let alone = |f: &Formula| minds.iter().any(|m| words.ask(*m, vec![(f, true)], &[]).is_some());
+fn never_taken(
+    program: &Program,
+    words: &Words<'_>,
+    minds: &[Mind],
+    i: usize,
+    branch: &Branch,
+) -> Finding {
+    let text = branch
+        .condition
+        .as_ref()
+        .map_or("default", |c| c.source.as_str());
+    let alone = |f: &Formula| {
+        minds
+            .iter()
+            .any(|m| words.ask(*m, vec![(f, true)], &[]).is_some())
+    };
     let why = if alone(&words.branches[i]) {
         let before = &program.decision.branches[..i];
         let lines: Vec<String> = before.iter().map(|b| b.line.to_string()).collect();
-        format!("whenever it holds, an earlier branch is taken (lines {})", lines.join(", "))
+        format!(
+            "whenever it holds, an earlier branch is taken (lines {})",
+            lines.join(", ")
+        )
     } else if text.contains("policy_allows") {
         "its condition never holds: `policy_allows` is true only where the policy may say `auto` to each of its actions".into()
     } else {
         "its condition never holds".into()
     };
-    Finding::new("TL0517", branch.line, format!("this branch is never taken: `{text}`"))
-        .warning()
-        .why(why)
-        .mend("move it up, mend its condition, or take it out")
+    Finding::new(
+        "TL0517",
+        branch.line,
+        format!("this branch is never taken: `{text}`"),
+    )
+    .warning()
+    .why(why)
+    .mend("move it up, mend its condition, or take it out")
 }
 
 fn set_by_model(program: &Program, field: &FieldDef) -> bool {
@@ -68,7 +100,13 @@ fn set_by_model(program: &Program, field: &FieldDef) -> bool {
 }
 
 /// Values of an enum that only the default takes. A reason on the default says that this is meant.
-fn unhandled(program: &Program, words: &Words<'_>, field: &FieldDef, values: &[String], out: &mut Vec<Finding>) {
+fn unhandled(
+    program: &Program,
+    words: &Words<'_>,
+    field: &FieldDef,
+    values: &[String],
+    out: &mut Vec<Finding>,
+) {
     let Some(default) = program.decision.branches.last() else {
         return;
     };
@@ -84,13 +122,20 @@ fn unhandled(program: &Program, words: &Words<'_>, field: &FieldDef, values: &[S
         .iter()
         .filter(|v| {
             let wanted = Some(Value::text(v.as_str()));
-            let at = words.space.vars[var].values.iter().position(|have| *have == wanted);
+            let at = words.space.vars[var]
+                .values
+                .iter()
+                .position(|have| *have == wanted);
             let only = [(var, at.into_iter().collect::<Vec<_>>())];
             let branch = (0..others).any(|i| words.taken(Mind::Answered, i, &only).is_some());
             let rule = program.rules.iter().zip(&words.rules).any(|(r, when)| {
                 matches!(r.effect, RuleEffect::Close(_) | RuleEffect::NeedsHuman(_))
-                    && r.when.reads().contains(&vec!["record".to_owned(), field.name.clone()])
-                    && words.ask(Mind::Answered, vec![(when, true)], &only).is_some()
+                    && r.when
+                        .reads()
+                        .contains(&vec!["record".to_owned(), field.name.clone()])
+                    && words
+                        .ask(Mind::Answered, vec![(when, true)], &only)
+                        .is_some()
             });
             !branch && !rule
         })
@@ -101,10 +146,17 @@ fn unhandled(program: &Program, words: &Words<'_>, field: &FieldDef, values: &[S
             Finding::new(
                 "TL0503",
                 default.line,
-                format!("only the default takes {} = {}", field.name, left.join(", ")),
+                format!(
+                    "only the default takes {} = {}",
+                    field.name,
+                    left.join(", ")
+                ),
             )
             .warning()
-            .why(format!("the model may set `{}` to it, and no branch and no rule says what is done then", field.name))
+            .why(format!(
+                "the model may set `{}` to it, and no branch and no rule says what is done then",
+                field.name
+            ))
             .mend("add a branch, or give the default a `reason` if this is meant")
             .key("decision"),
         );

@@ -1,9 +1,9 @@
 //! Conditions over a [`Space`], and the search for values under which some hold and others do not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tl_kernel::expr::{Expr, Found, Node, Op, Scope};
-use tl_kernel::program::Program;
+use tl_kernel::program::{ActionIx, Program, Rule, RuleEffect, Step};
 use tl_kernel::value::{Label, Value};
 
 use super::space::{Known, Name, Space, answers, is_constant, required};
@@ -22,7 +22,10 @@ pub(super) enum Formula {
     Not(Box<Formula>),
     If(Box<[Formula; 3]>),
     /// Mixed radix: the last variable counts fastest.
-    Table { vars: Vec<usize>, holds: Vec<bool> },
+    Table {
+        vars: Vec<usize>,
+        holds: Vec<bool>,
+    },
     /// `needs_human`, which depends on what became of the AI step.
     NeedsHuman,
 }
@@ -67,15 +70,23 @@ impl Compiler<'_> {
     }
 
     fn node(&mut self, node: &Node, expr: &Expr, branch: Option<usize>) -> Formula {
-        let all = |this: &mut Self, args: &[Node]| args.iter().map(|n| this.node(n, expr, branch)).collect();
+        let all = |this: &mut Self, args: &[Node]| {
+            args.iter().map(|n| this.node(n, expr, branch)).collect()
+        };
         match node {
             Node::Literal(Value::Bool(b), _) => Formula::Const(*b),
-            Node::Call { op: Op::And, args, .. } => Formula::All(all(self, args)),
-            Node::Call { op: Op::Or, args, .. } => Formula::Any(all(self, args)),
-            Node::Call { op: Op::Not, args, .. } if args.len() == 1 => {
-                Formula::Not(Box::new(self.node(&args[0], expr, branch)))
-            }
-            Node::Call { op: Op::Cond, args, .. } if args.len() == 3 => {
+            Node::Call {
+                op: Op::And, args, ..
+            } => Formula::All(all(self, args)),
+            Node::Call {
+                op: Op::Or, args, ..
+            } => Formula::Any(all(self, args)),
+            Node::Call {
+                op: Op::Not, args, ..
+            } if args.len() == 1 => Formula::Not(Box::new(self.node(&args[0], expr, branch))),
+            Node::Call {
+                op: Op::Cond, args, ..
+            } if args.len() == 3 => {
                 let [test, yes, no] = [0, 1, 2].map(|i| self.node(&args[i], expr, branch));
                 Formula::If(Box::new([test, yes, no]))
             }
@@ -84,11 +95,30 @@ impl Compiler<'_> {
                 None => Formula::Const(false),
             },
             Node::Path { names, .. } if names[0] == "policy_allows" => match branch {
-                Some(i) => self.atom(Name::Allowed(i)),
+                Some(i) => self.atom(Name::Allowed(self.alike(i))),
                 None => Formula::Const(false),
             },
             other => self.leaf(other, expr),
         }
+    }
+
+    /// The first branch with the same effects: `policy_allows` is the same for both.
+    fn alike(&self, branch: usize) -> usize {
+        let effects = |i: usize| -> BTreeSet<ActionIx> {
+            let steps = self.program.decision.branches[i].actions.iter();
+            steps
+                .filter_map(|s| {
+                    if let Step::Effect(ix) = s {
+                        Some(*ix)
+                    } else {
+                        None
+                    }
+                })
+                .collect()
+        };
+        (0..branch)
+            .find(|i| effects(*i) == effects(branch))
+            .unwrap_or(branch)
     }
 
     /// A variable that is true or false.
@@ -126,12 +156,20 @@ impl Compiler<'_> {
             source: expr.source.clone(),
             root: node.clone(),
         };
-        let holds = (0..combinations).map(|c| self.holds(&part, &paths, &vars, c)).collect();
+        let holds = (0..combinations)
+            .map(|c| self.holds(&part, &paths, &vars, c))
+            .collect();
         Formula::Table { vars, holds }
     }
 
     /// Whether a part holds for one combination of values.
-    fn holds(&self, part: &Expr, paths: &[&Vec<String>], vars: &[usize], combination: usize) -> bool {
+    fn holds(
+        &self,
+        part: &Expr,
+        paths: &[&Vec<String>],
+        vars: &[usize],
+        combination: usize,
+    ) -> bool {
         let mut rest = combination;
         let mut given = BTreeMap::new();
         for (path, var) in paths.iter().zip(vars).rev() {
@@ -139,7 +177,10 @@ impl Compiler<'_> {
             given.insert(path.as_slice(), values[rest % values.len()].as_ref());
             rest /= values.len();
         }
-        matches!(part.eval(&Given(given)).map(|e| e.value), Ok(Some(Value::Bool(true))))
+        matches!(
+            part.eval(&Given(given)).map(|e| e.value),
+            Ok(Some(Value::Bool(true)))
+        )
     }
 
     /// Whether the sets of values answer a part of a condition exactly.
@@ -160,12 +201,19 @@ impl Compiler<'_> {
         let shares = |n: &Node| matches!(n, Node::Path { names, .. } if ["confidence", "threshold"].contains(&names[0].as_str()));
         match node {
             Node::Has(inner, _) => known(inner) != Known::Nothing,
-            Node::Call { op: Op::IsNull | Op::NotNull, args, .. } => known(&args[0]) != Known::Nothing,
+            Node::Call {
+                op: Op::IsNull | Op::NotNull,
+                args,
+                ..
+            } => known(&args[0]) != Known::Nothing,
             Node::Call { op, args, .. } if op.compares() && args.len() == 2 => {
                 let (a, b) = (&args[0], &args[1]);
                 (shares(a) && shares(b))
                     || (known(a) != Known::Nothing && is_constant(b) && answers(*op, b))
-                    || (known(b) != Known::Nothing && is_constant(a) && answers(*op, a) && *op != Op::In)
+                    || (known(b) != Known::Nothing
+                        && is_constant(a)
+                        && answers(*op, a)
+                        && *op != Op::In)
             }
             _ => false,
         }
@@ -173,17 +221,26 @@ impl Compiler<'_> {
 
     /// Why a person is needed, as `decide` weighs it.
     pub(super) fn needs_human(&mut self, mind: Mind) -> Formula {
-        let missing = self.space.var(self.program, Name::Path(vec!["missing".into()]));
+        let missing = self
+            .space
+            .var(self.program, Name::Path(vec!["missing".into()]));
         let values = &self.space.vars[missing].values;
-        let holds = values.iter().map(|v| *v != Some(Value::List(Vec::new()))).collect();
-        let mut parts = vec![Formula::Table { vars: vec![missing], holds }];
+        let holds = values
+            .iter()
+            .map(|v| *v != Some(Value::List(Vec::new())))
+            .collect();
+        let mut parts = vec![Formula::Table {
+            vars: vec![missing],
+            holds,
+        }];
         match mind {
             Mind::None | Mind::Vouched => {}
             Mind::Silent => return Formula::Const(true),
             Mind::Answered => parts.push(self.unsure()),
         }
-        let asks = |r: &tl_kernel::program::Rule| matches!(r.effect, tl_kernel::program::RuleEffect::NeedsHuman(_));
-        if mind != Mind::Vouched && self.program.rules_engine && self.program.rules.iter().any(asks) {
+        let asks = |r: &Rule| matches!(r.effect, RuleEffect::NeedsHuman(_));
+        if mind != Mind::Vouched && self.program.rules_engine && self.program.rules.iter().any(asks)
+        {
             parts.push(self.atom(Name::RuleAsked));
         }
         Formula::Any(parts)
@@ -191,7 +248,8 @@ impl Compiler<'_> {
 
     /// No confidence, or one below the threshold.
     fn unsure(&mut self) -> Formula {
-        let [c, t] = ["confidence", "threshold"].map(|n| self.space.var(self.program, Name::Path(vec![n.into()])));
+        let [c, t] = ["confidence", "threshold"]
+            .map(|n| self.space.var(self.program, Name::Path(vec![n.into()])));
         let share = |v: &Option<Value>| match v {
             Some(Value::Float(x)) => Some(*x),
             _ => None,
@@ -202,7 +260,10 @@ impl Compiler<'_> {
                 holds.push(confidence.is_none_or(|c| threshold.is_some_and(|t| c < t)));
             }
         }
-        Formula::Table { vars: vec![c, t], holds }
+        Formula::Table {
+            vars: vec![c, t],
+            holds,
+        }
     }
 }
 
@@ -241,7 +302,13 @@ impl Question<'_> {
         }
         let links = required
             .iter()
-            .filter_map(|f| Some((self.space.find(&Name::Path(vec!["record".into(), f.clone()]))?, f.clone())))
+            .filter_map(|f| {
+                Some((
+                    self.space
+                        .find(&Name::Path(vec!["record".into(), f.clone()]))?,
+                    f.clone(),
+                ))
+            })
             .collect();
         let mut search = Search {
             q: self,
@@ -249,7 +316,8 @@ impl Question<'_> {
             at: vec![None; self.space.vars.len()],
             links,
             missing,
-            every: missing.is_some_and(|m| self.space.vars[m].values.len() == 1 << required.len().min(20)),
+            every: missing
+                .is_some_and(|m| self.space.vars[m].values.len() == 1 << required.len().min(20)),
             looked: 0,
         };
         match search.run(0) {
@@ -262,7 +330,9 @@ impl Question<'_> {
     fn vars(&self, f: &Formula, out: &mut Vec<usize>) {
         match f {
             Formula::Const(_) => {}
-            Formula::All(parts) | Formula::Any(parts) => parts.iter().for_each(|p| self.vars(p, out)),
+            Formula::All(parts) | Formula::Any(parts) => {
+                parts.iter().for_each(|p| self.vars(p, out))
+            }
             Formula::Not(inner) => self.vars(inner, out),
             Formula::If(parts) => parts.iter().for_each(|p| self.vars(p, out)),
             Formula::Table { vars, .. } => vars.iter().for_each(|v| {
@@ -313,7 +383,9 @@ impl Search<'_> {
             return false;
         }
         let v = &self.q.space.vars[var];
-        let Name::Path(names) = &v.name else { return true };
+        let Name::Path(names) = &v.name else {
+            return true;
+        };
         if names.as_slice() != ["confidence"] {
             return true;
         }
@@ -334,9 +406,15 @@ impl Search<'_> {
         };
         self.links.iter().all(|(var, field)| {
             let Some(at) = self.at[*var] else { return true };
-            let absent = self.q.space.vars[*var].values[at].as_ref().is_none_or(Value::is_blank);
+            let absent = self.q.space.vars[*var].values[at]
+                .as_ref()
+                .is_none_or(Value::is_blank);
             let listed = names.iter().any(|n| n.as_text() == Some(field));
-            if self.every || names.is_empty() { absent == listed } else { true }
+            if self.every || names.is_empty() {
+                absent == listed
+            } else {
+                true
+            }
         })
     }
 

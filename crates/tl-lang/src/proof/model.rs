@@ -10,21 +10,23 @@ use std::collections::BTreeMap;
 
 use tl_kernel::expr::Piece;
 use tl_kernel::policy::When;
-use tl_kernel::program::{Action, ActionIx, ActionKind, Branch, Emit, OnMatch, Program, StateIx, Step};
 use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN, PENDING, TRIAGED};
+use tl_kernel::program::{
+    Action, ActionIx, ActionKind, Branch, Emit, OnMatch, Program, StateIx, Step,
+};
 
 use super::Cue;
 use super::formula::Mind;
 use super::trust;
 use super::words::Words;
 
-/// What became of the AI step.
+/// What became of the AI step, as far as it matters: no answer is as good as none asked for, and nothing
+/// depends on an answer once a person has vouched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ai {
-    NotAsked,
+    Silent,
     Asked,
     Answered,
-    Failed,
 }
 
 /// Kinds of tasks, as a set.
@@ -60,7 +62,7 @@ pub(super) struct Spot {
     pub(super) tasks: u8,
     /// An effect is on its way.
     pub(super) ready: bool,
-    /// A person's command brought it where it is.
+    /// A person's command brought it where it is, and no clock runs there: that person knows.
     pub(super) parked: bool,
 }
 
@@ -68,13 +70,38 @@ impl Spot {
     pub(super) const START: Spot = Spot {
         opened: false,
         state: PENDING,
-        ai: Ai::NotAsked,
+        ai: Ai::Silent,
         vouched: false,
         clock: false,
         tasks: 0,
         ready: false,
         parked: false,
     };
+
+    /// How many spots there are in one state.
+    pub(super) const PER_STATE: usize = 1 << 13;
+
+    /// A number of its own for each spot.
+    pub(super) fn number(self) -> usize {
+        let flags = [
+            self.opened,
+            self.vouched,
+            self.clock,
+            self.ready,
+            self.parked,
+        ];
+        let mut n = usize::from(self.state) << 2 | self.ai as usize;
+        for f in flags {
+            n = n << 1 | usize::from(f);
+        }
+        n << 6 | usize::from(self.tasks)
+    }
+
+    fn settled_mind(self) -> Spot {
+        let forget = self.vouched && self.ai == Ai::Answered;
+        let ai = if forget { Ai::Silent } else { self.ai };
+        Spot { ai, ..self }
+    }
 
     fn with(self, bit: u8) -> Spot {
         Spot {
@@ -133,6 +160,8 @@ pub(super) struct Model<'p> {
     pub(super) planned: BTreeMap<ActionIx, Here>,
     pub(super) here: Here,
     may: Vec<May>,
+    /// The write to the system of record, where something plans it: a changed record is written again.
+    rewrites: Option<ActionIx>,
 }
 
 /// A place in the exploration: the spot, what happened there, and the branch that was taken.
@@ -150,13 +179,21 @@ pub(super) fn verdicts(program: &Program) -> Vec<May> {
 
 fn may(program: &Program, action: &Action) -> May {
     let absent = match &action.kind {
-        ActionKind::RecordStore { key, .. } => key.parts.iter().any(|p| matches!(p, Piece::Expr(_))),
+        ActionKind::RecordStore { key, .. } => {
+            key.parts.iter().any(|p| matches!(p, Piece::Expr(_)))
+        }
         ActionKind::Rest(r) => r.path.parts.iter().any(|p| matches!(p, Piece::Expr(_))),
         ActionKind::Message(m) => !m.to.reads().is_empty(),
         ActionKind::DomainEvent => false,
     };
     let Some(line) = program.policy.line(&action.name) else {
-        let none = May { auto: false, approve: false, never: true, forbidden: true, absent };
+        let none = May {
+            auto: false,
+            approve: false,
+            never: true,
+            forbidden: true,
+            absent,
+        };
         return none;
     };
     let forbidden = matches!(line.never, When::Always);
@@ -198,13 +235,17 @@ impl<'p> Model<'p> {
                 branch: None,
             },
             may,
+            rewrites: written(program),
         }
     }
 
     /// A move along a declared edge, with what it emits; nothing where there is no edge.
     fn moved(&mut self, s: Spot, to: StateIx) -> Vec<Spot> {
         let program = self.program;
-        let (Some(edge), Some(state)) = (program.edge(s.state, to), program.states.get(usize::from(to))) else {
+        let (Some(edge), Some(state)) = (
+            program.edge(s.state, to),
+            program.states.get(usize::from(to)),
+        ) else {
             return Vec::new();
         };
         self.entered[usize::from(to)] = true;
@@ -215,11 +256,18 @@ impl<'p> Model<'p> {
             parked: false,
             ..s
         }];
-        for (emit, action) in [(Emit::CrmSync, "crm_upsert"), (Emit::DomainEvent, "domain_event")] {
+        for (emit, action) in [
+            (Emit::CrmSync, "crm_upsert"),
+            (Emit::DomainEvent, "domain_event"),
+        ] {
             if edge.emit.contains(&emit)
                 && let Some(ix) = program.action_ix(action)
             {
-                all = all.into_iter().flat_map(|s| self.plan(s, ix)).map(|(s, _)| s).collect();
+                all = all
+                    .into_iter()
+                    .flat_map(|s| self.plan(s, ix))
+                    .map(|(s, _)| s)
+                    .collect();
             }
         }
         if to == CLOSED {
@@ -236,10 +284,15 @@ impl<'p> Model<'p> {
 
     /// Plans an action: how it may be born.
     fn plan(&mut self, s: Spot, ix: ActionIx) -> Vec<(Spot, Born)> {
+        self.planned.entry(ix).or_insert(self.here);
+        self.born(s, ix)
+    }
+
+    /// How an action may be born; one that is planned again was planned before.
+    fn born(&self, s: Spot, ix: ActionIx) -> Vec<(Spot, Born)> {
         let Some(may) = self.may.get(usize::from(ix)).copied() else {
             return vec![(s, Born::Not)];
         };
-        self.planned.entry(ix).or_insert(self.here);
         let mut out = Vec::new();
         if may.auto {
             out.push((Spot { ready: true, ..s }, Born::Ready));
@@ -276,8 +329,14 @@ impl<'p> Model<'p> {
     /// The mind of the decision that something at a spot leads to.
     pub(super) fn mind_after(&self, s: Spot, cue: Cue) -> Mind {
         self.mind(match cue {
-            Cue::Answered => Spot { ai: Ai::Answered, ..s },
-            Cue::NoAnswer => Spot { ai: Ai::Failed, ..s },
+            Cue::Answered => Spot {
+                ai: Ai::Answered,
+                ..s
+            },
+            Cue::NoAnswer => Spot {
+                ai: Ai::Silent,
+                ..s
+            },
             Cue::Decided { .. } => Spot { vouched: true, ..s },
             _ => s,
         })
@@ -298,7 +357,10 @@ impl<'p> Model<'p> {
             if *step == Step::Deny && branch.to.is_some_and(|to| to != NEEDS_HUMAN) {
                 continue;
             }
-            all = all.into_iter().flat_map(|(s, came)| self.step(s, came, *step)).collect();
+            all = all
+                .into_iter()
+                .flat_map(|(s, came)| self.step(s, came, *step))
+                .collect();
         }
         let mut out = Vec::new();
         for (s, came) in all {
@@ -318,20 +380,33 @@ impl<'p> Model<'p> {
                 out.extend(self.stuck(s));
             }
             for s in moved {
-                out.extend(if to == AUTOMATED { self.finished(s) } else { vec![s] });
+                out.extend(if to == AUTOMATED {
+                    self.finished(s)
+                } else {
+                    vec![s]
+                });
             }
         }
         out
     }
 
     fn step(&mut self, s: Spot, came: Came, step: Step) -> Vec<(Spot, Came)> {
-        let human = Came { human: true, ..came };
+        let human = Came {
+            human: true,
+            ..came
+        };
         match step {
             Step::Effect(ix) => self
                 .plan(s, ix)
                 .into_iter()
                 .map(|(s, born)| match born {
-                    Born::Ready => (s, Came { effects: true, ..came }),
+                    Born::Ready => (
+                        s,
+                        Came {
+                            effects: true,
+                            ..came
+                        },
+                    ),
                     Born::Waits => (s, human),
                     Born::Refused => (review(s), human),
                     Born::Not => (s.with(task::EXCEPTION), human),
@@ -343,17 +418,36 @@ impl<'p> Model<'p> {
                     Some(ix) => self.plan(s, ix),
                     None => vec![(s, Born::Not)],
                 };
-                asked.into_iter().map(|(s, _)| (s.with(task::MISSING), human)).collect()
+                asked
+                    .into_iter()
+                    .map(|(s, _)| (s.with(task::MISSING), human))
+                    .collect()
             }
-            Step::HandOff => vec![(s.with(task::HAND_OFF), Came { hand_off: true, ..came })],
-            Step::Close => vec![(s, Came { close: true, ..came })],
+            Step::HandOff => vec![(
+                s.with(task::HAND_OFF),
+                Came {
+                    hand_off: true,
+                    ..came
+                },
+            )],
+            Step::Close => vec![(
+                s,
+                Came {
+                    close: true,
+                    ..came
+                },
+            )],
         }
     }
 
     /// No edge leads on: a person is asked.
     fn stuck(&mut self, s: Spot) -> Vec<Spot> {
         let s = s.with(task::EXCEPTION);
-        if s.state == NEEDS_HUMAN { vec![s] } else { self.moved_or_stays(s, NEEDS_HUMAN) }
+        if s.state == NEEDS_HUMAN {
+            vec![s]
+        } else {
+            self.moved_or_stays(s, NEEDS_HUMAN)
+        }
     }
 
     /// Nothing is left to do: the case is closed.
@@ -380,19 +474,24 @@ impl<'p> Model<'p> {
         if moved.is_empty() {
             return plain(self.stuck(s));
         }
-        moved.into_iter().flat_map(|s| self.ask_or_decide(s)).collect()
+        moved
+            .into_iter()
+            .flat_map(|s| self.ask_or_decide(s))
+            .collect()
     }
 
     fn ask_or_decide(&mut self, s: Spot) -> Vec<Out> {
         match &self.program.ai {
-            Some(ai) if s.state == ai.when_state && !s.vouched => plain(vec![Spot { ai: Ai::Asked, ..s }]),
+            Some(ai) if s.state == ai.when_state && !s.vouched => {
+                plain(vec![Spot { ai: Ai::Asked, ..s }])
+            }
             _ => self.decision(s),
         }
     }
 
     fn redecide(&mut self, s: Spot) -> Vec<Out> {
         self.after_rules(s, |m, s| match s.ai {
-            Ai::NotAsked | Ai::Failed => m.ask_or_decide(s),
+            Ai::Silent => m.ask_or_decide(s),
             Ai::Asked => plain(vec![s]),
             Ai::Answered => m.decision(s),
         })
@@ -411,11 +510,15 @@ impl<'p> Model<'p> {
             NEEDS_HUMAN if s.tasks & task::MISSING != 0 => {
                 let s = s.without(task::MISSING);
                 let again = self.again(s);
-                out.extend(if again.is_empty() { plain(vec![s]) } else { again });
+                out.extend(if again.is_empty() {
+                    plain(vec![s])
+                } else {
+                    again
+                });
             }
             AUTOMATED => {
-                out.extend(self.after_rules(s, |m, s| match m.program.action_ix("crm_upsert") {
-                    Some(ix) => plain(m.plan(s, ix).into_iter().map(|(s, _)| s).collect()),
+                out.extend(self.after_rules(s, |m, s| match m.rewrites {
+                    Some(ix) => plain(m.born(s, ix).into_iter().map(|(s, _)| s).collect()),
                     None => Vec::new(),
                 }));
             }
@@ -425,7 +528,7 @@ impl<'p> Model<'p> {
     }
 
     fn answered(&mut self, s: Spot, ai: Ai) -> Vec<Out> {
-        let s = Spot { ai, ..s };
+        let s = Spot { ai, ..s }.settled_mind();
         match &self.program.ai {
             Some(def) if def.when_state == s.state => self.after_rules(s, Model::decision),
             _ => plain(vec![s]),
@@ -435,13 +538,25 @@ impl<'p> Model<'p> {
     /// The SLA of the stay is missed.
     fn breached(&mut self, s: Spot) -> Vec<Out> {
         let s = Spot { clock: false, ..s };
-        let late = |s: Spot| if s.tasks & task::REVIEW == 0 { s.with(task::BREACH) } else { s };
+        let late = |s: Spot| {
+            if s.tasks & task::REVIEW == 0 {
+                s.with(task::BREACH)
+            } else {
+                s
+            }
+        };
         plain(match self.program.states[usize::from(s.state)].on_breach {
             None => vec![s],
             Some(to) if to == s.state => vec![late(s)],
             Some(to) => {
                 let moved = self.moved_or_stays(s, to);
-                let asks = |s: Spot| if s.state == NEEDS_HUMAN && to == NEEDS_HUMAN { late(s) } else { s };
+                let asks = |s: Spot| {
+                    if s.state == NEEDS_HUMAN && to == NEEDS_HUMAN {
+                        late(s)
+                    } else {
+                        s
+                    }
+                };
                 moved.into_iter().map(asks).collect()
             }
         })
@@ -464,17 +579,24 @@ impl<'p> Model<'p> {
 
     fn exception(&mut self, s: Spot) -> Vec<Spot> {
         let s = s.with(task::EXCEPTION);
-        if matches!(s.state, NEEDS_HUMAN | CLOSED) { vec![s] } else { self.moved_or_stays(s, NEEDS_HUMAN) }
+        if matches!(s.state, NEEDS_HUMAN | CLOSED) {
+            vec![s]
+        } else {
+            self.moved_or_stays(s, NEEDS_HUMAN)
+        }
     }
 
     /// Somebody else wrote first: the write is planned anew, with a verdict of its own.
     fn conflict(&mut self, s: Spot) -> Vec<Spot> {
         let mut out = self.exception(s);
         for i in 0..self.may.len() {
-            if !matches!(self.program.actions[i].kind, ActionKind::Rest(_) | ActionKind::RecordStore { .. }) {
+            if !matches!(
+                self.program.actions[i].kind,
+                ActionKind::Rest(_) | ActionKind::RecordStore { .. }
+            ) {
                 continue;
             }
-            for (s, born) in self.plan(s, i as ActionIx) {
+            for (s, born) in self.born(s, i as ActionIx) {
                 match born {
                     Born::Ready | Born::Waits => out.push(s),
                     Born::Refused | Born::Not => out.extend(self.exception(s)),
@@ -493,19 +615,37 @@ impl<'p> Model<'p> {
                 for s in [done, s] {
                     let s = Spot { ready: true, ..s };
                     let moves = s.tasks == 0 && s.state == NEEDS_HUMAN;
-                    out.extend(if moves { self.moved_or_stays(s, AUTOMATED) } else { vec![s] });
+                    out.extend(if moves {
+                        self.moved_or_stays(s, AUTOMATED)
+                    } else {
+                        vec![s]
+                    });
                 }
                 plain(out)
             }
             (task::APPROVE, _) => {
-                let mut out = if done.idle() { self.moved(done, CLOSED) } else { vec![done] };
+                let mut out = if done.idle() {
+                    self.moved(done, CLOSED)
+                } else {
+                    vec![done]
+                };
                 out.push(s);
-                if out.len() == 1 { Vec::new() } else { plain(out) }
+                if out.len() == 1 {
+                    Vec::new()
+                } else {
+                    plain(out)
+                }
             }
-            (task::REVIEW | task::BREACH | task::MISSING, "reject" | "close") => plain(self.moved(s, CLOSED)),
+            (task::REVIEW | task::BREACH | task::MISSING, "reject" | "close") => {
+                plain(self.moved(s, CLOSED))
+            }
             (task::REVIEW | task::BREACH | task::MISSING, _) => {
                 let effects = s.ready || s.tasks & task::APPROVE != 0;
-                let done = Spot { vouched: true, ..done };
+                let done = Spot {
+                    vouched: true,
+                    ..done
+                }
+                .settled_mind();
                 if s.state != NEEDS_HUMAN || (bit == task::BREACH && effects) {
                     return plain(vec![done]);
                 }
@@ -513,7 +653,11 @@ impl<'p> Model<'p> {
             }
             (_, decision) => {
                 let ends = decision != "accept" || (done.idle() && s.state != CLOSED);
-                plain(if ends && s.state != CLOSED { self.moved(done, CLOSED) } else { vec![done] })
+                plain(if ends && s.state != CLOSED {
+                    self.moved(done, CLOSED)
+                } else {
+                    vec![done]
+                })
             }
         }
     }
@@ -522,7 +666,15 @@ impl<'p> Model<'p> {
         match cue {
             Cue::Move(to) => {
                 let moved = self.moved(s, to);
-                plain(moved.into_iter().map(|s| Spot { parked: true, ..s }).collect())
+                plain(
+                    moved
+                        .into_iter()
+                        .map(|s| Spot {
+                            parked: !s.clock,
+                            ..s
+                        })
+                        .collect(),
+                )
             }
             Cue::Reopen => self.again(s),
             Cue::SendAgain => {
@@ -530,7 +682,11 @@ impl<'p> Model<'p> {
                 for s in [s, s.without(task::EXCEPTION)] {
                     let s = Spot { ready: true, ..s };
                     let moves = s.tasks == 0 && s.state == NEEDS_HUMAN;
-                    out.extend(if moves { self.moved_or_stays(s, AUTOMATED) } else { vec![s] });
+                    out.extend(if moves {
+                        self.moved_or_stays(s, AUTOMATED)
+                    } else {
+                        vec![s]
+                    });
                 }
                 plain(out)
             }
@@ -559,7 +715,11 @@ impl<'p> Model<'p> {
         for (bit, kind) in task::NAMES {
             if s.tasks & bit != 0 {
                 let verbs = decisions(bit).iter();
-                out.extend(verbs.map(|decision| Cue::Decided { bit, kind, decision }));
+                out.extend(verbs.map(|decision| Cue::Decided {
+                    bit,
+                    kind,
+                    decision,
+                }));
             }
         }
         if self.program.record.on_match != OnMatch::Open {
@@ -587,13 +747,24 @@ impl<'p> Model<'p> {
             }
             Cue::Message => self.joined(s),
             Cue::Answered => self.answered(s, Ai::Answered),
-            Cue::NoAnswer => self.answered(s, Ai::Failed),
+            Cue::NoAnswer => self.answered(s, Ai::Silent),
             Cue::Decided { bit, decision, .. } => self.decided(s, bit, decision),
             Cue::Succeeded | Cue::Trouble | Cue::Uncertain | Cue::Conflict => self.settled(s, cue),
             Cue::Breach => self.breached(s),
             Cue::Move(_) | Cue::Reopen | Cue::SendAgain => self.commanded(s, cue),
         }
     }
+}
+
+/// The write to the system of record, if a branch or a transition plans it.
+fn written(program: &Program) -> Option<ActionIx> {
+    let ix = program.action_ix("crm_upsert")?;
+    let mut steps = program.decision.branches.iter().flat_map(|b| &b.actions);
+    let emitted = program
+        .edges
+        .iter()
+        .any(|e| e.emit.contains(&Emit::CrmSync));
+    (emitted || steps.any(|s| *s == Step::Effect(ix))).then_some(ix)
 }
 
 /// What may become of a planned action.
@@ -615,7 +786,11 @@ struct Came {
 }
 
 fn review(s: Spot) -> Spot {
-    if s.tasks & (task::REVIEW | task::BREACH) == 0 { s.with(task::REVIEW) } else { s }
+    if s.tasks & (task::REVIEW | task::BREACH) == 0 {
+        s.with(task::REVIEW)
+    } else {
+        s
+    }
 }
 
 /// What a person may decide about a task: one word per consequence.

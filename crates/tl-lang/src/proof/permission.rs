@@ -34,11 +34,16 @@ pub(super) fn prove(words: &Words<'_>, model: &Model<'_>, walk: &Walk, out: &mut
         );
         let finding = match line {
             Some(_) => finding.why("its policy is `never` without a condition"),
-            None => finding.why("the policy has no line about it, and what has no line never happens"),
+            None => {
+                finding.why("the policy has no line about it, and what has no line never happens")
+            }
         };
         out.push(
             finding
-                .mend(format!("take `{0}` out of the decision, or write `{0}: approve`", action.name))
+                .mend(format!(
+                    "take `{0}` out of the decision, or write `{0}: approve`",
+                    action.name
+                ))
                 .path(walk.path_to(words, model, *here))
                 .in_policy()
                 .key("policy"),
@@ -49,7 +54,12 @@ pub(super) fn prove(words: &Words<'_>, model: &Model<'_>, walk: &Walk, out: &mut
 
 /// A branch that plans an effect and closes the case withdraws what it planned.
 fn withdrawn(program: &Program, out: &mut Vec<Finding>) {
-    for b in program.decision.branches.iter().filter(|b| b.to == Some(CLOSED)) {
+    for b in program
+        .decision
+        .branches
+        .iter()
+        .filter(|b| b.to == Some(CLOSED))
+    {
         let planned = b.actions.iter().find_map(|s| match s {
             Step::Effect(ix) => program.action(*ix),
             _ => None,

@@ -2,7 +2,8 @@
 
 use tl_kernel::effect::Class;
 use tl_kernel::program::{
-    Action, ActionIx, ActionKind, Channel, Emit, Lock, Message, OnUnknown, Program, RestWrite, StateIx, Step,
+    Action, ActionIx, ActionKind, Channel, Emit, Lock, Message, OnUnknown, Program, RestWrite,
+    StateIx, Step,
 };
 use tl_kernel::value::Type;
 
@@ -25,17 +26,38 @@ pub(super) fn exists(program: &Program, out: &mut Vec<Finding>) {
             out.push(missing(b.line, "the state this branch leads to".into()));
         }
     }
-    let of_ai = program.ai.as_ref().and_then(|ai| ai.draft.as_ref()).map(|d| d.action);
-    for (ix, what) in [(of_ai, "the message that is drafted"), (program.tasks.ask_missing, "the message that asks for missing fields")] {
+    let of_ai = program
+        .ai
+        .as_ref()
+        .and_then(|ai| ai.draft.as_ref())
+        .map(|d| d.action);
+    for (ix, what) in [
+        (of_ai, "the message that is drafted"),
+        (
+            program.tasks.ask_missing,
+            "the message that asks for missing fields",
+        ),
+    ] {
         if ix.is_some_and(|ix| !action(ix)) {
             out.push(missing(0, what.into()));
         }
     }
-    for e in program.edges.iter().filter(|e| !state(e.from) || !state(e.to)) {
+    for e in program
+        .edges
+        .iter()
+        .filter(|e| !state(e.from) || !state(e.to))
+    {
         out.push(missing(e.line, "a state of this transition".into()));
     }
-    for s in program.states.iter().filter(|s| s.on_breach.is_some_and(|to| !state(to))) {
-        out.push(missing(s.line, format!("the state that a breach of `{}` leads to", s.name)));
+    for s in program
+        .states
+        .iter()
+        .filter(|s| s.on_breach.is_some_and(|to| !state(to)))
+    {
+        out.push(missing(
+            s.line,
+            format!("the state that a breach of `{}` leads to", s.name),
+        ));
     }
     if program.states.len() < 5 || program.ai.as_ref().is_some_and(|ai| !state(ai.when_state)) {
         out.push(missing(0, "a state that the engine needs".into()));
@@ -43,10 +65,14 @@ pub(super) fn exists(program: &Program, out: &mut Vec<Finding>) {
     let last = program.decision.branches.last();
     if last.is_none_or(|b| b.condition.is_some()) {
         out.push(
-            Finding::new("TL0516", last.map_or(0, |b| b.line), "the decision does not end in a default".into())
-                .why("a case that no branch takes would have no way to go")
-                .mend("add `- default: deny` as the last branch")
-                .key("decision"),
+            Finding::new(
+                "TL0516",
+                last.map_or(0, |b| b.line),
+                "the decision does not end in a default".into(),
+            )
+            .why("a case that no branch takes would have no way to go")
+            .mend("add `- default: deny` as the last branch")
+            .key("decision"),
         );
     }
 }
@@ -54,11 +80,18 @@ pub(super) fn exists(program: &Program, out: &mut Vec<Finding>) {
 /// Proof 5.
 pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
     for e in &program.edges {
-        for (emit, name) in [(Emit::CrmSync, "crm_upsert"), (Emit::DomainEvent, "domain_event")] {
+        for (emit, name) in [
+            (Emit::CrmSync, "crm_upsert"),
+            (Emit::DomainEvent, "domain_event"),
+        ] {
             if e.emit.contains(&emit) && program.action_ix(name).is_none() {
                 out.push(
-                    Finding::new("TL0519", e.line, format!("this transition emits `{name}`, which is not set up"))
-                        .mend("set it up under `side_effects`, or take it out of `emit`"),
+                    Finding::new(
+                        "TL0519",
+                        e.line,
+                        format!("this transition emits `{name}`, which is not set up"),
+                    )
+                    .mend("set it up under `side_effects`, or take it out of `emit`"),
                 );
             }
         }
@@ -92,16 +125,22 @@ fn resent(action: &Action, out: &mut Vec<Finding>) {
 fn rest(action: &Action, r: &RestWrite, out: &mut Vec<Finding>) {
     let locked = r.lock != Lock::LastWriterWins;
     let why = match action.class {
-        Class::E1 if r.idempotency_header.is_none() => "no `idempotency_header` is named by which a repetition would be recognised",
+        Class::E1 if r.idempotency_header.is_none() => {
+            "no `idempotency_header` is named by which a repetition would be recognised"
+        }
         Class::E2 if !locked => "nothing is compared: `optimistic_lock` is `last_writer_wins`",
         Class::E0 | Class::E5 => "it changes something in another system",
         _ => return,
     };
     out.push(
-        Finding::new("TL0505", action.line, format!("`{}` would be repeated although it may not be", action.name))
-            .why(format!("its class is {}, but {why}", action.class.word()))
-            .mend("set `optimistic_lock` or `idempotency_header`")
-            .key("crm"),
+        Finding::new(
+            "TL0505",
+            action.line,
+            format!("`{}` would be repeated although it may not be", action.name),
+        )
+        .why(format!("its class is {}, but {why}", action.class.word()))
+        .mend("set `optimistic_lock` or `idempotency_header`")
+        .key("crm"),
     );
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tl_kernel::case::{Ai, Case};
 use tl_kernel::decide::{
-    Admitted, Command, CommandKind, Input, ModelAnswer, ProposedField, Resolve, Settlement, TaskDecision,
+    Admitted, Command, CommandKind, Input, ModelAnswer, ProposedField, Resolve, Settlement,
+    TaskDecision,
 };
 use tl_kernel::effect::EffectState;
 use tl_kernel::expr::Node;
@@ -39,7 +40,10 @@ pub fn setting(program: &Program, given: &Given) -> Setting {
     });
     let mut policy = program.policy.clone();
     if given.stricter {
-        policy.lines.iter_mut().for_each(|l| l.auto = When::Unstated);
+        policy
+            .lines
+            .iter_mut()
+            .for_each(|l| l.auto = When::Unstated);
     }
     Setting {
         threshold,
@@ -64,7 +68,10 @@ pub fn event(program: &Program, path: &[Given]) -> Value {
             continue;
         };
         let ty = program.record.field(field).map(|f| &f.ty);
-        let wanted = given.values.iter().find(|(n, _)| *n == format!("record.{field}"));
+        let wanted = given
+            .values
+            .iter()
+            .find(|(n, _)| *n == format!("record.{field}"));
         let value = match wanted {
             Some((_, v)) => v.clone(),
             None if is_missing(given, field) => None,
@@ -89,7 +96,9 @@ fn put(root: &mut BTreeMap<String, Value>, names: &[String], value: Option<Value
         root.insert(name.clone(), v);
         return;
     }
-    let inner = root.entry(name.clone()).or_insert_with(|| Value::Record(BTreeMap::new()));
+    let inner = root
+        .entry(name.clone())
+        .or_insert_with(|| Value::Record(BTreeMap::new()));
     if let Value::Record(inner) = inner {
         put(inner, rest, Some(v));
     }
@@ -139,10 +148,17 @@ pub fn input(program: &Program, given: &Given, case: &Case) -> Option<Input> {
             n: open_ask(case)?,
             reason: "off".into(),
         }),
-        Cue::Decided { kind, decision, .. } => decision_of(case, kind, decision).map(Input::TaskDecided),
-        Cue::Succeeded | Cue::Trouble | Cue::Uncertain | Cue::Conflict => settlement(given.cue, case),
+        Cue::Decided { kind, decision, .. } => {
+            decision_of(case, kind, decision).map(Input::TaskDecided)
+        }
+        Cue::Succeeded | Cue::Trouble | Cue::Uncertain | Cue::Conflict => {
+            settlement(given.cue, case)
+        }
         Cue::Breach => {
-            let due = case.timers.iter().find(|(_, (kind, _))| *kind == TimerKind::Breach);
+            let due = case
+                .timers
+                .iter()
+                .find(|(_, (kind, _))| *kind == TimerKind::Breach);
             due.map(|(n, _)| Input::TimerFired { n: *n })
         }
         Cue::Move(to) => command(CommandKind::Move(program.state_name(to).to_owned())),
@@ -172,7 +188,10 @@ fn command(what: CommandKind) -> Option<Input> {
 
 fn open_ask(case: &Case) -> Option<u32> {
     let asked = case.ai == Ai::Asked;
-    case.asks.iter().find(|(_, (_, open))| asked && *open).map(|(n, _)| *n)
+    case.asks
+        .iter()
+        .find(|(_, (_, open))| asked && *open)
+        .map(|(n, _)| *n)
 }
 
 fn answer(program: &Program, given: &Given, case: &Case) -> Option<ModelAnswer> {
@@ -181,7 +200,11 @@ fn answer(program: &Program, given: &Given, case: &Case) -> Option<ModelAnswer> 
         Some(Value::Float(x)) => Some((x * 1000.0).round() as u16),
         _ => None,
     };
-    let fields = program.record.fields.iter().filter(|f| f.from == FieldFrom::Ai);
+    let fields = program
+        .record
+        .fields
+        .iter()
+        .filter(|f| f.from == FieldFrom::Ai);
     let fields = fields.filter_map(|f| {
         Some(ProposedField {
             name: f.name.clone(),
@@ -217,12 +240,17 @@ fn decision_of(case: &Case, kind: &str, decision: &str) -> Option<TaskDecision> 
         reason: "test".into(),
         note: None,
         edits: Vec::new(),
-        digest: task.effect.and_then(|e| case.effects.get(&e)).map(|e| e.digest),
+        digest: task
+            .effect
+            .and_then(|e| case.effects.get(&e))
+            .map(|e| e.digest),
     })
 }
 
 fn settlement(cue: Cue, case: &Case) -> Option<Input> {
-    let (n, _) = case.open_effects().find(|(_, e)| e.state == EffectState::Ready)?;
+    let (n, _) = case
+        .open_effects()
+        .find(|(_, e)| e.state == EffectState::Ready)?;
     let (state, code) = match cue {
         Cue::Succeeded => (EffectState::Succeeded, ""),
         Cue::Uncertain => (EffectState::Uncertain, "timeout"),

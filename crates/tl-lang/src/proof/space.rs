@@ -75,7 +75,9 @@ impl Space {
     }
 
     fn collect(&mut self, node: &Node) {
-        let Node::Call { op, args, .. } = node else { return };
+        let Node::Call { op, args, .. } = node else {
+            return;
+        };
         let ([a, b], true) = (args.as_slice(), op.compares()) else {
             return;
         };
@@ -95,7 +97,9 @@ impl Space {
             ("missing", 1) if required(program).len() <= MAX_REQUIRED => Known::All,
             ("record", 2) => match program.record.field(&names[1]).map(|f| &f.ty) {
                 Some(Type::Bool | Type::Enum(_)) => Known::All,
-                Some(Type::List(_) | Type::Record(_) | Type::Time | Type::Dur) | None => Known::Nothing,
+                Some(Type::List(_) | Type::Record(_) | Type::Time | Type::Dur) | None => {
+                    Known::Nothing
+                }
                 Some(_) => Known::Compared,
             },
             ("event" | "ai", n) if n > 1 => Known::Compared,
@@ -129,7 +133,9 @@ impl Space {
         match names[0].as_str() {
             "flags" => return truths(),
             "settings" => {
-                let value = names.get(1).and_then(|n| program.settings.get(n)?.at(&names[2..]));
+                let value = names
+                    .get(1)
+                    .and_then(|n| program.settings.get(n)?.at(&names[2..]));
                 return vec![value.cloned()];
             }
             "missing" => return missing_sets(&required(program)),
@@ -173,7 +179,11 @@ impl Space {
         }
         match ty {
             Type::Int => out.extend(whole(&numbers)),
-            Type::Float => out.extend(between(&numbers).into_iter().filter_map(|d| Some(Value::Float(d.to_f64()?)))),
+            Type::Float => out.extend(
+                between(&numbers)
+                    .into_iter()
+                    .filter_map(|d| Some(Value::Float(d.to_f64()?))),
+            ),
             _ => out.extend(between(&numbers).into_iter().map(Value::Dec)),
         }
         match ty {
@@ -189,22 +199,33 @@ impl Space {
     /// points between each two, so that either may be the larger one there.
     fn shares(&self, program: &Program) -> Vec<Value> {
         let deployed = program.decision.threshold.value();
-        let mut marks = BTreeSet::from([0, 1000, (deployed.clamp(0.0, 1.0) * 1000.0).round() as i64]);
+        let mut marks =
+            BTreeSet::from([0, 1000, (deployed.clamp(0.0, 1.0) * 1000.0).round() as i64]);
         for name in ["confidence", "threshold"] {
-            for c in self.constants.get([name.to_owned()].as_slice()).into_iter().flatten() {
+            for c in self
+                .constants
+                .get([name.to_owned()].as_slice())
+                .into_iter()
+                .flatten()
+            {
                 if let Constant::Number(n) = c {
                     let n = *n * Decimal::from(1000);
                     marks.extend([n.floor(), n.ceil()].iter().filter_map(ToPrimitive::to_i64));
                 }
             }
         }
-        let marks: Vec<i64> = marks.into_iter().filter(|m| (0..=1000).contains(m)).collect();
+        let marks: Vec<i64> = marks
+            .into_iter()
+            .filter(|m| (0..=1000).contains(m))
+            .collect();
         let mut out = BTreeSet::new();
         for pair in marks.windows(2) {
             let third = (pair[1] - pair[0]) / 3;
             out.extend([pair[0], pair[0] + third, pair[1] - third, pair[1]]);
         }
-        out.into_iter().map(|n| Value::Float(n as f64 / 1000.0)).collect()
+        out.into_iter()
+            .map(|n| Value::Float(n as f64 / 1000.0))
+            .collect()
     }
 }
 
@@ -282,13 +303,17 @@ fn between(numbers: &[Decimal]) -> Vec<Decimal> {
 }
 
 fn missing_sets(required: &[String]) -> Vec<Option<Value>> {
-    let list = |names: Vec<&String>| Some(Value::List(names.into_iter().map(Value::text).collect()));
+    let list =
+        |names: Vec<&String>| Some(Value::List(names.into_iter().map(Value::text).collect()));
     if required.len() > MAX_REQUIRED {
         return vec![list(Vec::new()), list(required.iter().collect())];
     }
     (0..1usize << required.len())
         .map(|set| {
-            let picked = required.iter().enumerate().filter(|(i, _)| set >> i & 1 == 1);
+            let picked = required
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| set >> i & 1 == 1);
             list(picked.map(|(_, n)| n).collect())
         })
         .collect()

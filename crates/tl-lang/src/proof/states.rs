@@ -1,7 +1,7 @@
 //! Proof 1: every state is reachable and left again, answered for and timed, and no case ends silently.
 
 use tl_kernel::program::canonical::{NAMES, PENDING};
-use tl_kernel::program::{Emit, Program, State, StateIx};
+use tl_kernel::program::{Edge, Emit, Program, State, StateIx};
 
 use super::Finding;
 use super::model::{Model, Options};
@@ -17,10 +17,20 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
             one(program, ix, state, out);
         } else if state.line > 0 || program.edges.iter().any(|e| e.from == ix) {
             out.push(
-                Finding::new("TL0501", state.line, format!("no case ever reaches the state `{}`", state.name))
-                    .why(format!("no declared transition leads to it from {}", listed(program, &reachable)))
-                    .mend(format!("declare a transition to `{}`, or take the state out", state.name))
-                    .key("transitions"),
+                Finding::new(
+                    "TL0501",
+                    state.line,
+                    format!("no case ever reaches the state `{}`", state.name),
+                )
+                .why(format!(
+                    "no declared transition leads to it from {}",
+                    listed(program, &reachable)
+                ))
+                .mend(format!(
+                    "declare a transition to `{}`, or take the state out",
+                    state.name
+                ))
+                .key("transitions"),
             );
         }
     }
@@ -43,7 +53,10 @@ pub(super) fn reachable(program: &Program) -> Vec<bool> {
 
 fn listed(program: &Program, reachable: &[bool]) -> String {
     let names = program.states.iter().zip(reachable).filter(|(_, r)| **r);
-    names.map(|(s, _)| s.name.as_str()).collect::<Vec<_>>().join(", ")
+    names
+        .map(|(s, _)| s.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn one(program: &Program, ix: StateIx, state: &State, out: &mut Vec<Finding>) {
@@ -53,26 +66,40 @@ fn one(program: &Program, ix: StateIx, state: &State, out: &mut Vec<Finding>) {
     let name = &state.name;
     if !program.edges.iter().any(|e| e.from == ix && e.to != ix) {
         out.push(
-            Finding::new("TL0511", state.line, format!("no transition leaves the state `{name}`"))
-                .why("a case that gets there can never go on and is not closed either")
-                .mend(format!("declare a transition from `{name}`, or write `terminal: true`"))
-                .key("transitions"),
+            Finding::new(
+                "TL0511",
+                state.line,
+                format!("no transition leaves the state `{name}`"),
+            )
+            .why("a case that gets there can never go on and is not closed either")
+            .mend(format!(
+                "declare a transition from `{name}`, or write `terminal: true`"
+            ))
+            .key("transitions"),
         );
     }
     if state.owner.trim().is_empty() {
         out.push(
-            Finding::new("TL0512", state.line, format!("nobody answers for cases in `{name}`"))
-                .why("every state that is not terminal has an owner")
-                .mend(format!("give `{name}` an `owner`"))
-                .key("states"),
+            Finding::new(
+                "TL0512",
+                state.line,
+                format!("nobody answers for cases in `{name}`"),
+            )
+            .why("every state that is not terminal has an owner")
+            .mend(format!("give `{name}` an `owner`"))
+            .key("states"),
         );
     }
     if state.sla.is_none() {
         out.push(
-            Finding::new("TL0512", state.line, format!("a case may stay in `{name}` for ever"))
-                .why("every state that is not terminal has an SLA")
-                .mend(format!("give `{name}` an `sla`"))
-                .key("states"),
+            Finding::new(
+                "TL0512",
+                state.line,
+                format!("a case may stay in `{name}` for ever"),
+            )
+            .why("every state that is not terminal has an SLA")
+            .mend(format!("give `{name}` an `sla`"))
+            .key("states"),
         );
     }
     breach(program, ix, state, out);
@@ -80,17 +107,22 @@ fn one(program: &Program, ix: StateIx, state: &State, out: &mut Vec<Finding>) {
 
 /// Every clock that may run leads somewhere when it runs out.
 fn breach(program: &Program, ix: StateIx, state: &State, out: &mut Vec<Finding>) {
-    let timed = |e: &&tl_kernel::program::Edge| e.to == ix && e.emit.contains(&Emit::SlaTimer);
-    if state.pause || !program.edges.iter().any(|e| timed(&e)) {
+    let timed = |e: &Edge| e.to == ix && e.emit.contains(&Emit::SlaTimer);
+    if state.pause || !program.edges.iter().any(timed) {
         return;
     }
     let name = &state.name;
     let finding = |message: String| Finding::new("TL0513", state.line, message).key("states");
     match state.on_breach {
         None => out.push(
-            finding(format!("nothing happens when the SLA of `{name}` is missed"))
-                .why("every SLA has a breach edge")
-                .mend(format!("give `{name}` an `on_breach`, such as `on_breach: {}`", NAMES[3])),
+            finding(format!(
+                "nothing happens when the SLA of `{name}` is missed"
+            ))
+            .why("every SLA has a breach edge")
+            .mend(format!(
+                "give `{name}` an `on_breach`, such as `on_breach: {}`",
+                NAMES[3]
+            )),
         ),
         Some(to) if to != ix && program.edge(ix, to).is_none() => {
             let to = program.state_name(to);
@@ -118,7 +150,12 @@ pub(super) fn explored<'p>(program: &'p Program, words: &'p Words<'p>) -> (Model
 }
 
 /// No case ends silently. True where one may.
-pub(super) fn ends(words: &Words<'_>, model: &Model<'_>, walk: &Walk, out: &mut Vec<Finding>) -> bool {
+pub(super) fn ends(
+    words: &Words<'_>,
+    model: &Model<'_>,
+    walk: &Walk,
+    out: &mut Vec<Finding>,
+) -> bool {
     let state = |at: usize| &model.program.states[usize::from(walk.nodes[at].spot.state)];
     if let Some(at) = walk.silent(model) {
         out.push(
@@ -143,15 +180,30 @@ pub(super) fn ends(words: &Words<'_>, model: &Model<'_>, walk: &Walk, out: &mut 
         );
         return true;
     }
-    if let Some(at) = walk.endless(model) {
-        out.push(
-            Finding::new("TL0514", state(at).line, format!("a case in `{}` need never reach a person or an end", state(at).name))
-                .why("what happens by itself can lead around in a circle for ever")
-                .mend(format!("let a missed SLA of `{}` lead to {}", state(at).name, NAMES[3]))
-                .path(walk.path(words, model, at))
-                .key("transitions"),
-        );
-        return true;
-    }
     false
+}
+
+/// No case goes around in a circle for ever.
+pub(super) fn circles(words: &Words<'_>, model: &Model<'_>, walk: &Walk, out: &mut Vec<Finding>) {
+    let Some(at) = walk.endless(model) else {
+        return;
+    };
+    let state = &model.program.states[usize::from(walk.nodes[at].spot.state)];
+    out.push(
+        Finding::new(
+            "TL0514",
+            state.line,
+            format!(
+                "a case in `{}` need never reach a person or an end",
+                state.name
+            ),
+        )
+        .why("what happens by itself can lead around in a circle for ever")
+        .mend(format!(
+            "let a missed SLA of `{}` lead to {}",
+            state.name, NAMES[3]
+        ))
+        .path(walk.path(words, model, at))
+        .key("transitions"),
+    );
 }

@@ -95,7 +95,13 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
 
 /// A recipient from outside needs the whole check: a typed address of the message's sender, a fixed text, and
 /// a limit per contact.
-fn message(program: &Program, action: &Action, m: &Message, tainted: &BTreeSet<String>, out: &mut Vec<Finding>) {
+fn message(
+    program: &Program,
+    action: &Action,
+    m: &Message,
+    tainted: &BTreeSet<String>,
+    out: &mut Vec<Finding>,
+) {
     if m.to.reads().iter().all(|p| !outside(tainted, p)) {
         return;
     }
@@ -107,7 +113,11 @@ fn message(program: &Program, action: &Action, m: &Message, tainted: &BTreeSet<S
         lacks.push("a recipient that is a field of type email or phone, mapped from the message");
     }
     let drafted = program.ai.as_ref().and_then(|ai| ai.draft.as_ref());
-    let drafts = drafted.is_some_and(|d| program.action(d.action).is_some_and(|a| a.name == action.name));
+    let drafts = drafted.is_some_and(|d| {
+        program
+            .action(d.action)
+            .is_some_and(|a| a.name == action.name)
+    });
     if m.template_file.is_none() || drafts {
         lacks.push("a text from a template file");
     }
@@ -142,8 +152,19 @@ fn typed_sender(program: &Program, path: &[String]) -> bool {
 }
 
 /// A record id or a path from outside must be bounded: typed parts, or what identifies the record anyway.
-fn address(program: &Program, action: &Action, template: &Template, tainted: &BTreeSet<String>, out: &mut Vec<Finding>) {
-    let keys: Vec<Vec<String>> = program.record.natural_keys.iter().flat_map(Template::reads).collect();
+fn address(
+    program: &Program,
+    action: &Action,
+    template: &Template,
+    tainted: &BTreeSet<String>,
+    out: &mut Vec<Finding>,
+) {
+    let keys: Vec<Vec<String>> = program
+        .record
+        .natural_keys
+        .iter()
+        .flat_map(Template::reads)
+        .collect();
     let exprs = template.parts.iter().filter_map(|p| match p {
         Piece::Expr(e) => Some(e),
         Piece::Text(_) => None,
@@ -180,20 +201,32 @@ fn address(program: &Program, action: &Action, template: &Template, tainted: &BT
 fn bounded(program: &Program, path: &[String]) -> bool {
     let [root, name] = path else { return false };
     let ty = program.record.field(name).map(|f| &f.ty);
-    root == "record" && matches!(ty, Some(Type::Email | Type::Phone | Type::Enum(_) | Type::Int | Type::Bool))
+    root == "record"
+        && matches!(
+            ty,
+            Some(Type::Email | Type::Phone | Type::Enum(_) | Type::Int | Type::Bool)
+        )
 }
 
 /// `use: control` says that a field may address an effect: what a stranger or a model writes into it must be
 /// bounded by its type. (A recipient has its own check, on the source of the value, at the time of planning.)
 fn control_field(program: &Program, field: &FieldDef, out: &mut Vec<Finding>) {
     let path = ["record".to_owned(), field.name.clone()];
-    let key = program.record.natural_keys.iter().any(|t| t.reads().iter().any(|p| *p == path));
+    let key = program
+        .record
+        .natural_keys
+        .iter()
+        .any(|t| t.reads().iter().any(|p| *p == path));
     let model = field.from == FieldFrom::Ai || by_model(program, &field.name);
     let mapped = program.endpoints.iter().any(|e| maps(e, &field.name));
     if !(model || mapped) || key || bounded(program, &path) {
         return;
     }
-    let who = if model { "from a model" } else { "from a message" };
+    let who = if model {
+        "from a model"
+    } else {
+        "from a message"
+    };
     out.push(
         Finding::new("TL0518", field.line, format!("free text {who} sets the control field `{}`", field.name))
             .why("a control field may address an effect, so what comes from outside must be bounded by its type")

@@ -1,7 +1,5 @@
 //! Exploring the model breadth-first: every spot a case may be at, and the shortest way there.
 
-use std::collections::BTreeMap;
-
 use tl_kernel::program::canonical::NEEDS_HUMAN;
 
 use super::model::{Ai, Here, Model, Spot};
@@ -28,7 +26,8 @@ pub(super) struct Walk {
 
 /// Explores the model from the first message on.
 pub(super) fn explore(model: &mut Model<'_>) -> Walk {
-    let mut index = BTreeMap::from([(Spot::START, 0)]);
+    let mut index = vec![None; model.program.states.len() * Spot::PER_STATE];
+    index[Spot::START.number()] = Some(0);
     let mut nodes = vec![Node {
         spot: Spot::START,
         parent: None,
@@ -45,11 +44,15 @@ pub(super) fn explore(model: &mut Model<'_>) -> Walk {
             };
             let mut leads = Vec::new();
             for (to, branch) in model.happens(spot, cue) {
-                let found = *index.entry(to).or_insert(nodes.len());
+                let found = *index[to.number()].get_or_insert(nodes.len());
                 if found == nodes.len() {
                     nodes.push(Node {
                         spot: to,
-                        parent: Some(Here { node: at, cue, branch }),
+                        parent: Some(Here {
+                            node: at,
+                            cue,
+                            branch,
+                        }),
                         next: Vec::new(),
                     });
                 }
@@ -76,7 +79,10 @@ impl Walk {
     /// A spot whose open tasks cannot be decided in any way, while nothing else is going to happen.
     pub(super) fn undecidable(&self, model: &Model<'_>) -> Option<usize> {
         self.nodes.iter().position(|n| {
-            let mut decisions = n.next.iter().filter(|(c, _)| matches!(c, Cue::Decided { .. }));
+            let mut decisions = n
+                .next
+                .iter()
+                .filter(|(c, _)| matches!(c, Cue::Decided { .. }));
             let s = n.spot;
             s.tasks != 0 && !waits(s) && !ended(model, s) && decisions.all(|(_, to)| to.is_empty())
         })
@@ -97,7 +103,8 @@ impl Walk {
         }
         // Spots that were not looked at for want of room have no `next` and would look endless.
         let looked = |n: &Node| !n.next.is_empty();
-        (0..good.len()).find(|i| !good[*i] && looked(&self.nodes[*i]) && !self.nodes[*i].spot.parked)
+        (0..good.len())
+            .find(|i| !good[*i] && looked(&self.nodes[*i]) && !self.nodes[*i].spot.parked)
     }
 
     /// One of the things that are sure to happen leads, however it turns out, to a good spot. That several
@@ -105,12 +112,21 @@ impl Walk {
     fn progresses(&self, i: usize, good: &[bool]) -> bool {
         let next = &self.nodes[i].next;
         let all_good = |sure: fn(&Cue) -> bool| {
-            let mut leads = next.iter().filter(|(c, _)| sure(c)).flat_map(|(_, to)| to).filter(|to| **to != i);
+            let mut leads = next
+                .iter()
+                .filter(|(c, _)| sure(c))
+                .flat_map(|(_, to)| to)
+                .filter(|to| **to != i);
             next.iter().any(|(c, _)| sure(c)) && leads.all(|to| good[*to])
         };
         (!self.nodes[i].spot.opened && all_good(|c| *c == Cue::Message))
             || all_good(|c| matches!(c, Cue::Answered | Cue::NoAnswer))
-            || all_good(|c| matches!(c, Cue::Succeeded | Cue::Trouble | Cue::Uncertain | Cue::Conflict))
+            || all_good(|c| {
+                matches!(
+                    c,
+                    Cue::Succeeded | Cue::Trouble | Cue::Uncertain | Cue::Conflict
+                )
+            })
             || all_good(|c| *c == Cue::Breach)
     }
 
@@ -131,13 +147,25 @@ impl Walk {
     }
 
     /// The way to a place, and what happens there.
-    pub(super) fn path_to(&self, words: &Words<'_>, model: &Model<'_>, here: Here) -> CounterExample {
+    pub(super) fn path_to(
+        &self,
+        words: &Words<'_>,
+        model: &Model<'_>,
+        here: Here,
+    ) -> CounterExample {
         let mut out = self.path(words, model, here.node);
         self.hop(words, model, here, None, &mut out);
         out
     }
 
-    fn hop(&self, words: &Words<'_>, model: &Model<'_>, here: Here, to: Option<Spot>, out: &mut CounterExample) {
+    fn hop(
+        &self,
+        words: &Words<'_>,
+        model: &Model<'_>,
+        here: Here,
+        to: Option<Spot>,
+        out: &mut CounterExample,
+    ) {
         let from = self.nodes[here.node].spot;
         let name = |s: Spot| model.program.state_name(s.state);
         let what = here.cue.say(model.program);
@@ -149,8 +177,14 @@ impl Walk {
         let mut values = Vec::new();
         if let Some(b) = here.branch {
             let branch = &model.program.decision.branches[b];
-            let text = branch.condition.as_ref().map_or("default", |c| c.source.as_str());
-            line.push_str(&format!("; the decision takes the branch in line {} (`{text}`)", branch.line));
+            let text = branch
+                .condition
+                .as_ref()
+                .map_or("default", |c| c.source.as_str());
+            line.push_str(&format!(
+                "; the decision takes the branch in line {} (`{text}`)",
+                branch.line
+            ));
             let mind = model.mind_after(from, here.cue);
             let choice = words.choices(mind).iter().find(|(i, _)| *i == b);
             values = choice.map(|(_, w)| w.clone()).unwrap_or_default();
@@ -170,7 +204,11 @@ fn waits(s: Spot) -> bool {
 }
 
 fn ended(model: &Model<'_>, s: Spot) -> bool {
-    model.program.states.get(usize::from(s.state)).is_some_and(|d| d.terminal)
+    model
+        .program
+        .states
+        .get(usize::from(s.state))
+        .is_some_and(|d| d.terminal)
 }
 
 /// A person has it, or it has ended.

@@ -46,9 +46,20 @@ impl<'p> Words<'p> {
                 None => Formula::Const(true),
             })
             .collect();
-        let may_fail = compiler.space.vars.iter().any(|v| matches!(v.name, Name::Free(_)));
-        let rules = program.rules.iter().map(|r| compiler.condition(&r.when, None)).collect();
-        let needs_human = MINDS.into_iter().map(|m| (m, compiler.needs_human(m))).collect();
+        let may_fail = compiler
+            .space
+            .vars
+            .iter()
+            .any(|v| matches!(v.name, Name::Free(_)));
+        let rules = program
+            .rules
+            .iter()
+            .map(|r| compiler.condition(&r.when, None))
+            .collect();
+        let needs_human = MINDS
+            .into_iter()
+            .map(|m| (m, compiler.needs_human(m)))
+            .collect();
         let mut words = Words {
             program,
             space: compiler.space,
@@ -62,7 +73,8 @@ impl<'p> Words<'p> {
         };
         words.rule_closes = words.may_close();
         for mind in MINDS {
-            let taken = (0..words.branches.len()).filter_map(|i| Some((i, words.taken(mind, i, &[])?)));
+            let taken =
+                (0..words.branches.len()).filter_map(|i| Some((i, words.taken(mind, i, &[])?)));
             let taken = taken.collect();
             words.choices.insert(mind, taken);
         }
@@ -75,7 +87,12 @@ impl<'p> Words<'p> {
     }
 
     /// Values under which a branch is the first whose condition holds, `also` given.
-    pub(super) fn taken(&self, mind: Mind, branch: usize, also: &[(usize, Vec<usize>)]) -> Option<Witness> {
+    pub(super) fn taken(
+        &self,
+        mind: Mind,
+        branch: usize,
+        also: &[(usize, Vec<usize>)],
+    ) -> Option<Witness> {
         let before = self.branches[..branch].iter().map(|f| (f, false));
         let mut goals: Vec<(&Formula, bool)> = before.collect();
         goals.push((&self.branches[branch], true));
@@ -83,7 +100,12 @@ impl<'p> Words<'p> {
     }
 
     /// Values under which formulas are what is wanted of them.
-    pub(super) fn ask(&self, mind: Mind, goals: Vec<(&Formula, bool)>, also: &[(usize, Vec<usize>)]) -> Option<Witness> {
+    pub(super) fn ask(
+        &self,
+        mind: Mind,
+        goals: Vec<(&Formula, bool)>,
+        also: &[(usize, Vec<usize>)],
+    ) -> Option<Witness> {
         let mut only: BTreeMap<usize, Vec<usize>> = also.iter().cloned().collect();
         for (i, v) in self.space.vars.iter().enumerate() {
             if let Name::Allowed(branch) = v.name {
@@ -123,8 +145,9 @@ impl<'p> Words<'p> {
         self.program.rules_engine
             && rules.into_iter().any(|(r, when)| {
                 matches!(r.effect, RuleEffect::Close(_))
-                    && MINDS.iter().any(|m| self.ask(*m, vec![(when, true)], &[]).is_some())
+                    && MINDS
+                        .iter()
+                        .any(|m| self.ask(*m, vec![(when, true)], &[]).is_some())
             })
     }
 }
-

@@ -9,9 +9,10 @@ use tl_kernel::expr::{Expr, Template};
 use tl_kernel::policy::{Limit, LimitScope, Policy, PolicyLine, When};
 use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NAMES, NEEDS_HUMAN, PENDING, TRIAGED};
 use tl_kernel::program::{
-    Action, ActionKind, AiStep, BaseVersion, Branch, Channel, Classify, DecisionDef, Edge, Emit, Endpoint, FieldDef,
-    FieldFrom, Format, Idempotency, Lock, Message, Mode, Observability, OnMatch, OnUnknown, Program, Queue,
-    RecipientCheck, RecordType, RestWrite, Rule, RuleEffect, State, StateIx, Step, TaskRules, Threshold,
+    Action, ActionKind, AiStep, BaseVersion, Branch, Channel, Classify, DecisionDef, Edge, Emit,
+    Endpoint, FieldDef, FieldFrom, Format, Idempotency, Lock, Message, Mode, Observability,
+    OnMatch, OnUnknown, Program, Queue, RecipientCheck, RecordType, RestWrite, Rule, RuleEffect,
+    State, StateIx, Step, TaskRules, Threshold,
 };
 use tl_kernel::time::{DAY, HOUR};
 use tl_kernel::value::Type;
@@ -274,7 +275,10 @@ pub fn base() -> Program {
             auth: Vec::new(),
             idempotency: Idempotency::Covered,
             schema: None,
-            map: map.iter().map(|n| ((*n).to_owned(), expr(&format!("event.{n}")))).collect(),
+            map: map
+                .iter()
+                .map(|n| ((*n).to_owned(), expr(&format!("event.{n}"))))
+                .collect(),
             text: Some(expr("event.note")),
             max_body: 1_000,
             line: 5,
@@ -293,7 +297,10 @@ pub fn base() -> Program {
         decision: DecisionDef {
             threshold: Threshold::Fixed(0.8),
             branches: vec![
-                branch(Some("confidence >= threshold && policy_allows"), vec![Step::Effect(0)]),
+                branch(
+                    Some("confidence >= threshold && policy_allows"),
+                    vec![Step::Effect(0)],
+                ),
                 branch(Some("needs_human"), vec![Step::HumanQueue]),
                 branch(None, vec![Step::Deny]),
             ],
@@ -308,9 +315,21 @@ pub fn base() -> Program {
         },
         tasks: TaskRules::default(),
         actions: vec![
-            action("crm_upsert", ActionKind::Rest(rest("/leads/${record.email}")), Class::E2),
-            action("reply", ActionKind::Message(message("record.email", true)), Class::E4),
-            action("transfer", ActionKind::Message(message("'bank@example.com'", false)), Class::E4),
+            action(
+                "crm_upsert",
+                ActionKind::Rest(rest("/leads/${record.email}")),
+                Class::E2,
+            ),
+            action(
+                "reply",
+                ActionKind::Message(message("record.email", true)),
+                Class::E4,
+            ),
+            action(
+                "transfer",
+                ActionKind::Message(message("'bank@example.com'", false)),
+                Class::E4,
+            ),
             action("domain_event", ActionKind::DomainEvent, Class::E0),
         ],
         settings: BTreeMap::new(),
@@ -346,7 +365,13 @@ pub struct Parts {
     constant: Expr,
 }
 
-pub const SAYS: [Say; 5] = [Say::Auto, Say::AutoIfVip, Say::Approve, Say::Never, Say::NeverIfC];
+pub const SAYS: [Say; 5] = [
+    Say::Auto,
+    Say::AutoIfVip,
+    Say::Approve,
+    Say::Never,
+    Say::NeverIfC,
+];
 const ACTIONS: [&str; 4] = ["crm_upsert", "reply", "transfer", "domain_event"];
 
 impl Parts {
@@ -354,7 +379,10 @@ impl Parts {
         Parts {
             base: base(),
             conditions: CONDITIONS.iter().map(|c| expr(c)).collect(),
-            lines: ACTIONS.iter().map(|a| SAYS.iter().map(|s| line(a, *s)).collect()).collect(),
+            lines: ACTIONS
+                .iter()
+                .map(|a| SAYS.iter().map(|s| line(a, *s)).collect())
+                .collect(),
             constant: expr("'gold'"),
         }
     }
@@ -364,7 +392,11 @@ impl Parts {
         let mut p = self.base.clone();
         let mut says = [Say::Auto, Say::Approve, Say::Approve, Say::Auto];
         for i in 0..ACTIONS.len() {
-            let pick = if rng.share(50) { rng.below(3) } else { rng.below(SAYS.len()) };
+            let pick = if rng.share(50) {
+                rng.below(3)
+            } else {
+                rng.below(SAYS.len())
+            };
             says[i] = SAYS[pick];
             p.policy.lines[i] = self.lines[i][pick].clone();
         }
@@ -417,7 +449,11 @@ impl Parts {
         for ix in 5..n {
             let from = random(rng);
             p.edges.push(edge(from, ix as StateIx));
-            let to = if rng.share(70) { NEEDS_HUMAN } else { random(rng) };
+            let to = if rng.share(70) {
+                NEEDS_HUMAN
+            } else {
+                random(rng)
+            };
             p.edges.push(edge(ix as StateIx, to));
             if rng.share(70) {
                 p.edges.push(edge(ix as StateIx, CLOSED));
@@ -437,7 +473,8 @@ impl Parts {
                 e.emit.remove(&Emit::SlaTimer);
             }
             if rng.share(6) {
-                e.emit.insert(*rng.pick(&[Emit::CrmSync, Emit::DomainEvent]));
+                e.emit
+                    .insert(*rng.pick(&[Emit::CrmSync, Emit::DomainEvent]));
             }
         }
     }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use axum::Extension;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use axum::extract::rejection::{PathRejection, QueryRejection};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use tl_kernel::id::CaseId;
@@ -71,7 +71,10 @@ pub(crate) async fn list(
     let filter = filter(&view, narrow)?;
     let limit = filter.limit as usize;
     let rows = web.ask(web.store.cases(filter), id).await?;
-    let next = rows.last().filter(|_| rows.len() >= limit).map(|r| r.case.to_string());
+    let next = rows
+        .last()
+        .filter(|_| rows.len() >= limit)
+        .map(|r| r.case.to_string());
     let cases = rows.iter().map(|r| shown(&view, r)).collect();
     Ok(json(&Page { cases, next }))
 }
@@ -99,7 +102,9 @@ fn filter(view: &TenantView, narrow: Narrow) -> Result<CaseFilter, Problem> {
         None => None,
     };
     let state = match &narrow.state {
-        Some(name) => Some(position(view, narrow.workflow.as_deref(), name).ok_or_else(|| wrong("state"))?),
+        Some(name) => {
+            Some(position(view, narrow.workflow.as_deref(), name).ok_or_else(|| wrong("state"))?)
+        }
         None => None,
     };
     Ok(CaseFilter {
@@ -115,7 +120,10 @@ fn filter(view: &TenantView, narrow: Narrow) -> Result<CaseFilter, Problem> {
 /// Position of a state: of the workflow, or of the five that all have.
 fn position(view: &TenantView, workflow: Option<&str>, name: &str) -> Option<StateIx> {
     let of_all = canonical::NAMES.iter().position(|n| *n == name);
-    let program = view.doors.values().find(|d| Some(d.program.id.as_str()) == workflow);
+    let program = view
+        .doors
+        .values()
+        .find(|d| Some(d.program.id.as_str()) == workflow);
     match program {
         Some(door) => door.program.state_ix(name),
         None => of_all.and_then(|i| StateIx::try_from(i).ok()),
@@ -127,7 +135,10 @@ fn shown(view: &TenantView, row: &CaseRow) -> Shown {
     let program = view.doors.values().find(|d| d.program.id == head.workflow);
     let state = match program {
         Some(door) => door.program.state_name(head.state),
-        None => canonical::NAMES.get(usize::from(head.state)).copied().unwrap_or("?"),
+        None => canonical::NAMES
+            .get(usize::from(head.state))
+            .copied()
+            .unwrap_or("?"),
     };
     Shown {
         id: row.case.to_string(),

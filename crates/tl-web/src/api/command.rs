@@ -43,8 +43,15 @@ impl Command {
             API_VERSION,
         ];
         parts.extend(names.iter().map(|n| n.as_bytes()));
-        let lengths: Vec<[u8; 8]> = parts.iter().map(|p| (p.len() as u64).to_be_bytes()).collect();
-        let framed: Vec<&[u8]> = lengths.iter().zip(&parts).flat_map(|(l, p)| [&l[..], p]).collect();
+        let lengths: Vec<[u8; 8]> = parts
+            .iter()
+            .map(|p| (p.len() as u64).to_be_bytes())
+            .collect();
+        let framed: Vec<&[u8]> = lengths
+            .iter()
+            .zip(&parts)
+            .flat_map(|(l, p)| [&l[..], p])
+            .collect();
         Command {
             tenant,
             principal,
@@ -59,18 +66,27 @@ impl Command {
     }
 
     /// The saved answer of the same request; a key that was used for another one is refused.
-    pub(crate) async fn saved(&self, web: &Web, id: EventId) -> Result<Option<(u16, Vec<u8>)>, Problem> {
+    pub(crate) async fn saved(
+        &self,
+        web: &Web,
+        id: EventId,
+    ) -> Result<Option<(u16, Vec<u8>)>, Problem> {
         let question = web
             .store
             .idempotent(self.tenant, self.principal.clone(), self.key.clone());
         match web.ask(question, id).await? {
             None => Ok(None),
-            Some((fingerprint, status, body)) if fingerprint == self.fingerprint => Ok(Some((status, body))),
+            Some((fingerprint, status, body)) if fingerprint == self.fingerprint => {
+                Ok(Some((status, body)))
+            }
             Some(_) => {
                 let now = web.intake.now();
                 web.security
                     .refused((self.tenant, "api"), "key_reused", &self.fingerprint, now);
-                Err(Problem::new(KEY_REUSED, "Draw a new key for a new request."))
+                Err(Problem::new(
+                    KEY_REUSED,
+                    "Draw a new key for a new request.",
+                ))
             }
         }
     }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::request::Parts;
 use http::HeaderName;
+use http::request::Parts;
 use tl_kernel::id::EventId;
-use tl_kernel::limits::DEDUPE_KEEP;
 use tl_kernel::program::Auth;
 use tl_kernel::value::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::command::Command;
 use crate::answer;
@@ -20,7 +20,7 @@ use crate::apikey::ApiKeyText;
 use crate::bearer::{self, Bearer, Doubt, too_fast};
 use crate::guard::RequestId;
 use crate::headers;
-use crate::ingest::{self, Found, Sender, Way};
+use crate::ingest::{self, Evidence, Found, Sender, Way};
 use crate::intake::{Admitted, TenantView};
 use crate::json::to_json;
 use crate::limits::MAX_API_BODY;
@@ -36,44 +36,89 @@ pub(crate) async fn post(
     Extension(RequestId(id)): Extension<RequestId>,
     request: Request,
 ) -> Response {
-    match receive(&web, id, request).await {
-        Ok(response) => response,
+    let known = match identify(&web, id, request).await {
+        Ok(known) => known,
         Err(problem) => {
             web.metrics.ingested(None, problem.class);
-            problem.into_response()
+            return problem.into_response();
         }
-    }
+    };
+    let outcome = answered(&web, id, &known).await;
+    let class = outcome
+        .as_ref()
+        .map_or_else(|p| p.class, |(class, _)| *class);
+    web.metrics.ingested(Some(&known.found), class);
+    outcome.map_or_else(Problem::into_response, |(_, response)| response)
 }
 
-async fn receive(web: &Arc<Web>, id: EventId, request: Request) -> Result<Response, Problem> {
+/// A call whose caller is known.
+struct Known {
+    head: Parts,
+    raw: Vec<u8>,
+    call: Call,
+    found: Found,
+    sender: Sender,
+    _room: [OwnedSemaphorePermit; 2],
+}
+
+/// Steps 2 to 6.
+async fn identify(web: &Web, id: EventId, request: Request) -> Result<Known, Problem> {
     let (head, body) = request.into_parts();
     let caller = caller(web, &head).await?; // 2
-    let _place = ingest::installation(web, id)?; // 3
+    let place = ingest::installation(web, id)?; // 3
     pace(web, &caller, id)?;
     let length = ingest::length(&head.headers, MAX_API_BODY)?; // 4
     is_json(&head)?;
-    let _memory = ingest::room(web, length, id)?;
+    let memory = ingest::room(web, length, id)?;
     let raw = ingest::read(body, length, web.config.body_deadline).await?; // 5
-    let (call, found, sender) = authenticate(web, &caller, &head, &raw, id)?; // 6
+    let evidence = Evidence {
+        headers: &head.headers,
+        raw: &raw,
+        id,
+    };
+    let (call, found, sender) = authenticate(web, &caller, evidence)?; // 6
+    Ok(Known {
+        head,
+        raw,
+        call,
+        found,
+        sender,
+        _room: [place, memory],
+    })
+}
+
+/// Steps 7 to 9, unless the same request was answered before.
+async fn answered(
+    web: &Arc<Web>,
+    id: EventId,
+    known: &Known,
+) -> Result<(&'static str, Response), Problem> {
+    let Known {
+        head,
+        raw,
+        found,
+        sender,
+        ..
+    } = known;
     let key = headers::idempotency_key(&head.headers)?.ok_or_else(key_missing)?;
     let principal = sender.principal.clone().unwrap_or_default();
-    let command = Command::new(found.view.id, (principal, key), (&head, "/v1/events", &[]), &raw);
-    let _turn = web.same_key.take(&command, web.config.same_key_wait).await?;
+    let request = (head, "/v1/events", [].as_slice());
+    let command = Command::new(found.view.id, (principal, key), request, raw);
+    let wait = web.config.same_key_wait;
+    let _turn = web.same_key.take(&command, wait).await?;
     if let Some(replay) = replay(web, &command, id).await? {
-        web.metrics.ingested(Some(&found), "replayed");
-        return Ok(replay);
+        return Ok(("replayed", replay));
     }
-    let outcome = execute(web, &found, (id, &head), (call, sender, &command)).await;
-    web.metrics.ingested(Some(&found), ingest::class(&outcome));
-    Ok(match outcome {
-        Ok(Admitted::Accepted { case, .. }) => answer::accepted(id, case),
+    let outcome = execute(web, id, known, &command).await;
+    let class = ingest::class(&outcome);
+    let response = match outcome? {
+        Admitted::Accepted { case, .. } => answer::accepted(id, case),
         // Another node was faster: its saved answer is the answer.
-        Ok(Admitted::Duplicate { event, .. }) => match replay(web, &command, id).await? {
-            Some(replay) => replay,
-            None => answer::duplicate(event),
-        },
-        Err(problem) => problem.into_response(),
-    })
+        Admitted::Duplicate { event, .. } => replay(web, &command, id)
+            .await?
+            .unwrap_or_else(|| answer::duplicate(event)),
+    };
+    Ok((class, response))
 }
 
 /// Who says it calls, before anything is verified beyond the API key.
@@ -111,7 +156,8 @@ async fn caller(web: &Web, head: &Parts) -> Result<Caller, Problem> {
             Err(Doubt::Scope) => Err(bearer::scope_missing("events")),
             Err(doubt) => {
                 let class = doubt.class();
-                web.security.refused((view.id, "v1/events"), class, b"", now);
+                web.security
+                    .refused((view.id, "v1/events"), class, b"", now);
                 Err(Problem::unauthorized(class))
             }
         };
@@ -128,7 +174,10 @@ fn pace(web: &Web, caller: &Caller, id: EventId) -> Result<(), Problem> {
         return Err(crate::state::unavailable("kill_ingest", 30, id));
     }
     let now = web.intake.now();
-    for (name, rate) in [("", web.config.tenant_rate), ("v1/events", web.config.endpoint_rate)] {
+    for (name, rate) in [
+        ("", web.config.tenant_rate),
+        ("v1/events", web.config.endpoint_rate),
+    ] {
         web.pace
             .take(view.id, name, rate, now)
             .map_err(|wait| too_fast(wait, id))?;
@@ -141,7 +190,10 @@ fn is_json(head: &Parts) -> Result<(), Problem> {
     if given.is_json() && given.is_utf8() {
         return Ok(());
     }
-    Err(Problem::new(CONTENT_TYPE, "This address takes application/json in UTF-8."))
+    Err(Problem::new(
+        CONTENT_TYPE,
+        "This address takes application/json in UTF-8.",
+    ))
 }
 
 /// What the body of the call says.
@@ -156,11 +208,9 @@ struct Call {
 fn authenticate(
     web: &Web,
     caller: &Caller,
-    head: &Parts,
-    raw: &[u8],
-    id: EventId,
+    evidence: Evidence<'_>,
 ) -> Result<(Call, Found, Sender), Problem> {
-    let call = envelope(raw);
+    let call = envelope(evidence.raw);
     let door = |call: &Call| ingest::within(Arc::clone(caller.view()), Way::Events, &call.endpoint);
     match caller {
         Caller::Key(_, bearer) => {
@@ -174,10 +224,8 @@ fn authenticate(
         Caller::Token(_) => {
             let call = call.map_err(|_| Problem::unauthorized("malformed"))?;
             let found = door(&call).ok_or_else(|| Problem::unauthorized("no_door"))?;
-            let sender = ingest::verify(web, &found, &head.headers, raw, id)?;
-            if sender.principal.is_none() {
-                return Err(Problem::unauthorized("no_token"));
-            }
+            let token = |auth: &Auth| matches!(auth, Auth::Jwt { .. });
+            let sender = ingest::verify(web, &found, evidence, token)?;
             Ok((call, found, sender))
         }
     }
@@ -216,7 +264,11 @@ fn envelope(raw: &[u8]) -> Result<Call, Problem> {
         }
     }
     match body {
-        Some(body) if problems.is_empty() => Ok(Call { endpoint, body, named }),
+        Some(body) if problems.is_empty() => Ok(Call {
+            endpoint,
+            body,
+            named,
+        }),
         _ => Err(ingest::shape(problems)),
     }
 }
@@ -242,12 +294,19 @@ async fn replay(web: &Web, command: &Command, id: EventId) -> Result<Option<Resp
 /// Steps 7 and 8. The stored payload is the inner body, so that every payload of a door has the door's format.
 async fn execute(
     web: &Arc<Web>,
-    found: &Found,
-    (id, head): (EventId, &Parts),
-    (call, sender, command): (Call, Sender, &Command),
+    id: EventId,
+    known: &Known,
+    command: &Command,
 ) -> Result<Admitted, Problem> {
-    let mut message = ingest::from_value(call.body);
-    message.parts.extend(call.named);
+    let Known {
+        head,
+        call,
+        found,
+        sender,
+        ..
+    } = known;
+    let mut message = ingest::from_value(call.body.clone());
+    message.parts.extend(call.named.clone());
     message.content_type = "application/json".to_owned();
     message.payload = to_json(&message.body);
     if let Err(problem) = ingest::check(web, found, &message.body) {
@@ -258,12 +317,15 @@ async fn execute(
     }
     let now = web.intake.now();
     let event = ingest::build(found, &message, (id, now), &head.headers);
-    let keys = ingest::Keys {
-        keys: vec![ingest::api_command(found, &command.principal, &command.key)],
-        source: "api_key",
-        keep: DEDUPE_KEEP,
-    };
-    let mut admission = ingest::admission(found, (id, now), (sender, keys), (event, message));
+    let said = (&message, &event);
+    let mut keys = ingest::keys(found, sender, said, Some(&command.key));
+    let own = ingest::api_command(found, &command.principal, &command.key);
+    if !keys.keys.contains(&own) {
+        // Beside a pointer of the workflow: two nodes that are given the same key at once must meet.
+        keys.keys.push(own);
+    }
+    let proof = (sender.clone(), keys);
+    let mut admission = ingest::admission(found, (id, now), proof, (event, message));
     admission.idempotent = Some(command.named());
     ingest::commit(web, admission).await
 }

@@ -27,7 +27,10 @@ pub(crate) async fn readyz(
         return Err(unavailable(class, seconds, id));
     }
     web.ask(web.store.next_due(), id).await?;
-    Ok(answer::json(StatusCode::OK, br#"{"status":"ready"}"#.to_vec()))
+    Ok(answer::json(
+        StatusCode::OK,
+        br#"{"status":"ready"}"#.to_vec(),
+    ))
 }
 
 /// All series as OpenMetrics text. What the store counts is read now; where it cannot, its series are absent.
@@ -38,7 +41,8 @@ pub(crate) async fn metrics(
     let stats = web.ask(web.store.stats(web.intake.now()), id).await.ok();
     let waits = web.store.queue_age();
     let mut response = Response::new(Body::from(web.metrics.text(stats.as_ref(), waits)));
-    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let kind =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }

@@ -26,7 +26,7 @@ use crate::ingest::{self, Names};
 use crate::intake::TenantView;
 use crate::json::{object_to_json, to_json};
 use crate::limits::{MAX_HISTORY, MAX_RECORD, MAX_RECORD_ID, MAX_RECORD_TYPE};
-use crate::problem::{CONTENT_TYPE, FieldProblem, MALFORMED, Problem};
+use crate::problem::{CONTENT_TYPE, FieldProblem, MALFORMED, Problem, TOO_LARGE};
 use crate::state::{Web, unavailable};
 
 const ROUTE: &str = "/v1/records/{type}/{id}";
@@ -41,10 +41,15 @@ pub(crate) async fn read(
     let (view, _) = bearer::holder(&web, &headers, "records:read", id).await?;
     let (kind, name) = address(names)?;
     let question = web.store.record(view.id, kind, name);
-    let record = web.ask(question, id).await?.ok_or_else(Problem::not_found)?;
+    let record = web
+        .ask(question, id)
+        .await?
+        .ok_or_else(Problem::not_found)?;
     if headers.get(header::IF_NONE_MATCH) == Some(&tag(record.version)) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
-        response.headers_mut().insert(header::ETAG, tag(record.version));
+        response
+            .headers_mut()
+            .insert(header::ETAG, tag(record.version));
         return Ok(response);
     }
     Ok(shown(StatusCode::OK, record.version, record.body))
@@ -71,8 +76,19 @@ pub(crate) async fn history(
             body.push(b',');
         }
         let by = to_json(&Value::text(&v.by));
-        body.extend_from_slice(format!("{{\"version\":{},\"at\":\"{}\",\"by\":", v.version, rfc3339(v.at)).as_bytes());
-        for (before, text) in [("", &by), (",\"record\":", &v.body), (",\"provenance\":", &v.provenance)] {
+        body.extend_from_slice(
+            format!(
+                "{{\"version\":{},\"at\":\"{}\",\"by\":",
+                v.version,
+                rfc3339(v.at)
+            )
+            .as_bytes(),
+        );
+        for (before, text) in [
+            ("", &by),
+            (",\"record\":", &v.body),
+            (",\"provenance\":", &v.provenance),
+        ] {
             body.extend_from_slice(before.as_bytes());
             body.extend_from_slice(text);
         }
@@ -102,9 +118,20 @@ pub(crate) async fn write(
     let condition = expected(&head.headers)?;
     let command = headers::idempotency_key(&head.headers)?.map(|key| {
         let names: [&str; 2] = [&kind, &name];
-        Command::new(view.id, (bearer.principal.clone(), key), (&head, ROUTE, &names), &raw)
+        Command::new(
+            view.id,
+            (bearer.principal.clone(), key),
+            (&head, ROUTE, &names),
+            &raw,
+        )
     });
-    let target = Target { web: &web, view: &view, kind, name, request: id };
+    let target = Target {
+        web: &web,
+        view: &view,
+        kind,
+        name,
+        request: id,
+    };
     let _turn = match &command {
         Some(command) => Some(web.same_key.take(command, web.config.same_key_wait).await?),
         None => None,
@@ -114,39 +141,47 @@ pub(crate) async fn write(
     }
     let now = target.current().await?;
     condition.admits(now.version)?;
+    if now.version == 0 && head.method == Method::PATCH {
+        return Err(Problem::not_found());
+    }
+    shape::check(&view, &target.kind, &fields)?;
     let fields = match head.method {
-        Method::PATCH if now.version == 0 => return Err(Problem::not_found()),
-        Method::PATCH => {
-            shape::check(&view, &target.kind, &fields)?;
-            merged(object(&now.body)?, fields)
-        }
-        _ => {
-            shape::check(&view, &target.kind, &fields)?;
-            fields
-        }
+        Method::PATCH => merged(object(&now.body)?, fields),
+        _ => fields,
     };
-    target.commit(&now, &fields, (&bearer, command.as_ref())).await
+    target
+        .commit(&now, &fields, (&bearer, command.as_ref()))
+        .await
 }
 
 fn object(raw: &[u8]) -> Result<BTreeMap<String, Value>, Problem> {
     match parse_json(raw) {
         Ok(Value::Record(map)) => Ok(map),
         Ok(_) => {
-            let problem = FieldProblem { pointer: String::new(), expected: "must be of type object".into() };
+            let problem = FieldProblem {
+                pointer: String::new(),
+                expected: "must be of type object".into(),
+            };
             Err(ingest::shape(vec![problem]))
         }
-        Err(e) => Err(Problem::new(MALFORMED, format!("The body is no JSON we take: {e}."))),
+        Err(e) => Err(Problem::new(
+            MALFORMED,
+            format!("The body is no JSON we take: {e}."),
+        )),
     }
 }
 
 /// Type and id of an address.
 fn address(names: Names) -> Result<(String, String), Problem> {
     let wrong = || {
-        let detail = "A record type is lower-case letters, digits, `_` and `-`; an id is printable text.";
+        let detail =
+            "A record type is lower-case letters, digits, `_` and `-`; an id is printable text.";
         Problem::new(MALFORMED, detail)
     };
     let Path((kind, id)) = names.map_err(|_| wrong())?;
-    let plain = kind.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
+    let plain = kind
+        .bytes()
+        .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
     let fits = plain
         && (1..=MAX_RECORD_TYPE).contains(&kind.len())
         && (1..=MAX_RECORD_ID).contains(&id.len())
@@ -155,7 +190,10 @@ fn address(names: Names) -> Result<(String, String), Problem> {
 }
 
 /// RFC 7396.
-fn merged(mut target: BTreeMap<String, Value>, patch: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+fn merged(
+    mut target: BTreeMap<String, Value>,
+    patch: BTreeMap<String, Value>,
+) -> BTreeMap<String, Value> {
     for (name, value) in patch {
         match value {
             Value::Null => {
@@ -209,14 +247,11 @@ impl Target<'_> {
 
     /// What marks the version that a command wrote.
     fn mark(&self, command: &Command) -> Digest {
-        let parts: [&[u8]; 5] = [
-            b"record-write",
-            self.kind.as_bytes(),
-            self.name.as_bytes(),
-            command.principal.as_bytes(),
-            command.key.as_bytes(),
-        ];
-        keyed(&self.view.key, &parts)
+        write_mark(
+            &self.view.key,
+            (&self.kind, &self.name),
+            (&command.principal, &command.key),
+        )
     }
 
     /// The answer that the same request got before. The version comes from the history, the bytes from what
@@ -228,15 +263,17 @@ impl Target<'_> {
         let Some((status, body)) = command.saved(self.web, self.request).await? else {
             return Ok(None);
         };
-        let question = self
-            .web
-            .store
-            .record_history(self.view.id, self.kind.clone(), self.name.clone());
+        let question =
+            self.web
+                .store
+                .record_history(self.view.id, self.kind.clone(), self.name.clone());
         let versions = self.web.ask(question, self.request).await?;
         let mark = self.mark(command);
         let mut response = answer::saved(status, body);
         if let Some(version) = versions.iter().find(|v| v.key == Some(mark)) {
-            response.headers_mut().insert(header::ETAG, tag(version.version));
+            response
+                .headers_mut()
+                .insert(header::ETAG, tag(version.version));
         }
         Ok(Some(response))
     }
@@ -249,7 +286,15 @@ impl Target<'_> {
     ) -> Result<Response, Problem> {
         let at = self.web.intake.now();
         let body = object_to_json(fields);
-        let status = if now.version == 0 { StatusCode::CREATED } else { StatusCode::OK };
+        if body.len() > MAX_RECORD as usize {
+            let detail = format!("A record has at most {MAX_RECORD} bytes.");
+            return Err(Problem::new(TOO_LARGE, detail));
+        }
+        let status = if now.version == 0 {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
         let mut unit = Unit::new(self.view.id);
         unit.guards.push(Guard::RecordAt {
             kind: self.kind.clone(),
@@ -300,6 +345,20 @@ fn shown(status: StatusCode, version: u64, body: Vec<u8>) -> Response {
     response
 }
 
+/// What marks the version of a record (type, id) that a caller wrote under an idempotency key (principal, key):
+/// whoever audits the store finds with it how often a write was applied.
+pub fn write_mark(tenant_key: &[u8; 32], record: (&str, &str), caller: (&str, &str)) -> Digest {
+    let ((kind, name), (principal, key)) = (record, caller);
+    let parts = [
+        b"record-write" as &[u8],
+        kind.as_bytes(),
+        name.as_bytes(),
+        principal.as_bytes(),
+        key.as_bytes(),
+    ];
+    keyed(tenant_key, &parts)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,13 +370,28 @@ mod tests {
             (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
             (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
             (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
-            (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
+            (
+                r#"{"a":{"b":"c"}}"#,
+                r#"{"a":{"b":"d","c":null}}"#,
+                r#"{"a":{"b":"d"}}"#,
+            ),
             (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"a":1,"e":null}"#),
-            (r#"{}"#, r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
+            (
+                r#"{}"#,
+                r#"{"a":{"bb":{"ccc":null}}}"#,
+                r#"{"a":{"bb":{}}}"#,
+            ),
         ];
         for (target, patch, want) in table {
-            let got = merged(object(target.as_bytes()).unwrap(), object(patch.as_bytes()).unwrap());
-            assert_eq!(String::from_utf8(object_to_json(&got)).unwrap(), want, "{target} + {patch}");
+            let got = merged(
+                object(target.as_bytes()).unwrap(),
+                object(patch.as_bytes()).unwrap(),
+            );
+            assert_eq!(
+                String::from_utf8(object_to_json(&got)).unwrap(),
+                want,
+                "{target} + {patch}"
+            );
         }
     }
 }

@@ -27,20 +27,36 @@ pub(crate) struct Turn<'a> {
 
 impl SameKey {
     /// Waits for the request before this one, for a while.
-    pub(crate) async fn take(&self, command: &Command, wait: Duration) -> Result<Turn<'_>, Problem> {
-        let key = (command.tenant, command.principal.clone(), command.key.clone());
+    pub(crate) async fn take(
+        &self,
+        command: &Command,
+        wait: Duration,
+    ) -> Result<Turn<'_>, Problem> {
+        let key = (
+            command.tenant,
+            command.principal.clone(),
+            command.key.clone(),
+        );
         let lock = {
             let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(busy.entry(key.clone()).or_default())
         };
         // Made before the wait, so that a caller who gives up tidies as well.
-        let mut turn = Turn { all: self, key, lock: None };
+        let mut turn = Turn {
+            all: self,
+            key,
+            lock: None,
+        };
         match tokio::time::timeout(wait, lock.lock_owned()).await {
             Ok(lock) => {
                 turn.lock = Some(lock);
                 Ok(turn)
             }
-            Err(_) => Err(Problem::new(IN_PROGRESS, "Ask again with the same key; the first request goes on.").retry(1)),
+            Err(_) => Err(Problem::new(
+                IN_PROGRESS,
+                "Ask again with the same key; the first request goes on.",
+            )
+            .retry(1)),
         }
     }
 }
@@ -50,7 +66,10 @@ impl Drop for Turn<'_> {
         let mut busy = self.all.busy.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.lock.take());
         // One holder is the map itself: nobody works and nobody waits.
-        if busy.get(&self.key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+        if busy
+            .get(&self.key)
+            .is_some_and(|lock| Arc::strong_count(lock) == 1)
+        {
             busy.remove(&self.key);
         }
     }
@@ -74,10 +93,19 @@ mod tests {
         assert!(first.is_some());
         let second = all.take(&command(1, "key:a"), wait).await;
         assert_eq!(second.err().map(|p| p.kind), Some(IN_PROGRESS));
-        assert!(all.take(&command(2, "key:a"), wait).await.is_ok(), "another tenant");
-        assert!(all.take(&command(1, "key:b"), wait).await.is_ok(), "another caller");
+        assert!(
+            all.take(&command(2, "key:a"), wait).await.is_ok(),
+            "another tenant"
+        );
+        assert!(
+            all.take(&command(1, "key:b"), wait).await.is_ok(),
+            "another caller"
+        );
         drop(first);
-        assert!(all.take(&command(1, "key:a"), wait).await.is_ok(), "free again");
+        assert!(
+            all.take(&command(1, "key:a"), wait).await.is_ok(),
+            "free again"
+        );
         assert!(all.busy.lock().unwrap().is_empty());
     }
 }

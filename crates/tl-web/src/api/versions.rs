@@ -19,7 +19,11 @@ pub(crate) enum Expected {
 /// Reads the conditions of a request.
 pub(crate) fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     let text = |name: header::HeaderName| {
-        let values: Vec<&str> = headers.get_all(&name).iter().map(|v| v.to_str().unwrap_or("?")).collect();
+        let values: Vec<&str> = headers
+            .get_all(&name)
+            .iter()
+            .map(|v| v.to_str().unwrap_or("?"))
+            .collect();
         (!values.is_empty()).then(|| values.join(","))
     };
     match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
@@ -30,16 +34,23 @@ pub(crate) fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
             "`If-Match: *` matches every version and would lose somebody's change. Name the version you read.",
         )),
         (Some(t), None) => Ok(Expected::OneOf(t.split(',').filter_map(version).collect())),
-        _ => Err(Problem::new(MALFORMED, "A write has either If-Match or `If-None-Match: *`.")),
+        _ => Err(Problem::new(
+            MALFORMED,
+            "A write has either If-Match or `If-None-Match: *`.",
+        )),
     }
 }
 
 /// The number in `"v3"`; bare as some clients send it. A weak tag never matches a write.
 fn version(tag: &str) -> Option<u64> {
     let tag = tag.trim();
-    let bare = tag.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(tag);
+    let bare = tag
+        .strip_prefix('"')
+        .and_then(|t| t.strip_suffix('"'))
+        .unwrap_or(tag);
     let digits = bare.strip_prefix('v')?;
-    let plain = digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+    let plain =
+        digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
     digits.parse().ok().filter(|_| plain)
 }
 
@@ -74,7 +85,8 @@ pub(crate) fn moved(current: u64) -> Problem {
 
 /// The entity tag of a version.
 pub(crate) fn tag(version: u64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"v{version}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"v0\""))
+    HeaderValue::from_str(&format!("\"v{version}\""))
+        .unwrap_or_else(|_| HeaderValue::from_static("\"v0\""))
 }
 
 #[cfg(test)]
@@ -109,6 +121,9 @@ mod tests {
             }
         }
         assert!(Expected::Unsaid.admits(0).is_ok());
-        assert_eq!(Expected::Unsaid.admits(1).unwrap_err().kind, VERSION_REQUIRED);
+        assert_eq!(
+            Expected::Unsaid.admits(1).unwrap_err().kind,
+            VERSION_REQUIRED
+        );
     }
 }

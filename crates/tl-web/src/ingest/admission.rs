@@ -11,13 +11,20 @@ use crate::problem::Problem;
 use crate::state::{Web, unavailable};
 
 /// First the installation, then the tenant, then the door. The permit counts the request until its answer.
-pub(crate) fn enter(web: &Web, found: &Found, id: EventId) -> Result<OwnedSemaphorePermit, Problem> {
+pub(crate) fn enter(
+    web: &Web,
+    found: &Found,
+    id: EventId,
+) -> Result<OwnedSemaphorePermit, Problem> {
     let permit = installation(web, id)?;
     if found.view.ingest_killed {
         return Err(unavailable("kill_ingest", 30, id));
     }
     let now = web.intake.now();
-    let pace = [("", web.config.tenant_rate), (&found.name, web.config.endpoint_rate)];
+    let pace = [
+        ("", web.config.tenant_rate),
+        (&found.name, web.config.endpoint_rate),
+    ];
     for (name, rate) in pace {
         web.pace
             .take(found.view.id, name, rate, now)

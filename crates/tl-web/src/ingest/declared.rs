@@ -5,8 +5,9 @@ use http::{HeaderMap, header};
 use tl_kernel::program::{Endpoint, Format};
 use tl_wire::content_type::{BodyEncoding, ContentType};
 
+use crate::guard::length_required;
 use crate::headers::pairs;
-use crate::problem::{CONTENT_TYPE, ENCODING, LENGTH_REQUIRED, MALFORMED, Problem, TOO_LARGE};
+use crate::problem::{CONTENT_TYPE, ENCODING, MALFORMED, Problem, TOO_LARGE};
 
 /// What the head says about the body.
 #[derive(Debug)]
@@ -20,16 +21,24 @@ pub(crate) fn check(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Declared
     let length = length(headers, endpoint.max_body)?;
     let content_type = content_type(headers)?;
     let (fits, wanted) = match endpoint.format {
-        Format::Json => (content_type.is_json() && content_type.is_utf8(), "application/json in UTF-8"),
+        Format::Json => (
+            content_type.is_json() && content_type.is_utf8(),
+            "application/json in UTF-8",
+        ),
         Format::Form => {
-            let form = content_type.is_urlencoded() || content_type.is_multipart_form() || content_type.is_json();
+            let form = content_type.is_urlencoded()
+                || content_type.is_multipart_form()
+                || content_type.is_json();
             let wanted = "application/x-www-form-urlencoded, multipart/form-data or application/json, in UTF-8";
             (form && content_type.is_utf8(), wanted)
         }
         Format::Mail => (content_type.essence() == "message/rfc822", "message/rfc822"),
     };
     if fits {
-        Ok(Declared { length, content_type })
+        Ok(Declared {
+            length,
+            content_type,
+        })
     } else {
         Err(wrong_type(format!("This address takes {wanted}.")))
     }
@@ -37,17 +46,15 @@ pub(crate) fn check(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Declared
 
 /// The declared length of a body that may have at most `most` bytes; the body must come as it is.
 pub(crate) fn length(headers: &HeaderMap, most: u32) -> Result<u32, Problem> {
-    let required = || Problem::new(LENGTH_REQUIRED, "Send the body with a Content-Length, not in chunks.").close();
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return Err(required());
-    }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let text = lengths.next().ok_or_else(required)?.as_bytes();
+    let text = lengths.next().ok_or_else(length_required)?.as_bytes();
     if lengths.next().is_some() || text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return Err(Problem::new(MALFORMED, "The Content-Length is not one number.").close());
     }
     // More digits than fit are more bytes than fit.
-    let length = std::str::from_utf8(text).ok().and_then(|t| t.parse::<u32>().ok());
+    let length = std::str::from_utf8(text)
+        .ok()
+        .and_then(|t| t.parse::<u32>().ok());
     match length {
         Some(length) if length <= most => {}
         _ => {

@@ -40,7 +40,9 @@ impl Scope for EventScope<'_> {
             Some((root, rest)) if root == "event" => (self.0.at(rest), Label::Untrusted),
             Some((root, rest)) if root == "settings" => {
                 let settings = &self.1.door().program.settings;
-                let first = rest.split_first().and_then(|(name, inner)| settings.get(name)?.at(inner));
+                let first = rest
+                    .split_first()
+                    .and_then(|(name, inner)| settings.get(name)?.at(inner));
                 (first, Label::Config)
             }
             _ => (None, Label::Config),
@@ -64,10 +66,21 @@ pub(crate) fn keys(
         keyed(&found.view.key, &parts)
     };
     let body = || key("body", &message.payload);
-    let keys = |source, keys| Keys { keys, source, keep: DEDUPE_KEEP };
+    let keys = |source, keys| Keys {
+        keys,
+        source,
+        keep: DEDUPE_KEEP,
+    };
     let idempotency = &found.endpoint().idempotency;
-    let covered = sender.delivery.as_ref().filter(|d| d.covered).map(|d| &d.value);
-    let signed_id = covered.or(message.signed_id.as_ref().filter(|_| sender.principal.is_none()));
+    let covered = sender
+        .delivery
+        .as_ref()
+        .filter(|d| d.covered)
+        .map(|d| &d.value);
+    let signed_id = covered.or(message
+        .signed_id
+        .as_ref()
+        .filter(|_| sender.principal.is_none()));
     if let Some(id) = signed_id {
         return keys("signed_id", vec![key("signed_id", id.as_bytes())]);
     }
@@ -75,7 +88,10 @@ pub(crate) fn keys(
         let uncovered = sender.delivery.as_ref().map(|d| d.value.as_str());
         let declared = header.filter(|_| *idempotency == Idempotency::Header);
         if let Some(id) = uncovered.or(declared) {
-            return keys("header_and_body", vec![key("header", id.as_bytes()), body()]);
+            return keys(
+                "header_and_body",
+                vec![key("header", id.as_bytes()), body()],
+            );
         }
     }
     if let Some(text) = pointer(found, (message, event)) {
@@ -88,7 +104,11 @@ pub(crate) fn keys(
         Idempotency::Header => DEDUPE_KEEP,
         _ => WEAK_KEEP,
     };
-    Keys { keys: vec![body()], source: "weak", keep }
+    Keys {
+        keys: vec![body()],
+        source: "weak",
+        keep,
+    }
 }
 
 /// The key of a caller's own Idempotency-Key.

@@ -10,7 +10,12 @@ use super::{Found, Message};
 use crate::headers;
 
 /// Builds the value of `event`. A mail brings its own headers; they hide those of the request that carried it.
-pub(crate) fn build(found: &Found, message: &Message, (id, now): (EventId, i64), request: &HeaderMap) -> Value {
+pub(crate) fn build(
+    found: &Found,
+    message: &Message,
+    (id, now): (EventId, i64),
+    request: &HeaderMap,
+) -> Value {
     let mut event = message.parts.clone();
     if !event.contains_key("correlation_id")
         && let Some(trace) = headers::trace_id(request)
@@ -22,12 +27,16 @@ pub(crate) fn build(found: &Found, message: &Message, (id, now): (EventId, i64),
         seen.retain(|name, _| matches!(name.as_str(), "content-type" | "user-agent"));
     }
     seen.extend(message.headers.clone());
-    let headers: BTreeMap<String, Value> = seen.into_iter().map(|(n, v)| (n, Value::Text(v))).collect();
+    let headers: BTreeMap<String, Value> =
+        seen.into_iter().map(|(n, v)| (n, Value::Text(v))).collect();
     event.extend([
         ("id".to_owned(), Value::text(id.to_string())),
         ("source".to_owned(), Value::text(&found.name)),
         ("endpoint".to_owned(), Value::text(&found.name)),
-        ("channel".to_owned(), Value::text(found.endpoint().channel.word())),
+        (
+            "channel".to_owned(),
+            Value::text(found.endpoint().channel.word()),
+        ),
         ("received_at".to_owned(), Value::Time(now)),
         ("headers".to_owned(), Value::Record(headers)),
         ("body".to_owned(), message.body.clone()),

@@ -33,7 +33,11 @@ pub(crate) struct Message {
 }
 
 /// Reads the body of a request at a door.
-pub(crate) fn message(endpoint: &Endpoint, content_type: &ContentType, raw: Vec<u8>) -> Result<Message, Problem> {
+pub(crate) fn message(
+    endpoint: &Endpoint,
+    content_type: &ContentType,
+    raw: Vec<u8>,
+) -> Result<Message, Problem> {
     let mut message = match endpoint.format {
         Format::Mail => from_mail(&raw)?,
         Format::Form if !content_type.is_json() => from_form(endpoint, content_type, &raw)?,
@@ -41,7 +45,9 @@ pub(crate) fn message(endpoint: &Endpoint, content_type: &ContentType, raw: Vec<
     };
     message.content_type = content_type.essence();
     if let Some(boundary) = &content_type.boundary {
-        message.content_type.push_str(&format!("; boundary=\"{boundary}\""));
+        message
+            .content_type
+            .push_str(&format!("; boundary=\"{boundary}\""));
     }
     message.payload = raw;
     Ok(message)
@@ -51,7 +57,10 @@ pub(crate) fn message(endpoint: &Endpoint, content_type: &ContentType, raw: Vec<
 pub(crate) fn from_value(body: Value) -> Message {
     let mut parts = BTreeMap::new();
     let text = |name: &str| body.at(&[name]).filter(|v| matches!(v, Value::Text(_)));
-    if let Some(v) = ["message", "text", "body"].iter().find_map(|name| text(name)) {
+    if let Some(v) = ["message", "text", "body"]
+        .iter()
+        .find_map(|name| text(name))
+    {
         parts.insert("text".to_owned(), v.clone());
     }
     for name in ["external_id", "correlation_id"] {
@@ -78,10 +87,15 @@ pub(crate) fn from_value(body: Value) -> Message {
 
 /// Strict JSON.
 pub(crate) fn json(raw: &[u8]) -> Result<Value, Problem> {
-    parse_json(raw).map_err(|e| Problem::new(MALFORMED, format!("The body is no JSON we take: {e}.")))
+    parse_json(raw)
+        .map_err(|e| Problem::new(MALFORMED, format!("The body is no JSON we take: {e}.")))
 }
 
-fn from_form(endpoint: &Endpoint, content_type: &ContentType, raw: &[u8]) -> Result<Message, Problem> {
+fn from_form(
+    endpoint: &Endpoint,
+    content_type: &ContentType,
+    raw: &[u8],
+) -> Result<Message, Problem> {
     let form = form::parse(content_type, raw, &form::Limits::default())
         // A field's name comes from the sender, so the sentence may hold it; a value it never holds.
         .map_err(|e| Problem::new(MALFORMED, format!("The body is no form we take: {e}.")))?;
@@ -135,7 +149,8 @@ fn sms_problem(error: &SmsError) -> Problem {
 }
 
 fn from_mail(raw: &[u8]) -> Result<Message, Problem> {
-    let mail = mail::parse(raw).map_err(|e| Problem::new(MALFORMED, format!("The body is no mail we take: {e}.")))?;
+    let mail = mail::parse(raw)
+        .map_err(|e| Problem::new(MALFORMED, format!("The body is no mail we take: {e}.")))?;
     let mut headers = BTreeMap::new();
     let own = [
         ("auto-submitted", &mail.auto_submitted),
@@ -151,7 +166,8 @@ fn from_mail(raw: &[u8]) -> Result<Message, Problem> {
     if mail.null_return_path {
         headers.insert("return-path".to_owned(), "<>".to_owned());
     }
-    let zones = tl_learn::mail_text::zones_from(&mail.text, mail.from_name.as_deref().unwrap_or(""));
+    let zones =
+        tl_learn::mail_text::zones_from(&mail.text, mail.from_name.as_deref().unwrap_or(""));
     let newest = mail.text.get(zones.newest).unwrap_or(&mail.text);
     let mut parts = BTreeMap::from([
         ("text".to_owned(), Value::text(newest)),

@@ -58,7 +58,11 @@ pub(crate) fn check(web: &Web, found: &Found, body: &Value) -> Result<(), Proble
     };
     let validator = web.schemas.get(found, &schema.json).map_err(|why| {
         let error = web.error_id();
-        tracing::error!(error, door = found.name, "the schema does not compile: {why}");
+        tracing::error!(
+            error,
+            door = found.name,
+            "the schema does not compile: {why}"
+        );
         Problem::internal(error)
     })?;
     let instance: Json = serde_json::from_slice(&to_json(body)).map_err(|_| {
@@ -74,10 +78,17 @@ pub(crate) fn check(web: &Web, found: &Found, body: &Value) -> Result<(), Proble
     }
 }
 
-/// 422 with the fields that fail.
-pub(crate) fn shape(problems: Vec<FieldProblem>) -> Problem {
-    Problem::new(SCHEMA, "The body has not the declared shape; `errors` names each field that fails.")
-        .with_errors(problems)
+/// 422 with the fields that fail: all of them, unless there are so many that nobody would read them.
+pub(crate) fn shape(mut problems: Vec<FieldProblem>) -> Problem {
+    problems.truncate(MAX_FIELD_PROBLEMS);
+    for problem in &mut problems {
+        cut(&mut problem.pointer);
+    }
+    Problem::new(
+        SCHEMA,
+        "The body has not the declared shape; `errors` names each field that fails.",
+    )
+    .with_errors(problems)
 }
 
 fn problems(validator: &Validator, instance: &Json) -> Vec<FieldProblem> {
@@ -85,7 +96,6 @@ fn problems(validator: &Validator, instance: &Json) -> Vec<FieldProblem> {
     for error in validator.iter_errors(instance) {
         describe(&error, &mut out);
         if out.len() >= MAX_FIELD_PROBLEMS {
-            out.truncate(MAX_FIELD_PROBLEMS);
             break;
         }
     }
@@ -96,7 +106,7 @@ fn problems(validator: &Validator, instance: &Json) -> Vec<FieldProblem> {
 
 fn describe(error: &ValidationError<'_>, out: &mut Vec<FieldProblem>) {
     let at = error.instance_path().to_string();
-    let mut push = |pointer: String, expected: String| out.push(FieldProblem { pointer: cut(pointer), expected });
+    let mut push = |pointer: String, expected: String| out.push(FieldProblem { pointer, expected });
     match error.kind() {
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
@@ -117,8 +127,12 @@ fn describe(error: &ValidationError<'_>, out: &mut Vec<FieldProblem>) {
 fn expected(kind: &ValidationErrorKind) -> String {
     use ValidationErrorKind as K;
     match kind {
-        K::Type { kind: TypeKind::Single(one) } => format!("must be of type {one}"),
-        K::Type { kind: TypeKind::Multiple(several) } => {
+        K::Type {
+            kind: TypeKind::Single(one),
+        } => format!("must be of type {one}"),
+        K::Type {
+            kind: TypeKind::Multiple(several),
+        } => {
             let names: Vec<String> = several.iter().map(|t| t.to_string()).collect();
             format!("must be of type {}", names.join(" or "))
         }
@@ -150,10 +164,9 @@ pub(crate) fn child(at: &str, name: &str) -> String {
 }
 
 /// A pointer holds member names, which the sender chooses: long ones are cut.
-fn cut(mut pointer: String) -> String {
+fn cut(pointer: &mut String) {
     if pointer.len() > MAX_POINTER {
         pointer.truncate(pointer.floor_char_boundary(MAX_POINTER));
         pointer.push('…');
     }
-    pointer
 }

@@ -4,7 +4,8 @@ use http::HeaderMap;
 use tl_kernel::id::EventId;
 use tl_kernel::program::Auth;
 use tl_wire::signature::{
-    DeliveryId, Encoding, HmacScheme, Incoming, Scheme, SignatureError, SignedString, Window, verify as verify_signature,
+    DeliveryId, Encoding, HmacScheme, Incoming, Scheme, SignatureError, SignedString, Window,
+    verify as verify_signature,
 };
 
 use super::Found;
@@ -35,40 +36,52 @@ impl From<Bearer> for Sender {
     }
 }
 
-/// Tries every alternative of the door. The reason of a refusal goes to the metrics and the security log only.
+/// What a sender is judged by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evidence<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) raw: &'a [u8],
+    pub(crate) id: EventId,
+}
+
+/// Tries every alternative of the door that is wanted here. The reason of a refusal goes to the metrics and the
+/// security log only.
 pub(crate) fn verify(
     web: &Web,
     found: &Found,
-    headers: &HeaderMap,
-    raw: &[u8],
-    id: EventId,
+    evidence: Evidence<'_>,
+    wanted: fn(&Auth) -> bool,
 ) -> Result<Sender, Problem> {
     let now = web.intake.now();
     let mut doubt = Doubt::Refused("no_credential");
     let mut sender = None;
     for (at, auth) in found.endpoint().auth.iter().enumerate() {
-        match alternative(found, (at, auth), headers, raw, now) {
-            Ok(s) => sender = sender.or(Some(s)),
-            Err(d) => doubt = graver(doubt, d),
+        if wanted(auth) {
+            match alternative(found, (at, auth), evidence, now) {
+                Ok(s) => sender = sender.or(Some(s)),
+                Err(d) => doubt = graver(doubt, d),
+            }
         }
     }
-    match sender {
-        Some(sender) => Ok(sender),
-        None => Err(doubted(web, (found, id), doubt, raw)),
-    }
+    sender.ok_or_else(|| doubted(web, found, doubt, evidence))
 }
 
 /// The answer to a sender that is not believed.
-fn doubted(web: &Web, (found, id): (&Found, EventId), doubt: Doubt, raw: &[u8]) -> Problem {
+fn doubted(web: &Web, found: &Found, doubt: Doubt, evidence: Evidence<'_>) -> Problem {
     let now = web.intake.now();
-    if doubt == Doubt::KeysRefreshing && web.asks_for_keys(found.view.id, &found.name, now) {
-        let mut problem = unavailable("keys_refreshing", 5, id);
+    let patience = match doubt {
+        Doubt::KeysAbsent => true,
+        Doubt::KeyUnknown => web.asks_for_keys(found.view.id, &found.name, now),
+        Doubt::Refused(_) | Doubt::Scope => false,
+    };
+    let class = doubt.class();
+    if patience {
+        let mut problem = unavailable(class, 5, evidence.id);
         (problem.kind, problem.code) = (KEYS_REFRESHING, KEYS_REFRESHING.code);
         return problem;
     }
-    let class = doubt.class();
-    web.security
-        .refused((found.view.id, &found.name), class, raw, now);
+    let door = (found.view.id, found.name.as_str());
+    web.security.refused(door, class, evidence.raw, now);
     Problem::unauthorized(class)
 }
 
@@ -78,22 +91,25 @@ fn graver(held: Doubt, new: Doubt) -> Doubt {
         Doubt::Refused("no_credential") => 0,
         Doubt::Refused("missing_header") => 1,
         Doubt::Refused(_) | Doubt::Scope => 2,
-        Doubt::KeysRefreshing => 3,
+        Doubt::KeyUnknown | Doubt::KeysAbsent => 3,
     };
-    if weight(&new) > weight(&held) { new } else { held }
+    if weight(&new) > weight(&held) {
+        new
+    } else {
+        held
+    }
 }
 
 fn alternative(
     found: &Found,
     (at, auth): (usize, &Auth),
-    headers: &HeaderMap,
-    raw: &[u8],
+    evidence: Evidence<'_>,
     now: i64,
 ) -> Result<Sender, Doubt> {
     let door = found.door();
-    let token = headers::bearer(headers).ok_or(Doubt::Refused("no_credential"));
+    let token = headers::bearer(evidence.headers).ok_or(Doubt::Refused("no_credential"));
     match auth {
-        Auth::Jwt { .. } => bearer::token(&found.view, door, at, token?, now).map(Sender::from),
+        Auth::Jwt { .. } => bearer::token(&found.view, (door, at), token?, now).map(Sender::from),
         Auth::ApiKey => {
             let key = ApiKeyText::parse(token?).map_err(|_| Doubt::Refused("malformed"))?;
             bearer::api_key(&found.view, &key, "events", now).map(Sender::from)
@@ -101,9 +117,13 @@ fn alternative(
         Auth::Hmac { .. } | Auth::StandardWebhooks => {
             let refused = |e: SignatureError| Doubt::Refused(e.reason_class());
             let scheme = scheme(auth).map_err(refused)?;
-            let pairs = pairs(headers);
-            let incoming = Incoming { headers: &pairs, body: raw };
-            let verified = verify_signature(&scheme, incoming, &door.secrets, Window::at(now)).map_err(refused)?;
+            let pairs = pairs(evidence.headers);
+            let incoming = Incoming {
+                headers: &pairs,
+                body: evidence.raw,
+            };
+            let verified = verify_signature(&scheme, incoming, &door.secrets, Window::at(now))
+                .map_err(refused)?;
             Ok(Sender {
                 kid: verified.kid,
                 delivery: verified.delivery_id,
@@ -128,7 +148,11 @@ fn scheme(auth: &Auth) -> Result<Scheme, SignatureError> {
     Ok(Scheme::Hmac(HmacScheme {
         header: header.clone(),
         prefix: prefix.clone(),
-        encoding: if *base64 { Encoding::Base64 } else { Encoding::Hex },
+        encoding: if *base64 {
+            Encoding::Base64
+        } else {
+            Encoding::Hex
+        },
         signed: SignedString::parse(signed)?,
         timestamp_header: timestamp_header.clone(),
         id_header: id_header.clone(),

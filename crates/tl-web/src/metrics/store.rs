@@ -59,20 +59,56 @@ pub(super) struct StoreGauges {
 impl StoreGauges {
     pub(super) fn register(registry: &mut Registry) -> StoreGauges {
         let g = StoreGauges::default();
-        registry.register("cases", "Cases by workflow and position of their state", g.cases.clone());
+        registry.register(
+            "cases",
+            "Cases by workflow and position of their state",
+            g.cases.clone(),
+        );
         registry.register("effects_open", "Effects not settled", g.queue.clone());
-        registry.register("effects_open_oldest_seconds", "Age of the oldest effect not settled", g.queue_oldest.clone());
-        registry.register("effects", "Effects by guarantee class and state", g.effects.clone());
+        registry.register(
+            "effects_open_oldest_seconds",
+            "Age of the oldest effect not settled",
+            g.queue_oldest.clone(),
+        );
+        registry.register(
+            "effects",
+            "Effects by guarantee class and state",
+            g.effects.clone(),
+        );
         registry.register("tasks_open", "Open tasks", g.tasks.clone());
-        registry.register("tasks_open_oldest_seconds", "Age of the oldest open task", g.tasks_oldest.clone());
+        registry.register(
+            "tasks_open_oldest_seconds",
+            "Age of the oldest open task",
+            g.tasks_oldest.clone(),
+        );
         registry.register("timers", "Timers set", g.timers.clone());
-        registry.register("timers_late_seconds", "Lateness of the most overdue timer", g.timers_late.clone());
-        registry.register("events_stored", "Messages accepted since the store was made", g.events.clone());
-        registry.register("duplicates_seen", "Duplicates seen since the store was made", g.duplicates.clone());
+        registry.register(
+            "timers_late_seconds",
+            "Lateness of the most overdue timer",
+            g.timers_late.clone(),
+        );
+        registry.register(
+            "events_stored",
+            "Messages accepted since the store was made",
+            g.events.clone(),
+        );
+        registry.register(
+            "duplicates_seen",
+            "Duplicates seen since the store was made",
+            g.duplicates.clone(),
+        );
         registry.register("turns", "Turns in the journal", g.turns.clone());
-        registry.register("audit_leaves", "Leaves placed in audit trees", g.leaves.clone());
+        registry.register(
+            "audit_leaves",
+            "Leaves placed in audit trees",
+            g.leaves.clone(),
+        );
         registry.register("store_bytes", "Size of the database", g.bytes.clone());
-        registry.register("commit_wait_seconds", "Age of the oldest unit not yet durable", g.commit_wait.clone());
+        registry.register(
+            "commit_wait_seconds",
+            "Age of the oldest unit not yet durable",
+            g.commit_wait.clone(),
+        );
         g
     }
 
@@ -87,20 +123,34 @@ impl StoreGauges {
         self.tasks_oldest.clear();
         let Some(stats) = stats else { return };
         for (tenant, workflow, state, n) in &stats.cases {
-            let labels = ByState { tenant: tenant.0, workflow: workflow.clone(), state: u32::from(*state) };
+            let labels = ByState {
+                tenant: tenant.0,
+                workflow: workflow.clone(),
+                state: u32::from(*state),
+            };
             self.cases.get_or_create(&labels).set(count(*n));
         }
         for (tenant, action, state, n, age) in &stats.effects_open {
-            let labels = ByAction { tenant: tenant.0, action: action.clone(), state: state.word() };
+            let labels = ByAction {
+                tenant: tenant.0,
+                action: action.clone(),
+                state: state.word(),
+            };
             self.queue.get_or_create(&labels).set(count(*n));
             self.queue_oldest.get_or_create(&labels).set(seconds(*age));
         }
         for (class, state, n) in &stats.effects {
-            let labels = ByClass { class: class.word(), state: state.word() };
+            let labels = ByClass {
+                class: class.word(),
+                state: state.word(),
+            };
             self.effects.get_or_create(&labels).set(count(*n));
         }
         for (tenant, kind, n, age) in &stats.tasks {
-            let labels = ByKind { tenant: tenant.0, kind: kind.clone() };
+            let labels = ByKind {
+                tenant: tenant.0,
+                kind: kind.clone(),
+            };
             self.tasks.get_or_create(&labels).set(count(*n));
             self.tasks_oldest.get_or_create(&labels).set(seconds(*age));
         }

@@ -23,16 +23,27 @@ async fn a_connection_is_used_again_and_requests_may_follow_at_once() {
     }
     let refused = post(9).without("x-signature");
     stream.write_all(&refused.bytes()).await.unwrap();
-    assert_eq!(read_answer(&mut stream).await.unwrap().status, 401, "a refusal keeps the connection");
+    assert_eq!(
+        read_answer(&mut stream).await.unwrap().status,
+        401,
+        "a refusal keeps the connection"
+    );
     stream.write_all(&post(10).bytes()).await.unwrap();
     assert_eq!(read_answer(&mut stream).await.unwrap().status, 202);
 }
 
 #[tokio::test]
 async fn a_slow_or_silent_head_ends_the_connection() {
-    let config = WebConfig { head_deadline: Duration::from_millis(50), ..WebConfig::default() };
+    let config = WebConfig {
+        head_deadline: Duration::from_millis(50),
+        ..WebConfig::default()
+    };
     let server = server_with(config).await;
-    let table: [&[u8]; 3] = [b"", b"POST /hooks/acme/pl", b"POST /hooks/acme/plain HTTP/1.1\r\nhost: a\r\n"];
+    let table: [&[u8]; 3] = [
+        b"",
+        b"POST /hooks/acme/pl",
+        b"POST /hooks/acme/plain HTTP/1.1\r\nhost: a\r\n",
+    ];
     for head in table {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(head).await.unwrap();
@@ -49,7 +60,9 @@ async fn the_answer_to_a_body_that_is_too_large_arrives() {
     let server = server().await;
     let body = format!(r#"{{"x":"{}"}}"#, "x".repeat(900_000));
     for _ in 0..5 {
-        let answer = server.send(Req::post("/hooks/acme/plain", body.clone()).signed()).await;
+        let answer = server
+            .send(Req::post("/hooks/acme/plain", body.clone()).signed())
+            .await;
         assert_eq!((answer.status, answer.closes), (413, true));
     }
 }
@@ -57,7 +70,10 @@ async fn the_answer_to_a_body_that_is_too_large_arrives() {
 #[tokio::test]
 async fn a_sender_who_waits_for_leave_is_told_to_go_on_or_not() {
     let server = server().await;
-    let table = [(post(1), 100, 202), (Req::post("/hooks/acme/nothing", "{}"), 404, 0)];
+    let table = [
+        (post(1), 100, 202),
+        (Req::post("/hooks/acme/nothing", "{}"), 404, 0),
+    ];
     for (request, first, then) in table {
         let bytes = request.header("expect", "100-continue").bytes();
         let head = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
@@ -108,12 +124,18 @@ async fn the_order_to_stop_lets_open_requests_finish() {
     while !server.done.is_finished() {
         tokio::task::yield_now().await;
     }
-    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+    assert!(
+        TcpStream::connect(server.address).await.is_err(),
+        "nobody listens any more"
+    );
 }
 
 #[tokio::test]
 async fn connections_are_bounded_and_the_next_one_waits_its_turn() {
-    let config = WebConfig { max_connections: 1, ..WebConfig::default() };
+    let config = WebConfig {
+        max_connections: 1,
+        ..WebConfig::default()
+    };
     let server = Arc::new(server_with(config).await);
     let mut first = TcpStream::connect(server.address).await.unwrap();
     first.write_all(&post(1).bytes()).await.unwrap();

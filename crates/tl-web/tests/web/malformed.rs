@@ -127,12 +127,30 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         ("1,000 closed lists", closed("[", "]", 1_000)),
         ("1,000 closed objects", closed("{\"a\":", "}", 1_000)),
         ("lists and objects in turn", closed("[{\"a\":", "}]", 500)),
-        ("6,000 undeclared names", format!("{{{}}}", names.join(",")).into_bytes()),
-        ("25,000 values", format!("[{}1]", "1,".repeat(25_000)).into_bytes()),
-        ("a long text", format!("{{\"email\":\"{}\"}}", "a".repeat(60_000)).into_bytes()),
-        ("many backslashes", format!("{{\"email\":\"{}", "\\\\".repeat(20_000)).into_bytes()),
-        ("a number of 50,000 digits", format!("{{\"email\":\"a\",\"seats\":{}}}", "9".repeat(50_000)).into_bytes()),
-        ("a fraction of 50,000 digits", format!("{{\"email\":\"a\",\"seats\":0.{}}}", "1".repeat(50_000)).into_bytes()),
+        (
+            "6,000 undeclared names",
+            format!("{{{}}}", names.join(",")).into_bytes(),
+        ),
+        (
+            "25,000 values",
+            format!("[{}1]", "1,".repeat(25_000)).into_bytes(),
+        ),
+        (
+            "a long text",
+            format!("{{\"email\":\"{}\"}}", "a".repeat(60_000)).into_bytes(),
+        ),
+        (
+            "many backslashes",
+            format!("{{\"email\":\"{}", "\\\\".repeat(20_000)).into_bytes(),
+        ),
+        (
+            "a number of 50,000 digits",
+            format!("{{\"email\":\"a\",\"seats\":{}}}", "9".repeat(50_000)).into_bytes(),
+        ),
+        (
+            "a fraction of 50,000 digits",
+            format!("{{\"email\":\"a\",\"seats\":0.{}}}", "1".repeat(50_000)).into_bytes(),
+        ),
         ("20,000 blanks and nothing", " ".repeat(20_000).into_bytes()),
     ]
 }
@@ -141,7 +159,8 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
 fn form_bodies() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let url = "application/x-www-form-urlencoded";
     let multi = "multipart/form-data; boundary=b";
-    let part = |name: &str| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\nx\r\n");
+    let part =
+        |name: &str| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\nx\r\n");
     let many: Vec<String> = (0..300).map(|i| format!("n{i}=1")).collect();
     vec![
         ("JSON posing as a form", url, b"{\"email\":\"a\"}".to_vec()),
@@ -179,8 +198,17 @@ fn form_bodies() -> Vec<(&'static str, &'static str, Vec<u8>)> {
 
 async fn refused(server: &Server, what: &str, request: Req) {
     let answer = server.send(request).await;
-    assert!((400..500).contains(&answer.status), "{what}: {} {}", answer.status, answer.text());
-    assert!(answer.body.len() < 40_000, "{what}: an answer of {} bytes", answer.body.len());
+    assert!(
+        (400..500).contains(&answer.status),
+        "{what}: {} {}",
+        answer.status,
+        answer.text()
+    );
+    assert!(
+        answer.body.len() < 40_000,
+        "{what}: an answer of {} bytes",
+        answer.body.len()
+    );
 }
 
 /// Every body at every door, signed and unsigned.
@@ -190,10 +218,14 @@ async fn hostile_bodies_are_refused_at_every_door() {
     let bodies = json_bodies();
     assert!(bodies.len() >= 100, "{} bodies", bodies.len());
     for (n, (what, body)) in bodies.into_iter().enumerate() {
-        let hook = Req::post("/hooks/acme/leads", body.clone()).header("idempotency-key", &format!("h{n}"));
-        let form = Req::post("/forms/acme/contact", body.clone()).header("idempotency-key", &format!("f{n}"));
+        let hook = Req::post("/hooks/acme/leads", body.clone())
+            .header("idempotency-key", &format!("h{n}"));
+        let form = Req::post("/forms/acme/contact", body.clone())
+            .header("idempotency-key", &format!("f{n}"));
         let event = |body: Vec<u8>, key: String| {
-            Req::post("/v1/events", body).header("idempotency-key", &key).bearer(&api_key(EVENTS_KEY))
+            Req::post("/v1/events", body)
+                .header("idempotency-key", &key)
+                .bearer(&api_key(EVENTS_KEY))
         };
         let inner = [br#"{"endpoint":"notes","body":"#.as_slice(), &body, b"}"].concat();
         let all = [
@@ -203,22 +235,33 @@ async fn hostile_bodies_are_refused_at_every_door() {
             ("unsigned form", form),
             ("event", event(body, format!("e{n}"))),
             ("inside an event", event(inner.clone(), format!("i{n}"))),
-            ("unknown caller", event(inner, format!("u{n}")).without("authorization")),
+            (
+                "unknown caller",
+                event(inner, format!("u{n}")).without("authorization"),
+            ),
         ];
         for (door, request) in all {
             refused(&server, &format!("{what}, {door}"), request).await;
         }
     }
     for (what, kind, body) in form_bodies() {
-        let form = Req::new("POST", "/forms/acme/contact").header("content-type", kind).body(body.clone());
+        let form = Req::new("POST", "/forms/acme/contact")
+            .header("content-type", kind)
+            .body(body.clone());
         refused(&server, what, form.clone().signed()).await;
         refused(&server, what, form).await;
-        let hook = Req::new("POST", "/hooks/acme/leads").header("content-type", kind).body(body);
+        let hook = Req::new("POST", "/hooks/acme/leads")
+            .header("content-type", kind)
+            .body(body);
         refused(&server, what, hook.signed()).await;
     }
     assert_eq!(server.stored().await, 0);
     let good = Req::post("/hooks/acme/leads", r#"{"email":"a@example.com"}"#).signed();
-    assert_eq!(server.send(good).await.status, 202, "and the door still works");
+    assert_eq!(
+        server.send(good).await.status,
+        202,
+        "and the door still works"
+    );
 }
 
 #[tokio::test]
@@ -229,10 +272,15 @@ async fn hostile_mails_are_refused() {
         ("nothing", Vec::new()),
         ("JSON", b"{\"email\":\"a\"}".to_vec()),
         ("no header", b"just words\r\n".to_vec()),
-        ("3,000 header lines", format!("From: a@b.de\r\n{lines}\r\nx").into_bytes()),
+        (
+            "3,000 header lines",
+            format!("From: a@b.de\r\n{lines}\r\nx").into_bytes(),
+        ),
     ];
     for (what, body) in table {
-        let request = Req::new("POST", "/hooks/acme/mail").header("content-type", "message/rfc822").body(body);
+        let request = Req::new("POST", "/hooks/acme/mail")
+            .header("content-type", "message/rfc822")
+            .body(body);
         refused(&server, what, request.clone().signed()).await;
         refused(&server, what, request).await;
     }
@@ -247,25 +295,63 @@ async fn hostile_heads_are_refused() {
     let signed = Req::post("/hooks/acme/leads", body).signed().bytes();
     let signed = String::from_utf8(signed).unwrap();
     let with = |line: &str| signed.replacen("\r\n", &format!("\r\n{line}\r\n"), 1);
-    let floods = (0..200).map(|i| format!("x-{i}: 1\r\n")).collect::<String>();
+    let floods = (0..200)
+        .map(|i| format!("x-{i}: 1\r\n"))
+        .collect::<String>();
     let long = "a".repeat(70_000);
     let table: Vec<(&str, String)> = vec![
         ("CL and TE", with("transfer-encoding: chunked")),
-        ("TE and CL", signed.replace("content-length", "transfer-encoding: chunked\r\ncontent-length")),
+        (
+            "TE and CL",
+            signed.replace(
+                "content-length",
+                "transfer-encoding: chunked\r\ncontent-length",
+            ),
+        ),
         ("TE in two spellings", with("Transfer-Encoding: xchunked")),
         ("TE identity", with("transfer-encoding: identity")),
-        ("TE twice", with("transfer-encoding: chunked\r\ntransfer-encoding: identity")),
+        (
+            "TE twice",
+            with("transfer-encoding: chunked\r\ntransfer-encoding: identity"),
+        ),
         ("TE with a tab", with("transfer-encoding:\tchunked")),
         ("TE then gzip", with("transfer-encoding: gzip, chunked")),
-        ("TE with a blank before the colon", with("transfer-encoding : chunked")),
+        (
+            "TE with a blank before the colon",
+            with("transfer-encoding : chunked"),
+        ),
         ("two lengths", with("content-length: 7")),
-        ("a list of lengths", signed.replace("content-length: 25", "content-length: 25, 26")),
-        ("a negative length", signed.replace("content-length: 25", "content-length: -1")),
-        ("a signed length", signed.replace("content-length: 25", "content-length: +25")),
-        ("a hexadecimal length", signed.replace("content-length: 25", "content-length: 0x19")),
-        ("a length with a blank", signed.replace("content-length: 25", "content-length: 2 5")),
-        ("an empty length", signed.replace("content-length: 25", "content-length: ")),
-        ("a length beyond 64 bits", signed.replace("content-length: 25", "content-length: 99999999999999999999999")),
+        (
+            "a list of lengths",
+            signed.replace("content-length: 25", "content-length: 25, 26"),
+        ),
+        (
+            "a negative length",
+            signed.replace("content-length: 25", "content-length: -1"),
+        ),
+        (
+            "a signed length",
+            signed.replace("content-length: 25", "content-length: +25"),
+        ),
+        (
+            "a hexadecimal length",
+            signed.replace("content-length: 25", "content-length: 0x19"),
+        ),
+        (
+            "a length with a blank",
+            signed.replace("content-length: 25", "content-length: 2 5"),
+        ),
+        (
+            "an empty length",
+            signed.replace("content-length: 25", "content-length: "),
+        ),
+        (
+            "a length beyond 64 bits",
+            signed.replace(
+                "content-length: 25",
+                "content-length: 99999999999999999999999",
+            ),
+        ),
         ("no length", signed.replace("content-length: 25\r\n", "")),
         ("a folded header", with("x-a: 1\r\n 2")),
         ("a header without a colon", with("x-a")),
@@ -274,41 +360,109 @@ async fn hostile_heads_are_refused() {
         ("a NUL in a header", with("x-a: 1\0")),
         ("200 headers", with(floods.trim_end())),
         ("a header of 70,000 bytes", with(&format!("x-a: {long}"))),
-        ("a target of 70,000 bytes", signed.replace("/leads", &format!("/leads?{long}"))),
+        (
+            "a target of 70,000 bytes",
+            signed.replace("/leads", &format!("/leads?{long}")),
+        ),
         ("no version", signed.replace(" HTTP/1.1", "")),
         ("an unknown version", signed.replace("HTTP/1.1", "HTTP/9.9")),
-        ("HTTP/2 without leave", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
-        ("TLS", "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\u{3}\u{3}\r\n\r\n".to_owned()),
-        ("a blank in the target", signed.replace("/hooks/acme/leads", "/hooks/acme /leads")),
+        (
+            "HTTP/2 without leave",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
+        ),
+        (
+            "TLS",
+            "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\u{3}\u{3}\r\n\r\n".to_owned(),
+        ),
+        (
+            "a blank in the target",
+            signed.replace("/hooks/acme/leads", "/hooks/acme /leads"),
+        ),
         ("a method with a blank", signed.replacen("POST", "PO ST", 1)),
         ("an unknown method", signed.replacen("POST", "BREW", 1)),
-        ("CONNECT", signed.replacen("POST /hooks/acme/leads", "CONNECT throughline.example:443", 1)),
+        (
+            "CONNECT",
+            signed.replacen(
+                "POST /hooks/acme/leads",
+                "CONNECT throughline.example:443",
+                1,
+            ),
+        ),
         ("TRACE", signed.replacen("POST", "TRACE", 1)),
-        ("a dot path", signed.replace("/hooks/acme/leads", "/hooks/acme/../acme/leads")),
-        ("an encoded dot path", signed.replace("/hooks/acme/leads", "/hooks/acme/%2e%2e%2facme/leads")),
-        ("a doubled slash", signed.replace("/hooks/acme/leads", "//hooks/acme/leads")),
-        ("a trailing slash", signed.replace("/hooks/acme/leads", "/hooks/acme/leads/")),
-        ("another case", signed.replace("/hooks/acme/leads", "/hooks/ACME/leads")),
-        ("an encoded slash", signed.replace("/hooks/acme/leads", "/hooks/acme%2fleads")),
+        (
+            "a dot path",
+            signed.replace("/hooks/acme/leads", "/hooks/acme/../acme/leads"),
+        ),
+        (
+            "an encoded dot path",
+            signed.replace("/hooks/acme/leads", "/hooks/acme/%2e%2e%2facme/leads"),
+        ),
+        (
+            "a doubled slash",
+            signed.replace("/hooks/acme/leads", "//hooks/acme/leads"),
+        ),
+        (
+            "a trailing slash",
+            signed.replace("/hooks/acme/leads", "/hooks/acme/leads/"),
+        ),
+        (
+            "another case",
+            signed.replace("/hooks/acme/leads", "/hooks/ACME/leads"),
+        ),
+        (
+            "an encoded slash",
+            signed.replace("/hooks/acme/leads", "/hooks/acme%2fleads"),
+        ),
         ("a NUL in the name", signed.replace("/leads ", "/leads%00 ")),
         ("gzip", with("content-encoding: gzip")),
         ("gzip twice", with("content-encoding: gzip, gzip")),
         ("an unknown encoding", with("content-encoding: aes128gcm")),
-        ("JSON and a form", with("content-type: application/x-www-form-urlencoded")),
-        ("a content type with a parameter twice", signed.replace("application/json", "application/json; charset=utf-8; charset=utf-16")),
-        ("a content type without a subtype", signed.replace("application/json", "application")),
-        ("a content type and more", signed.replace("application/json", "application/json, text/plain")),
+        (
+            "JSON and a form",
+            with("content-type: application/x-www-form-urlencoded"),
+        ),
+        (
+            "a content type with a parameter twice",
+            signed.replace(
+                "application/json",
+                "application/json; charset=utf-8; charset=utf-16",
+            ),
+        ),
+        (
+            "a content type without a subtype",
+            signed.replace("application/json", "application"),
+        ),
+        (
+            "a content type and more",
+            signed.replace("application/json", "application/json, text/plain"),
+        ),
         ("a signature twice", with("x-signature: sha256=00")),
-        ("an override of the method", signed.replacen("POST", "GET", 1).replacen("\r\n", "\r\nx-http-method-override: POST\r\n", 1)),
+        (
+            "an override of the method",
+            signed.replacen("POST", "GET", 1).replacen(
+                "\r\n",
+                "\r\nx-http-method-override: POST\r\n",
+                1,
+            ),
+        ),
     ];
     for (what, bytes) in table {
         assert_ne!(bytes, signed, "{what} changes nothing");
         if let Some(answer) = exchange(server.address, bytes.as_bytes()).await {
-            assert!((400..500).contains(&answer.status), "{what}: {} {}", answer.status, answer.text());
+            assert!(
+                (400..500).contains(&answer.status),
+                "{what}: {} {}",
+                answer.status,
+                answer.text()
+            );
         }
         assert_eq!(server.stored().await, 0, "{what}");
     }
-    assert_eq!(server.raw(signed.as_bytes()).await.status, 202, "the plain one is fine");
+    assert_eq!(
+        server.raw(signed.as_bytes()).await.status,
+        202,
+        "the plain one is fine"
+    );
 }
 
 /// Two requests in one packet, the second hidden in what a lenient reader takes for the body of the first.
@@ -318,15 +472,27 @@ async fn nothing_hidden_behind_a_request_is_served() {
     let hidden = Req::post("/hooks/acme/plain", "{}").signed().bytes();
     let hidden = String::from_utf8(hidden).unwrap();
     let table = [
-        format!("POST /hooks/acme/plain HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("POST /hooks/acme/plain HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("POST /hooks/acme/plain HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{hidden}"),
-        format!("GET /hooks/acme/plain HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!(
+            "POST /hooks/acme/plain HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n{hidden}"
+        ),
+        format!(
+            "POST /hooks/acme/plain HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"
+        ),
+        format!(
+            "POST /hooks/acme/plain HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{hidden}"
+        ),
+        format!(
+            "GET /hooks/acme/plain HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"
+        ),
         format!("POST /hooks/acme/plain HTTP/1.1\r\nhost: a\r\n\r\n{hidden}"),
     ];
     for (i, bytes) in table.iter().enumerate() {
         let answer = server.raw(bytes.as_bytes()).await;
-        assert!((400..500).contains(&answer.status), "row {i}: {}", answer.status);
+        assert!(
+            (400..500).contains(&answer.status),
+            "row {i}: {}",
+            answer.status
+        );
         assert_eq!(server.stored().await, 0, "row {i}");
     }
 }

@@ -9,9 +9,12 @@ fn post(n: u32) -> Req {
 }
 
 fn event(n: u32) -> Req {
-    Req::post("/v1/events", format!(r#"{{"endpoint":"notes","body":{{"email":"{n}@example.com"}}}}"#))
-        .header("idempotency-key", &format!("k{n}"))
-        .bearer(&api_key(EVENTS_KEY))
+    Req::post(
+        "/v1/events",
+        format!(r#"{{"endpoint":"notes","body":{{"email":"{n}@example.com"}}}}"#),
+    )
+    .header("idempotency-key", &format!("k{n}"))
+    .bearer(&api_key(EVENTS_KEY))
 }
 
 #[tokio::test]
@@ -23,7 +26,10 @@ async fn an_overloaded_installation_answers_before_it_looks() {
         // Unsigned on purpose: nobody checks.
         for request in [post(n).without("x-signature"), event(n)] {
             let answer = server.send(request).await;
-            assert_eq!((answer.status, answer.at("/code").as_str()), (503, "TL0718"));
+            assert_eq!(
+                (answer.status, answer.at("/code").as_str()),
+                (503, "TL0718")
+            );
             let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
             assert!((5..=60).contains(&wait), "{wait}");
             waits.insert(wait);
@@ -41,10 +47,13 @@ async fn an_overloaded_installation_answers_before_it_looks() {
 #[tokio::test]
 async fn a_killed_ingest_is_a_503_for_its_tenant_alone() {
     let server = server().await;
-    server.world.change("acme", |view| view.ingest_killed = true);
+    server
+        .world
+        .change("acme", |view| view.ingest_killed = true);
     assert_eq!(server.send(post(1)).await.status, 503);
     assert_eq!(server.send(event(1)).await.status, 503);
-    let theirs = Req::post("/hooks/other/plain", "{}").signed_with("secret of the door at other, unlike");
+    let theirs =
+        Req::post("/hooks/other/plain", "{}").signed_with("secret of the door at other, unlike");
     assert_eq!(server.send(theirs).await.status, 202);
     assert_eq!(server.stored().await, 1);
 }
@@ -52,8 +61,14 @@ async fn a_killed_ingest_is_a_503_for_its_tenant_alone() {
 #[tokio::test]
 async fn a_pace_is_kept_per_door_and_per_tenant() {
     let config = WebConfig {
-        endpoint_rate: Rate { per_second: 1, burst: 2 },
-        tenant_rate: Rate { per_second: 1, burst: 3 },
+        endpoint_rate: Rate {
+            per_second: 1,
+            burst: 2,
+        },
+        tenant_rate: Rate {
+            per_second: 1,
+            burst: 3,
+        },
         ..WebConfig::default()
     };
     let server = server_with(config).await;
@@ -64,25 +79,49 @@ async fn a_pace_is_kept_per_door_and_per_tenant() {
     let wait: i64 = third.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=2).contains(&wait), "{wait}");
     let other_door = Req::post("/hooks/acme/leads", r#"{"email":"a@b.de"}"#).signed();
-    assert_eq!(server.send(other_door.clone()).await.status, 429, "the tenant's three are gone");
-    let other_tenant = Req::post("/hooks/other/plain", "{}").signed_with("secret of the door at other, unlike");
+    assert_eq!(
+        server.send(other_door.clone()).await.status,
+        429,
+        "the tenant's three are gone"
+    );
+    let other_tenant =
+        Req::post("/hooks/other/plain", "{}").signed_with("secret of the door at other, unlike");
     assert_eq!(server.send(other_tenant).await.status, 202);
     server.world.pass(wait * 1_000_000);
-    assert_eq!(server.send(post(3)).await.status, 202, "after Retry-After there is a token");
+    assert_eq!(
+        server.send(post(3)).await.status,
+        202,
+        "after Retry-After there is a token"
+    );
     let unknown = Req::post("/hooks/acme/nothing", "{}");
-    assert_eq!(server.send(unknown).await.status, 404, "what does not exist has no pace");
+    assert_eq!(
+        server.send(unknown).await.status,
+        404,
+        "what does not exist has no pace"
+    );
 }
 
 #[tokio::test]
 async fn room_for_bodies_and_requests_is_bounded() {
-    let config = WebConfig { max_bodies_kib: 4, ..WebConfig::default() };
+    let config = WebConfig {
+        max_bodies_kib: 4,
+        ..WebConfig::default()
+    };
     let server = server_with(config).await;
     let large = format!(r#"{{"x":"{}"}}"#, "x".repeat(8 * 1024));
-    let answer = server.send(Req::post("/hooks/acme/plain", large).signed()).await;
-    assert_eq!((answer.status, answer.at("/code").as_str()), (503, "TL0718"));
+    let answer = server
+        .send(Req::post("/hooks/acme/plain", large).signed())
+        .await;
+    assert_eq!(
+        (answer.status, answer.at("/code").as_str()),
+        (503, "TL0718")
+    );
     assert_eq!(server.send(post(1)).await.status, 202);
 
-    let config = WebConfig { max_in_flight: 1, ..WebConfig::default() };
+    let config = WebConfig {
+        max_in_flight: 1,
+        ..WebConfig::default()
+    };
     let server = std::sync::Arc::new(server_with(config).await);
     server.world.gate.forget_permits(1_000);
     let held = std::sync::Arc::clone(&server);

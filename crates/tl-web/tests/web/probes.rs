@@ -12,7 +12,11 @@ async fn the_probes_answer() {
     server.world.store.close().await.unwrap();
     assert_eq!(server.send(Req::get("/healthz")).await.status, 200);
     let answer = server.send(Req::get("/readyz")).await;
-    assert_eq!((answer.status, answer.at("/code").as_str()), (503, "TL0718"), "without a store");
+    assert_eq!(
+        (answer.status, answer.at("/code").as_str()),
+        (503, "TL0718"),
+        "without a store"
+    );
 }
 
 #[tokio::test]

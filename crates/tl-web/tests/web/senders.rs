@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::support::{FORMER, NOW, Req, SECOND, SECRET, SOON, server, token};
+use crate::support::{FORMER, NOW, Req, SECOND, SECRET, SOON, server, token, token_of};
 
 const BODY: &str = r#"{"a":1}"#;
 
@@ -15,14 +15,43 @@ async fn the_window_of_signed_times_is_exact() {
         let body = format!("{{\"s\":{s}}}");
         Req::post("/hooks/acme/partners", body).standard(&format!("msg_{s}"), s)
     };
-    let table = [(-301, 401), (-300, 202), (-299, 202), (0, 202), (299, 202), (300, 202), (301, 401), (1 << 40, 401)];
+    let table = [
+        (-301, 401),
+        (-300, 202),
+        (-299, 202),
+        (0, 202),
+        (299, 202),
+        (300, 202),
+        (301, 401),
+        (1 << 40, 401),
+    ];
     for (seconds, want) in table {
-        assert_eq!(server.send(timed(seconds)).await.status, want, "hmac at {seconds}");
-        assert_eq!(server.send(standard(seconds)).await.status, want, "standard at {seconds}");
+        assert_eq!(
+            server.send(timed(seconds)).await.status,
+            want,
+            "hmac at {seconds}"
+        );
+        assert_eq!(
+            server.send(standard(seconds)).await.status,
+            want,
+            "standard at {seconds}"
+        );
     }
-    let texts = ["", "0", "-1", "+5", "1e9", "9223372036854775808", "99999999999999999999999", "1794477600.0", " 1"];
+    let texts = [
+        "",
+        "0",
+        "-1",
+        "+5",
+        "1e9",
+        "9223372036854775808",
+        "99999999999999999999999",
+        "1794477600.0",
+        " 1",
+    ];
     for text in texts {
-        let request = Req::post("/hooks/acme/timed", BODY).timed(0).set("x-timestamp", text);
+        let request = Req::post("/hooks/acme/timed", BODY)
+            .timed(0)
+            .set("x-timestamp", text);
         assert_eq!(server.send(request).await.status, 401, "timestamp `{text}`");
     }
     // Our own clock moves: the same message leaves the window.
@@ -37,9 +66,17 @@ async fn every_active_secret_counts_and_no_other() {
     let server = server().await;
     let send = async |n: u32, secret: &str| {
         let body = format!("{{\"n\":{n}}}");
-        server.send(Req::post("/hooks/acme/plain", body).signed_with(secret)).await.status
+        server
+            .send(Req::post("/hooks/acme/plain", body).signed_with(secret))
+            .await
+            .status
     };
-    let table = [(SECRET, 202, "first"), (SECOND, 202, "second"), (FORMER, 401, ""), (SOON, 401, "")];
+    let table = [
+        (SECRET, 202, "first"),
+        (SECOND, 202, "second"),
+        (FORMER, 401, ""),
+        (SOON, 401, ""),
+    ];
     for (n, (secret, status, kid)) in table.into_iter().enumerate() {
         assert_eq!(send(n as u32, secret).await, status, "{secret}");
         if status == 202 {
@@ -47,10 +84,17 @@ async fn every_active_secret_counts_and_no_other() {
         }
     }
     server.world.now.store(NOW + 60_000_000, Ordering::Relaxed);
-    assert_eq!(send(10, SOON).await, 202, "the coming one has become active");
+    assert_eq!(
+        send(10, SOON).await,
+        202,
+        "the coming one has become active"
+    );
     server.world.now.store(NOW + 999_999_999, Ordering::Relaxed);
     assert_eq!(send(11, SECRET).await, 202, "until the last microsecond");
-    server.world.now.store(NOW + 1_000_000_000, Ordering::Relaxed);
+    server
+        .world
+        .now
+        .store(NOW + 1_000_000_000, Ordering::Relaxed);
     assert_eq!(send(12, SECRET).await, 401, "and then no more");
     assert_eq!(send(13, SECOND).await, 202);
 }
@@ -64,18 +108,38 @@ async fn one_alternative_is_enough_and_a_wrong_one_beside_it_does_no_harm() {
     let at = flipped.len() - 10;
     flipped[at] = if flipped[at] == b'A' { b'B' } else { b'A' };
     let flipped = String::from_utf8(flipped).unwrap();
-    let none = format!("{}.{}.", "eyJhbGciOiJub25lIn0", good.split('.').nth(1).unwrap());
+    let none = format!(
+        "{}.{}.",
+        "eyJhbGciOiJub25lIn0",
+        good.split('.').nth(1).unwrap()
+    );
     let table = [
         ("signature alone", post(1).signed(), 202),
         ("token alone", post(2).bearer(&good), 202),
         ("both", post(3).signed().bearer(&good), 202),
-        ("signature beside a wrong token", post(4).signed().bearer(&flipped), 202),
-        ("token beside a wrong signature", post(5).signed_with("wrong").bearer(&good), 202),
+        (
+            "signature beside a wrong token",
+            post(4).signed().bearer(&flipped),
+            202,
+        ),
+        (
+            "token beside a wrong signature",
+            post(5).signed_with("wrong").bearer(&good),
+            202,
+        ),
         ("wrong token alone", post(6).bearer(&flipped), 401),
-        ("both wrong", post(7).signed_with("wrong").bearer(&flipped), 401),
+        (
+            "both wrong",
+            post(7).signed_with("wrong").bearer(&flipped),
+            401,
+        ),
         ("alg none", post(8).bearer(&none), 401),
         ("expired token", post(9).bearer(&token("ada", -61)), 401),
-        ("expired within the leeway", post(10).bearer(&token("ada", -59)), 202),
+        (
+            "expired within the leeway",
+            post(10).bearer(&token("ada", -59)),
+            202,
+        ),
         ("neither", post(11), 401),
     ];
     for (what, request, status) in table {
@@ -84,17 +148,39 @@ async fn one_alternative_is_enough_and_a_wrong_one_beside_it_does_no_harm() {
 }
 
 #[tokio::test]
-async fn keys_that_are_being_fetched_ask_for_patience_once_per_span() {
+async fn keys_that_are_not_here_ask_for_patience() {
     let server = server().await;
-    let send = async || {
-        let request = Req::post("/hooks/acme/fetching", BODY).bearer(&token("ada", 600));
+    let send = async |door: &str, kid: &str| {
+        let request =
+            Req::post(&format!("/hooks/acme/{door}"), BODY).bearer(&token_of(kid, "ada", 600));
         let answer = server.send(request).await;
         (answer.status, answer.at("/code"))
     };
-    assert_eq!(send().await, (503, "TL0719".into()));
-    assert_eq!(send().await, (401, "TL0712".into()));
+    for _ in 0..2 {
+        assert_eq!(
+            send("fetching", "k1").await,
+            (503, "TL0719".into()),
+            "no keys yet: nothing can be said"
+        );
+    }
+    assert_eq!(send("named", "k1").await.0, 202);
+    assert_eq!(
+        send("named", "k2").await,
+        (503, "TL0719".into()),
+        "a newer set may know the key"
+    );
+    assert_eq!(
+        send("named", "k2").await,
+        (401, "TL0712".into()),
+        "once per span"
+    );
+    assert_eq!(
+        send("named", "k3").await,
+        (401, "TL0712".into()),
+        "whatever the name"
+    );
     server.world.pass(60_000_000);
-    assert_eq!(send().await, (503, "TL0719".into()));
+    assert_eq!(send("named", "k2").await, (503, "TL0719".into()));
 }
 
 #[tokio::test]
@@ -111,10 +197,17 @@ async fn a_token_of_a_caller_opens_the_api_too() {
     let admission = server.world.last();
     assert_eq!(admission.payload, br#"{"note":"x"}"#);
     let (principal, key, _) = admission.idempotent.unwrap();
-    assert!(principal.starts_with("jwt:") && !principal.contains("ada"), "{principal}");
+    assert!(
+        principal.starts_with("jwt:") && !principal.contains("ada"),
+        "{principal}"
+    );
     assert_eq!(key, "k");
     let again = server.send(post("acme")).await;
     assert_eq!((again.status, again.body), (202, first.body));
     assert_eq!(server.send(post("nobody")).await.status, 401);
-    assert_eq!(server.send(post("other")).await.status, 202, "the issuer is trusted there as well");
+    assert_eq!(
+        server.send(post("other")).await.status,
+        202,
+        "the issuer is trusted there as well"
+    );
 }

@@ -5,14 +5,17 @@ use std::sync::atomic::Ordering;
 use tl_web::intake::AdmitError;
 
 use crate::support::{
-    EVENTS_KEY, EXPIRED_KEY, NOW, OTHER_KEY, READ_KEY, Req, api_key, body_deadline, server, server_with, token,
+    EVENTS_KEY, EXPIRED_KEY, NOW, OTHER_KEY, READ_KEY, Req, api_key, body_deadline, server,
+    server_with, token,
 };
 
 const LEAD: &str = r#"{"email":"ada@example.com"}"#;
 const NOTE: &str = r#"{"endpoint":"notes","body":{"email":"ada@example.com"}}"#;
 
 fn lead() -> Req {
-    Req::post("/hooks/acme/leads", LEAD).header("idempotency-key", "k1").signed()
+    Req::post("/hooks/acme/leads", LEAD)
+        .header("idempotency-key", "k1")
+        .signed()
 }
 
 fn note() -> Req {
@@ -28,68 +31,289 @@ async fn every_refusal_has_its_status_and_code_and_stores_nothing() {
     let long = "a".repeat(9_000);
     let big = format!(r#"{{"email":"{}"}}"#, "x".repeat(70_000));
     let head = |n: usize, size: usize| {
-        (0..n).fold(lead(), |r, i| r.header(&format!("x-fill-{i}"), &"f".repeat(size)))
+        (0..n).fold(lead(), |r, i| {
+            r.header(&format!("x-fill-{i}"), &"f".repeat(size))
+        })
     };
     let table: Vec<(&str, Req, u16, &str)> = vec![
         ("unknown address", Req::get("/nothing"), 404, "TL0701"),
-        ("unknown tenant", Req::post("/hooks/nobody/leads", LEAD).signed(), 404, "TL0701"),
-        ("unknown door", Req::post("/hooks/acme/nothing", LEAD).signed(), 404, "TL0701"),
-        ("closed door", Req::post("/hooks/acme/closed", LEAD).signed(), 404, "TL0701"),
-        ("door without a secret", Req::post("/hooks/acme/bare", LEAD).signed(), 404, "TL0701"),
-        ("an API door as a hook", Req::post("/hooks/acme/notes", LEAD).bearer(&api_key(EVENTS_KEY)), 404, "TL0701"),
-        ("a JSON door as a form", Req::post("/forms/acme/leads", LEAD).signed(), 404, "TL0701"),
-        ("a name that is no UTF-8", Req::post("/hooks/acme/%ff", LEAD).signed(), 404, "TL0701"),
+        (
+            "unknown tenant",
+            Req::post("/hooks/nobody/leads", LEAD).signed(),
+            404,
+            "TL0701",
+        ),
+        (
+            "unknown door",
+            Req::post("/hooks/acme/nothing", LEAD).signed(),
+            404,
+            "TL0701",
+        ),
+        (
+            "closed door",
+            Req::post("/hooks/acme/closed", LEAD).signed(),
+            404,
+            "TL0701",
+        ),
+        (
+            "door without a secret",
+            Req::post("/hooks/acme/bare", LEAD).signed(),
+            404,
+            "TL0701",
+        ),
+        (
+            "an API door as a hook",
+            Req::post("/hooks/acme/notes", LEAD).bearer(&api_key(EVENTS_KEY)),
+            404,
+            "TL0701",
+        ),
+        (
+            "a JSON door as a form",
+            Req::post("/forms/acme/leads", LEAD).signed(),
+            404,
+            "TL0701",
+        ),
+        (
+            "a name that is no UTF-8",
+            Req::post("/hooks/acme/%ff", LEAD).signed(),
+            404,
+            "TL0701",
+        ),
         ("wrong method", Req::get("/hooks/acme/leads"), 405, "TL0702"),
-        ("wrong method, unknown door", Req::get("/hooks/acme/nothing"), 405, "TL0702"),
-        ("no delete", Req::new("DELETE", "/v1/records/lead/1"), 405, "TL0702"),
-        ("chunked", lead().header("transfer-encoding", "chunked"), 411, "TL0704"),
-        ("too large", Req::post("/hooks/acme/leads", big).signed(), 413, "TL0705"),
-        ("said to be too large", lead().header("content-length", "99999999999999"), 413, "TL0705"),
-        ("long target", Req::post(&format!("/hooks/acme/leads?{long}"), LEAD).signed(), 414, "TL0706"),
+        (
+            "wrong method, unknown door",
+            Req::get("/hooks/acme/nothing"),
+            405,
+            "TL0702",
+        ),
+        (
+            "no delete",
+            Req::new("DELETE", "/v1/records/lead/1"),
+            405,
+            "TL0702",
+        ),
+        (
+            "chunked",
+            lead().header("transfer-encoding", "chunked"),
+            411,
+            "TL0704",
+        ),
+        (
+            "too large",
+            Req::post("/hooks/acme/leads", big).signed(),
+            413,
+            "TL0705",
+        ),
+        (
+            "said to be too large",
+            lead().header("content-length", "99999999999999"),
+            413,
+            "TL0705",
+        ),
+        (
+            "long target",
+            Req::post(&format!("/hooks/acme/leads?{long}"), LEAD).signed(),
+            414,
+            "TL0706",
+        ),
         ("large head", head(20, 2_000), 431, "TL0709"),
-        ("no content type", lead().without("content-type"), 415, "TL0707"),
-        ("two content types", lead().header("content-type", "application/json"), 415, "TL0707"),
-        ("text", lead().set("content-type", "text/plain"), 415, "TL0707"),
-        ("a form", lead().set("content-type", "application/x-www-form-urlencoded"), 415, "TL0707"),
-        ("another charset", lead().set("content-type", "application/json; charset=utf-16"), 415, "TL0707"),
-        ("gzip", lead().header("content-encoding", "gzip"), 415, "TL0708"),
+        (
+            "no content type",
+            lead().without("content-type"),
+            415,
+            "TL0707",
+        ),
+        (
+            "two content types",
+            lead().header("content-type", "application/json"),
+            415,
+            "TL0707",
+        ),
+        (
+            "text",
+            lead().set("content-type", "text/plain"),
+            415,
+            "TL0707",
+        ),
+        (
+            "a form",
+            lead().set("content-type", "application/x-www-form-urlencoded"),
+            415,
+            "TL0707",
+        ),
+        (
+            "another charset",
+            lead().set("content-type", "application/json; charset=utf-16"),
+            415,
+            "TL0707",
+        ),
+        (
+            "gzip",
+            lead().header("content-encoding", "gzip"),
+            415,
+            "TL0708",
+        ),
         ("unsigned", lead().without("x-signature"), 401, "TL0712"),
-        ("wrong secret", lead().signed_with("another secret altogether"), 401, "TL0712"),
-        ("foreign secret", lead().signed_with("secret of the door at other, unlike"), 401, "TL0712"),
-        ("two signatures", lead().header("x-signature", "sha256=00"), 401, "TL0712"),
-        ("no JSON", Req::post("/hooks/acme/leads", "{").signed(), 400, "TL0710"),
-        ("a name twice", Req::post("/hooks/acme/leads", r#"{"email":"a","email":"b"}"#).signed(), 400, "TL0710"),
-        ("two keys", lead().header("idempotency-key", "k2"), 400, "TL0711"),
-        ("wrong shape", Req::post("/hooks/acme/leads", r#"{"seats":0}"#).signed(), 422, "TL0716"),
+        (
+            "wrong secret",
+            lead().signed_with("another secret altogether"),
+            401,
+            "TL0712",
+        ),
+        (
+            "foreign secret",
+            lead().signed_with("secret of the door at other, unlike"),
+            401,
+            "TL0712",
+        ),
+        (
+            "two signatures",
+            lead().header("x-signature", "sha256=00"),
+            401,
+            "TL0712",
+        ),
+        (
+            "no JSON",
+            Req::post("/hooks/acme/leads", "{").signed(),
+            400,
+            "TL0710",
+        ),
+        (
+            "a name twice",
+            Req::post("/hooks/acme/leads", r#"{"email":"a","email":"b"}"#).signed(),
+            400,
+            "TL0710",
+        ),
+        (
+            "two keys",
+            lead().header("idempotency-key", "k2"),
+            400,
+            "TL0711",
+        ),
+        (
+            "wrong shape",
+            Req::post("/hooks/acme/leads", r#"{"seats":0}"#).signed(),
+            422,
+            "TL0716",
+        ),
         ("no key", note().without("idempotency-key"), 400, "TL0711"),
-        ("long key", note().set("idempotency-key", &"k".repeat(256)), 400, "TL0711"),
-        ("no credential", note().without("authorization"), 401, "TL0712"),
+        (
+            "long key",
+            note().set("idempotency-key", &"k".repeat(256)),
+            400,
+            "TL0711",
+        ),
+        (
+            "no credential",
+            note().without("authorization"),
+            401,
+            "TL0712",
+        ),
         ("mistyped key", note().bearer("tl_abc"), 401, "TL0712"),
         ("unissued key", note().bearer(&api_key(99)), 401, "TL0712"),
-        ("expired key", note().bearer(&api_key(EXPIRED_KEY)), 401, "TL0712"),
-        ("key without the scope", note().bearer(&api_key(READ_KEY)), 403, "TL0713"),
-        ("unknown door of the API", Req::post("/v1/events", r#"{"endpoint":"x","body":1}"#)
-            .header("idempotency-key", "k").bearer(&api_key(EVENTS_KEY)), 404, "TL0701"),
-        ("a door that takes no API key", Req::post("/v1/events", r#"{"endpoint":"either","body":1}"#)
-            .header("idempotency-key", "k").bearer(&api_key(EVENTS_KEY)), 404, "TL0701"),
-        ("token without a tenant", note().bearer(&token("ada", 60)), 401, "TL0712"),
-        ("key of another tenant, its own door unseen", Req::post("/v1/records/lead/1", LEAD)
-            .bearer(&api_key(OTHER_KEY)), 405, "TL0702"),
-        ("API text", note().set("content-type", "text/plain"), 415, "TL0707"),
-        ("API wrong shape", Req::post("/v1/events", r#"{"endpoint":"notes","body":{"seats":"x"}}"#)
-            .header("idempotency-key", "shape").bearer(&api_key(EVENTS_KEY)), 422, "TL0716"),
-        ("record of another form", Req::get("/v1/records/Lead!/1").bearer(&api_key(READ_KEY)), 400, "TL0710"),
-        ("no such record", Req::get("/v1/records/lead/1").bearer(&api_key(READ_KEY)), 404, "TL0701"),
-        ("no such case", Req::get("/v1/cases/case_x").bearer(&api_key(READ_KEY)), 404, "TL0701"),
-        ("reading without the scope", Req::get("/v1/cases").bearer(&api_key(EVENTS_KEY)), 403, "TL0713"),
+        (
+            "expired key",
+            note().bearer(&api_key(EXPIRED_KEY)),
+            401,
+            "TL0712",
+        ),
+        (
+            "key without the scope",
+            note().bearer(&api_key(READ_KEY)),
+            403,
+            "TL0713",
+        ),
+        (
+            "unknown door of the API",
+            Req::post("/v1/events", r#"{"endpoint":"x","body":1}"#)
+                .header("idempotency-key", "k")
+                .bearer(&api_key(EVENTS_KEY)),
+            404,
+            "TL0701",
+        ),
+        (
+            "a door that takes no API key",
+            Req::post("/v1/events", r#"{"endpoint":"either","body":1}"#)
+                .header("idempotency-key", "k")
+                .bearer(&api_key(EVENTS_KEY)),
+            404,
+            "TL0701",
+        ),
+        (
+            "token without a tenant",
+            note().bearer(&token("ada", 60)),
+            401,
+            "TL0712",
+        ),
+        (
+            "key of another tenant, its own door unseen",
+            Req::post("/v1/records/lead/1", LEAD).bearer(&api_key(OTHER_KEY)),
+            405,
+            "TL0702",
+        ),
+        (
+            "API text",
+            note().set("content-type", "text/plain"),
+            415,
+            "TL0707",
+        ),
+        (
+            "API wrong shape",
+            Req::post("/v1/events", r#"{"endpoint":"notes","body":{"seats":"x"}}"#)
+                .header("idempotency-key", "shape")
+                .bearer(&api_key(EVENTS_KEY)),
+            422,
+            "TL0716",
+        ),
+        (
+            "record of another form",
+            Req::get("/v1/records/Lead!/1").bearer(&api_key(READ_KEY)),
+            400,
+            "TL0710",
+        ),
+        (
+            "no such record",
+            Req::get("/v1/records/lead/1").bearer(&api_key(READ_KEY)),
+            404,
+            "TL0701",
+        ),
+        (
+            "no such case",
+            Req::get("/v1/cases/case_x").bearer(&api_key(READ_KEY)),
+            404,
+            "TL0701",
+        ),
+        (
+            "reading without the scope",
+            Req::get("/v1/cases").bearer(&api_key(EVENTS_KEY)),
+            403,
+            "TL0713",
+        ),
     ];
     for (what, request, status, code) in table {
         let answer = server.send(request).await;
-        assert_eq!((answer.status, answer.at("/code").as_str()), (status, code), "{what}: {}", answer.text());
-        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}");
-        assert!(answer.header("x-request-id").is_some_and(|id| id.starts_with("req_")), "{what}");
+        assert_eq!(
+            (answer.status, answer.at("/code").as_str()),
+            (status, code),
+            "{what}: {}",
+            answer.text()
+        );
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json"),
+            "{what}"
+        );
+        assert!(
+            answer
+                .header("x-request-id")
+                .is_some_and(|id| id.starts_with("req_")),
+            "{what}"
+        );
         let detail = answer.at("/detail");
-        assert!(detail.len() > 10 && !detail.contains("ada@"), "{what}: {detail}");
+        assert!(
+            detail.len() > 10 && !detail.contains("ada@"),
+            "{what}: {detail}"
+        );
         assert!(!answer.at("/title").is_empty(), "{what}");
         let closes = matches!(status, 411 | 413 | 414 | 431);
         assert_eq!(answer.closes, closes, "{what}");
@@ -110,7 +334,10 @@ async fn a_first_message_is_202_and_the_same_again_is_200() {
 
     let again = server.send(lead()).await;
     assert_eq!(again.status, 200);
-    assert_eq!((again.at("/event_id"), again.at("/status")), (event, "duplicate".into()));
+    assert_eq!(
+        (again.at("/event_id"), again.at("/status")),
+        (event, "duplicate".into())
+    );
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(server.stored().await, 1);
 }
@@ -121,7 +348,11 @@ async fn what_the_product_answers_becomes_a_status() {
     let table = [
         (AdmitError::Unavailable, 503, "TL0718"),
         (AdmitError::Faulty(7), 500, "TL0720"),
-        (AdmitError::Refused("TL0501", "The case is closed for good.".into()), 422, "TL0501"),
+        (
+            AdmitError::Refused("TL0501", "The case is closed for good.".into()),
+            422,
+            "TL0501",
+        ),
     ];
     for (error, status, code) in table {
         *server.world.fails.lock().unwrap() = Some(error);
@@ -131,7 +362,10 @@ async fn what_the_product_answers_becomes_a_status() {
     }
     server.world.panics.store(true, Ordering::Relaxed);
     let answer = server.send(lead()).await;
-    assert_eq!((answer.status, answer.at("/code").as_str()), (500, "TL0720"));
+    assert_eq!(
+        (answer.status, answer.at("/code").as_str()),
+        (500, "TL0720")
+    );
     assert_eq!(server.send(lead()).await.status, 202, "a retry is safe");
 }
 
@@ -143,7 +377,12 @@ async fn refusals_of_one_kind_are_alike_to_the_byte() {
         headers.retain(|(n, _)| n != "x-request-id" && n != "date");
         (a.status, headers, a.body.clone())
     };
-    let absent = ["/hooks/nobody/leads", "/hooks/acme/nothing", "/hooks/acme/closed", "/hooks/acme/bare"];
+    let absent = [
+        "/hooks/nobody/leads",
+        "/hooks/acme/nothing",
+        "/hooks/acme/closed",
+        "/hooks/acme/bare",
+    ];
     let first = server.send(Req::post(absent[0], LEAD).signed()).await;
     for target in absent {
         let answer = server.send(Req::post(target, LEAD).signed()).await;
@@ -158,7 +397,9 @@ async fn refusals_of_one_kind_are_alike_to_the_byte() {
         lead().signed_with("no secret of theirs"),
         late,
         unread,
-        Req::post("/hooks/acme/timed", LEAD).signed().set("x-timestamp", &now.to_string()),
+        Req::post("/hooks/acme/timed", LEAD)
+            .signed()
+            .set("x-timestamp", &now.to_string()),
         Req::post("/hooks/acme/either", LEAD).bearer(&token("ada", -3600)),
         note().bearer(&api_key(99)),
     ];
@@ -174,13 +415,21 @@ async fn refusals_of_one_kind_are_alike_to_the_byte() {
 async fn a_wrong_shape_names_every_field_and_no_value() {
     let server = server().await;
     let body = r#"{"seats":"secret1","intent":"secret2","contact":{"phone":1},"message":"<secret3>","secret~4/x":1}"#;
-    let answer = server.send(Req::post("/hooks/acme/leads", body).signed()).await;
+    let answer = server
+        .send(Req::post("/hooks/acme/leads", body).signed())
+        .await;
     assert_eq!(answer.status, 422);
     let errors: Vec<String> = answer.json()["errors"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|e| format!("{} {}", e["pointer"].as_str().unwrap(), e["expected"].as_str().unwrap()))
+        .map(|e| {
+            format!(
+                "{} {}",
+                e["pointer"].as_str().unwrap(),
+                e["expected"].as_str().unwrap()
+            )
+        })
         .collect();
     let want = [
         "/contact/name is required",
@@ -202,7 +451,10 @@ async fn a_slow_body_is_408_and_the_connection_ends() {
     let mut bytes = lead().bytes();
     bytes.truncate(bytes.len() - 5);
     let answer = server.raw(&bytes).await;
-    assert_eq!((answer.status, answer.at("/code").as_str()), (408, "TL0703"));
+    assert_eq!(
+        (answer.status, answer.at("/code").as_str()),
+        (408, "TL0703")
+    );
     assert!(answer.closes);
     assert_eq!(server.stored().await, 0);
 }

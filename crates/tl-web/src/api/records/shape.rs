@@ -17,7 +17,11 @@ use crate::intake::TenantView;
 use crate::problem::{FieldProblem, Problem};
 
 /// Checks the members of a body; names every one that fails.
-pub(super) fn check(view: &TenantView, kind: &str, fields: &BTreeMap<String, Value>) -> Result<(), Problem> {
+pub(super) fn check(
+    view: &TenantView,
+    kind: &str,
+    fields: &BTreeMap<String, Value>,
+) -> Result<(), Problem> {
     let declared = declared(view, kind);
     if declared.is_empty() {
         return Ok(());
@@ -30,10 +34,17 @@ pub(super) fn check(view: &TenantView, kind: &str, fields: &BTreeMap<String, Val
             Some(types) => wrong(value, types, country),
         };
         if let Some(expected) = expected {
-            problems.push(FieldProblem { pointer: child("", name), expected });
+            problems.push(FieldProblem {
+                pointer: child("", name),
+                expected,
+            });
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(shape(problems)) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(shape(problems))
+    }
 }
 
 /// What was expected, unless the value fits one of the types. No types: written by a mapping, so of any type.
@@ -68,8 +79,13 @@ fn declared<'a>(view: &'a TenantView, kind: &str) -> BTreeMap<&'a str, Vec<&'a T
 }
 
 /// Where each field came from after a write: changed ones from this key, the others from where they did.
-pub(super) fn provenance(now: &Current, fields: &BTreeMap<String, Value>, (kid, at): (&str, i64)) -> Vec<u8> {
-    let mut earlier: BTreeMap<String, Json> = serde_json::from_slice(&now.provenance).unwrap_or_default();
+pub(super) fn provenance(
+    now: &Current,
+    fields: &BTreeMap<String, Value>,
+    (kid, at): (&str, i64),
+) -> Vec<u8> {
+    let mut earlier: BTreeMap<String, Json> =
+        serde_json::from_slice(&now.provenance).unwrap_or_default();
     let held = match parse_json(&now.body) {
         Ok(Value::Record(map)) => map,
         _ => BTreeMap::new(),
@@ -78,7 +94,9 @@ pub(super) fn provenance(now: &Current, fields: &BTreeMap<String, Value>, (kid, 
     let sources: BTreeMap<&String, Json> = fields
         .iter()
         .map(|(name, value)| {
-            let kept = earlier.remove(name).filter(|_| held.get(name) == Some(value));
+            let kept = earlier
+                .remove(name)
+                .filter(|_| held.get(name) == Some(value));
             (name, kept.unwrap_or_else(|| own.clone()))
         })
         .collect();

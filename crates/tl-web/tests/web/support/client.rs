@@ -91,7 +91,8 @@ impl Req {
             timestamp_header: Some("x-timestamp".into()),
             ..HmacScheme::default()
         });
-        for (name, value) in sign(&scheme, &key(SECRET), stamp(None, seconds), &self.body).unwrap() {
+        for (name, value) in sign(&scheme, &key(SECRET), stamp(None, seconds), &self.body).unwrap()
+        {
             self = self.set(&name, &value);
         }
         self
@@ -100,7 +101,9 @@ impl Req {
     /// Signed as Standard Webhooks want it.
     pub fn standard(mut self, id: &str, seconds: i64) -> Req {
         let stamp = stamp(Some(id), seconds);
-        for (name, value) in sign(&Scheme::StandardWebhooks, &key(SECRET), stamp, &self.body).unwrap() {
+        for (name, value) in
+            sign(&Scheme::StandardWebhooks, &key(SECRET), stamp, &self.body).unwrap()
+        {
             self = self.set(&name, &value);
         }
         self
@@ -111,7 +114,10 @@ impl Req {
         for (name, value) in &self.headers {
             out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
-        let declared = self.headers.iter().any(|(n, _)| n == "content-length" || n == "transfer-encoding");
+        let declared = self
+            .headers
+            .iter()
+            .any(|(n, _)| n == "content-length" || n == "transfer-encoding");
         if !declared && (!self.body.is_empty() || self.method != "GET") {
             out.extend_from_slice(format!("content-length: {}\r\n", self.body.len()).as_bytes());
         }
@@ -126,18 +132,31 @@ fn key(secret: &str) -> Secret {
 }
 
 fn stamp(delivery_id: Option<&str>, seconds: i64) -> Stamp<'_> {
-    Stamp { delivery_id, timestamp_s: NOW / 1_000_000 + seconds }
+    Stamp {
+        delivery_id,
+        timestamp_s: NOW / 1_000_000 + seconds,
+    }
 }
 
-/// A token of our issuer with these claims beside `iss`, `aud` and `sub`.
+/// A token of our issuer for a subject, valid for so many seconds.
 pub fn token(subject: &str, expires_in: i64) -> String {
+    signed_token(r#"{"alg":"HS256","typ":"JWT"}"#, subject, expires_in)
+}
+
+/// The same, naming its key.
+pub fn token_of(kid: &str, subject: &str, expires_in: i64) -> String {
+    let header = format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#);
+    signed_token(&header, subject, expires_in)
+}
+
+fn signed_token(header: &str, subject: &str, expires_in: i64) -> String {
     let claims = format!(
         r#"{{"iss":"https://id.example","aud":"throughline","sub":"{subject}","exp":{}}}"#,
         NOW / 1_000_000 + expires_in
     );
     let message = format!(
         "{}.{}",
-        URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#),
+        URL_SAFE_NO_PAD.encode(header),
         URL_SAFE_NO_PAD.encode(claims)
     );
     let scheme = Scheme::Hmac(HmacScheme {
@@ -145,7 +164,13 @@ pub fn token(subject: &str, expires_in: i64) -> String {
         encoding: Encoding::Base64,
         ..HmacScheme::default()
     });
-    let signed = sign(&scheme, &key(JWT_SECRET), stamp(None, 0), message.as_bytes()).unwrap();
+    let signed = sign(
+        &scheme,
+        &key(JWT_SECRET),
+        stamp(None, 0),
+        message.as_bytes(),
+    )
+    .unwrap();
     let tag = STANDARD.decode(&signed[0].1).unwrap();
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag))
 }
@@ -223,9 +248,19 @@ fn parse(held: &[u8]) -> Option<Answer> {
         .filter_map(|l| l.split_once(": "))
         .map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned()))
         .collect();
-    let find = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    let find = |name: &str| {
+        headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    };
     let length: usize = find("content-length").unwrap_or("0").parse().unwrap();
     let body = held.get(end..end + length)?.to_vec();
     let closes = find("connection") == Some("close");
-    Some(Answer { status, body, closes, headers })
+    Some(Answer {
+        status,
+        body,
+        closes,
+        headers,
+    })
 }

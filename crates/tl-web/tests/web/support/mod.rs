@@ -3,9 +3,10 @@
 mod client;
 mod world;
 
-pub use client::{Answer, Req, exchange, read_answer, token};
+pub use client::{Answer, Req, exchange, read_answer, token, token_of};
 pub use world::{
-    EVENTS_KEY, EXPIRED_KEY, FORMER, JWT_SECRET, NOW, OTHER_KEY, READ_KEY, SECOND, SECRET, SOON, World, WRITE_KEY, api_key,
+    EVENTS_KEY, EXPIRED_KEY, FORMER, NOW, OTHER_KEY, READ_KEY, SECOND, SECRET, SOON, WRITE_KEY,
+    World, api_key,
 };
 
 use std::net::SocketAddr;
@@ -37,7 +38,11 @@ pub async fn server() -> Server {
 pub async fn server_with(config: WebConfig) -> Server {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("web.db");
-    let options = Options { writer_cache_kib: 1024, reader_cache_kib: 1024, ..Options::default() };
+    let options = Options {
+        writer_cache_kib: 1024,
+        reader_cache_kib: 1024,
+        ..Options::default()
+    };
     let store = tokio::task::spawn_blocking(move || Store::open(&path, &options).unwrap())
         .await
         .unwrap();
@@ -52,8 +57,18 @@ pub async fn server_with(config: WebConfig) -> Server {
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     let token = shutdown.clone();
-    let done = tokio::spawn(async move { serve(listener, router(state), token, &config).await.unwrap() });
-    Server { address, world, shutdown, done, _directory: directory }
+    let done = tokio::spawn(async move {
+        serve(listener, router(state), token, &config)
+            .await
+            .unwrap()
+    });
+    Server {
+        address,
+        world,
+        shutdown,
+        done,
+        _directory: directory,
+    }
 }
 
 impl Server {
@@ -75,5 +90,8 @@ impl Server {
 
 /// A configuration in which a body has this long.
 pub fn body_deadline(millis: u64) -> WebConfig {
-    WebConfig { body_deadline: Duration::from_millis(millis), ..WebConfig::default() }
+    WebConfig {
+        body_deadline: Duration::from_millis(millis),
+        ..WebConfig::default()
+    }
 }

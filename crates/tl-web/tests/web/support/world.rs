@@ -10,15 +10,15 @@ use tl_kernel::expr::{At, Expr, Node, Piece, Template};
 use tl_kernel::id::TenantId;
 use tl_kernel::policy::Policy;
 use tl_kernel::program::{
-    Auth, Channel, DecisionDef, Endpoint, FieldDef, FieldFrom, Format, Idempotency, Observability, OnMatch, Program,
-    Queue, RecordType, Schema, TaskRules, Threshold,
+    Auth, Channel, DecisionDef, Endpoint, FieldDef, FieldFrom, Format, Idempotency, Observability,
+    OnMatch, Program, Queue, RecordType, Schema, TaskRules, Threshold,
 };
 use tl_kernel::turn::StoredEvent;
 use tl_kernel::value::Type;
 use tl_store::{Guard, Refused, Row, Store, Unit};
 use tl_web::accepted_body;
 use tl_web::apikey::{ApiKeyText, RANDOM_BYTES};
-use tl_web::intake::{Admission, Admitted, AdmitError, Answer, ApiKey, Door, Intake, TenantView};
+use tl_web::intake::{Admission, AdmitError, Admitted, Answer, ApiKey, Door, Intake, TenantView};
 use tl_wire::jwt::KeySet;
 use tl_wire::signature::Secret;
 use tokio::sync::Semaphore;
@@ -73,7 +73,10 @@ impl World {
     pub async fn new(store: Store) -> World {
         for (number, name) in [(1, "acme"), (2, "other")] {
             let mut unit = Unit::new(TenantId(number));
-            unit.rows.push(Row::Tenant { name: name.into(), at: NOW });
+            unit.rows.push(Row::Tenant {
+                name: name.into(),
+                at: NOW,
+            });
             store.commit(unit).await.unwrap();
         }
         let views = [view(1), view(2)];
@@ -118,7 +121,12 @@ impl World {
 
     /// The last message that was committed.
     pub fn last(&self) -> Admission {
-        self.admitted.lock().unwrap().last().cloned().expect("an admission")
+        self.admitted
+            .lock()
+            .unwrap()
+            .last()
+            .cloned()
+            .expect("an admission")
     }
 }
 
@@ -130,7 +138,10 @@ impl Intake for World {
     fn tenant_of_key<'a>(&'a self, kid: &'a str) -> Answer<'a, Option<Arc<TenantView>>> {
         Box::pin(async move {
             let views = self.views.lock().unwrap();
-            views.values().find(|v| v.api_keys.contains_key(kid)).cloned()
+            views
+                .values()
+                .find(|v| v.api_keys.contains_key(kid))
+                .cloned()
         })
     }
 
@@ -141,12 +152,18 @@ impl Intake for World {
             if let Some(error) = self.fails.lock().unwrap().take() {
                 return Err(error);
             }
-            assert!(!self.panics.swap(false, Ordering::Relaxed), "asked to panic");
+            assert!(
+                !self.panics.swap(false, Ordering::Relaxed),
+                "asked to panic"
+            );
             let answer = self.store.commit(unit(&admission)).await;
             match answer {
                 Ok(_) => {
                     self.admitted.lock().unwrap().push(admission);
-                    Ok(Admitted::Accepted { case: None, joined: None })
+                    Ok(Admitted::Accepted {
+                        case: None,
+                        joined: None,
+                    })
                 }
                 Err(Refused::Duplicate { event, payload }) => {
                     let variant = payload != sha256(&[&admission.payload]);
@@ -170,7 +187,10 @@ impl Intake for World {
 
 fn unit(a: &Admission) -> Unit {
     let mut unit = Unit::new(a.tenant);
-    unit.guards.push(Guard::KeysFree { endpoint: a.endpoint.clone(), keys: a.keys.clone() });
+    unit.guards.push(Guard::KeysFree {
+        endpoint: a.endpoint.clone(),
+        keys: a.keys.clone(),
+    });
     unit.rows.push(Row::Event {
         event: StoredEvent {
             id: a.id,
@@ -258,10 +278,16 @@ fn jwt() -> Auth {
 fn pointer() -> Idempotency {
     let names = ["event", "body", "order", "id"].map(str::to_owned).to_vec();
     let source = "event.body.order.id".to_owned();
-    let at = At { start: 0, end: source.len() as u32 };
+    let at = At {
+        start: 0,
+        end: source.len() as u32,
+    };
     Idempotency::Pointer(Template {
         source: format!("${{{source}}}"),
-        parts: vec![Piece::Expr(Expr { source, root: Node::Path { names, at } })],
+        parts: vec![Piece::Expr(Expr {
+            source,
+            root: Node::Path { names, at },
+        })],
     })
 }
 
@@ -274,9 +300,23 @@ fn endpoints() -> Vec<Endpoint> {
         ("leads", Webhook, Json, vec![hmac()], Header, true),
         ("plain", Webhook, Json, vec![hmac()], Covered, false),
         ("timed", Webhook, Json, vec![timed()], Covered, false),
-        ("partners", Webhook, Json, vec![Auth::StandardWebhooks], Covered, false),
+        (
+            "partners",
+            Webhook,
+            Json,
+            vec![Auth::StandardWebhooks],
+            Covered,
+            false,
+        ),
         ("delivery", Webhook, Json, vec![delivery()], Covered, false),
-        ("orders", Webhook, Json, vec![hmac()], pointer(), false),
+        (
+            "orders",
+            Webhook,
+            Json,
+            vec![hmac(), Auth::ApiKey],
+            pointer(),
+            false,
+        ),
         ("mail", Email, Mail, vec![hmac()], Header, false),
         ("sms", Sms, Form, vec![hmac()], Header, false),
         ("contact", Web, Form, vec![hmac()], Header, true),
@@ -285,19 +325,24 @@ fn endpoints() -> Vec<Endpoint> {
         ("closed", Webhook, Json, vec![hmac()], Header, false),
         ("bare", Webhook, Json, vec![hmac()], Header, false),
         ("fetching", Webhook, Json, vec![jwt()], Header, false),
+        ("named", Webhook, Json, vec![jwt()], Covered, false),
     ];
-    let make = |(name, channel, format, auth, idempotency, schema): (&str, _, _, _, _, bool)| Endpoint {
-        name: name.to_owned(),
-        channel,
-        format,
-        auth,
-        idempotency,
-        schema: schema.then(|| Schema { json: LEAD_SCHEMA.into(), derived: false }),
-        map: Vec::new(),
-        text: None,
-        max_body: 64 * 1024,
-        line: 1,
-    };
+    let make =
+        |(name, channel, format, auth, idempotency, schema): (&str, _, _, _, _, bool)| Endpoint {
+            name: name.to_owned(),
+            channel,
+            format,
+            auth,
+            idempotency,
+            schema: schema.then(|| Schema {
+                json: LEAD_SCHEMA.into(),
+                derived: false,
+            }),
+            map: Vec::new(),
+            text: None,
+            max_body: 64 * 1024,
+            line: 1,
+        };
     table.into_iter().map(make).collect()
 }
 
@@ -331,7 +376,10 @@ fn program() -> Program {
             on_match: OnMatch::Join,
         },
         endpoints: endpoints(),
-        queue: Queue { name: "workflow_jobs".into(), payload: Default::default() },
+        queue: Queue {
+            name: "workflow_jobs".into(),
+            payload: Default::default(),
+        },
         states: Vec::new(),
         edges: Vec::new(),
         rules_engine: false,
@@ -339,7 +387,10 @@ fn program() -> Program {
         rules: Vec::new(),
         tables: Vec::new(),
         ai: None,
-        decision: DecisionDef { threshold: Threshold::Fixed(0.9), branches: Vec::new() },
+        decision: DecisionDef {
+            threshold: Threshold::Fixed(0.9),
+            branches: Vec::new(),
+        },
         policy: Policy::default(),
         tasks: TaskRules::default(),
         actions: Vec::new(),
@@ -359,18 +410,32 @@ fn view(tenant: u32) -> TenantView {
             secret("second", SECOND, 0, None),
             secret("soon", SOON, NOW + 60_000_000, None),
         ],
-        _ => vec![secret("theirs", "secret of the door at other, unlike", 0, None)],
+        _ => vec![secret(
+            "theirs",
+            "secret of the door at other, unlike",
+            0,
+            None,
+        )],
     };
-    let keys = Arc::new(KeySet::hs256(None, JWT_SECRET.as_bytes()).unwrap());
+    let set = |kid| Arc::new(KeySet::hs256(kid, JWT_SECRET.as_bytes()).unwrap());
+    let (keys, named) = (set(None), set(Some("k1")));
     let mut doors = BTreeMap::new();
     for (at, endpoint) in program.endpoints.iter().enumerate() {
-        let fetched = endpoint.name != "fetching";
+        let key_sets = match endpoint.name.as_str() {
+            "fetching" => BTreeMap::new(),
+            "named" => BTreeMap::from([(0, Arc::clone(&named))]),
+            _ => BTreeMap::from([(0, Arc::clone(&keys))]),
+        };
         let door = Door {
             program: Arc::clone(&program),
             definition: 1,
             endpoint: at,
-            secrets: if endpoint.name == "bare" { Vec::new() } else { secrets.clone() },
-            key_sets: if fetched { BTreeMap::from([(0, Arc::clone(&keys))]) } else { BTreeMap::new() },
+            secrets: if endpoint.name == "bare" {
+                Vec::new()
+            } else {
+                secrets.clone()
+            },
+            key_sets,
             disabled: endpoint.name == "closed",
         };
         doors.insert(endpoint.name.clone(), door);
@@ -388,8 +453,18 @@ fn view(tenant: u32) -> TenantView {
     let api_keys = keys.into_iter().map(|(name, scopes, expires)| {
         let text = ApiKeyText::from_random(&[name; RANDOM_BYTES]);
         let scopes = scopes.iter().map(|s| (*s).to_owned()).collect();
-        let known = ApiKey { hash: text.hash(&key), scopes, expires };
+        let known = ApiKey {
+            hash: text.hash(&key),
+            scopes,
+            expires,
+        };
         (text.kid().to_owned(), known)
     });
-    TenantView { id: TenantId(tenant), key, doors, api_keys: api_keys.collect(), ingest_killed: false }
+    TenantView {
+        id: TenantId(tenant),
+        key,
+        doors,
+        api_keys: api_keys.collect(),
+        ingest_killed: false,
+    }
 }

@@ -1,0 +1,95 @@
+//! `check`: what a compiler would say about the files, what was proven, and what a reader should know.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use tl_kernel::program::{Endpoint, Program};
+use tl_lang::effective_policy_text;
+
+use super::Shell;
+use crate::checked::{Checked, check};
+use crate::control::Reply;
+use crate::control::doors::{auth_words, needs_secret};
+use crate::control::request::Request;
+use crate::failure::Failure;
+use crate::project::{Target, find};
+
+/// Checks a directory or a file.
+pub fn run(shell: &Shell, path: Option<&Path>, strict: bool) -> Result<(), Failure> {
+    let target = find(path.unwrap_or(&shell.dir))?;
+    let results: Vec<(&String, Checked)> = target.workflows.iter().map(|id| (id, check(&target.project, id))).collect();
+    let errors: usize = results.iter().map(|(_, c)| if c.ok() { 0 } else { c.errors().max(1) }).sum();
+    let warnings: usize = results.iter().map(|(_, c)| c.diags.len() - c.errors()).sum();
+    if shell.json {
+        print_json(&results);
+    } else {
+        for (id, checked) in &results {
+            print_text(shell, &target, id, checked);
+        }
+    }
+    if errors > 0 || (strict && warnings > 0) {
+        return Err(Failure::refused(format!("the check found {errors} errors and {warnings} warnings")));
+    }
+    Ok(())
+}
+
+fn print_json(results: &[(&String, Checked)]) {
+    let all: Vec<serde_json::Value> = results
+        .iter()
+        .map(|(id, c)| {
+            serde_json::json!({
+                "workflow": id,
+                "ok": c.ok(),
+                "findings": c.diags,
+                "notes": c.notes,
+                "policy": c.program.as_ref().map(effective_policy_text),
+            })
+        })
+        .collect();
+    println!("{}", serde_json::to_string_pretty(&all).unwrap_or_default());
+}
+
+fn print_text(shell: &Shell, target: &Target, id: &str, checked: &Checked) {
+    let color = std::io::stdout().is_terminal();
+    print!("{}", checked.findings(&target.project, color));
+    let Some(program) = checked.program.as_ref().filter(|_| checked.ok()) else {
+        println!("{id}: {} errors", checked.errors().max(1));
+        return;
+    };
+    println!("{id} version {}: loads, and its proofs hold", program.version);
+    for note in &checked.notes {
+        println!("  note: {note}");
+    }
+    println!("\neffective policy");
+    for line in effective_policy_text(program).lines() {
+        println!("  {line}");
+    }
+    println!("\nendpoints");
+    let known = known_open(shell, target, program);
+    for e in &program.endpoints {
+        println!("  {:<16} {:<8} {}", e.name, e.channel.word(), endpoint_note(shell, e, &known));
+    }
+}
+
+fn endpoint_note(shell: &Shell, e: &Endpoint, open: &[String]) -> String {
+    let auth = auth_words(&e.auth);
+    if e.auth.is_empty() {
+        return "has no way to know its senders: it stays closed".into();
+    }
+    if !needs_secret(e) || open.contains(&e.name) {
+        return auth;
+    }
+    format!("{auth}; closed until it has a secret: throughline endpoint rotate {}/{}", shell.tenant, e.name)
+}
+
+/// The endpoints that have a secret, where there is an installation that can be asked. A check works without.
+fn known_open(shell: &Shell, target: &Target, program: &Program) -> Vec<String> {
+    let there = shell.config().is_ok_and(|c| c.database().exists() && c.dir == target.dir);
+    if !there || !program.endpoints.iter().any(needs_secret) {
+        return Vec::new();
+    }
+    match shell.ask(Request::EndpointList) {
+        Ok(Reply::Endpoints(all)) => all.into_iter().filter(|e| e.open).map(|e| e.endpoint).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,73 @@
+//! `init`: a project directory from a template.
+
+use std::path::{Path, PathBuf};
+
+use super::Shell;
+use crate::config::FILE;
+use crate::embedded::LEAD;
+use crate::failure::Failure;
+use crate::text::nearest;
+
+/// The templates: name, what it is, its files.
+type Template = (&'static str, &'static str, &'static [(&'static str, &'static [u8])]);
+const TEMPLATES: &[Template] = &[("lead", "inbound lead to qualified opportunity", LEAD)];
+
+/// The settings of a new project: every key with its default, to be uncommented.
+const SETTINGS: &str = "\
+# Settings of this installation. `throughline config` shows what is in force and where it came from.
+# listen = \"127.0.0.1:8480\"
+# public_url = \"https://hooks.example.com\"
+# data_dir = \"data\"
+# allow_private_connections = [\"crm\"]
+";
+
+/// What is no part of the project.
+const IGNORE: &str = "/data/\n";
+
+/// Makes the project.
+pub fn run(shell: &Shell, target: &[String]) -> Result<(), Failure> {
+    let (name, dir) = match target {
+        [dir] => ("lead", dir),
+        [name, dir] => (name.as_str(), dir),
+        _ => return Err(Failure::usage("write: throughline init [TEMPLATE] DIR")),
+    };
+    let Some((name, what, files)) = TEMPLATES.iter().find(|t| t.0 == name) else {
+        let names: Vec<&str> = TEMPLATES.iter().map(|t| t.0).collect();
+        let hint = match nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there is {}", names.join(", ")),
+        };
+        return Err(Failure::not_found(format!("there is no template `{name}`; {hint}")));
+    };
+    let dir = PathBuf::from(dir);
+    if dir.read_dir().is_ok_and(|mut d| d.next().is_some()) {
+        return Err(Failure::conflict(format!("{} is not empty: choose a new directory", dir.display())));
+    }
+    for (path, bytes) in files.iter() {
+        write(&dir.join(path), bytes)?;
+    }
+    for (path, text) in [(FILE, SETTINGS), (".gitignore", IGNORE)] {
+        if !dir.join(path).exists() {
+            write(&dir.join(path), text.as_bytes())?;
+        }
+    }
+    if shell.json {
+        let files: Vec<&str> = files.iter().map(|(p, _)| *p).collect();
+        println!("{}", serde_json::json!({ "dir": dir, "template": name, "files": files }));
+        return Ok(());
+    }
+    println!("{} holds a project now: {what}", dir.display());
+    println!("next         look at it, then check it");
+    println!("               cd {} && throughline check", dir.display());
+    println!("             make a secret for its endpoint, and run it");
+    println!("               throughline endpoint list && throughline serve");
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let cannot = |e: std::io::Error| Failure::unreachable(format!("TL0610 cannot write {}: {e}", path.display()));
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(cannot)?;
+    }
+    std::fs::write(path, bytes).map_err(cannot)
+}

@@ -1,0 +1,197 @@
+//! What the demo shows in the end: a table for a process owner, what came out wrong, three cases explained, and
+//! where to look next.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use tl_kernel::effect::EffectState;
+use tl_store::contract::Stats;
+
+use super::corpus::Outcome;
+use super::judge::Verdict;
+
+/// Everything the report is made from.
+#[derive(Debug)]
+pub struct Report {
+    /// Messages sent.
+    pub sent: usize,
+    /// From the first message until everything was at rest.
+    pub took: Duration,
+    /// One verdict per message.
+    pub verdicts: Vec<Verdict>,
+    /// Name, what was counted, violations.
+    pub invariants: Vec<(&'static str, String, Vec<String>)>,
+    /// First touches, µs, in order.
+    pub first_touch: Vec<i64>,
+    /// Messages in the outbox.
+    pub messages: usize,
+    /// The store's counts.
+    pub stats: Stats,
+    /// Writes that met a newer version.
+    pub conflicts: u64,
+    /// Requests that met the CRM's outage.
+    pub turned_away: u64,
+    /// Message id and the screen about its case.
+    pub explained: Vec<(String, String)>,
+    /// The project directory.
+    pub dir: PathBuf,
+    /// It stays.
+    pub kept: bool,
+    /// The server's address.
+    pub url: String,
+}
+
+impl Report {
+    /// An invariant does not hold.
+    pub fn broken(&self) -> bool {
+        self.invariants.iter().any(|(_, _, violations)| !violations.is_empty())
+    }
+
+    fn count(&self, outcome: Outcome) -> usize {
+        self.verdicts.iter().filter(|v| v.got == Some(outcome)).count()
+    }
+
+    fn right(&self) -> usize {
+        self.verdicts.iter().filter(|v| v.differs.is_empty()).count()
+    }
+
+    fn effects(&self, state: EffectState) -> u64 {
+        self.stats.effects.iter().filter(|(_, s, _)| *s == state).map(|(_, _, n)| n).sum()
+    }
+
+    /// The n-th percentile of the first touches, µs.
+    fn touch(&self, percent: usize) -> i64 {
+        match self.first_touch.len() {
+            0 => 0,
+            n => self.first_touch[(n - 1) * percent / 100],
+        }
+    }
+
+    /// The report for machines.
+    pub fn json(&self) -> Json {
+        let wrong: Vec<Json> = self
+            .verdicts
+            .iter()
+            .filter(|v| !v.differs.is_empty())
+            .map(|v| json!({ "message": v.id, "case": v.case.map(|c| c.to_string()), "differs": v.differs }))
+            .collect();
+        let invariants: Vec<Json> = self
+            .invariants
+            .iter()
+            .map(|(name, counted, violations)| json!({ "name": name, "counted": counted, "violations": violations }))
+            .collect();
+        json!({
+            "messages": self.sent,
+            "seconds": self.took.as_secs_f64(),
+            "right": self.right(),
+            "wrong": wrong,
+            "hot": self.count(Outcome::Hot),
+            "automated": self.count(Outcome::Automated),
+            "follow_up": self.count(Outcome::FollowUp),
+            "review": self.count(Outcome::Review),
+            "closed": self.count(Outcome::ClosedSpam),
+            "joined": self.count(Outcome::Joined),
+            "duplicate": self.count(Outcome::Duplicate),
+            "refused": self.count(Outcome::Refused),
+            "first_touch_p50_us": self.touch(50),
+            "first_touch_p95_us": self.touch(95),
+            "messages_sent": self.messages,
+            "writes_succeeded": self.effects(EffectState::Succeeded),
+            "uncertain": self.effects(EffectState::Uncertain),
+            "dead": self.effects(EffectState::Dead) + self.effects(EffectState::Failed),
+            "conflicts": self.conflicts,
+            "crm_refused": self.turned_away,
+            "invariants": invariants,
+            "directory": self.dir,
+        })
+    }
+
+    /// The report for people.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        self.table(&mut out);
+        self.differences(&mut out);
+        for (id, screen) in &self.explained {
+            let _ = write!(out, "\n── one case explained: the message {id} ──\n\n{screen}\n");
+        }
+        self.proofs(&mut out);
+        self.where_next(&mut out);
+        out
+    }
+
+    fn table(&self, out: &mut String) {
+        let accepted = self.sent - self.count(Outcome::Refused) - self.count(Outcome::Duplicate);
+        let person = self.count(Outcome::Hot) + self.count(Outcome::FollowUp) + self.count(Outcome::Review);
+        let rows: [(&str, String, &str); 13] = [
+            ("messages sent", self.sent.to_string(), "through real HTTP: forms, partners, mail, SMS, phone notes"),
+            ("accepted", accepted.to_string(), "signed, well formed, new"),
+            ("duplicate", self.count(Outcome::Duplicate).to_string(), "recognised; nothing happened twice"),
+            ("refused", self.count(Outcome::Refused).to_string(), "bad signature or body; nothing was stored"),
+            ("joined a case", self.count(Outcome::Joined).to_string(), "the same person by another door"),
+            ("automated", self.count(Outcome::Automated).to_string(), "written to the CRM, no person needed"),
+            ("waiting for a person", person.to_string(), "hot leads handed over, follow-ups, unsure ones"),
+            ("closed", self.count(Outcome::ClosedSpam).to_string(), "spam, applications, automatic replies"),
+            ("came out right", format!("{} of {}", self.right(), self.verdicts.len()), "record and outcome as expected"),
+            ("first touch p50 / p95", format!("{} / {}", ms(self.touch(50)), ms(self.touch(95))), "message in to acknowledgment out"),
+            ("messages to people", self.messages.to_string(), "in the outbox"),
+            ("CRM conflicts (412)", self.conflicts.to_string(), "a person had edited the record: the edit was kept"),
+            ("uncertain / dead", format!("{} / {}", self.effects(EffectState::Uncertain), self.effects(EffectState::Dead) + self.effects(EffectState::Failed)), "effects nobody can vouch for, effects given up"),
+        ];
+        let _ = writeln!(out, "\nInbound lead → qualified opportunity, in {:.1} s\n", self.took.as_secs_f64());
+        for (name, value, note) in rows {
+            let _ = writeln!(out, "  {name:<22} {value:>14}   {note}");
+        }
+        if self.turned_away > 0 {
+            let _ = writeln!(out, "  {:<22} {:>14}   while it was down; every write arrived once afterwards", "refused by the CRM", self.turned_away);
+        }
+    }
+
+    fn differences(&self, out: &mut String) {
+        let wrong: Vec<&Verdict> = self.verdicts.iter().filter(|v| !v.differs.is_empty()).collect();
+        if wrong.is_empty() {
+            return;
+        }
+        let _ = writeln!(out, "\nNot as expected ({}):", wrong.len());
+        for v in wrong {
+            let case = v.case.map_or_else(String::new, |c| format!("  {c}"));
+            let _ = writeln!(out, "  {}: {}{case}", v.id, v.differs.join("; "));
+        }
+    }
+
+    fn proofs(&self, out: &mut String) {
+        let _ = writeln!(out, "\nInvariants");
+        for (name, counted, violations) in &self.invariants {
+            let mark = if violations.is_empty() { "holds" } else { "BROKEN" };
+            let _ = writeln!(out, "  {name}  {mark:<7} {counted}");
+            for v in violations.iter().take(10) {
+                let _ = writeln!(out, "       {v}");
+            }
+        }
+    }
+
+    fn where_next(&self, out: &mut String) {
+        let dir = self.dir.display();
+        let _ = writeln!(out, "\nWhere to look next");
+        if self.kept {
+            let _ = writeln!(out, "  cd {dir}");
+        } else {
+            let _ = writeln!(out, "  The server still runs at {}; its project is in {dir} until you stop it (ctrl-c).", self.url);
+            let _ = writeln!(out, "  In another terminal: export THROUGHLINE_DIR={dir}");
+        }
+        let _ = writeln!(out, "  throughline task list                 what waits for a person, most urgent first");
+        let _ = writeln!(out, "  throughline case list                 all cases");
+        let _ = writeln!(out, "  throughline explain CASE              why a case is where it is");
+        let _ = writeln!(out, "  throughline kill set everything --mode hold --reason drill");
+        let _ = writeln!(out, "  workflows/inbound_lead/workflow.yaml  the whole process in one file");
+    }
+}
+
+fn ms(us: i64) -> String {
+    if us >= 1_000_000 {
+        format!("{:.1} s", us as f64 / 1e6)
+    } else {
+        format!("{:.0} ms", us as f64 / 1e3)
+    }
+}

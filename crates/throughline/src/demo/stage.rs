@@ -1,0 +1,248 @@
+//! The demo's stage: a project directory, a server, a CRM, and the keys of everybody who plays.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tl_kernel::id::{CaseId, TenantId};
+use tokio_util::sync::CancellationToken;
+
+use super::crm_front::CrmFront;
+use super::sender::Doors;
+use crate::app::{App, DEFAULT_TENANT};
+use crate::config::{Config, FILE};
+use crate::control::{Envelope, Reply, Request, handle};
+use crate::embedded::LEAD;
+use crate::failure::Failure;
+use crate::serve::{self, Running};
+
+/// Where the keys of the players are kept between runs.
+const KEYS_FILE: &str = "demo-keys.json";
+/// Where the connection to the CRM finds its credential.
+const CRM_TOKEN: &str = "crm.token";
+
+/// The keys of everybody who plays.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Keys {
+    crm_port: u16,
+    hmac: BTreeMapOfSecrets,
+    webhook: String,
+    events: String,
+    crm: String,
+    person: String,
+}
+
+type BTreeMapOfSecrets = std::collections::BTreeMap<String, String>;
+
+/// A set stage.
+pub struct Stage {
+    /// Doors and secrets, for the senders.
+    pub doors: Doors,
+    /// The demo's tenant.
+    pub tenant: TenantId,
+    /// The CRM's front door.
+    pub crm: CrmFront,
+    /// The directory holds an earlier run.
+    pub resumed: bool,
+    dir: PathBuf,
+    temporary: Option<tempfile::TempDir>,
+    person: String,
+    running: Running,
+    stop: CancellationToken,
+}
+
+impl Stage {
+    /// Makes the project, or goes on with the one that is there, and starts the server.
+    pub async fn set(keep: Option<PathBuf>) -> anyhow::Result<Stage> {
+        let (dir, temporary) = match keep {
+            Some(dir) => (dir, None),
+            None => {
+                let dir = tempfile::Builder::new().prefix("throughline-demo-").tempdir()?;
+                (dir.path().to_path_buf(), Some(dir))
+            }
+        };
+        std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+        let known: Option<Keys> = match std::fs::read(dir.join(KEYS_FILE)) {
+            Ok(bytes) => serde_json::from_slice(&bytes).ok(),
+            Err(_) => None,
+        };
+        let stop = CancellationToken::new();
+        let crm = CrmFront::start(known.as_ref().map_or(0, |k| k.crm_port), stop.clone())
+            .await
+            .context("the demo's CRM cannot listen where it did before")?;
+        if known.is_none() {
+            write_project(&dir, crm.addr.port())?;
+        }
+        let mut config = Config::load(&dir, |_| None).map_err(failed)?;
+        config.listen_at("127.0.0.1:0".into());
+        let running = serve::start(config).await.map_err(failed)?;
+        crm.leads_to(format!("http://{}", running.address));
+        let resumed = known.is_some();
+        let keys = match known {
+            Some(keys) => keys,
+            None => {
+                let keys = make_keys(&running.app, crm.addr.port()).await?;
+                write_private(&dir.join(CRM_TOKEN), keys.crm.as_bytes())?;
+                write_private(&dir.join(KEYS_FILE), &serde_json::to_vec_pretty(&keys)?)?;
+                keys
+            }
+        };
+        let tenant = running.app.desk.tenant_id(DEFAULT_TENANT).await?;
+        Ok(Stage {
+            doors: Doors {
+                base: format!("http://{}", running.address),
+                hmac: keys.hmac.clone(),
+                webhook: keys.webhook.clone(),
+                api_key: keys.events.clone(),
+            },
+            tenant: tenant.ok_or_else(|| anyhow!("the tenant is missing"))?,
+            crm,
+            resumed,
+            dir,
+            temporary,
+            person: keys.person,
+            running,
+            stop,
+        })
+    }
+
+    /// The server's installation.
+    pub fn app(&self) -> &App {
+        &self.running.app
+    }
+
+    /// The project directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The directory outlives the demo.
+    pub fn is_kept(&self) -> bool {
+        self.temporary.is_none()
+    }
+
+    /// A person changes the message of a case's record in the CRM, by hand.
+    pub async fn a_person_edits(&self, case: CaseId) -> anyhow::Result<()> {
+        let case = self.app().desk.load(self.tenant, case).await?;
+        let key = ["email", "phone"].iter().find_map(|f| case.record.get(*f).map(|v| v.value.to_string()));
+        let Some(key) = key else { return Ok(()) };
+        let segment = tl_connect::address::segment(&key);
+        let url = format!("{}/v1/records/lead/{segment}", self.doors.base);
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let read = http.get(&url).bearer_auth(&self.person).send().await?;
+        let Some(version) = read.headers().get("etag").cloned() else {
+            return Ok(());
+        };
+        let edit = json!({ "message": "Spoke to them: call before noon, ask for the depot plan." });
+        http.patch(&url)
+            .bearer_auth(&self.person)
+            .header("if-match", version)
+            .header("content-type", "application/json")
+            .body(edit.to_string())
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// The one screen about a case.
+    pub async fn explain(&self, case: CaseId) -> anyhow::Result<String> {
+        let reply = ask(self.app(), Request::Explain { id: case.to_string() }).await?;
+        match reply {
+            Reply::Explanation(e) => Ok(crate::explain::render(&e)),
+            _ => Err(anyhow!("no explanation of {case}")),
+        }
+    }
+
+    /// Stops the server.
+    pub async fn end(self) {
+        self.stop.cancel();
+        self.running.stop().await;
+    }
+
+    /// Keeps serving until the terminal says stop.
+    pub async fn stay(self) {
+        if let Err(e) = tokio::signal::ctrl_c().await {
+            tracing::warn!(error = %e, "no signal can be received");
+        }
+        self.end().await;
+    }
+}
+
+fn failed(failure: Failure) -> anyhow::Error {
+    anyhow!("{failure}")
+}
+
+async fn ask(app: &App, request: Request) -> anyhow::Result<Reply> {
+    let envelope = Envelope {
+        tenant: DEFAULT_TENANT.into(),
+        by: "demo".into(),
+        request,
+    };
+    handle(app, envelope).await.map_err(failed)
+}
+
+/// The template's project, with the CRM where the demo has it.
+fn write_project(dir: &Path, crm_port: u16) -> anyhow::Result<()> {
+    for (path, bytes) in LEAD {
+        let to = dir.join(path);
+        if let Some(parent) = to.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(&to, bytes).with_context(|| format!("{} cannot be written", to.display()))?;
+    }
+    let connections = format!(
+        "connections:\n  crm: {{ kind: rest, base_url: \"http://127.0.0.1:{crm_port}/v1/records\", auth: bearer, secret: \
+         \"file:{CRM_TOKEN}\" }}\n"
+    );
+    std::fs::write(dir.join("connections.yaml"), connections)?;
+    let settings = "allow_private_connections = [\"crm\"]\nlog_level = \"error\"\nlog_format = \"text\"\n";
+    std::fs::write(dir.join(FILE), settings)?;
+    Ok(())
+}
+
+async fn make_keys(app: &App, crm_port: u16) -> anyhow::Result<Keys> {
+    let mut hmac = BTreeMapOfSecrets::new();
+    for door in ["leads", "mail", "sms", "contact"] {
+        hmac.insert(door.into(), secret(app, door).await?);
+    }
+    Ok(Keys {
+        crm_port,
+        hmac,
+        webhook: secret(app, "partners").await?,
+        events: key(app, &["events"]).await?,
+        crm: key(app, &["records:read", "records:write"]).await?,
+        person: key(app, &["records:read", "records:write"]).await?,
+    })
+}
+
+async fn secret(app: &App, endpoint: &str) -> anyhow::Result<String> {
+    let rotate = Request::EndpointRotate {
+        endpoint: endpoint.into(),
+        overlap: 0,
+    };
+    match ask(app, rotate).await? {
+        Reply::Secret(s) => Ok(s.secret),
+        _ => Err(anyhow!("no secret for {endpoint}")),
+    }
+}
+
+async fn key(app: &App, scopes: &[&str]) -> anyhow::Result<String> {
+    let create = Request::KeyCreate {
+        scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
+        lives: None,
+    };
+    match ask(app, create).await? {
+        Reply::Key(k) => Ok(k.key),
+        _ => Err(anyhow!("no API key")),
+    }
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    Ok(())
+}

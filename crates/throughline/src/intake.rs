@@ -1,0 +1,312 @@
+//! The doors' way in: what they need to know of a tenant, with its secrets opened, and the hand-over of a message
+//! to the desk.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tl_engine::admit::{self, Message};
+use tl_engine::desk::DeskError;
+use tl_engine::tenant::{Bundle, Tenant};
+use tl_kernel::decide::{map_event, natural_key_digests};
+use tl_kernel::id::{CaseId, TenantId};
+use tl_kernel::limits::DEDUPE_KEEP;
+use tl_kernel::program::{Auth, OnMatch, Program};
+use tl_store::contract::{Refused, Row, SecretRow};
+use tl_web::accepted_body;
+use tl_web::intake::{Admission, Admitted, AdmitError, Answer, ApiKey, Door, Intake, TenantView};
+use tl_wire::jwt::KeySet;
+use tl_wire::signature::{MAX_SECRETS, Secret};
+
+use crate::app::App;
+use crate::control::doors::secrets_of;
+use crate::keys::{Place, random, signing_key};
+
+/// A unit that waits longer than this to become durable means that the store does not keep up.
+const QUEUE_AGE: Duration = Duration::from_secs(1);
+/// Seconds after which a sender comes again.
+const RETRY: u32 = 5;
+/// How often an unknown key id makes us look for new tenants, µs.
+const LOOK_FOR_TENANTS: i64 = 1_000_000;
+
+/// The way in.
+#[derive(Debug)]
+pub struct DeskIntake {
+    app: Arc<App>,
+    views: RwLock<BTreeMap<TenantId, Cached>>,
+    programs: Mutex<BTreeMap<(TenantId, u32), Arc<Program>>>,
+    names: Mutex<(i64, Vec<(TenantId, String)>)>,
+    /// Key sets fetched from their issuers, by address.
+    pub fetched: RwLock<BTreeMap<String, Arc<KeySet>>>,
+    /// Raised when a fetched key set changes.
+    pub fetches: AtomicU64,
+    /// The disk has no room for messages.
+    pub disk_full: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Cached {
+    source: Arc<Tenant>,
+    /// A secret begins or ends to count then, µs.
+    until: i64,
+    fetches: u64,
+    view: Arc<TenantView>,
+}
+
+impl DeskIntake {
+    /// The way in of an opened installation.
+    pub fn new(app: Arc<App>) -> DeskIntake {
+        DeskIntake {
+            app,
+            views: RwLock::default(),
+            programs: Mutex::default(),
+            names: Mutex::default(),
+            fetched: RwLock::default(),
+            fetches: AtomicU64::new(0),
+            disk_full: AtomicBool::new(false),
+        }
+    }
+
+    async fn view(&self, id: TenantId) -> Result<Arc<TenantView>, DeskError> {
+        let source = self.app.desk.tenant(id).await?;
+        let now = self.app.desk.now();
+        let fetches = self.fetches.load(Ordering::Acquire);
+        {
+            let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
+            let fresh = |c: &&Cached| Arc::ptr_eq(&c.source, &source) && now < c.until && c.fetches == fetches;
+            if let Some(c) = views.get(&id).filter(fresh) {
+                return Ok(Arc::clone(&c.view));
+            }
+        }
+        let (view, until) = self.build(&source, now);
+        let view = Arc::new(view);
+        let cached = Cached { source, until, fetches, view: Arc::clone(&view) };
+        self.views.write().unwrap_or_else(PoisonError::into_inner).insert(id, cached);
+        Ok(view)
+    }
+
+    /// The view of a tenant, and when it ends to be true.
+    fn build(&self, tenant: &Tenant, now: i64) -> (TenantView, i64) {
+        let edges = tenant.rows.secrets.iter().flat_map(|s| [Some(s.not_before), s.not_after]);
+        let until = edges.flatten().filter(|at| *at > now).min().unwrap_or(i64::MAX);
+        let mut doors = BTreeMap::new();
+        for (number, bundle) in tenant.current.values() {
+            let program = self.program(tenant.id, *number, bundle);
+            for (i, endpoint) in bundle.program.endpoints.iter().enumerate() {
+                let secrets = self.secrets(tenant, &endpoint.name, now);
+                let key_sets = self.key_sets(bundle, &endpoint.auth, &secrets, now);
+                doors.insert(
+                    endpoint.name.clone(),
+                    Door {
+                        program: Arc::clone(&program),
+                        definition: *number,
+                        endpoint: i,
+                        secrets: secrets.into_iter().map(|(s, _)| s).collect(),
+                        key_sets,
+                        disabled: tenant.rows.disabled.contains(&endpoint.name),
+                    },
+                );
+            }
+        }
+        let api_key = |k: &tl_store::contract::ApiKeyRow| {
+            let scopes = k.scopes.split(' ').map(str::to_owned).collect();
+            (k.kid.clone(), ApiKey { hash: k.hash, scopes, expires: k.expires })
+        };
+        let view = TenantView {
+            id: tenant.id,
+            key: tenant.key,
+            doors,
+            api_keys: tenant.rows.api_keys.iter().map(api_key).collect(),
+            ingest_killed: tenant.ingest_killed(),
+        };
+        (view, until)
+    }
+
+    fn program(&self, tenant: TenantId, number: u32, bundle: &Bundle) -> Arc<Program> {
+        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = programs.entry((tenant, number)).or_insert_with(|| Arc::new(bundle.program.clone()));
+        Arc::clone(shared)
+    }
+
+    /// The secrets of a door with their texts, the newest five of those that may still count.
+    fn secrets(&self, tenant: &Tenant, endpoint: &str, now: i64) -> Vec<(Secret, String)> {
+        let mut rows: Vec<&SecretRow> =
+            secrets_of(tenant, endpoint).filter(|s| s.not_after.is_none_or(|end| now < end)).collect();
+        rows.sort_by_key(|s| s.not_before);
+        let skip = rows.len().saturating_sub(MAX_SECRETS);
+        let mut out = Vec::new();
+        for row in rows.into_iter().skip(skip) {
+            let place = Place { tenant: tenant.id, endpoint, kid: &row.kid };
+            let text = self.app.vault.open_secret(place, &row.sealed);
+            let secret = text.as_ref().and_then(|t| signing_key(t, &row.kid, (row.not_before, row.not_after)).ok());
+            match (secret, text) {
+                (Some(secret), Some(text)) => out.push((secret, text)),
+                _ => tracing::error!(endpoint, kid = row.kid, "TL0633 a stored secret cannot be opened"),
+            }
+        }
+        out
+    }
+
+    /// Key sets of the token alternatives: from a file of the bundle, as fetched, or the door's own secrets.
+    fn key_sets(
+        &self,
+        bundle: &Bundle,
+        auth: &[Auth],
+        secrets: &[(Secret, String)],
+        now: i64,
+    ) -> BTreeMap<usize, Arc<KeySet>> {
+        let mut out = BTreeMap::new();
+        for (i, auth) in auth.iter().enumerate() {
+            let Auth::Jwt { keys, algorithms, .. } = auth else {
+                continue;
+            };
+            let found = match keys {
+                Some(url) if url.starts_with("https://") || url.starts_with("http://") => {
+                    self.fetched.read().unwrap_or_else(PoisonError::into_inner).get(url).cloned()
+                }
+                Some(path) => {
+                    let within = format!("{}{path}", tl_lang::Project::directory(&bundle.program.id));
+                    let files = &bundle.project.files;
+                    let bytes = files.get(&within).or_else(|| files.get(path));
+                    bytes.and_then(|b| KeySet::from_jwks(b).ok()).map(Arc::new)
+                }
+                None if algorithms.iter().any(|a| a == "HS256") => {
+                    let active = secrets.iter().filter(|(s, _)| s.is_active(now));
+                    let sets = active.filter_map(|(s, text)| KeySet::hs256(Some(s.kid()), text.as_bytes()).ok());
+                    sets.reduce(KeySet::and).map(Arc::new)
+                }
+                None => None,
+            };
+            if let Some(keys) = found {
+                out.insert(i, keys);
+            }
+        }
+        out
+    }
+
+    async fn tenants(&self, look: bool) -> Vec<(TenantId, String)> {
+        let now = self.app.desk.now();
+        {
+            let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+            if !names.1.is_empty() && (!look || now - names.0 < LOOK_FOR_TENANTS) {
+                return names.1.clone();
+            }
+        }
+        let all = self.app.desk.store().tenants().await.unwrap_or_default();
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = (now, all.clone());
+        all
+    }
+
+    async fn holder_of(&self, kid: &str) -> Option<Arc<TenantView>> {
+        for look in [false, true] {
+            for (id, _) in self.tenants(look).await {
+                if let Ok(view) = self.view(id).await
+                    && view.api_keys.contains_key(kid)
+                {
+                    return Some(view);
+                }
+            }
+        }
+        None
+    }
+
+    async fn take(&self, a: Admission) -> Result<Admitted, AdmitError> {
+        let view = self.view(a.tenant).await.map_err(refusal)?;
+        let door = view.doors.get(&a.endpoint);
+        let door = door.ok_or_else(|| AdmitError::Refused("TL0711", "the endpoint is gone".into()))?;
+        let seed = random::<16>().map_err(|_| AdmitError::Unavailable)?;
+        let mut rows = Vec::new();
+        if let Some((principal, key, fingerprint)) = a.idempotent.clone() {
+            let case = self.joins(&view, door, &a).await.unwrap_or(CaseId(a.id.0));
+            rows.push(Row::Idempotent {
+                principal,
+                key,
+                fingerprint,
+                status: 202,
+                body: accepted_body(a.id, Some(case)),
+                expires: a.received_at.saturating_add(DEDUPE_KEEP),
+            });
+        }
+        let id = a.id;
+        let message = Message {
+            tenant: a.tenant,
+            workflow: door.program.id.clone(),
+            endpoint: a.endpoint,
+            event: a.event,
+            id,
+            seed,
+            keys: a.keys,
+            key_source: a.key_source,
+            expires: a.expires,
+            kid: a.kid,
+            received_at: a.received_at,
+            content_type: a.content_type,
+            payload: a.payload,
+            rows,
+        };
+        match self.app.desk.admit(message).await {
+            Ok(admit::Admitted::Accepted { case, joined }) => Ok(Admitted::Accepted { case, joined }),
+            Ok(admit::Admitted::Duplicate { event, variant }) => Ok(Admitted::Duplicate { event, variant }),
+            // The same command was committed in between; its saved answer is the answer.
+            Err(DeskError::Store(Refused::KeyUsed)) => Ok(Admitted::Duplicate { event: id, variant: false }),
+            Err(e) => Err(refusal(e)),
+        }
+    }
+
+    /// The case that a message will join, for the answer that is saved with it.
+    async fn joins(&self, view: &TenantView, door: &Door, a: &Admission) -> Option<CaseId> {
+        let program = &door.program;
+        if program.record.natural_keys.is_empty() || program.record.on_match == OnMatch::Open {
+            return None;
+        }
+        let endpoint = program.endpoints.get(door.endpoint)?;
+        let (record, _) = map_event(program, endpoint, &a.event, 1);
+        let keys = natural_key_digests(program, &record, &a.event, &view.key);
+        let keys = keys.into_iter().map(|(_, d)| d).collect();
+        let found = self.app.desk.store().natural_key(view.id, program.id.clone(), keys).await;
+        found.ok().flatten().map(|(case, _)| case)
+    }
+}
+
+fn refusal(e: DeskError) -> AdmitError {
+    match e {
+        DeskError::Refused(r) => AdmitError::Refused(r.code, r.message),
+        DeskError::Store(Refused::Faulty { id, .. }) => AdmitError::Faulty(id),
+        other => {
+            tracing::error!(error = %other, "a message could not be admitted");
+            AdmitError::Unavailable
+        }
+    }
+}
+
+impl Intake for DeskIntake {
+    fn tenant<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Arc<TenantView>>> {
+        Box::pin(async move {
+            let id = self.app.desk.tenant_id(name).await.ok().flatten()?;
+            self.view(id).await.ok()
+        })
+    }
+
+    fn tenant_of_key<'a>(&'a self, kid: &'a str) -> Answer<'a, Option<Arc<TenantView>>> {
+        Box::pin(self.holder_of(kid))
+    }
+
+    fn admit(&self, admission: Admission) -> Answer<'_, Result<Admitted, AdmitError>> {
+        Box::pin(self.take(admission))
+    }
+
+    fn now(&self) -> i64 {
+        self.app.desk.now()
+    }
+
+    fn overloaded(&self) -> Option<(&'static str, u32)> {
+        if self.app.desk.is_draining() {
+            return Some(("draining", RETRY));
+        }
+        if self.disk_full.load(Ordering::Relaxed) {
+            return Some(("disk", 60));
+        }
+        (self.app.desk.store().queue_age() > QUEUE_AGE).then_some(("store", RETRY))
+    }
+}

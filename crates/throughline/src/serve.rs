@@ -1,0 +1,292 @@
+//! The server: doors, worker, audit follower, control socket, and how they end.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tl_connect::client::{Client, Options};
+use tl_engine::follower::Follower;
+use tl_engine::outward::Outward;
+use tl_engine::worker::Worker;
+use tl_kernel::journal::Actor;
+use tl_kernel::program::Auth;
+use tl_web::metrics::Metrics;
+use tl_web::{AppState, WebConfig, router};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing_subscriber::EnvFilter;
+
+use crate::app::{App, DEFAULT_TENANT, Mode};
+use crate::checked::check;
+use crate::config::Config;
+use crate::connections::FromBundles;
+use crate::control::deploy::deploy_one;
+use crate::control::socket;
+use crate::failure::Failure;
+use crate::intake::DeskIntake;
+use crate::lock::{self, Taken};
+
+/// How long what is on its way may take after the order to stop.
+const DRAIN: Duration = Duration::from_secs(25);
+/// How often the gate is compared with what is cached: a switch written beside the server counts after this.
+const WATCH_GATE: Duration = Duration::from_millis(250);
+/// How often key sets are fetched anew.
+const REFRESH_KEYS: Duration = Duration::from_secs(300);
+/// How often the room on the disk is looked at.
+const WATCH_DISK: Duration = Duration::from_secs(5);
+/// Below this no message is taken, bytes.
+const DISK_RESERVE: u64 = 256 * 1024 * 1024;
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// Its installation.
+    pub app: Arc<App>,
+    /// The address of its doors.
+    pub address: std::net::SocketAddr,
+    /// The way in.
+    pub intake: Arc<DeskIntake>,
+    stop: CancellationToken,
+    engine_stop: CancellationToken,
+    doors: TaskTracker,
+    engine: TaskTracker,
+}
+
+/// Serves until a signal. The first line on standard output is the address.
+pub async fn run(config: Config, json: bool) -> Result<(), Failure> {
+    start_log(&config);
+    let running = start(config).await?;
+    let url = format!("http://{}", running.address);
+    if json {
+        println!("{}", serde_json::json!({ "listening": url, "pid": std::process::id() }));
+    } else {
+        println!("listening on {url}");
+    }
+    wait_for_signal().await;
+    tracing::info!("stopping");
+    running.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Starts everything that a server consists of.
+pub async fn start(config: Config) -> Result<Running, Failure> {
+    let lock = match lock::take(&config.data_dir)? {
+        Taken::Ours(lock) => lock,
+        Taken::Theirs(holder) => {
+            let who = holder.map_or_else(String::new, |h| {
+                let at = h.listen.map_or_else(String::new, |l| format!(", listening on {l}"));
+                format!(" (process {}{at})", h.pid)
+            });
+            return Err(Failure::conflict(format!(
+                "TL0641 a server uses this data directory already{who}. Stop it, or choose another data_dir"
+            )));
+        }
+    };
+    let listener = TcpListener::bind(&config.listen).await.map_err(|e| cannot_listen(&config.listen, &e))?;
+    let address = listener.local_addr().map_err(|e| cannot_listen(&config.listen, &e))?;
+    let (app, handoff) = App::open(config, Some(lock), Mode::Serving).await?;
+    app.listens_on(address.to_string());
+    first_deploy(&app).await?;
+    let control = socket::listen(&app.config.data_dir)?;
+    app.announce(&control.path, &address.to_string())
+        .map_err(|e| Failure::unreachable(format!("TL0610 cannot write the lock: {e}")))?;
+
+    let client = Client::new(&Options::default()).map_err(|e| Failure::unreachable(e.to_string()))?;
+    let connections = FromBundles::new(app.config.dir.clone(), app.config.allow_private.clone());
+    let outward = Outward { client: client.clone(), connections: Arc::new(connections) };
+    let (stop, engine_stop) = (CancellationToken::new(), CancellationToken::new());
+    let (doors, engine) = (TaskTracker::new(), TaskTracker::new());
+
+    let worker = Worker::new(app.desk.clone(), outward);
+    engine.spawn(worker.run(handoff, engine_stop.clone()));
+    match Follower::new(app.desk.clone(), app.config.checkpoint_file.clone()) {
+        Some(follower) => drop(engine.spawn(follower.run(engine_stop.clone()))),
+        None => return Err(Failure::unreachable("the audit's signing key cannot be derived")),
+    }
+    let intake = Arc::new(DeskIntake::new(Arc::clone(&app)));
+    doors.spawn(watch_gate(Arc::clone(&app), stop.clone()));
+    doors.spawn(watch_disk(Arc::clone(&intake), app.config.data_dir.clone(), stop.clone()));
+    doors.spawn(refresh_keys(Arc::clone(&intake), Arc::clone(&app), client, stop.clone()));
+    doors.spawn(control.serve(Arc::clone(&app), stop.clone()));
+    let state = AppState {
+        intake: Arc::clone(&intake) as Arc<dyn tl_web::intake::Intake>,
+        store: app.desk.store().clone(),
+        config: WebConfig { drain_grace: DRAIN / 3, ..WebConfig::default() },
+        metrics: Arc::new(Metrics::default()),
+    };
+    let web_stop = stop.clone();
+    doors.spawn(async move {
+        let config = state.config.clone();
+        if let Err(e) = tl_web::serve(listener, router(state), web_stop, &config).await {
+            tracing::error!(error = %e, "the doors are closed");
+        }
+    });
+    tracing::info!(%address, epoch = app.desk.store().epoch(), "serving");
+    Ok(Running { app, address, intake, stop, engine_stop, doors, engine })
+}
+
+impl Running {
+    /// Takes nothing more, finishes what is on its way, signs a last checkpoint, and lets go of the store.
+    pub async fn stop(self) {
+        self.app.desk.drain();
+        self.stop.cancel();
+        self.doors.close();
+        let end = tokio::time::Instant::now() + DRAIN;
+        // Messages that are not answered by then are sent again by their senders.
+        let _ = tokio::time::timeout_at(end - DRAIN / 2, self.doors.wait()).await;
+        self.engine_stop.cancel();
+        self.engine.close();
+        if tokio::time::timeout_at(end, self.engine.wait()).await.is_err() {
+            tracing::warn!("effects were still on their way; they are uncertain and resolved at the next start");
+        }
+        self.app.close().await;
+    }
+}
+
+/// Workflows of the project directory that were never deployed are deployed; a changed file is only reported,
+/// because a version changes by `throughline deploy` alone.
+async fn first_deploy(app: &App) -> Result<(), Failure> {
+    let project = crate::project::read(&app.config.dir)?;
+    let view = app.tenant(DEFAULT_TENANT).await?;
+    for id in project.workflows() {
+        if let Some((number, bundle)) = view.current.get(&id) {
+            if bundle.project != crate::project::bundle(&project, &id) {
+                tracing::warn!(workflow = id, number, "the files differ from the deployed version: `throughline deploy` takes them over");
+            }
+            continue;
+        }
+        let checked = check(&project, &id);
+        if !checked.ok() {
+            return Err(Failure::refused(format!(
+                "workflow `{id}` does not pass its check:\n{}",
+                checked.findings(&project, false)
+            )));
+        }
+        let line = deploy_one(app, view.id, &project, &id, &Actor::Engine).await?;
+        tracing::info!(workflow = id, number = line.number, "deployed");
+    }
+    Ok(())
+}
+
+/// For a command without a server: what can be deployed is, so that `init` and the next command go together.
+pub async fn first_deploy_quietly(app: &App) {
+    if let Err(e) = first_deploy(app).await {
+        tracing::debug!(error = e.message, "not deployed");
+    }
+}
+
+fn cannot_listen(listen: &str, e: &std::io::Error) -> Failure {
+    let what = match e.kind() {
+        ErrorKind::AddrInUse => "another program listens there. Stop it, or choose another address: --listen 127.0.0.1:0 takes any free port",
+        ErrorKind::PermissionDenied => "this account may not use that port. Choose one above 1023",
+        ErrorKind::AddrNotAvailable => "this machine has no such address",
+        ErrorKind::InvalidInput => "that is no address: write HOST:PORT",
+        _ => return Failure::unreachable(format!("TL0642 cannot listen on {listen}: {e}")),
+    };
+    Failure::unreachable(format!("TL0642 cannot listen on {listen}: {what}"))
+}
+
+fn start_log(config: &Config) {
+    let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second initialisation within one process keeps the first.
+    let _ = if config.log_json { log.json().flatten_event(true).try_init() } else { log.with_ansi(false).try_init() };
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(s) => s,
+        Err(e) => {
+            tracing::warn!(error = %e, "no SIGTERM can be received");
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// Another process may write a switch into the database: `throughline kill` does where the server does not answer.
+async fn watch_gate(app: Arc<App>, stop: CancellationToken) {
+    while pause(WATCH_GATE, &stop).await {
+        let tenants = app.desk.store().tenants().await.unwrap_or_default();
+        for (id, _) in tenants {
+            let (Ok(view), Ok(rows)) = (app.desk.tenant(id).await, app.desk.store().gate(id).await) else {
+                continue;
+            };
+            let known = (view.rows.tenant_epoch, view.rows.installation_epoch);
+            if known != (rows.tenant_epoch, rows.installation_epoch) {
+                if let Err(e) = app.desk.reload(id).await {
+                    tracing::warn!(error = %e, "the gate cannot be read");
+                }
+                app.desk.nudge();
+            }
+        }
+    }
+}
+
+async fn watch_disk(intake: Arc<DeskIntake>, dir: std::path::PathBuf, stop: CancellationToken) {
+    loop {
+        if let Ok(free) = fs2::available_space(&dir) {
+            let full = free < DISK_RESERVE;
+            if full != intake.disk_full.swap(full, Ordering::Relaxed) {
+                tracing::warn!(free, "room on the disk: messages are {}", if full { "refused" } else { "taken again" });
+            }
+        }
+        if !pause(WATCH_DISK, &stop).await {
+            return;
+        }
+    }
+}
+
+/// Fetches the key sets that tokens are verified with, beside the request path.
+async fn refresh_keys(intake: Arc<DeskIntake>, app: Arc<App>, client: Client, stop: CancellationToken) {
+    loop {
+        for (url, private) in key_addresses(&app).await {
+            match tl_connect::keysets::fetch(&client, &url, private).await {
+                Ok(keys) => {
+                    let mut fetched = intake.fetched.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    fetched.insert(url, Arc::new(keys));
+                    intake.fetches.fetch_add(1, Ordering::Release);
+                }
+                Err(e) => tracing::warn!(error = %e, url, "key set"),
+            }
+        }
+        if !pause(REFRESH_KEYS, &stop).await {
+            return;
+        }
+    }
+}
+
+async fn key_addresses(app: &App) -> BTreeSet<(String, bool)> {
+    let mut out = BTreeSet::new();
+    for (id, _) in app.desk.store().tenants().await.unwrap_or_default() {
+        let Ok(view) = app.desk.tenant(id).await else { continue };
+        for endpoint in view.current.values().flat_map(|(_, b)| &b.program.endpoints) {
+            let private = app.config.allow_private.contains(&endpoint.name);
+            for auth in &endpoint.auth {
+                if let Auth::Jwt { keys: Some(url), .. } = auth
+                    && url.starts_with("http")
+                {
+                    out.insert((url.clone(), private));
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Waits; false when it is time to stop.
+async fn pause(time: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(time) => true,
+    }
+}

@@ -1,0 +1,260 @@
+//! The audit verifier of the documentation, run against exports that are right and exports that are not.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tl_engine::follower::{Frontier, note, signer};
+use tl_kernel::digest::hex;
+use tl_kernel::id::CaseId;
+use tl_kernel::journal::{Actor, Body, Entry, HEAD_VERSION, Head, Sealed, seal};
+
+use crate::root;
+
+const TURNS: u32 = 70;
+/// Sizes at which a checkpoint is signed.
+const SIZES: [u64; 4] = [1, 8, 37, 69];
+const KEY: [u8; 32] = [7; 32];
+
+fn turn(n: u32) -> Sealed {
+    let head = Head {
+        v: HEAD_VERSION,
+        tenant: 1,
+        case: CaseId::CONTROL,
+        seq: 0,
+        prev: [0; 32],
+        at: i64::from(n) * 1_000_000,
+        actor: Actor::Operator("ops".into()),
+        correlation: "control".into(),
+        definition: 1,
+        policy: 1,
+        entries: vec![Entry::Control {
+            action: "flag.set".into(),
+            object: format!("f{n}"),
+            detail: "true".into(),
+        }],
+        body: [0; 32],
+    };
+    seal(head, &Body::default(), &[1; 16])
+}
+
+/// The lines of an export, as `throughline audit export` writes them: the key, the turns, the checkpoints.
+fn export() -> Vec<Value> {
+    use aws_lc_rs::signature::KeyPair as _;
+    let signer = signer(&KEY).expect("a signer");
+    let mut tree = Frontier::default();
+    let (mut turns, mut checkpoints) = (Vec::new(), Vec::new());
+    for n in 1..=TURNS {
+        let sealed = turn(n);
+        tree.push(sealed.leaf);
+        turns.push(turn_line(&sealed));
+        if SIZES.contains(&tree.size()) {
+            let text = note("acme", tree.size(), &tree.root());
+            let signature = hex(signer.sign(text.as_bytes()).as_ref());
+            let root = hex(&tree.root());
+            checkpoints.push(json!({
+                "kind": "checkpoint", "size": tree.size(), "root": root, "signature": signature,
+            }));
+        }
+    }
+    let key = hex(signer.public_key().as_ref());
+    let about = json!({ "kind": "audit", "v": 1, "tenant": "acme", "public_key": key });
+    [vec![about], turns, checkpoints].concat()
+}
+
+fn turn_line(sealed: &Sealed) -> Value {
+    json!({ "kind": "turn", "leaf": hex(&sealed.leaf), "head": STANDARD.encode(&sealed.head) })
+}
+
+/// Position of the first checkpoint.
+const FIRST_POINT: usize = 1 + TURNS as usize;
+
+fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, text).expect("a file");
+    path
+}
+
+fn verify(files: &[PathBuf], key: Option<&str>) -> (bool, String) {
+    let mut command = Command::new("python3");
+    command
+        .arg(root().join("docs/concepts/verify_audit.py"))
+        .args(files)
+        .args(key);
+    let out = command.output().expect("python3 runs");
+    let said =
+        String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    (out.status.success(), said)
+}
+
+fn lines(export: &[Value]) -> String {
+    export.iter().map(|l| format!("{l}\n")).collect()
+}
+
+fn python() -> bool {
+    let there = Command::new("python3").arg("--version").output().is_ok();
+    if !there {
+        eprintln!("python3 is missing: the verifier is not tried");
+    }
+    there
+}
+
+#[test]
+fn the_verifier_accepts_what_is_right_and_nothing_else() {
+    if !python() {
+        return;
+    }
+    type Spoil = fn(&mut Vec<Value>);
+    let table: [(&str, Spoil, &str); 9] = [
+        (
+            "right",
+            |_| (),
+            "OK: 70 turns, 4 checkpoints, 1 turns after the last one",
+        ),
+        (
+            "changed head",
+            |e| e[5]["head"] = turn_line(&turn(99))["head"].clone(),
+            "does not give the leaf",
+        ),
+        (
+            "changed turn",
+            |e| e[5] = turn_line(&turn(99)),
+            "the first 8 turns do not give",
+        ),
+        (
+            "dropped turn",
+            |e| drop(e.remove(20)),
+            "the first 37 turns do not give",
+        ),
+        (
+            "doubled turn",
+            |e| e.insert(20, e[20].clone()),
+            "the first 37 turns do not give",
+        ),
+        (
+            "swapped turns",
+            |e| e.swap(60, 61),
+            "the first 69 turns do not give",
+        ),
+        (
+            "cut off",
+            |e| drop(e.drain(60..FIRST_POINT)),
+            "turns are missing at the end",
+        ),
+        (
+            "other tenant",
+            |e| e[0]["tenant"] = json!("evil"),
+            "is not signed by this key",
+        ),
+        (
+            "forged root",
+            |e| e[FIRST_POINT]["root"] = e[FIRST_POINT + 1]["root"].clone(),
+            "the first 1 turns do not give",
+        ),
+    ];
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, spoil, want) in table {
+        let mut export = export();
+        spoil(&mut export);
+        let file = write(dir.path(), "export.jsonl", &lines(&export));
+        let (ok, said) = verify(&[file], None);
+        assert_eq!(ok, name == "right", "{name}: {said}");
+        assert!(said.contains(want), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_checkpoint_file_kept_elsewhere_outranks_the_export() {
+    if !python() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let export = export();
+    let own = export[0]["public_key"].as_str().expect("a key").to_owned();
+    let block = |c: &Value| {
+        let word = |key: &str| c[key].as_str().expect("text").to_owned();
+        format!(
+            "throughline/acme\n{}\n{}\n{}\n\n",
+            c["size"],
+            word("root"),
+            word("signature")
+        )
+    };
+    let kept: String = export[FIRST_POINT..].iter().map(block).collect();
+    let kept = write(
+        dir.path(),
+        "kept.txt",
+        &format!("throughline/system\n1\nab\ncd\n\n{kept}"),
+    );
+    // Its maker left turns out, and the checkpoints that would tell.
+    let full = write(dir.path(), "full.jsonl", &lines(&export));
+    let cut = write(dir.path(), "cut.jsonl", &lines(&export[..61]));
+    assert!(verify(&[full.clone(), kept.clone()], Some(&own)).0);
+    assert!(
+        verify(std::slice::from_ref(&cut), None).0,
+        "without anything held elsewhere nothing is proven"
+    );
+    assert!(!verify(&[cut, kept.clone()], None).0);
+    assert!(!verify(&[full, kept], Some(&"00".repeat(32))).0);
+}
+
+#[test]
+fn an_export_of_the_binary_is_accepted() {
+    if !python() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let project = dir.path().join("leads");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
+        let out = command
+            .args(arguments)
+            .current_dir(dir.path())
+            .env("THROUGHLINE_DIR", &project)
+            .output();
+        let out = out.expect("the binary runs");
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success(), "{arguments:?}: {said}");
+    };
+    run(&["init", "lead", "leads"]);
+    run(&["endpoint", "rotate", "leads"]);
+    run(&["kill", "set", "everything", "--reason", "drill"]);
+    serve_and_stop(&project);
+    run(&["kill", "clear", "everything", "--reason", "over"]);
+    run(&["audit", "export", "--output", "audit.jsonl"]);
+    let files = [
+        dir.path().join("audit.jsonl"),
+        project.join("data/checkpoints.txt"),
+    ];
+    let (ok, said) = verify(&files, None);
+    assert!(
+        ok && said.starts_with("OK: ") && !said.contains(" 0 checkpoints"),
+        "{said}"
+    );
+}
+
+/// Starts the server and ends it as a service manager would: at its end it signs what there is.
+fn serve_and_stop(project: &Path) {
+    use std::io::BufRead as _;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
+    command
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("THROUGHLINE_DIR", project);
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null());
+    let mut server = command.spawn().expect("the server starts");
+    let mut line = String::new();
+    let out = server.stdout.take().expect("its output");
+    std::io::BufReader::new(out)
+        .read_line(&mut line)
+        .expect("its first line");
+    assert!(line.starts_with("listening on "), "{line}");
+    let ended = Command::new("kill")
+        .args(["-TERM", &server.id().to_string()])
+        .status();
+    assert!(ended.expect("kill runs").success());
+    assert!(server.wait().expect("it ends").success());
+}
