@@ -15,6 +15,7 @@ use tl_store::{Options, Store};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::config::Config;
+use crate::connections::FromBundles;
 use crate::failure::Failure;
 use crate::keys::Vault;
 use crate::lock::Lock;
@@ -46,6 +47,8 @@ pub struct App {
     pub vault: Vault,
     /// The settings.
     pub config: Config,
+    /// Connections of the deployed versions.
+    pub connections: Arc<FromBundles>,
     /// For what it was opened.
     pub mode: Mode,
     /// Opened, µs.
@@ -88,7 +91,9 @@ impl App {
             tap: None,
         });
         let opened_at = desk.now();
+        let connections = FromBundles::new(config.dir.clone(), config.allow_private.clone());
         let app = App {
+            connections: Arc::new(connections),
             desk,
             vault,
             config,

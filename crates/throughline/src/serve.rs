@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tl_connect::client::{Client, Options};
 use tl_engine::follower::Follower;
-use tl_engine::outward::Outward;
+use tl_engine::outward::{Connections, Outward};
 use tl_engine::worker::Worker;
 use tl_kernel::journal::Actor;
 use tl_kernel::program::Auth;
@@ -22,7 +22,6 @@ use tracing_subscriber::EnvFilter;
 use crate::app::{App, DEFAULT_TENANT, Mode};
 use crate::checked::check;
 use crate::config::Config;
-use crate::connections::FromBundles;
 use crate::control::deploy::deploy_one;
 use crate::control::socket;
 use crate::failure::Failure;
@@ -47,8 +46,6 @@ pub struct Running {
     pub app: Arc<App>,
     /// The address of its doors.
     pub address: std::net::SocketAddr,
-    /// The way in.
-    pub intake: Arc<DeskIntake>,
     stop: CancellationToken,
     engine_stop: CancellationToken,
     doors: TaskTracker,
@@ -96,8 +93,8 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         .map_err(|e| Failure::unreachable(format!("TL0610 cannot write the lock: {e}")))?;
 
     let client = Client::new(&Options::default()).map_err(|e| Failure::unreachable(e.to_string()))?;
-    let connections = FromBundles::new(app.config.dir.clone(), app.config.allow_private.clone());
-    let outward = Outward { client: client.clone(), connections: Arc::new(connections) };
+    let connections = Arc::clone(&app.connections) as Arc<dyn Connections>;
+    let outward = Outward { client: client.clone(), connections };
     let (stop, engine_stop) = (CancellationToken::new(), CancellationToken::new());
     let (doors, engine) = (TaskTracker::new(), TaskTracker::new());
 
@@ -126,7 +123,7 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         }
     });
     tracing::info!(%address, epoch = app.desk.store().epoch(), "serving");
-    Ok(Running { app, address, intake, stop, engine_stop, doors, engine })
+    Ok(Running { app, address, stop, engine_stop, doors, engine })
 }
 
 impl Running {

@@ -7,6 +7,7 @@ pub mod cel;
 mod codes;
 mod cx;
 mod diag;
+pub mod graph;
 mod keys;
 mod literal;
 mod load;

@@ -343,6 +343,8 @@ impl<'a> Lower<'a> {
             root.insert("flags".into(), Type::Any);
         }
         if matches!(names, Names::Effect | Names::Policy | Names::Decision) {
+            let case = BTreeMap::from([("id".to_owned(), Type::Text)]);
+            root.insert("case".into(), Type::Record(case));
             root.insert("ai".into(), ai_type());
         }
         if matches!(names, Names::Policy | Names::Decision) {
@@ -404,7 +406,7 @@ fn event_type() -> Type {
         "external_id",
         "correlation_id",
         "text",
-        "full_text",
+        "own_text",
         "from_name",
         "subject",
         "message_id",

@@ -19,9 +19,12 @@ mod choice;
 mod formula;
 mod model;
 mod permission;
+mod react;
 mod repeat;
 mod replay;
+mod search;
 mod space;
+mod spot;
 mod states;
 mod trust;
 mod walk;
@@ -31,7 +34,7 @@ use tl_kernel::program::{Program, StateIx};
 use tl_kernel::value::Value;
 
 use crate::diag::{Diag, Mend, Problem, Severity, Span, sort};
-use formula::Witness;
+use search::Witness;
 use space::Name;
 
 pub use replay::{Setting, event, input, setting};

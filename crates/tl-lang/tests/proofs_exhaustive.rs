@@ -95,7 +95,8 @@ fn what_passes_the_proofs_holds_when_it_runs() {
 /// The same trials find each fault that is planted: a policy that is not obeyed, a proof that is not heeded.
 #[test]
 fn planted_faults_are_found() {
-    let faults: [(&str, fn(&mut Program)); 3] = [
+    type Fault = (&'static str, fn(&mut Program));
+    let faults: [Fault; 3] = [
         ("leaves although the policy says Approve", |p| {
             let approve =
                 |l: &PolicyLine| matches!((&l.auto, &l.never), (When::Unstated, When::Unstated));

@@ -260,6 +260,10 @@ fn endpoint_line(app: &App, view: &Tenant, workflow: &str, e: &Endpoint, now: i6
             active: is_active(s, now),
         })
         .collect();
+    let key_for_events = |k: &tl_store::contract::ApiKeyRow| {
+        k.expires.is_none_or(|end| now < end) && k.scopes.split(' ').any(|s| s == "events")
+    };
+    let only_keys = e.auth.iter().all(|a| *a == Auth::ApiKey);
     let only_secret = e.auth.iter().all(|a| matches!(a, Auth::Hmac { .. } | Auth::StandardWebhooks));
     let closed_because = if view.rows.disabled.contains(&e.name) {
         format!("an operator closed it: throughline endpoint enable {} --reason CODE", e.name)
@@ -267,6 +271,8 @@ fn endpoint_line(app: &App, view: &Tenant, workflow: &str, e: &Endpoint, now: i6
         "ingest is switched off: throughline kill clear ingest --reason CODE".into()
     } else if needs_secret(e) && only_secret && !secrets.iter().any(|s| s.active) {
         format!("it has no secret: throughline endpoint rotate {}/{}", view.name, e.name)
+    } else if only_keys && !view.rows.api_keys.iter().any(key_for_events) {
+        "nobody has a key for it: throughline key create --scope events".into()
     } else {
         String::new()
     };

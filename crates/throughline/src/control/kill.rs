@@ -96,7 +96,12 @@ impl Ctx<'_> {
         }
         let all = NAMED.iter().map(|k| format!("{k}:NAME")).chain(WHOLE.map(str::to_owned));
         let all: Vec<String> = all.collect();
-        Err(Failure::usage(format!("`{scope}` is no scope; a scope is one of {}", all.join(", "))))
+        let near = match scope.split_once(':') {
+            Some((kind, name)) => nearest(kind, NAMED).map(|k| format!("{k}:{name}")),
+            None => nearest(scope, WHOLE).map(str::to_owned),
+        };
+        let hint = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+        Err(Failure::usage(format!("`{scope}` is no scope{hint} A scope is one of {}", all.join(", "))))
     }
 
     /// A misspelt name would hold nothing, and the operator would believe it did.

@@ -116,6 +116,7 @@ impl Ctx<'_> {
             effects: Vec::new(),
             attempts: BTreeMap::new(),
             duplicates: BTreeMap::new(),
+            connections: BTreeMap::new(),
             now: self.now(),
         };
         let mut explanation = build(&material);

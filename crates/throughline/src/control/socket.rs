@@ -238,5 +238,11 @@ fn busy(pid: Option<u32>) -> Failure {
 /// A question in the name of whoever runs the command.
 pub fn envelope(tenant: &str, request: Request) -> Envelope {
     let by = ["USER", "LOGNAME"].iter().find_map(|v| std::env::var(v).ok()).filter(|u| !u.is_empty());
-    Envelope { tenant: tenant.to_owned(), by: by.unwrap_or_else(|| "unknown".into()), request }
+    Envelope { tenant: tenant.to_owned(), by: by.unwrap_or_else(account), request }
+}
+
+/// The account's number, where its name is not in the environment.
+fn account() -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").map_or_else(|_| "unknown".into(), |m| format!("uid {}", m.uid()))
 }

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use tl_engine::outward::Connections;
+use tl_engine::tenant::Tenant;
 use tl_kernel::case::fold;
+use tl_kernel::effect::Class;
 use tl_kernel::id::CaseId;
 use tl_kernel::journal::open;
-use tl_store::contract::EffectFilter;
+use tl_kernel::turn::EffectKind;
+use tl_store::contract::{EffectFilter, EffectRow};
 
 use super::Ctx;
 use super::lists::{switch_line, version_line};
@@ -113,6 +117,7 @@ impl Ctx<'_> {
         Ok(Material {
             tenant: view.name.clone(),
             bundle: self.app.desk.bundle(view.id, case.definition).await?,
+            connections: self.unusable(&view, &effects),
             case,
             turns,
             effects,
@@ -120,6 +125,19 @@ impl Ctx<'_> {
             duplicates,
             now: self.now(),
         })
+    }
+
+    /// Connections of effects that cannot be used, with what is missing.
+    pub(super) fn unusable(&self, view: &Tenant, effects: &[EffectRow]) -> BTreeMap<String, String> {
+        let named = effects.iter().filter(|e| !e.state.is_settled() && !e.connection.is_empty());
+        let declared = |e: &&EffectRow| e.kind == EffectKind::Effect && e.class != Class::E0;
+        named
+            .filter(declared)
+            .filter_map(|e| {
+                let why = self.app.connections.find(view, &e.workflow, &e.connection).err()?;
+                Some((e.connection.clone(), why))
+            })
+            .collect()
     }
 
     pub(super) async fn explain(&self, id: &str) -> Result<Reply, Failure> {

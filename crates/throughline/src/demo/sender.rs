@@ -30,8 +30,6 @@ pub struct Answered {
     pub status: u16,
     /// `event_id`, where there is one.
     pub event: Option<String>,
-    /// It was known before.
-    pub replayed: bool,
 }
 
 /// One request on its way.
@@ -67,13 +65,11 @@ impl Sender {
         }
         let answer = request.send().await.with_context(|| format!("sending {}", entry.id))?;
         let status = answer.status().as_u16();
-        let replayed = answer.headers().contains_key("idempotency-replayed");
         let body: Json = serde_json::from_slice(&answer.bytes().await?).unwrap_or(Json::Null);
         let event = body.get("event_id").and_then(Json::as_str).map(str::to_owned);
         Ok(Answered {
             status,
             event,
-            replayed,
         })
     }
 

@@ -36,14 +36,19 @@ pub struct Material {
     pub attempts: BTreeMap<u32, Vec<Attempt>>,
     /// Duplicates of its messages.
     pub duplicates: BTreeMap<EventId, DuplicateRow>,
+    /// Connections that cannot be used, with what is missing.
+    pub connections: BTreeMap<String, String>,
     /// Engine time, µs.
     pub now: i64,
 }
 
+/// Longest condition of a rule on a line, characters; its place in the file says the rest.
+const CONDITION: usize = 160;
+
 /// Explains a case.
 pub fn build(m: &Material) -> Explanation {
     let program = &m.bundle.program;
-    let (summary, next) = steps(&m.case, program, &m.effects, m.now);
+    let (summary, next) = steps(m);
     let turns = m.turns.iter().map(|(head, body)| turn(m, head, body.as_ref())).collect();
     Explanation {
         case: m.case.id.to_string(),
@@ -72,7 +77,7 @@ fn turn(m: &Material, head: &Head, body: Option<&Body>) -> TurnLine {
     if let Some(body) = body {
         let sets: Vec<String> = body.facts.iter().filter_map(|f| set_text(m, f)).collect();
         if !sets.is_empty() {
-            lines.push(Line::new(Side::Decision, "record").with(sets));
+            lines.push(Line::new(Side::Decision, "fields were set").with(sets));
         }
         for fact in &body.facts {
             if let Fact::Note(note) = fact {
@@ -102,6 +107,7 @@ fn line(m: &Material, entry: &Entry, body: Option<&Body>) -> Option<Line> {
         Entry::Event { .. } => event(m, entry),
         Entry::Rule { rule, line } => {
             let when = program.rules.get(*rule as usize).map(|r| r.when.source.clone()).unwrap_or_default();
+            let when = one_line(&when, CONDITION);
             Line::new(Decision, format!("rule {} held: {when}", workflow_place(&m.bundle, *line)))
         }
         Entry::TableRow { table, line } => Line::new(Decision, format!("table {}:{line} matched", table_file(program, *table))),

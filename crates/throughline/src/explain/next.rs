@@ -1,6 +1,8 @@
 //! What a person can do next about a case, as literal commands, the most pressing first; and the sentence that
 //! says what is the matter.
 
+use std::collections::BTreeMap;
+
 use tl_kernel::case::{Ai, Case};
 use tl_kernel::effect::EffectState;
 use tl_kernel::id::{EffectId, TaskId};
@@ -8,6 +10,7 @@ use tl_kernel::program::Program;
 use tl_kernel::turn::EffectKind;
 use tl_store::contract::EffectRow;
 
+use super::build::Material;
 use super::words::code_words;
 use crate::control::views::Next;
 use crate::text::At;
@@ -17,12 +20,13 @@ fn next(why: impl Into<String>, command: impl Into<String>) -> Next {
 }
 
 /// What is the matter with a case in one sentence, and what can be done about it.
-pub fn steps(case: &Case, program: &Program, effects: &[EffectRow], now: i64) -> (String, Vec<Next>) {
+pub(super) fn steps(m: &Material) -> (String, Vec<Next>) {
+    let (case, program, effects, now) = (&m.case, &m.bundle.program, &m.effects, m.now);
     let mut all = Vec::new();
     for row in effects {
         let failed_for_good = matches!(row.state, EffectState::Failed | EffectState::Dead | EffectState::Expired);
         if !row.state.is_settled() || failed_for_good {
-            all.extend(effect_next(row, now));
+            all.extend(effect_next(row, &m.connections, now));
         }
     }
     all.extend(task_steps(case, now));
@@ -104,12 +108,12 @@ pub fn decide_command(kind: &str, id: TaskId) -> String {
 }
 
 /// What can be done about an effect.
-pub fn effect_next(row: &EffectRow, now: i64) -> Vec<Next> {
+pub fn effect_next(row: &EffectRow, connections: &BTreeMap<String, String>, now: i64) -> Vec<Next> {
     let id = row.effect;
     let is_effect = row.kind == EffectKind::Effect;
     match row.state {
         EffectState::Planned => Vec::new(),
-        EffectState::Ready => ready_next(row, now),
+        EffectState::Ready => ready_next(row, connections, now),
         EffectState::Dispatching => vec![next(format!("`{}` is on its way", row.action), "")],
         EffectState::AwaitingCallback => {
             vec![next(format!("`{}` was accepted; the vendor will say what became of it", row.action), "")]
@@ -130,8 +134,12 @@ pub fn effect_next(row: &EffectRow, now: i64) -> Vec<Next> {
     }
 }
 
-fn ready_next(row: &EffectRow, now: i64) -> Vec<Next> {
+fn ready_next(row: &EffectRow, connections: &BTreeMap<String, String>, now: i64) -> Vec<Next> {
     let action = &row.action;
+    if let Some(why) = connections.get(&row.connection) {
+        let why = format!("`{action}` waits for its connection: {why}");
+        return vec![next(why, format!("throughline effect show {}", row.effect))];
+    }
     if let Some(scope) = row.hold.strip_prefix("kill:") {
         return vec![next(
             format!("`{action}` is held by the switch `{scope}`; it goes when the switch is cleared"),

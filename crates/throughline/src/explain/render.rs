@@ -57,7 +57,9 @@ pub fn next_text(next: &[Next]) -> String {
     let mut out = String::new();
     for (i, n) in next.iter().enumerate() {
         let word = if i == 0 { "next" } else { "" };
-        let _ = writeln!(out, "{word:<12} {}", safe(&n.why));
+        if !n.why.is_empty() {
+            let _ = writeln!(out, "{word:<12} {}", safe(&n.why));
+        }
         if !n.command.is_empty() {
             let _ = writeln!(out, "{:<12}   {}", "", safe(&n.command));
         }

@@ -92,7 +92,7 @@ impl Deciding<'_> {
         );
         let base = match &replaces {
             Some(r) => Some(r.base.clone()),
-            None => self.base_version(action),
+            None => self.base_version(action, &args),
         };
         let state = self.birth(action, ruling.verdict, base.is_some());
         self.entry(Entry::Planned(Planned {
@@ -277,14 +277,18 @@ impl Deciding<'_> {
     }
 
     /// The base version that is known before a read: from the last answer, or declared by the workflow.
-    fn base_version(&self, action: &Action) -> Option<String> {
+    fn base_version(&self, action: &Action, args: &Value) -> Option<String> {
         let ActionKind::Rest(rest) = &action.kind else {
             return None;
         };
         if rest.lock == Lock::LastWriterWins {
             return None;
         }
-        let carried = self.case.seen.get(&action.name).map(|s| s.version.clone());
+        // A version belongs to an address: what was seen elsewhere says nothing here.
+        let last = self.case.effects.values().rev().find(|e| e.name == action.name && !e.is_open());
+        let same_path = last.and_then(|e| e.args.as_ref()?.at(&["path"])) == args.at(&["path"]);
+        let seen = self.case.seen.get(&action.name).filter(|_| same_path);
+        let carried = seen.map(|s| s.version.clone());
         carried.or_else(|| match &rest.base {
             BaseVersion::Declared(v) => Some(v.clone()),
             BaseVersion::Read => None,

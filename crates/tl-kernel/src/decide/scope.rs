@@ -8,7 +8,7 @@ use crate::expr::{Found, Scope};
 use crate::program::{FieldDef, FieldFrom, Program};
 use crate::value::{Label, Value};
 
-/// `record`, `event`, `ai`, `flags`, `settings` and the words of a decision, for one case.
+/// `record`, `event`, `case`, `ai`, `flags`, `settings` and the words of a decision, for one case.
 #[derive(Debug)]
 pub struct CaseScope<'a> {
     case: &'a Case,
@@ -101,6 +101,9 @@ impl Scope for CaseScope<'_> {
                     Some(v) => Found::borrowed(v, label),
                     None => Found::absent(label),
                 }
+            }
+            ("case", [name]) if name == "id" => {
+                Found::owned(Value::text(self.case.id.to_string()), Label::Config)
             }
             ("ai", path) => self.ai(path),
             ("flags", [name]) => {

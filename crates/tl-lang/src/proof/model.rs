@@ -10,118 +10,16 @@ use std::collections::BTreeMap;
 
 use tl_kernel::expr::Piece;
 use tl_kernel::policy::When;
-use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN, PENDING, TRIAGED};
+use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN, TRIAGED};
 use tl_kernel::program::{
     Action, ActionIx, ActionKind, Branch, Emit, OnMatch, Program, StateIx, Step,
 };
 
 use super::Cue;
 use super::formula::Mind;
+use super::spot::{Ai, Spot, task};
 use super::trust;
 use super::words::Words;
-
-/// What became of the AI step, as far as it matters: no answer is as good as none asked for, and nothing
-/// depends on an answer once a person has vouched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Ai {
-    Silent,
-    Asked,
-    Answered,
-}
-
-/// Kinds of tasks, as a set.
-pub(super) mod task {
-    pub(crate) const REVIEW: u8 = 1;
-    /// A review that was opened because an SLA was missed.
-    pub(crate) const BREACH: u8 = 2;
-    pub(crate) const MISSING: u8 = 4;
-    pub(crate) const HAND_OFF: u8 = 8;
-    pub(crate) const APPROVE: u8 = 16;
-    pub(crate) const EXCEPTION: u8 = 32;
-    /// The bits with the kinds' names.
-    pub(crate) const NAMES: [(u8, &str); 6] = [
-        (REVIEW, "review"),
-        (BREACH, "review"),
-        (MISSING, "missing"),
-        (HAND_OFF, "hand_off"),
-        (APPROVE, "approve"),
-        (EXCEPTION, "exception"),
-    ];
-}
-
-/// What is left of a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Spot {
-    pub(super) opened: bool,
-    pub(super) state: StateIx,
-    pub(super) ai: Ai,
-    pub(super) vouched: bool,
-    /// The SLA clock of the stay runs.
-    pub(super) clock: bool,
-    /// Open tasks.
-    pub(super) tasks: u8,
-    /// An effect is on its way.
-    pub(super) ready: bool,
-    /// A person's command brought it where it is, and no clock runs there: that person knows.
-    pub(super) parked: bool,
-}
-
-impl Spot {
-    pub(super) const START: Spot = Spot {
-        opened: false,
-        state: PENDING,
-        ai: Ai::Silent,
-        vouched: false,
-        clock: false,
-        tasks: 0,
-        ready: false,
-        parked: false,
-    };
-
-    /// How many spots there are in one state.
-    pub(super) const PER_STATE: usize = 1 << 13;
-
-    /// A number of its own for each spot.
-    pub(super) fn number(self) -> usize {
-        let flags = [
-            self.opened,
-            self.vouched,
-            self.clock,
-            self.ready,
-            self.parked,
-        ];
-        let mut n = usize::from(self.state) << 2 | self.ai as usize;
-        for f in flags {
-            n = n << 1 | usize::from(f);
-        }
-        n << 6 | usize::from(self.tasks)
-    }
-
-    fn settled_mind(self) -> Spot {
-        let forget = self.vouched && self.ai == Ai::Answered;
-        let ai = if forget { Ai::Silent } else { self.ai };
-        Spot { ai, ..self }
-    }
-
-    fn with(self, bit: u8) -> Spot {
-        Spot {
-            tasks: self.tasks | bit,
-            ..self
-        }
-    }
-
-    fn without(self, bits: u8) -> Spot {
-        Spot {
-            tasks: self.tasks & !bits,
-            ..self
-        }
-    }
-
-    /// No task and no effect is open. An effect that waits for its approval has a task.
-    fn idle(self) -> bool {
-        self.tasks == 0 && !self.ready
-    }
-}
 
 /// Where a turn may lead, and the branch it took.
 pub(super) type Out = (Spot, Option<usize>);
@@ -159,9 +57,9 @@ pub(super) struct Model<'p> {
     /// Where each action was planned first.
     pub(super) planned: BTreeMap<ActionIx, Here>,
     pub(super) here: Here,
-    may: Vec<May>,
+    pub(super) may: Vec<May>,
     /// The write to the system of record, where something plans it: a changed record is written again.
-    rewrites: Option<ActionIx>,
+    pub(super) rewrites: Option<ActionIx>,
 }
 
 /// A place in the exploration: the spot, what happened there, and the branch that was taken.
@@ -240,7 +138,7 @@ impl<'p> Model<'p> {
     }
 
     /// A move along a declared edge, with what it emits; nothing where there is no edge.
-    fn moved(&mut self, s: Spot, to: StateIx) -> Vec<Spot> {
+    pub(super) fn moved(&mut self, s: Spot, to: StateIx) -> Vec<Spot> {
         let program = self.program;
         let (Some(edge), Some(state)) = (
             program.edge(s.state, to),
@@ -277,19 +175,19 @@ impl<'p> Model<'p> {
     }
 
     /// Moves, or stays where there is no edge.
-    fn moved_or_stays(&mut self, s: Spot, to: StateIx) -> Vec<Spot> {
+    pub(super) fn moved_or_stays(&mut self, s: Spot, to: StateIx) -> Vec<Spot> {
         let all = self.moved(s, to);
         if all.is_empty() { vec![s] } else { all }
     }
 
     /// Plans an action: how it may be born.
-    fn plan(&mut self, s: Spot, ix: ActionIx) -> Vec<(Spot, Born)> {
+    pub(super) fn plan(&mut self, s: Spot, ix: ActionIx) -> Vec<(Spot, Born)> {
         self.planned.entry(ix).or_insert(self.here);
         self.born(s, ix)
     }
 
     /// How an action may be born; one that is planned again was planned before.
-    fn born(&self, s: Spot, ix: ActionIx) -> Vec<(Spot, Born)> {
+    pub(super) fn born(&self, s: Spot, ix: ActionIx) -> Vec<(Spot, Born)> {
         let Some(may) = self.may.get(usize::from(ix)).copied() else {
             return vec![(s, Born::Not)];
         };
@@ -310,7 +208,7 @@ impl<'p> Model<'p> {
     }
 
     /// Everything that the decision may come to.
-    fn decision(&mut self, s: Spot) -> Vec<Out> {
+    pub(super) fn decision(&mut self, s: Spot) -> Vec<Out> {
         let (words, program) = (self.words, self.program);
         let mut out = Vec::new();
         for (branch, _) in words.choices(self.mind(s)) {
@@ -451,7 +349,7 @@ impl<'p> Model<'p> {
     }
 
     /// Nothing is left to do: the case is closed.
-    fn finished(&mut self, s: Spot) -> Vec<Spot> {
+    pub(super) fn finished(&mut self, s: Spot) -> Vec<Spot> {
         if s.idle() && matches!(s.state, AUTOMATED | NEEDS_HUMAN) {
             self.moved_or_stays(s, CLOSED)
         } else {
@@ -460,7 +358,7 @@ impl<'p> Model<'p> {
     }
 
     /// A rule may close the case; `then` is what follows where none does.
-    fn after_rules(&mut self, s: Spot, then: fn(&mut Self, Spot) -> Vec<Out>) -> Vec<Out> {
+    pub(super) fn after_rules(&mut self, s: Spot, then: fn(&mut Self, Spot) -> Vec<Out>) -> Vec<Out> {
         let mut out = Vec::new();
         if self.words.rule_closes {
             out.extend(plain(self.moved(s, CLOSED)));
@@ -498,200 +396,9 @@ impl<'p> Model<'p> {
     }
 
     /// Moves to `triaged` and decides again; nothing where there is no edge.
-    fn again(&mut self, s: Spot) -> Vec<Out> {
+    pub(super) fn again(&mut self, s: Spot) -> Vec<Out> {
         let moved = self.moved(s, TRIAGED);
         moved.into_iter().flat_map(|s| self.redecide(s)).collect()
-    }
-
-    fn joined(&mut self, s: Spot) -> Vec<Out> {
-        let mut out = plain(vec![s]);
-        match s.state {
-            CLOSED => out.extend(self.again(s)),
-            NEEDS_HUMAN if s.tasks & task::MISSING != 0 => {
-                let s = s.without(task::MISSING);
-                let again = self.again(s);
-                out.extend(if again.is_empty() {
-                    plain(vec![s])
-                } else {
-                    again
-                });
-            }
-            AUTOMATED => {
-                out.extend(self.after_rules(s, |m, s| match m.rewrites {
-                    Some(ix) => plain(m.born(s, ix).into_iter().map(|(s, _)| s).collect()),
-                    None => Vec::new(),
-                }));
-            }
-            _ => {}
-        }
-        out
-    }
-
-    fn answered(&mut self, s: Spot, ai: Ai) -> Vec<Out> {
-        let s = Spot { ai, ..s }.settled_mind();
-        match &self.program.ai {
-            Some(def) if def.when_state == s.state => self.after_rules(s, Model::decision),
-            _ => plain(vec![s]),
-        }
-    }
-
-    /// The SLA of the stay is missed.
-    fn breached(&mut self, s: Spot) -> Vec<Out> {
-        let s = Spot { clock: false, ..s };
-        let late = |s: Spot| {
-            if s.tasks & task::REVIEW == 0 {
-                s.with(task::BREACH)
-            } else {
-                s
-            }
-        };
-        plain(match self.program.states[usize::from(s.state)].on_breach {
-            None => vec![s],
-            Some(to) if to == s.state => vec![late(s)],
-            Some(to) => {
-                let moved = self.moved_or_stays(s, to);
-                let asks = |s: Spot| {
-                    if s.state == NEEDS_HUMAN && to == NEEDS_HUMAN {
-                        late(s)
-                    } else {
-                        s
-                    }
-                };
-                moved.into_iter().map(asks).collect()
-            }
-        })
-    }
-
-    fn settled(&mut self, s: Spot, cue: Cue) -> Vec<Out> {
-        let mut out = Vec::new();
-        for ready in [false, true] {
-            let left = Spot { ready, ..s };
-            let ends = match cue {
-                Cue::Succeeded => self.finished(left),
-                Cue::Conflict => self.conflict(left),
-                Cue::Uncertain => self.exception(s),
-                _ => self.exception(left),
-            };
-            out.extend(plain(ends));
-        }
-        out
-    }
-
-    fn exception(&mut self, s: Spot) -> Vec<Spot> {
-        let s = s.with(task::EXCEPTION);
-        if matches!(s.state, NEEDS_HUMAN | CLOSED) {
-            vec![s]
-        } else {
-            self.moved_or_stays(s, NEEDS_HUMAN)
-        }
-    }
-
-    /// Somebody else wrote first: the write is planned anew, with a verdict of its own.
-    fn conflict(&mut self, s: Spot) -> Vec<Spot> {
-        let mut out = self.exception(s);
-        for i in 0..self.may.len() {
-            if !matches!(
-                self.program.actions[i].kind,
-                ActionKind::Rest(_) | ActionKind::RecordStore { .. }
-            ) {
-                continue;
-            }
-            for (s, born) in self.born(s, i as ActionIx) {
-                match born {
-                    Born::Ready | Born::Waits => out.push(s),
-                    Born::Refused | Born::Not => out.extend(self.exception(s)),
-                }
-            }
-        }
-        out
-    }
-
-    /// A person decides a task of a kind. Nothing: the decision is refused.
-    fn decided(&mut self, s: Spot, bit: u8, decision: &str) -> Vec<Out> {
-        let done = s.without(bit);
-        match (bit, decision) {
-            (task::APPROVE, "approve") => {
-                let mut out = Vec::new();
-                for s in [done, s] {
-                    let s = Spot { ready: true, ..s };
-                    let moves = s.tasks == 0 && s.state == NEEDS_HUMAN;
-                    out.extend(if moves {
-                        self.moved_or_stays(s, AUTOMATED)
-                    } else {
-                        vec![s]
-                    });
-                }
-                plain(out)
-            }
-            (task::APPROVE, _) => {
-                let mut out = if done.idle() {
-                    self.moved(done, CLOSED)
-                } else {
-                    vec![done]
-                };
-                out.push(s);
-                if out.len() == 1 {
-                    Vec::new()
-                } else {
-                    plain(out)
-                }
-            }
-            (task::REVIEW | task::BREACH | task::MISSING, "reject" | "close") => {
-                plain(self.moved(s, CLOSED))
-            }
-            (task::REVIEW | task::BREACH | task::MISSING, _) => {
-                let effects = s.ready || s.tasks & task::APPROVE != 0;
-                let done = Spot {
-                    vouched: true,
-                    ..done
-                }
-                .settled_mind();
-                if s.state != NEEDS_HUMAN || (bit == task::BREACH && effects) {
-                    return plain(vec![done]);
-                }
-                self.again(done.without(task::REVIEW | task::BREACH | task::MISSING))
-            }
-            (_, decision) => {
-                let ends = decision != "accept" || (done.idle() && s.state != CLOSED);
-                plain(if ends && s.state != CLOSED {
-                    self.moved(done, CLOSED)
-                } else {
-                    vec![done]
-                })
-            }
-        }
-    }
-
-    fn commanded(&mut self, s: Spot, cue: Cue) -> Vec<Out> {
-        match cue {
-            Cue::Move(to) => {
-                let moved = self.moved(s, to);
-                plain(
-                    moved
-                        .into_iter()
-                        .map(|s| Spot {
-                            parked: !s.clock,
-                            ..s
-                        })
-                        .collect(),
-                )
-            }
-            Cue::Reopen => self.again(s),
-            Cue::SendAgain => {
-                let mut out = Vec::new();
-                for s in [s, s.without(task::EXCEPTION)] {
-                    let s = Spot { ready: true, ..s };
-                    let moves = s.tasks == 0 && s.state == NEEDS_HUMAN;
-                    out.extend(if moves {
-                        self.moved_or_stays(s, AUTOMATED)
-                    } else {
-                        vec![s]
-                    });
-                }
-                plain(out)
-            }
-            _ => Vec::new(),
-        }
     }
 
     /// Everything that may happen to a case here.
@@ -769,7 +476,7 @@ fn written(program: &Program) -> Option<ActionIx> {
 
 /// What may become of a planned action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Born {
+pub(super) enum Born {
     Ready,
     Waits,
     Refused,
@@ -802,6 +509,6 @@ fn decisions(bit: u8) -> &'static [&'static str] {
     }
 }
 
-fn plain(all: Vec<Spot>) -> Vec<Out> {
+pub(super) fn plain(all: Vec<Spot>) -> Vec<Out> {
     all.into_iter().map(|s| (s, None)).collect()
 }

@@ -2,7 +2,8 @@
 
 use tl_kernel::program::canonical::NEEDS_HUMAN;
 
-use super::model::{Ai, Here, Model, Spot};
+use super::model::{Here, Model};
+use super::spot::{Ai, Spot};
 use super::words::Words;
 use super::{CounterExample, Cue, Given};
 

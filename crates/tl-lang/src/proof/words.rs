@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use tl_kernel::expr::Expr;
 use tl_kernel::program::{Program, RuleEffect, Step};
 
-use super::formula::{Compiler, Formula, Mind, Question, Witness};
+use super::formula::{Compiler, Formula, Mind};
 use super::model::{May, verdicts};
+use super::search::{Question, Witness};
 use super::space::{Name, Space};
 
 /// The conditions of one program.

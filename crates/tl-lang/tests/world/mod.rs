@@ -391,13 +391,10 @@ impl Parts {
     pub fn program(&self, rng: &mut Rng) -> (Program, [Say; 4]) {
         let mut p = self.base.clone();
         let mut says = [Say::Auto, Say::Approve, Say::Approve, Say::Auto];
-        for i in 0..ACTIONS.len() {
-            let pick = if rng.share(50) {
-                rng.below(3)
-            } else {
-                rng.below(SAYS.len())
-            };
-            says[i] = SAYS[pick];
+        for (i, say) in says.iter_mut().enumerate() {
+            let choices = if rng.share(50) { 3 } else { SAYS.len() };
+            let pick = rng.below(choices);
+            *say = SAYS[pick];
             p.policy.lines[i] = self.lines[i][pick].clone();
         }
         if let ActionKind::Message(m) = &mut p.actions[1].kind

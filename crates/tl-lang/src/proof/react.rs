@@ -1,0 +1,201 @@
+//! The model's answers to messages, models, clocks, the outcomes of effects, and people.
+
+use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN};
+use tl_kernel::program::{ActionIx, ActionKind};
+
+use super::Cue;
+use super::model::{Born, Model, Out, plain};
+use super::spot::{Ai, Spot, task};
+
+impl Model<'_> {
+    pub(super) fn joined(&mut self, s: Spot) -> Vec<Out> {
+        let mut out = plain(vec![s]);
+        match s.state {
+            CLOSED => out.extend(self.again(s)),
+            NEEDS_HUMAN if s.tasks & task::MISSING != 0 => {
+                let s = s.without(task::MISSING);
+                let again = self.again(s);
+                out.extend(if again.is_empty() {
+                    plain(vec![s])
+                } else {
+                    again
+                });
+            }
+            AUTOMATED => {
+                out.extend(self.after_rules(s, |m, s| match m.rewrites {
+                    Some(ix) => plain(m.born(s, ix).into_iter().map(|(s, _)| s).collect()),
+                    None => Vec::new(),
+                }));
+            }
+            _ => {}
+        }
+        out
+    }
+
+    pub(super) fn answered(&mut self, s: Spot, ai: Ai) -> Vec<Out> {
+        let s = Spot { ai, ..s }.settled_mind();
+        match &self.program.ai {
+            Some(def) if def.when_state == s.state => self.after_rules(s, Model::decision),
+            _ => plain(vec![s]),
+        }
+    }
+
+    /// The SLA of the stay is missed.
+    pub(super) fn breached(&mut self, s: Spot) -> Vec<Out> {
+        let s = Spot { clock: false, ..s };
+        let late = |s: Spot| {
+            if s.tasks & task::REVIEW == 0 {
+                s.with(task::BREACH)
+            } else {
+                s
+            }
+        };
+        plain(match self.program.states[usize::from(s.state)].on_breach {
+            None => vec![s],
+            Some(to) if to == s.state => vec![late(s)],
+            Some(to) => {
+                let moved = self.moved_or_stays(s, to);
+                let asks = |s: Spot| {
+                    if s.state == NEEDS_HUMAN && to == NEEDS_HUMAN {
+                        late(s)
+                    } else {
+                        s
+                    }
+                };
+                moved.into_iter().map(asks).collect()
+            }
+        })
+    }
+
+    pub(super) fn settled(&mut self, s: Spot, cue: Cue) -> Vec<Out> {
+        let mut out = Vec::new();
+        for ready in [false, true] {
+            let left = Spot { ready, ..s };
+            let ends = match cue {
+                Cue::Succeeded => self.finished(left),
+                Cue::Conflict => self.conflict(left),
+                Cue::Uncertain => self.exception(s),
+                _ => self.exception(left),
+            };
+            out.extend(plain(ends));
+        }
+        out
+    }
+
+    fn exception(&mut self, s: Spot) -> Vec<Spot> {
+        let s = s.with(task::EXCEPTION);
+        if matches!(s.state, NEEDS_HUMAN | CLOSED) {
+            vec![s]
+        } else {
+            self.moved_or_stays(s, NEEDS_HUMAN)
+        }
+    }
+
+    /// Somebody else wrote first: the write is planned anew, with a verdict of its own.
+    fn conflict(&mut self, s: Spot) -> Vec<Spot> {
+        let mut out = self.exception(s);
+        for i in 0..self.may.len() {
+            if !matches!(
+                self.program.actions[i].kind,
+                ActionKind::Rest(_) | ActionKind::RecordStore { .. }
+            ) {
+                continue;
+            }
+            for (s, born) in self.born(s, i as ActionIx) {
+                match born {
+                    Born::Ready | Born::Waits => out.push(s),
+                    Born::Refused | Born::Not => out.extend(self.exception(s)),
+                }
+            }
+        }
+        out
+    }
+
+    /// A person decides a task of a kind. Nothing: the decision is refused.
+    pub(super) fn decided(&mut self, s: Spot, bit: u8, decision: &str) -> Vec<Out> {
+        let done = s.without(bit);
+        match (bit, decision) {
+            (task::APPROVE, "approve") => {
+                let mut out = Vec::new();
+                for s in [done, s] {
+                    let s = Spot { ready: true, ..s };
+                    let moves = s.tasks == 0 && s.state == NEEDS_HUMAN;
+                    out.extend(if moves {
+                        self.moved_or_stays(s, AUTOMATED)
+                    } else {
+                        vec![s]
+                    });
+                }
+                plain(out)
+            }
+            (task::APPROVE, _) => {
+                let mut out = if done.idle() {
+                    self.moved(done, CLOSED)
+                } else {
+                    vec![done]
+                };
+                out.push(s);
+                if out.len() == 1 {
+                    Vec::new()
+                } else {
+                    plain(out)
+                }
+            }
+            (task::REVIEW | task::BREACH | task::MISSING, "reject" | "close") => {
+                plain(self.moved(s, CLOSED))
+            }
+            (task::REVIEW | task::BREACH | task::MISSING, _) => {
+                let effects = s.ready || s.tasks & task::APPROVE != 0;
+                let done = Spot {
+                    vouched: true,
+                    ..done
+                }
+                .settled_mind();
+                if s.state != NEEDS_HUMAN || (bit == task::BREACH && effects) {
+                    return plain(vec![done]);
+                }
+                self.again(done.without(task::REVIEW | task::BREACH | task::MISSING))
+            }
+            (_, decision) => {
+                let ends = decision != "accept" || (done.idle() && s.state != CLOSED);
+                plain(if ends && s.state != CLOSED {
+                    self.moved(done, CLOSED)
+                } else {
+                    vec![done]
+                })
+            }
+        }
+    }
+
+    pub(super) fn commanded(&mut self, s: Spot, cue: Cue) -> Vec<Out> {
+        match cue {
+            Cue::Move(to) => {
+                let moved = self.moved(s, to);
+                plain(
+                    moved
+                        .into_iter()
+                        .map(|s| Spot {
+                            parked: !s.clock,
+                            ..s
+                        })
+                        .collect(),
+                )
+            }
+            Cue::Reopen => self.again(s),
+            Cue::SendAgain => {
+                let mut out = Vec::new();
+                for s in [s, s.without(task::EXCEPTION)] {
+                    let s = Spot { ready: true, ..s };
+                    let moves = s.tasks == 0 && s.state == NEEDS_HUMAN;
+                    out.extend(if moves {
+                        self.moved_or_stays(s, AUTOMATED)
+                    } else {
+                        vec![s]
+                    });
+                }
+                plain(out)
+            }
+            _ => Vec::new(),
+        }
+    }
+}
