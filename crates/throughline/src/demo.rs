@@ -70,7 +70,7 @@ async fn play(options: &Options) -> anyhow::Result<Played> {
     let stage = Stage::set(options.keep.clone()).await?;
     let sender = Sender::new(stage.doors.clone())?;
     let bar = progress(entries.len() as u64, options.json);
-    let answers = send_all(&entries, &stage, &sender, &bar).await?;
+    let answers = send_all((&entries, options.json), &stage, &sender, &bar).await?;
     bar.set_message("waiting until every case is at rest");
     wait_for_rest(&stage, ALL_AT_REST).await?;
     bar.finish_and_clear();
@@ -90,7 +90,7 @@ struct Answers {
     acked: BTreeSet<String>,
 }
 
-async fn send_all(entries: &[Entry], stage: &Stage, sender: &Sender, bar: &ProgressBar) -> anyhow::Result<Answers> {
+async fn send_all((entries, by_machine): (&[Entry], bool), stage: &Stage, sender: &Sender, bar: &ProgressBar) -> anyhow::Result<Answers> {
     let by_name: BTreeMap<&str, &Entry> = entries.iter().map(|e| (e.id.as_str(), e)).collect();
     let outage_ends = entries.iter().rposition(|e| e.incident.as_deref() == Some("crm_outage"));
     let mut out = Answers {
@@ -125,11 +125,13 @@ async fn send_all(entries: &[Entry], stage: &Stage, sender: &Sender, bar: &Progr
         }
         out.by_id.insert(entry.id.clone(), answered);
         if outage_ends == Some(i) {
-            // The outage lasts long enough to be met by every one of them.
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            stage.outage_is_met(entries.iter().filter(|e| e.incident.as_deref() == Some("crm_outage")).count()).await;
             stage.crm.shut(false);
         }
         bar.inc(1);
+        if bar.is_hidden() && by_machine {
+            eprintln!("{}", serde_json::json!({ "sent": i + 1, "of": entries.len() }));
+        }
     }
     Ok(out)
 }

@@ -1,6 +1,7 @@
 //! The demo's stage: a project directory, a server, a CRM, and the keys of everybody who plays.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ struct Keys {
 }
 
 type BTreeMapOfSecrets = std::collections::BTreeMap<String, String>;
+
+/// The longest that the CRM's outage lasts.
+const OUTAGE: Duration = Duration::from_secs(5);
 
 /// A set stage.
 pub struct Stage {
@@ -139,6 +143,14 @@ impl Stage {
             .send()
             .await?;
         Ok(())
+    }
+
+    /// Waits until the outage was met so many times, or for a while: a run that goes on may have met it before.
+    pub async fn outage_is_met(&self, times: usize) {
+        let end = tokio::time::Instant::now() + OUTAGE;
+        while self.crm.turned_away() < times as u64 && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// The one screen about a case.
