@@ -244,6 +244,7 @@ impl DeskIntake {
             content_type: a.content_type,
             payload: a.payload,
             rows,
+            pending: false,
         };
         match self.app.desk.admit(message).await {
             Ok(admit::Admitted::Accepted { case, joined }) => Ok(Admitted::Accepted { case, joined }),

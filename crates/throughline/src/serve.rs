@@ -29,11 +29,15 @@ use crate::intake::DeskIntake;
 use crate::lock::{self, Taken};
 
 /// How long what is on its way may take after the order to stop.
-const DRAIN: Duration = Duration::from_secs(25);
+const DRAIN: Duration = Duration::from_secs(22);
+/// How long the audit follower may take after that.
+const FOLLOW: Duration = Duration::from_secs(2);
 /// How often the gate is compared with what is cached: a switch written beside the server counts after this.
 const WATCH_GATE: Duration = Duration::from_millis(250);
 /// How often key sets are fetched anew.
 const REFRESH_KEYS: Duration = Duration::from_secs(300);
+/// How often messages without a case are looked for.
+const JOIN_PENDING: Duration = Duration::from_millis(500);
 /// How often the room on the disk is looked at.
 const WATCH_DISK: Duration = Duration::from_secs(5);
 /// Below this no message is taken, bytes.
@@ -46,10 +50,25 @@ pub struct Running {
     pub app: Arc<App>,
     /// The address of its doors.
     pub address: std::net::SocketAddr,
+    doors: Part,
+    worker: Part,
+    follower: Part,
+}
+
+/// Tasks that stop together.
+#[derive(Debug, Default)]
+struct Part {
     stop: CancellationToken,
-    engine_stop: CancellationToken,
-    doors: TaskTracker,
-    engine: TaskTracker,
+    tasks: TaskTracker,
+}
+
+impl Part {
+    /// Asks them to stop and waits; false where that takes too long.
+    async fn end(&self, until: tokio::time::Instant) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        tokio::time::timeout_at(until, self.tasks.wait()).await.is_ok()
+    }
 }
 
 /// Serves until a signal. The first line on standard output is the address.
@@ -95,20 +114,20 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
     let client = Client::new(&Options::default()).map_err(|e| Failure::unreachable(e.to_string()))?;
     let connections = Arc::clone(&app.connections) as Arc<dyn Connections>;
     let outward = Outward { client: client.clone(), connections };
-    let (stop, engine_stop) = (CancellationToken::new(), CancellationToken::new());
-    let (doors, engine) = (TaskTracker::new(), TaskTracker::new());
+    let (doors, worker, follower) = (Part::default(), Part::default(), Part::default());
 
-    let worker = Worker::new(app.desk.clone(), outward);
-    engine.spawn(worker.run(handoff, engine_stop.clone()));
+    worker.tasks.spawn(Worker::new(app.desk.clone(), outward).run(handoff, worker.stop.clone()));
     match Follower::new(app.desk.clone(), app.config.checkpoint_file.clone()) {
-        Some(follower) => drop(engine.spawn(follower.run(engine_stop.clone()))),
+        Some(f) => drop(follower.tasks.spawn(f.run(follower.stop.clone()))),
         None => return Err(Failure::unreachable("the audit's signing key cannot be derived")),
     }
+    let (tasks, stop) = (&doors.tasks, &doors.stop);
     let intake = Arc::new(DeskIntake::new(Arc::clone(&app)));
-    doors.spawn(watch_gate(Arc::clone(&app), stop.clone()));
-    doors.spawn(watch_disk(Arc::clone(&intake), app.config.data_dir.clone(), stop.clone()));
-    doors.spawn(refresh_keys(Arc::clone(&intake), Arc::clone(&app), client, stop.clone()));
-    doors.spawn(control.serve(Arc::clone(&app), stop.clone()));
+    tasks.spawn(watch_gate(Arc::clone(&app), stop.clone()));
+    tasks.spawn(watch_disk(Arc::clone(&intake), app.config.data_dir.clone(), stop.clone()));
+    tasks.spawn(refresh_keys(Arc::clone(&intake), Arc::clone(&app), client, stop.clone()));
+    tasks.spawn(join_pending(Arc::clone(&app), stop.clone()));
+    tasks.spawn(control.serve(Arc::clone(&app), stop.clone()));
     let state = AppState {
         intake: Arc::clone(&intake) as Arc<dyn tl_web::intake::Intake>,
         store: app.desk.store().clone(),
@@ -116,29 +135,29 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         metrics: Arc::new(Metrics::default()),
     };
     let web_stop = stop.clone();
-    doors.spawn(async move {
+    tasks.spawn(async move {
         let config = state.config.clone();
         if let Err(e) = tl_web::serve(listener, router(state), web_stop, &config).await {
             tracing::error!(error = %e, "the doors are closed");
         }
     });
     tracing::info!(%address, epoch = app.desk.store().epoch(), "serving");
-    Ok(Running { app, address, stop, engine_stop, doors, engine })
+    Ok(Running { app, address, doors, worker, follower })
 }
 
 impl Running {
     /// Takes nothing more, finishes what is on its way, signs a last checkpoint, and lets go of the store.
     pub async fn stop(self) {
         self.app.desk.drain();
-        self.stop.cancel();
-        self.doors.close();
         let end = tokio::time::Instant::now() + DRAIN;
         // Messages that are not answered by then are sent again by their senders.
-        let _ = tokio::time::timeout_at(end - DRAIN / 2, self.doors.wait()).await;
-        self.engine_stop.cancel();
-        self.engine.close();
-        if tokio::time::timeout_at(end, self.engine.wait()).await.is_err() {
+        self.doors.end(end - DRAIN / 2).await;
+        if !self.worker.end(end).await {
             tracing::warn!("effects were still on their way; they are uncertain and resolved at the next start");
+        }
+        // Last, so that its checkpoint covers everything.
+        if !self.follower.end(end + FOLLOW).await {
+            tracing::warn!("the last checkpoint is missing; the next start signs it");
         }
         self.app.close().await;
     }
@@ -278,6 +297,15 @@ async fn key_addresses(app: &App) -> BTreeSet<(String, bool)> {
         }
     }
     out
+}
+
+/// Joins messages that were accepted without a case.
+async fn join_pending(app: Arc<App>, stop: CancellationToken) {
+    while pause(JOIN_PENDING, &stop).await {
+        if let Err(e) = app.desk.join_pending(tl_web::stored_event).await {
+            tracing::warn!(error = %e, "pending joins");
+        }
+    }
 }
 
 /// Waits; false when it is time to stop.

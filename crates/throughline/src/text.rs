@@ -61,19 +61,25 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, k)| k)
 }
 
+/// Changes from one word to the other: a letter more, less or other, or two neighbours exchanged.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let change = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let mut least = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    least = least.min(rows[i - 2][j - 2] + 1);
+                }
+                least
+            };
         }
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 /// Rows in columns, a head over them; nothing but `none` for no rows.
@@ -127,7 +133,7 @@ mod tests {
     #[test]
     fn the_nearest_word_is_near() {
         let known = ["data_dir", "listen", "public_url"];
-        let table = [("data-dir", Some("data_dir")), ("lisen", Some("listen")), ("zzz", None), ("", None)];
+        let table = [("data-dir", Some("data_dir")), ("lisen", Some("listen")), ("litsen", Some("listen")), ("zzz", None), ("", None)];
         for (typed, want) in table {
             assert_eq!(nearest(typed, known), want, "{typed}");
         }

@@ -30,7 +30,11 @@ impl Message {
 
     /// The status of a response.
     pub fn status(&self) -> Result<u16> {
-        let number = self.first_line().split(' ').nth(1).and_then(|s| s.parse().ok());
+        let number = self
+            .first_line()
+            .split(' ')
+            .nth(1)
+            .and_then(|s| s.parse().ok());
         number.ok_or_else(|| Error::new(ErrorKind::InvalidData, "no status"))
     }
 }
@@ -57,7 +61,10 @@ impl Wire {
     /// Takes a connection over.
     pub fn over(stream: TcpStream) -> Result<Wire> {
         stream.set_nodelay(true)?;
-        Ok(Wire { stream, unread: Vec::with_capacity(4096) })
+        Ok(Wire {
+            stream,
+            unread: Vec::with_capacity(4096),
+        })
     }
 
     /// Sends bytes.
@@ -72,7 +79,11 @@ impl Wire {
                 return Ok(Some(message));
             }
             if self.stream.read_buf(&mut self.unread).await? == 0 {
-                return if self.unread.is_empty() { Ok(None) } else { Err(ErrorKind::UnexpectedEof.into()) };
+                return if self.unread.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(ErrorKind::UnexpectedEof.into())
+                };
             }
         }
     }
@@ -80,7 +91,9 @@ impl Wire {
     /// Sends a request and waits for its response.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Message> {
         self.write(request).await?;
-        self.read().await?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
+        self.read()
+            .await?
+            .ok_or_else(|| ErrorKind::UnexpectedEof.into())
     }
 }
 
@@ -106,18 +119,27 @@ fn take(bytes: &mut Vec<u8>) -> Result<Option<Message>> {
         bytes.reserve(whole - bytes.len());
         return Ok(None);
     }
-    let message = Message { head: head.to_owned(), body: bytes[end + 4..whole].to_vec() };
+    let message = Message {
+        head: head.to_owned(),
+        body: bytes[end + 4..whole].to_vec(),
+    };
     bytes.drain(..whole);
     Ok(Some(message))
 }
 
 /// One request without a body on a connection of its own, and the text of its answer.
 pub async fn ask(address: &str, method: &str, path: &str) -> Result<String> {
-    let request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 0\r\n\r\n");
-    let response = Wire::connect(address).await?.exchange(request.as_bytes()).await?;
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 0\r\n\r\n");
+    let response = Wire::connect(address)
+        .await?
+        .exchange(request.as_bytes())
+        .await?;
     match response.status()? {
         200..=299 => Ok(String::from_utf8_lossy(&response.body).into_owned()),
-        status => Err(Error::other(format!("{method} {path} at {address}: {status}"))),
+        status => Err(Error::other(format!(
+            "{method} {path} at {address}: {status}"
+        ))),
     }
 }
 
@@ -128,8 +150,14 @@ mod tests {
     #[test]
     fn messages_are_taken_when_they_are_complete() {
         let table = [
-            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP", Some(("HTTP/1.1 200 OK", "ok", "HTTP"))),
-            ("HTTP/1.1 204 No Content\r\n\r\n", Some(("HTTP/1.1 204 No Content", "", ""))),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP",
+                Some(("HTTP/1.1 200 OK", "ok", "HTTP")),
+            ),
+            (
+                "HTTP/1.1 204 No Content\r\n\r\n",
+                Some(("HTTP/1.1 204 No Content", "", "")),
+            ),
             ("PUT /a HTTP/1.1\r\ncontent-length: 3\r\n\r\nab", None),
             ("PUT /a HTTP/1.1\r\n", None),
         ];

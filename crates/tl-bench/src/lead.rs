@@ -46,7 +46,9 @@ pub fn signature(key: &hmac::Key, body: &[u8]) -> String {
 
 /// Whether a signature header fits a body.
 pub fn is_signed(key: &hmac::Key, body: &[u8], header: &str) -> bool {
-    let digits = header.strip_prefix(PREFIX).and_then(|d| hex::decode(d).ok());
+    let digits = header
+        .strip_prefix(PREFIX)
+        .and_then(|d| hex::decode(d).ok());
     digits.is_some_and(|d| hmac::verify(key, body, &d).is_ok())
 }
 
@@ -58,10 +60,17 @@ mod tests {
     fn a_lead_has_the_size_of_the_workload_and_its_own_id() {
         for n in [0, 1, 17, 99_999] {
             let body = body("r18f3", n);
-            assert!((620..=650).contains(&body.len()), "{n}: {} bytes", body.len());
+            assert!(
+                (620..=650).contains(&body.len()),
+                "{n}: {} bytes",
+                body.len()
+            );
             let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
             let id = json["external_id"].as_str().expect("an id");
-            assert_eq!((number("r18f3", id), number("other", id)), (Some(n as usize), None));
+            assert_eq!(
+                (number("r18f3", id), number("other", id)),
+                (Some(n as usize), None)
+            );
         }
     }
 
@@ -70,7 +79,12 @@ mod tests {
         let (ours, theirs) = (key("a"), key("b"));
         let header = signature(&ours, b"text");
         assert!(is_signed(&ours, b"text", &header));
-        let others = [(&ours, "Text", header.as_str()), (&theirs, "text", &header), (&ours, "text", "sha256=00"), (&ours, "text", "")];
+        let others = [
+            (&ours, "Text", header.as_str()),
+            (&theirs, "text", &header),
+            (&ours, "text", "sha256=00"),
+            (&ours, "text", ""),
+        ];
         for (key, body, header) in others {
             assert!(!is_signed(key, body.as_bytes(), header), "{body} {header}");
         }

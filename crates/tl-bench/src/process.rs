@@ -54,7 +54,10 @@ mod tests {
         let stat = "42 (a (b) c) S 1 42 42 0 -1 4194560 100 0 0 0 150 25 0 0 20 0 9 0 1000 1 1";
         assert_eq!(cpu_of(stat), Some(1.75));
         assert_eq!(cpu_of("42 gone"), None);
-        assert_eq!(pss_of("Rss:  900 kB\nPss:        512 kB\nPss_Anon: 100 kB\n"), Some(512.0));
+        assert_eq!(
+            pss_of("Rss:  900 kB\nPss:        512 kB\nPss_Anon: 100 kB\n"),
+            Some(512.0)
+        );
         assert!(memory_mib(std::process::id()) > 0.0);
         assert!(!cpu_by_thread(std::process::id()).is_empty());
     }

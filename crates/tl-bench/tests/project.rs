@@ -14,5 +14,8 @@ fn the_golden_path_loads() {
     let project = Project { files };
     let loaded = load(&project, "leads");
     let text = render(&loaded.diags, |f| project.text(f), false);
-    assert!(loaded.program.is_some() && loaded.diags.is_empty(), "{text}");
+    assert!(
+        loaded.program.is_some() && loaded.diags.is_empty(),
+        "{text}"
+    );
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tl_kernel::case::Case;
 use tl_kernel::decide::{self, Input, decide, map_event, natural_key_digests};
-use tl_kernel::digest::{Digest, sha256};
+use tl_kernel::digest::{Digest, keyed, sha256};
 use tl_kernel::id::{CaseId, EventId, TenantId};
-use tl_kernel::program::OnMatch;
+use tl_kernel::program::{Endpoint, OnMatch};
 use tl_kernel::turn::{Decision, StoredEvent, Turn};
 use tl_kernel::value::Value;
 use tl_store::contract::{Guard, Refused, Row, Unit};
@@ -14,6 +14,8 @@ use tl_store::contract::{Guard, Refused, Row, Unit};
 use crate::desk::{Desk, DeskError, FactSheet, gate_guard, read_error};
 use crate::tenant::{Bundle, Tenant};
 
+/// Pending messages joined in one look.
+const JOIN_BATCH: u32 = 64;
 /// How often a join that lost its race is tried again at the door.
 const JOIN_TRIES: usize = 3;
 
@@ -48,6 +50,8 @@ pub struct Message {
     pub payload: Vec<u8>,
     /// Rows to commit with it: the saved answer of an API command.
     pub rows: Vec<Row>,
+    /// It was accepted before, without a case: the race for its natural key had been lost too often.
+    pub pending: bool,
 }
 
 /// What became of a message.
@@ -116,6 +120,9 @@ impl Desk {
                 }
                 Err(Refused::NaturalKeyTaken { .. } | Refused::CaseMoved { .. }) => {
                     joins += 1;
+                    if joins >= JOIN_TRIES && message.pending {
+                        return Err(DeskError::Busy);
+                    }
                     if joins == JOIN_TRIES {
                         return self.accept_pending(&message, &view, &target).await;
                     }
@@ -167,6 +174,46 @@ impl Desk {
         })
     }
 
+    /// Joins what was accepted without a case. `event` reads a stored message again, as expressions see it.
+    /// Returns how many were joined.
+    pub async fn join_pending(&self, event: impl Fn(&Endpoint, &StoredEvent) -> Option<Value>) -> Result<usize, DeskError> {
+        let pending = self.store().pending_joins(JOIN_BATCH).await.map_err(read_error)?;
+        let mut joined = 0;
+        for (tenant, stored) in pending {
+            let view = self.tenant(tenant).await?;
+            let mut programs = view.current.values().map(|(_, bundle)| &bundle.program);
+            let found = programs.find_map(|p| Some((p, p.endpoint(&stored.endpoint)?)));
+            let Some((program, value)) = found.and_then(|(p, e)| Some((p, event(e, &stored)?))) else {
+                tracing::warn!(event = %stored.id, "a pending message has no door any more");
+                continue;
+            };
+            let seed = keyed(&view.key, &[b"pending", &stored.id.0]);
+            let message = Message {
+                tenant,
+                workflow: program.id.clone(),
+                endpoint: stored.endpoint.clone(),
+                event: value,
+                id: stored.id,
+                seed: std::array::from_fn(|i| seed[i]),
+                keys: vec![keyed(&view.key, &[b"pending-key", &stored.id.0])],
+                key_source: stored.key_source.clone(),
+                expires: 0,
+                kid: stored.kid.clone(),
+                received_at: stored.received_at,
+                content_type: stored.content_type.clone(),
+                payload: stored.payload.clone(),
+                rows: Vec::new(),
+                pending: true,
+            };
+            match self.admit(message).await {
+                Ok(_) => joined += 1,
+                Err(DeskError::Busy) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(joined)
+    }
+
     /// The duplicate is counted; bytes that differ from the first are kept as a digest.
     async fn duplicate(&self, message: &Message, event: EventId, payload: Digest) -> Result<Admitted, DeskError> {
         let ours = sha256(&[&message.payload]);
@@ -199,10 +246,12 @@ impl Desk {
 
 fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) -> Unit {
     let mut unit = Unit::new(message.tenant);
-    unit.guards.push(Guard::KeysFree {
-        endpoint: message.endpoint.clone(),
-        keys: message.keys.clone(),
-    });
+    if !message.pending {
+        unit.guards.push(Guard::KeysFree {
+            endpoint: message.endpoint.clone(),
+            keys: message.keys.clone(),
+        });
+    }
     unit.guards.push(gate_guard(view));
     if turn.is_some() && target.matched.is_none() && !target.natural.is_empty() {
         unit.guards.push(Guard::NaturalKeysFree {
@@ -211,6 +260,13 @@ fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) 
         });
     }
     unit.turns.extend(turn.cloned());
+    if let (true, Some(turn)) = (message.pending, turn) {
+        unit.rows.push(Row::EventJoined {
+            event: message.id,
+            case: turn.case,
+        });
+        return unit;
+    }
     unit.rows.push(Row::Event {
         event: StoredEvent {
             id: message.id,

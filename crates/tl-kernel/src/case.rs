@@ -246,11 +246,15 @@ impl Case {
     pub(crate) fn apply_entry(&mut self, entry: &Entry, at: i64) {
         match entry {
             Entry::Opened => (self.opened_at, self.entered_at) = (at, at),
-            Entry::Event { id, endpoint, .. } => self.events.push(CaseEvent {
-                id: *id,
-                endpoint: endpoint.clone(),
-                at,
-            }),
+            Entry::Event { id, endpoint, .. } => {
+                self.events.push(CaseEvent {
+                    id: *id,
+                    endpoint: endpoint.clone(),
+                    at,
+                });
+                // A person vouched for what was there, not for what has come since.
+                self.vouched = false;
+            }
             Entry::Moved {
                 to,
                 reason,

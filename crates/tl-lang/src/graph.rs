@@ -22,10 +22,19 @@ pub fn mermaid(program: &Program) -> String {
     out.push_str("  [*] --> s0\n");
     for e in &program.edges {
         let label = label(program, e);
-        let label = if label.is_empty() { label } else { format!(" : {}", plain(&label)) };
+        let label = if label.is_empty() {
+            label
+        } else {
+            format!(" : {}", plain(&label))
+        };
         let _ = writeln!(out, "  s{} --> s{}{label}", e.from, e.to);
     }
-    for (i, s) in program.states.iter().enumerate().filter(|(_, s)| s.terminal) {
+    for (i, s) in program
+        .states
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| s.terminal)
+    {
         let _ = writeln!(out, "  s{i} --> [*] : {}", plain(&s.name));
     }
     out
@@ -33,7 +42,13 @@ pub fn mermaid(program: &Program) -> String {
 
 /// Only what no notation reads as its own.
 fn plain(text: &str) -> String {
-    let keep = |c: char| if c.is_alphanumeric() || " _-+/.,%@".contains(c) { c } else { ' ' };
+    let keep = |c: char| {
+        if c.is_alphanumeric() || " _-+/.,%@".contains(c) {
+            c
+        } else {
+            ' '
+        }
+    };
     text.chars().map(keep).collect()
 }
 
@@ -50,7 +65,10 @@ fn label(program: &Program, e: &Edge) -> String {
     if from.is_some_and(|s| s.on_breach == Some(e.to)) {
         words.push("SLA missed");
     }
-    for (emit, word) in [(Emit::CrmSync, "crm_sync"), (Emit::DomainEvent, "domain_event")] {
+    for (emit, word) in [
+        (Emit::CrmSync, "crm_sync"),
+        (Emit::DomainEvent, "domain_event"),
+    ] {
         if e.emit.contains(&emit) {
             words.push(word);
         }
@@ -100,7 +118,11 @@ fn described(program: &Program) -> String {
             .filter(|e| usize::from(e.from) == i)
             .map(|e| program.state_name(e.to))
             .collect();
-        let to = if to.is_empty() { "nothing".into() } else { to.join(", ") };
+        let to = if to.is_empty() {
+            "nothing".into()
+        } else {
+            to.join(", ")
+        };
         let _ = write!(out, "{} leads to {to}. ", s.name);
     }
     out.trim_end().to_owned()
@@ -108,7 +130,11 @@ fn described(program: &Program) -> String {
 
 fn draw_line(out: &mut String, program: &Program, line: &Line, e: &Edge) {
     let from = program.states.get(usize::from(e.from));
-    let late = if from.is_some_and(|s| s.on_breach == Some(e.to)) { " tl-late" } else { "" };
+    let late = if from.is_some_and(|s| s.on_breach == Some(e.to)) {
+        " tl-late"
+    } else {
+        ""
+    };
     let mut d = String::new();
     for (i, (x, y)) in line.points.iter().enumerate() {
         let _ = write!(d, "{}{x} {y}", if i == 0 { "M" } else { "L" });
@@ -141,7 +167,10 @@ fn draw_box(out: &mut String, b: &Box, s: &State) {
     if let Some(under) = under {
         let y = cy + 15;
         let text = escape(&short(&under, 28));
-        let _ = writeln!(out, "<text class=\"tl-under\" x=\"{cx}\" y=\"{y}\" text-anchor=\"middle\">{text}</text>");
+        let _ = writeln!(
+            out,
+            "<text class=\"tl-under\" x=\"{cx}\" y=\"{y}\" text-anchor=\"middle\">{text}</text>"
+        );
     }
 }
 
@@ -152,7 +181,11 @@ fn draw_labels(out: &mut String, program: &Program, layout: &Layout) {
             continue;
         }
         let (x, y) = line.label;
-        let _ = writeln!(out, "<text class=\"tl-label\" x=\"{x}\" y=\"{y}\">{}</text>", escape(&text));
+        let _ = writeln!(
+            out,
+            "<text class=\"tl-label\" x=\"{x}\" y=\"{y}\">{}</text>",
+            escape(&text)
+        );
     }
 }
 

@@ -11,7 +11,11 @@ use world::{Parts, Rng, base};
 fn elements(xml: &str) -> Vec<(String, Vec<(String, String)>)> {
     let (mut open, mut out, mut rest) = (Vec::new(), Vec::new(), xml);
     while let Some(start) = rest.find('<') {
-        assert!(!rest[..start].contains('>'), "a stray `>` before {}", &rest[start..]);
+        assert!(
+            !rest[..start].contains('>'),
+            "a stray `>` before {}",
+            &rest[start..]
+        );
         let end = start + rest[start..].find('>').expect("a tag ends");
         let tag = &rest[start + 1..end];
         rest = &rest[end + 1..];
@@ -51,28 +55,44 @@ fn check(p: &Program) {
     let boxes: Vec<_> = all
         .iter()
         .filter(|(n, _)| n == "rect")
-        .map(|(_, a)| (number(a, "x"), number(a, "y"), number(a, "width"), number(a, "height")))
+        .map(|(_, a)| {
+            (
+                number(a, "x"),
+                number(a, "y"),
+                number(a, "width"),
+                number(a, "height"),
+            )
+        })
         .collect();
     assert_eq!(boxes.len(), p.states.len());
     for (i, a) in boxes.iter().enumerate() {
         for b in &boxes[..i] {
-            let apart = a.0 + a.2 <= b.0 || b.0 + b.2 <= a.0 || a.1 + a.3 <= b.1 || b.1 + b.3 <= a.1;
+            let apart =
+                a.0 + a.2 <= b.0 || b.0 + b.2 <= a.0 || a.1 + a.3 <= b.1 || b.1 + b.3 <= a.1;
             assert!(apart, "{a:?} and {b:?} overlap");
         }
     }
     let (_, root) = &all[0];
-    let inside = |(x, y, w, h): &(i32, i32, i32, i32)| *x >= 0 && *y >= 0 && x + w <= number(root, "width") && y + h <= number(root, "height");
+    let inside = |(x, y, w, h): &(i32, i32, i32, i32)| {
+        *x >= 0 && *y >= 0 && x + w <= number(root, "width") && y + h <= number(root, "height")
+    };
     assert!(boxes.iter().all(inside));
     for e in &p.edges {
         let (from, to) = (p.state_name(e.from), p.state_name(e.to));
-        assert!(xml.contains(&format!("data-from=\"{from}\" data-to=\"{to}\"")), "{from} to {to}");
+        assert!(
+            xml.contains(&format!("data-from=\"{from}\" data-to=\"{to}\"")),
+            "{from} to {to}"
+        );
     }
     let text = mermaid(p);
     for (i, s) in p.states.iter().enumerate() {
         assert!(text.contains(&format!("  s{i} : {}", s.name)), "{text}");
     }
     for e in &p.edges {
-        assert!(text.contains(&format!("  s{} --> s{}", e.from, e.to)), "{text}");
+        assert!(
+            text.contains(&format!("  s{} --> s{}", e.from, e.to)),
+            "{text}"
+        );
     }
 }
 
@@ -88,10 +108,20 @@ fn every_state_and_edge_is_there_and_no_box_covers_another() {
 #[test]
 fn owners_slas_and_breaches_are_written_down() {
     let xml = svg(&base());
-    for part in ["<title id=\"tl-graph-title\">States of lead</title>", "needs_human", "ops, 1h", "SLA missed", "prefers-color-scheme:dark", "role=\"img\""] {
+    for part in [
+        "<title id=\"tl-graph-title\">States of lead</title>",
+        "needs_human",
+        "ops, 1h",
+        "SLA missed",
+        "prefers-color-scheme:dark",
+        "role=\"img\"",
+    ] {
         assert!(xml.contains(part), "{part} in\n{xml}");
     }
-    assert!(!xml.contains("http://") || xml.matches("http://").count() == 1, "only the name space");
+    assert!(
+        !xml.contains("http://") || xml.matches("http://").count() == 1,
+        "only the name space"
+    );
     assert!(mermaid(&base()).contains("s1 : triaged<br/>ops, 1h"));
 }
 

@@ -6,6 +6,7 @@ mod body;
 mod declared;
 mod dedupe;
 mod event;
+pub use event::stored_event;
 mod lookup;
 mod parse;
 mod schema;

@@ -100,8 +100,8 @@ impl Ctx<'_> {
             Some((kind, name)) => nearest(kind, NAMED).map(|k| format!("{k}:{name}")),
             None => nearest(scope, WHOLE).map(str::to_owned),
         };
-        let hint = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
-        Err(Failure::usage(format!("`{scope}` is no scope{hint} A scope is one of {}", all.join(", "))))
+        let hint = near.map_or(String::new(), |n| format!(" Did you mean `{n}`?"));
+        Err(Failure::usage(format!("`{scope}` is no scope.{hint} A scope is one of {}", all.join(", "))))
     }
 
     /// A misspelt name would hold nothing, and the operator would believe it did.

@@ -21,7 +21,8 @@ impl Ctx<'_> {
     pub(super) async fn case_id(&self, view: &Tenant, text: &str) -> Result<CaseId, Failure> {
         let text = text.trim();
         if let Ok(id) = text.parse::<CaseId>() {
-            return Ok(id);
+            // The control stream has an id of the same form, and is no case.
+            return if id == CaseId::CONTROL { Err(Failure::not_found(format!("TL0703 there is no {id}"))) } else { Ok(id) };
         }
         if let Ok(id) = text.parse::<EffectId>() {
             return Ok(id.case);

@@ -7,6 +7,8 @@ mod build;
 mod fields;
 mod next;
 mod render;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,7 @@ fn a_typo_is_shown_with_its_place_and_its_mend() {
     let bench = Bench::project();
     let table = [
         (WORKFLOW.replace("decision:", "decison:"), "TL0201", "did you mean `decision`?"),
-        (WORKFLOW.replace("human_queue", "human_queu"), "TL0403", "human_queue"),
+        (WORKFLOW.replace("human_queue", "human_queu"), "TL0204", "human_queue"),
         (WORKFLOW.replace("record.message ==", "record.mesage =="), "TL0303", "message"),
         (WORKFLOW.replace("auto\n", "yes\n"), "TL0105", "quote"),
     ];
@@ -32,12 +32,12 @@ fn the_command_line_says_what_is_missing() {
         (&["sreve"], 2, "serve"),
         (&["case", "close", "case_0"], 2, "--reason"),
         (&["case", "show", "nonsense"], 2, "is no id"),
-        (&["case", "show", "case_00000000000000000000000000"], 3, "TL0703"),
-        (&["explain", "case_00000000000000000000000000"], 3, "throughline case list"),
-        (&["task", "show", "task_00000000000000000000000000-1"], 3, "TL0703"),
+        (&["case", "show", "case_00000000000000000000000001"], 3, "TL0703"),
+        (&["explain", "case_00000000000000000000000001"], 3, "throughline case list"),
+        (&["task", "show", "task_00000000000000000000000001-1"], 3, "TL0703"),
         (&["case", "list", "--state", "triagd"], 2, "did you mean `triaged`?"),
         (&["effect", "list", "--state", "uncertian"], 2, "did you mean `uncertain`?"),
-        (&["kill", "set", "actoin:reply", "--reason", "x"], 2, "did you mean `action:reply`?"),
+        (&["kill", "set", "actoin:reply", "--reason", "x"], 2, "Did you mean `action:reply`?"),
         (&["kill", "set", "action:repyl", "--reason", "x"], 3, "did you mean `action:reply`?"),
         (&["kill", "clear", "tenant", "--reason", "x"], 3, "no switch is set"),
         (&["endpoint", "rotate", "webb"], 3, "did you mean `web`?"),

@@ -24,7 +24,7 @@ fn a_new_project_passes_its_check_and_draws_itself() {
     let args = |rest: &[&'static str]| -> Vec<&'static str> { ["--dir", "p"].into_iter().chain(rest.iter().copied()).collect() };
     bench.run(&args(&["check"])).expect(0, &["its proofs hold", "effective policy", "endpoint rotate default/"]);
     bench.run(&args(&["graph"])).expect(0, &["pending", "-> triaged"]);
-    bench.run(&args(&["graph", "--mermaid"])).expect(0, &["stateDiagram-v2", "pending --> triaged"]);
+    bench.run(&args(&["graph", "--mermaid"])).expect(0, &["stateDiagram-v2", "s0 --> s1"]);
     bench.run(&args(&["graph", "--svg"])).expect(0, &["<svg", "needs_human", "</svg>"]);
     let config = bench.run(&args(&["config"]));
     config.expect(0, &["data_dir", "default", "allow_private_connections"]);

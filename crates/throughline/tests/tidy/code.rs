@@ -25,6 +25,7 @@ const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[
     ("crates/throughline/src/commands/print.rs", "as_text", 117),
     ("crates/throughline/src/control/audit.rs", "entry_json", 104),
     ("crates/throughline/src/explain/build.rs", "line", 130),
+    ("crates/tl-kernel/src/case.rs", "apply_entry", 72),
     ("crates/tl-lang/src/syntax.rs", "candidates", 76),
 ];
 

@@ -221,7 +221,7 @@ fn an_export_of_the_binary_is_accepted() {
     run(&["init", "lead", "leads"]);
     run(&["endpoint", "rotate", "leads"]);
     run(&["kill", "set", "everything", "--reason", "drill"]);
-    serve_and_stop(&project);
+    serve_and_stop(&project, || run(&["status"]));
     run(&["kill", "clear", "everything", "--reason", "over"]);
     run(&["audit", "export", "--output", "audit.jsonl"]);
     let files = [
@@ -236,7 +236,7 @@ fn an_export_of_the_binary_is_accepted() {
 }
 
 /// Starts the server and ends it as a service manager would: at its end it signs what there is.
-fn serve_and_stop(project: &Path) {
+fn serve_and_stop(project: &Path, meanwhile: impl Fn()) {
     use std::io::BufRead as _;
     let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
     command
@@ -252,6 +252,7 @@ fn serve_and_stop(project: &Path) {
         .read_line(&mut line)
         .expect("its first line");
     assert!(line.starts_with("listening on "), "{line}");
+    meanwhile();
     let ended = Command::new("kill")
         .args(["-TERM", &server.id().to_string()])
         .status();

@@ -101,7 +101,10 @@ fn classify(lead: &Value) -> Option<(String, &'static str, String)> {
         (5_000.., _) => "warm",
         _ => "cold",
     };
-    let phone: String = text("/contact/phone")?.chars().filter(|c| *c == '+' || c.is_ascii_digit()).collect();
+    let phone: String = text("/contact/phone")?
+        .chars()
+        .filter(|c| *c == '+' || c.is_ascii_digit())
+        .collect();
     let record = json!({
         "external_id": name, "source": text("/source"), "name": text("/contact/name"),
         "company": text("/contact/company"), "email": text("/contact/email")?.to_lowercase(), "phone": phone,
@@ -112,7 +115,12 @@ fn classify(lead: &Value) -> Option<(String, &'static str, String)> {
 }
 
 async fn take(State(door): State<Arc<Door>>, headers: HeaderMap, raw: Bytes) -> StatusCode {
-    let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default()
+    };
     if !lead::is_signed(&door.key, &raw, header(lead::SIGNATURE)) {
         return StatusCode::UNAUTHORIZED;
     }
@@ -121,7 +129,14 @@ async fn take(State(door): State<Arc<Door>>, headers: HeaderMap, raw: Bytes) -> 
         return StatusCode::BAD_REQUEST;
     };
     let (done, answer) = oneshot::channel();
-    let accepted = Accepted { key: header("idempotency-key").to_owned(), name, tier, raw, record, done };
+    let accepted = Accepted {
+        key: header("idempotency-key").to_owned(),
+        name,
+        tier,
+        raw,
+        record,
+        done,
+    };
     if door.jobs.send(Job::Accept(Box::new(accepted))).is_err() {
         return StatusCode::SERVICE_UNAVAILABLE;
     }
@@ -148,7 +163,9 @@ impl Writer {
         // 64 MiB of pages, as the product has it.
         conn.pragma_update(None, "wal_autocheckpoint", 16_384)?;
         conn.execute_batch(SCHEMA)?;
-        let next = conn.query_row("SELECT coalesce(max(id), 0) + 1 FROM event", [], |r| r.get(0))?;
+        let next = conn.query_row("SELECT coalesce(max(id), 0) + 1 FROM event", [], |r| {
+            r.get(0)
+        })?;
         let writer = Writer { conn, next, slots };
         writer.resume()?;
         Ok(writer)
@@ -156,8 +173,16 @@ impl Writer {
 
     /// What was planned before a crash and has no outcome is sent again, with the same key.
     fn resume(&self) -> Result<()> {
-        let mut open = self.conn.prepare("SELECT id, name, body FROM effect WHERE etag IS NULL")?;
-        let rows = open.query_map([], |r| Ok(Planned { id: r.get(0)?, name: r.get(1)?, body: r.get(2)? }))?;
+        let mut open = self
+            .conn
+            .prepare("SELECT id, name, body FROM effect WHERE etag IS NULL")?;
+        let rows = open.query_map([], |r| {
+            Ok(Planned {
+                id: r.get(0)?,
+                name: r.get(1)?,
+                body: r.get(2)?,
+            })
+        })?;
         for planned in rows {
             self.send(planned?);
         }
@@ -173,7 +198,9 @@ impl Writer {
     /// Commits groups until it is told to close.
     fn run(mut self, jobs: &Receiver<Job>) -> Result<()> {
         while let Ok(first) = jobs.recv() {
-            let group: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1)).collect();
+            let group: Vec<Job> = std::iter::once(first)
+                .chain(jobs.try_iter().take(GROUP - 1))
+                .collect();
             let (mut answers, mut planned, mut closing) = (Vec::new(), Vec::new(), None);
             let tx = self.conn.transaction()?;
             for job in group {
@@ -181,9 +208,15 @@ impl Writer {
                 match job {
                     Job::Accept(accepted) => {
                         let fresh = accept(&tx, self.next, &accepted, at)?;
-                        let Accepted { name, record, done, .. } = *accepted;
+                        let Accepted {
+                            name, record, done, ..
+                        } = *accepted;
                         if fresh {
-                            planned.push(Planned { id: self.next, name, body: record });
+                            planned.push(Planned {
+                                id: self.next,
+                                name,
+                                body: record,
+                            });
                             self.next += 1;
                         }
                         answers.push((done, fresh));
@@ -199,7 +232,8 @@ impl Writer {
             }
             planned.into_iter().for_each(|p| self.send(p));
             if let Some(done) = closing {
-                self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+                self.conn
+                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
                 let _ = done.send(());
                 return Ok(());
             }
@@ -210,27 +244,33 @@ impl Writer {
 
 /// First durable point: true where the message is new.
 fn accept(tx: &Transaction, id: i64, a: &Accepted, at: i64) -> rusqlite::Result<bool> {
-    let mut event = tx.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?;
+    let mut event =
+        tx.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?;
     if event.execute(params![id, a.key, a.name, &a.raw[..], at])? == 0 {
         return Ok(false);
     }
-    tx.prepare_cached("INSERT INTO lead_case VALUES (?1, 'automated', ?2, ?3)")?.execute(params![id, a.tier, at])?;
+    tx.prepare_cached("INSERT INTO lead_case VALUES (?1, 'automated', ?2, ?3)")?
+        .execute(params![id, a.tier, at])?;
     for (n, state) in ["pending", "triaged", "automated"].into_iter().enumerate() {
         moved(tx, id, (n as i64, state, at))?;
     }
-    tx.prepare_cached("INSERT INTO effect VALUES (?1, ?2, ?3, NULL)")?.execute(params![id, a.name, a.record])?;
+    tx.prepare_cached("INSERT INTO effect VALUES (?1, ?2, ?3, NULL)")?
+        .execute(params![id, a.name, a.record])?;
     Ok(true)
 }
 
 /// Second durable point.
 fn outcome(tx: &Transaction, id: i64, etag: &str, at: i64) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE effect SET etag = ?2 WHERE id = ?1")?.execute(params![id, etag])?;
-    tx.prepare_cached("UPDATE lead_case SET state = 'closed', at = ?2 WHERE id = ?1")?.execute(params![id, at])?;
+    tx.prepare_cached("UPDATE effect SET etag = ?2 WHERE id = ?1")?
+        .execute(params![id, etag])?;
+    tx.prepare_cached("UPDATE lead_case SET state = 'closed', at = ?2 WHERE id = ?1")?
+        .execute(params![id, at])?;
     moved(tx, id, (3, "closed", at))
 }
 
 fn moved(tx: &Transaction, id: i64, (n, state, at): (i64, &str, i64)) -> rusqlite::Result<()> {
-    tx.prepare_cached("INSERT INTO move VALUES (?1, ?2, ?3, ?4)")?.execute(params![id, n, state, at])?;
+    tx.prepare_cached("INSERT INTO move VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![id, n, state, at])?;
     Ok(())
 }
 
@@ -279,8 +319,13 @@ async fn run(args: Args) -> Result<()> {
         slots.push(slot);
     }
     let writer = Writer::open(&args, slots)?;
-    let thread = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&work))?;
-    let door = Door { key: lead::key(&args.secret), jobs: jobs.clone() };
+    let thread = std::thread::Builder::new()
+        .name("writer".into())
+        .spawn(move || writer.run(&work))?;
+    let door = Door {
+        key: lead::key(&args.secret),
+        jobs: jobs.clone(),
+    };
     let routes = Router::new()
         .route("/hooks/leads", post(take))
         .route("/readyz", get(async || StatusCode::OK))
@@ -295,9 +340,14 @@ async fn run(args: Args) -> Result<()> {
     if jobs.send(Job::Close(done)).is_ok() {
         closed.await?;
     }
-    thread.join().map_err(|_| anyhow::anyhow!("the writer panicked"))?
+    thread
+        .join()
+        .map_err(|_| anyhow::anyhow!("the writer panicked"))?
 }
 
 fn main() -> Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(Args::parse()))
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(run(Args::parse()))
 }

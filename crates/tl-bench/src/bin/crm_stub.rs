@@ -44,7 +44,12 @@ struct Lead {
 impl Crm {
     /// Writes a lead, and gives its version after that.
     fn put(&mut self, id: &str, key: Option<&str>, now: u64) -> u64 {
-        let new = || Lead { first_ns: now, writes: 0, repeats: 0, keys: Vec::new() };
+        let new = || Lead {
+            first_ns: now,
+            writes: 0,
+            repeats: 0,
+            keys: Vec::new(),
+        };
         let lead = self.leads.entry(id.to_owned()).or_insert_with(new);
         if key.is_some_and(|k| lead.keys.iter().any(|seen| seen == k)) {
             lead.repeats += 1;
@@ -58,14 +63,23 @@ impl Crm {
     }
 
     fn stats(&self) -> String {
-        format!(r#"{{"ids":{},"writes":{},"repeats":{}}}"#, self.leads.len(), self.writes, self.repeats)
+        format!(
+            r#"{{"ids":{},"writes":{},"repeats":{}}}"#,
+            self.leads.len(),
+            self.writes,
+            self.repeats
+        )
     }
 
     fn dump(&self) -> String {
         let mut out = String::with_capacity(self.leads.len() * 64);
         for (id, lead) in &self.leads {
             // Writing to a String cannot fail.
-            let _ = writeln!(out, "{id} {} {} {}", lead.first_ns, lead.writes, lead.repeats);
+            let _ = writeln!(
+                out,
+                "{id} {} {} {}",
+                lead.first_ns, lead.writes, lead.repeats
+            );
         }
         out
     }
@@ -73,11 +87,15 @@ impl Crm {
     /// The answer to a request, and whether it was a write.
     fn answer(&mut self, request: &Message) -> (String, bool) {
         let mut words = request.first_line().split(' ');
-        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (method, path) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
         match (method, path, path.strip_prefix("/leads/")) {
-            ("PUT", _, Some(_)) if request.header("if-match").is_none() => {
-                (response("428 Precondition Required", "", "the version is missing\n"), false)
-            }
+            ("PUT", _, Some(_)) if request.header("if-match").is_none() => (
+                response("428 Precondition Required", "", "the version is missing\n"),
+                false,
+            ),
             ("PUT", _, Some(id)) if !id.is_empty() => {
                 let version = self.put(id, request.header("idempotency-key"), now_ns());
                 let etag = format!("content-type: application/json\r\netag: \"v{version}\"\r\n");
@@ -95,7 +113,10 @@ impl Crm {
 }
 
 fn response(status: &str, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 async fn serve(stream: TcpStream, crm: Rc<RefCell<Crm>>, delay: Duration) -> std::io::Result<()> {
@@ -128,7 +149,9 @@ async fn listen(args: Args) -> anyhow::Result<()> {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     LocalSet::new().block_on(&runtime, listen(args))
 }
 
@@ -139,7 +162,13 @@ mod tests {
     #[test]
     fn a_known_key_is_a_repeat_and_a_new_one_a_write() {
         let mut crm = Crm::default();
-        let table = [("a", Some("k1"), 1), ("a", Some("k1"), 1), ("a", Some("k2"), 2), ("b", None, 1), ("b", None, 2)];
+        let table = [
+            ("a", Some("k1"), 1),
+            ("a", Some("k1"), 1),
+            ("a", Some("k2"), 2),
+            ("b", None, 1),
+            ("b", None, 2),
+        ];
         for (id, key, version) in table {
             assert_eq!(crm.put(id, key, 5), version, "{id} {key:?}");
         }

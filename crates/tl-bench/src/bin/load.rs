@@ -19,6 +19,10 @@ use tokio::time::sleep;
 const REST: Duration = Duration::from_millis(20);
 /// How often the stub is asked whether everything has arrived.
 const LOOK: Duration = Duration::from_millis(50);
+/// A server that uses less than this share of a core over a `STRETCH` has finished what it does behind the cases.
+const RESTING: f64 = 0.15;
+/// Long enough for several ticks of the kernel's clock.
+const STRETCH: Duration = Duration::from_millis(500);
 /// How often the server's memory is looked at.
 const SAMPLE: Duration = Duration::from_secs(1);
 
@@ -109,7 +113,10 @@ struct Run {
 
 impl Run {
     fn new(args: Args) -> Result<Run> {
-        let place = args.url.strip_prefix("http://").context("--url begins with http://")?;
+        let place = args
+            .url
+            .strip_prefix("http://")
+            .context("--url begins with http://")?;
         let (host, path) = place.split_once('/').context("--url has a path")?;
         Ok(Run {
             host: host.to_owned(),
@@ -198,7 +205,10 @@ impl Run {
             None => wire.insert(Wire::connect(&self.host).await?),
         };
         let response = open.exchange(request).await?;
-        if response.header("connection").is_some_and(|c| c.eq_ignore_ascii_case("close")) {
+        if response
+            .header("connection")
+            .is_some_and(|c| c.eq_ignore_ascii_case("close"))
+        {
             *wire = None;
         }
         response.status()
@@ -207,7 +217,8 @@ impl Run {
     async fn watch_memory(&self) {
         let Some(pid) = self.args.pid else { return };
         loop {
-            self.peak_mib.set(self.peak_mib.get().max(process::memory_mib(pid)));
+            self.peak_mib
+                .set(self.peak_mib.get().max(process::memory_mib(pid)));
             sleep(SAMPLE).await;
         }
     }
@@ -219,8 +230,12 @@ impl Run {
         let begun = Instant::now();
         let (mut last, mut changed, mut backlog) = (String::new(), Instant::now(), None);
         loop {
-            let stats = ask(&self.args.crm, "GET", "/stats").await.context("the stub")?;
-            let ids = serde_json::from_str::<Value>(&stats)?["ids"].as_u64().unwrap_or(0);
+            let stats = ask(&self.args.crm, "GET", "/stats")
+                .await
+                .context("the stub")?;
+            let ids = serde_json::from_str::<Value>(&stats)?["ids"]
+                .as_u64()
+                .unwrap_or(0);
             backlog.get_or_insert(acknowledged.saturating_sub(ids));
             if stats != last {
                 (last, changed) = (stats, Instant::now());
@@ -233,6 +248,22 @@ impl Run {
         }
     }
 
+    /// Waits until the server has finished what nobody waited for, so that its processor time counts as well and
+    /// the next run begins on an idle machine.
+    async fn rest(&self) {
+        let Some(pid) = self.args.pid else { return };
+        let end = Instant::now() + Duration::from_secs_f64(self.args.drain);
+        let mut before = process::cpu_seconds(pid);
+        while Instant::now() < end {
+            sleep(STRETCH).await;
+            let now = process::cpu_seconds(pid);
+            if now - before < RESTING * STRETCH.as_secs_f64() {
+                return;
+            }
+            before = now;
+        }
+    }
+
     /// Joins the leads with the stub's list.
     fn join(&self, dump: &str) -> Joined {
         let tally = self.tally.borrow();
@@ -241,7 +272,12 @@ impl Run {
         for line in dump.lines() {
             let mut words = line.split(' ');
             let id = words.next().unwrap_or_default();
-            let mut count = || words.next().and_then(|w| w.parse::<u64>().ok()).unwrap_or(0);
+            let mut count = || {
+                words
+                    .next()
+                    .and_then(|w| w.parse::<u64>().ok())
+                    .unwrap_or(0)
+            };
             let (first_ns, writes, repeats) = (count(), count(), count());
             let Some(n) = lead::number(&self.name, id).filter(|n| *n < arrived.len()) else {
                 joined.strange += 1;
@@ -252,9 +288,16 @@ impl Run {
             joined.extra += writes.saturating_sub(1);
             joined.repeats += repeats;
             joined.last_ns = joined.last_ns.max(first_ns);
-            joined.e2e_us.push(first_ns.saturating_sub(tally.leads[n].sent_ns) / 1000);
+            joined
+                .e2e_us
+                .push(first_ns.saturating_sub(tally.leads[n].sent_ns) / 1000);
         }
-        joined.lost = tally.leads.iter().zip(&arrived).filter(|(l, a)| l.acknowledged && !**a).count() as u64;
+        joined.lost = tally
+            .leads
+            .iter()
+            .zip(&arrived)
+            .filter(|(l, a)| l.acknowledged && !**a)
+            .count() as u64;
         joined.e2e_us.sort_unstable();
         joined
     }
@@ -285,17 +328,29 @@ struct Used {
 impl Used {
     fn now(pid: Option<u32>) -> Used {
         let Some(pid) = pid else {
-            return Used { cpu: 0.0, threads: BTreeMap::new() };
+            return Used {
+                cpu: 0.0,
+                threads: BTreeMap::new(),
+            };
         };
-        Used { cpu: process::cpu_seconds(pid), threads: process::cpu_by_thread(pid) }
+        Used {
+            cpu: process::cpu_seconds(pid),
+            threads: process::cpu_by_thread(pid),
+        }
     }
 
     /// Milliseconds for each case since then: of the process, and by name of the thread.
     fn since(&self, before: &Used, cases: u64) -> (f64, BTreeMap<String, f64>) {
         let each = |seconds: f64| (seconds * 1e6 / cases.max(1) as f64).round() / 1000.0;
         let earlier = |name: &String| before.threads.get(name).copied().unwrap_or(0.0);
-        let threads = self.threads.iter().map(|(name, s)| (name.clone(), each(s - earlier(name))));
-        (each(self.cpu - before.cpu), threads.filter(|(_, ms)| *ms > 0.0).collect())
+        let threads = self
+            .threads
+            .iter()
+            .map(|(name, s)| (name.clone(), each(s - earlier(name))));
+        (
+            each(self.cpu - before.cpu),
+            threads.filter(|(_, ms)| *ms > 0.0).collect(),
+        )
     }
 }
 
@@ -305,7 +360,9 @@ fn milliseconds(sorted_us: &[u64]) -> Value {
 }
 
 async fn measure(args: Args) -> Result<Value> {
-    ask(&args.crm, "POST", "/reset").await.context("the stub does not answer")?;
+    ask(&args.crm, "POST", "/reset")
+        .await
+        .context("the stub does not answer")?;
     let idle_mib = args.pid.map_or(0.0, process::memory_mib);
     let before = Used::now(args.pid);
     let own_before = process::cpu_seconds(std::process::id());
@@ -325,6 +382,7 @@ async fn measure(args: Args) -> Result<Value> {
     }
     let sending = run.start.elapsed().as_secs_f64();
     let backlog = run.drain().await?;
+    run.rest().await;
     memory.abort();
     let used = Used::now(run.args.pid);
     let joined = run.join(&ask(&run.args.crm, "GET", "/dump").await?);
@@ -334,9 +392,19 @@ async fn measure(args: Args) -> Result<Value> {
     let mut tally = run.tally.borrow_mut();
     tally.replies_us.sort_unstable();
     let accepted = tally.replies_us.len();
-    let first_ns = tally.leads.iter().map(|l| l.sent_ns).filter(|ns| *ns > 0).min().unwrap_or(0);
+    let first_ns = tally
+        .leads
+        .iter()
+        .map(|l| l.sent_ns)
+        .filter(|ns| *ns > 0)
+        .min()
+        .unwrap_or(0);
     let wall = joined.last_ns.saturating_sub(first_ns) as f64 / 1e9;
-    let answers: BTreeMap<String, u64> = tally.answers.iter().map(|(s, n)| (s.to_string(), *n)).collect();
+    let answers: BTreeMap<String, u64> = tally
+        .answers
+        .iter()
+        .map(|(s, n)| (s.to_string(), *n))
+        .collect();
     Ok(json!({
         "subject": run.args.subject, "phase": run.args.phase, "run": run.name,
         "connections": run.args.connections, "rate": run.args.rate, "copies": run.args.copies,
@@ -352,7 +420,9 @@ async fn measure(args: Args) -> Result<Value> {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let line = LocalSet::new().block_on(&runtime, measure(args))?;
     println!("{line}");
     Ok(())

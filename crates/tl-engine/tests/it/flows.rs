@@ -230,3 +230,45 @@ async fn a_missed_sla_goes_to_a_person() {
     let reasons: Vec<_> = w.open_tasks(case).await.into_iter().map(|t| t.reason).collect();
     assert!(reasons.contains(&"sla_breach".to_owned()), "{reasons:?}");
 }
+
+#[tokio::test]
+async fn a_message_accepted_without_a_case_is_joined_later() {
+    use std::collections::BTreeMap;
+    use tl_kernel::id::EventId;
+    use tl_kernel::payload::parse_json;
+    use tl_kernel::turn::StoredEvent;
+    use tl_kernel::value::Value;
+    use tl_store::contract::{Row, Unit};
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(dir.path(), TO_CRM).await;
+    let case = w.case_of("a", BIG).await;
+    w.settle().await.unwrap();
+    let mut unit = Unit::new(TENANT);
+    let second = br#"{"email":"ada@example.com","name":"Ada L.","size":20}"#;
+    unit.rows.push(Row::Event {
+        event: StoredEvent {
+            id: EventId([9; 16]),
+            endpoint: "api".into(),
+            received_at: w.desk.now(),
+            kid: "k1".into(),
+            key_source: "signed_id".into(),
+            case: None,
+            content_type: "application/json".into(),
+            payload: second.to_vec(),
+        },
+        keys: vec![[9; 32]],
+        expires: i64::MAX,
+    });
+    w.desk.store().commit(unit).await.unwrap();
+    let read = |_: &tl_kernel::program::Endpoint, e: &StoredEvent| {
+        let body = parse_json(&e.payload).ok()?;
+        Some(Value::Record(BTreeMap::from([("body".to_owned(), body)])))
+    };
+    assert_eq!(w.desk.join_pending(read).await.unwrap(), 1);
+    assert_eq!(w.desk.join_pending(read).await.unwrap(), 0, "once");
+    w.settle().await.unwrap();
+    assert_eq!(w.case(case).await.events.len(), 2);
+    let (_, record) = w.crm.record("/leads/ada%40example.com").unwrap();
+    assert_eq!(record["name"], "Ada L.");
+}

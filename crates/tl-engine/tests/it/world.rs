@@ -176,6 +176,7 @@ impl World {
                 content_type: "application/json".into(),
                 payload: json.as_bytes().to_vec(),
                 rows: Vec::new(),
+                pending: false,
             })
             .await
     }

@@ -63,7 +63,9 @@ impl Deciding<'_> {
             Resolve::SendAgain => EffectState::Ready,
             Resolve::Drop => EffectState::Cancelled,
         };
-        let Some(from) = state.filter(|s| s.may_become(to) && *s != EffectState::Ready) else {
+        // What waits for an approval is decided by its task: sending it from here would pass the approval by.
+        let open = |s: EffectState| matches!(s, EffectState::Ready | EffectState::Planned);
+        let Some(from) = state.filter(|s| s.may_become(to) && !open(*s)) else {
             let is = state.map_or("not there", EffectState::word);
             return Err(No::new(
                 "TL0726",

@@ -36,7 +36,9 @@ impl Deciding<'_> {
         }
         match s.state {
             EffectState::Succeeded => {
-                self.touched(s.n);
+                if s.code != "dry_run" {
+                    self.touched(s.n);
+                }
                 self.finish_if_done();
             }
             EffectState::Superseded => self.resolve_conflict(s.n),

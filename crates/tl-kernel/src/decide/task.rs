@@ -217,13 +217,35 @@ impl Deciding<'_> {
         }
         self.stamp("first_touched_at");
         self.close_task(t.n, &t.decision, &t.reason);
-        let again = task.reason != "sla_breach" || self.case.open_effects().next().is_none();
-        if self.case.state == canonical::NEEDS_HUMAN && again {
+        if task.reason == "sla_breach" {
+            return self.after_breach(&t.reason);
+        }
+        if self.case.state == canonical::NEEDS_HUMAN {
             self.withdraw_if("decided", "withdrawn", |k| k.kind == "review" || k.kind == "missing");
             if !self.move_to(canonical::TRIAGED, &t.reason) {
                 return Err(undeclared(self, canonical::TRIAGED));
             }
             self.redecide();
+        }
+        Ok(())
+    }
+
+    /// A breach was seen: what was under way goes on, nothing is decided again.
+    fn after_breach(&mut self, reason: &str) -> Result<(), No> {
+        if self.case.effects.is_empty() && self.case.state == canonical::NEEDS_HUMAN {
+            // It never came to a decision: now it does, on the person's word.
+            if !self.move_to(canonical::TRIAGED, reason) {
+                return Err(undeclared(self, canonical::TRIAGED));
+            }
+            self.redecide();
+            return Ok(());
+        }
+        let under_way = self.case.open_effects().next().is_some() || self.case.open_tasks().next().is_some();
+        if self.case.state == canonical::NEEDS_HUMAN {
+            let to = if under_way { canonical::AUTOMATED } else { canonical::CLOSED };
+            if !self.move_to(to, reason) {
+                return Err(undeclared(self, to));
+            }
         }
         Ok(())
     }

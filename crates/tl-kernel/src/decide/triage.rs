@@ -46,8 +46,9 @@ impl Deciding<'_> {
     pub(super) fn after_join(&mut self, changed: bool) {
         match self.case.state {
             canonical::CLOSED => {
-                if self.move_to(canonical::TRIAGED, "reply") {
-                    self.redecide();
+                // A new message is new text: it is read anew.
+                if self.move_to(canonical::TRIAGED, "reply") && !self.run_rules() {
+                    self.ask_or_decide();
                 }
             }
             canonical::NEEDS_HUMAN => {

@@ -69,8 +69,12 @@ pub(super) fn layout(program: &Program) -> Layout {
     let mut lines = Vec::new();
     let mut lanes = 0;
     for (i, e) in program.edges.iter().enumerate() {
-        let (Some(from), Some(to)) = (boxes.get(usize::from(e.from)), boxes.get(usize::from(e.to))) else {
-            lines.push(Line { points: Vec::new(), label: (0, 0) });
+        let (Some(from), Some(to)) = (boxes.get(usize::from(e.from)), boxes.get(usize::from(e.to)))
+        else {
+            lines.push(Line {
+                points: Vec::new(),
+                label: (0, 0),
+            });
             continue;
         };
         let (row, next) = (rows[usize::from(e.from)], rows[usize::from(e.to)]);
@@ -107,7 +111,12 @@ fn rows(program: &Program) -> Vec<usize> {
         open.extend(next.map(|e| (usize::from(e.to), row + 1)));
     }
     let inner = |i: &usize| !program.states[*i].terminal;
-    let reached = (0..n).filter(inner).map(|i| rows[i]).filter(|r| *r != usize::MAX).max().unwrap_or(0);
+    let reached = (0..n)
+        .filter(inner)
+        .map(|i| rows[i])
+        .filter(|r| *r != usize::MAX)
+        .max()
+        .unwrap_or(0);
     let lost = (0..n).filter(inner).any(|i| rows[i] == usize::MAX);
     for i in 0..n {
         if program.states[i].terminal {
@@ -137,11 +146,21 @@ fn down(i: usize, from: Box, to: Box) -> Line {
 
 /// From a box to any other, or back to itself, along a lane at the right.
 fn around(i: usize, from: Box, to: Box, lane: i32) -> Line {
-    let (x1, x2) = (from.x + BOX_W / 2 + shift(i), to.x + BOX_W / 2 + shift(i + 2));
+    let (x1, x2) = (
+        from.x + BOX_W / 2 + shift(i),
+        to.x + BOX_W / 2 + shift(i + 2),
+    );
     let below = from.y + BOX_H + 8 + (i as i32 % 5) * 9;
     let above = to.y - 8 - (i as i32 % 3) * 4;
     Line {
-        points: vec![(x1, from.y + BOX_H), (x1, below), (lane, below), (lane, above), (x2, above), (x2, to.y)],
+        points: vec![
+            (x1, from.y + BOX_H),
+            (x1, below),
+            (lane, below),
+            (lane, above),
+            (x2, above),
+            (x2, to.y),
+        ],
         label: (lane + 4, (below + above) / 2 + 4 + (i as i32 % 3 - 1) * 14),
     }
 }

@@ -358,7 +358,11 @@ impl<'p> Model<'p> {
     }
 
     /// A rule may close the case; `then` is what follows where none does.
-    pub(super) fn after_rules(&mut self, s: Spot, then: fn(&mut Self, Spot) -> Vec<Out>) -> Vec<Out> {
+    pub(super) fn after_rules(
+        &mut self,
+        s: Spot,
+        then: fn(&mut Self, Spot) -> Vec<Out>,
+    ) -> Vec<Out> {
         let mut out = Vec::new();
         if self.words.rule_closes {
             out.extend(plain(self.moved(s, CLOSED)));
@@ -378,7 +382,7 @@ impl<'p> Model<'p> {
             .collect()
     }
 
-    fn ask_or_decide(&mut self, s: Spot) -> Vec<Out> {
+    pub(super) fn ask_or_decide(&mut self, s: Spot) -> Vec<Out> {
         match &self.program.ai {
             Some(ai) if s.state == ai.when_state && !s.vouched => {
                 plain(vec![Spot { ai: Ai::Asked, ..s }])

@@ -1,6 +1,6 @@
 //! The model's answers to messages, models, clocks, the outcomes of effects, and people.
 
-use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN};
+use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN, TRIAGED};
 use tl_kernel::program::{ActionIx, ActionKind};
 
 use super::Cue;
@@ -8,10 +8,34 @@ use super::model::{Born, Model, Out, plain};
 use super::spot::{Ai, Spot, task};
 
 impl Model<'_> {
+    /// A message joins. A person vouched for what was there before it.
     pub(super) fn joined(&mut self, s: Spot) -> Vec<Out> {
+        let was = Spot {
+            vouched: false,
+            ..s
+        };
+        let answered = Spot {
+            ai: Ai::Answered,
+            ..was
+        };
+        // Whether a model had answered before the person vouched is forgotten: both may be.
+        let forgotten = s.vouched && s.ai == Ai::Silent && self.program.ai.is_some();
+        let mut out = self.joins(was);
+        if forgotten {
+            out.extend(self.joins(answered));
+        }
+        out
+    }
+
+    fn joins(&mut self, s: Spot) -> Vec<Out> {
         let mut out = plain(vec![s]);
         match s.state {
-            CLOSED => out.extend(self.again(s)),
+            // New text is read anew.
+            CLOSED => {
+                for s in self.moved(s, TRIAGED) {
+                    out.extend(self.after_rules(s, Model::ask_or_decide));
+                }
+            }
             NEEDS_HUMAN if s.tasks & task::MISSING != 0 => {
                 let s = s.without(task::MISSING);
                 let again = self.again(s);
@@ -145,16 +169,18 @@ impl Model<'_> {
                 plain(self.moved(s, CLOSED))
             }
             (task::REVIEW | task::BREACH | task::MISSING, _) => {
-                let effects = s.ready || s.tasks & task::APPROVE != 0;
                 let done = Spot {
                     vouched: true,
                     ..done
                 }
                 .settled_mind();
-                if s.state != NEEDS_HUMAN || (bit == task::BREACH && effects) {
+                if s.state != NEEDS_HUMAN {
                     return plain(vec![done]);
                 }
-                self.again(done.without(task::REVIEW | task::BREACH | task::MISSING))
+                if bit == task::BREACH {
+                    return self.breach_seen(done);
+                }
+                self.again(done.without(task::REVIEW | task::MISSING | task::BREACH))
             }
             (_, decision) => {
                 let ends = decision != "accept" || (done.idle() && s.state != CLOSED);
@@ -165,6 +191,16 @@ impl Model<'_> {
                 })
             }
         }
+    }
+
+    /// A person saw that an SLA was missed: what is under way goes on; a case that never came to an effect is
+    /// decided now.
+    fn breach_seen(&mut self, s: Spot) -> Vec<Out> {
+        let open = s.ready || s.tasks & task::APPROVE != 0;
+        let mut out = if open { Vec::new() } else { self.again(s) };
+        let to = if s.idle() { CLOSED } else { AUTOMATED };
+        out.extend(plain(self.moved(s, to)));
+        out
     }
 
     pub(super) fn commanded(&mut self, s: Spot, cue: Cue) -> Vec<Out> {

@@ -4,18 +4,34 @@ use std::collections::BTreeMap;
 
 use http::HeaderMap;
 use tl_kernel::id::EventId;
+use tl_kernel::program::Endpoint;
+use tl_kernel::turn::StoredEvent;
 use tl_kernel::value::Value;
+use tl_wire::content_type::ContentType;
 
+use super::parse::message;
 use super::{Found, Message};
 use crate::headers;
+
+/// The value of `event` of a message that is stored: as at the door, without the headers of the request that
+/// carried it. `None` where the stored bytes cannot be read, which the door would have refused.
+pub fn stored_event(endpoint: &Endpoint, stored: &StoredEvent) -> Option<Value> {
+    let content_type = ContentType::parse(stored.content_type.as_bytes()).ok()?;
+    let message = message(endpoint, &content_type, stored.payload.clone()).ok()?;
+    Some(of_parts(endpoint, &message, (stored.id, stored.received_at), &HeaderMap::new()))
+}
 
 /// Builds the value of `event`. A mail brings its own headers; they hide those of the request that carried it.
 pub(crate) fn build(
     found: &Found,
     message: &Message,
-    (id, now): (EventId, i64),
+    at: (EventId, i64),
     request: &HeaderMap,
 ) -> Value {
+    of_parts(found.endpoint(), message, at, request)
+}
+
+fn of_parts(endpoint: &Endpoint, message: &Message, (id, now): (EventId, i64), request: &HeaderMap) -> Value {
     let mut event = message.parts.clone();
     if !event.contains_key("correlation_id")
         && let Some(trace) = headers::trace_id(request)
@@ -31,11 +47,11 @@ pub(crate) fn build(
         seen.into_iter().map(|(n, v)| (n, Value::Text(v))).collect();
     event.extend([
         ("id".to_owned(), Value::text(id.to_string())),
-        ("source".to_owned(), Value::text(&found.name)),
-        ("endpoint".to_owned(), Value::text(&found.name)),
+        ("source".to_owned(), Value::text(&endpoint.name)),
+        ("endpoint".to_owned(), Value::text(&endpoint.name)),
         (
             "channel".to_owned(),
-            Value::text(found.endpoint().channel.word()),
+            Value::text(endpoint.channel.word()),
         ),
         ("received_at".to_owned(), Value::Time(now)),
         ("headers".to_owned(), Value::Record(headers)),

@@ -1,0 +1,154 @@
+//! A project whose system of record runs on loopback, a server over it, and the screen that a person reads.
+
+use serde_json::Value as Json;
+use tl_connect::fake::Crm;
+use tokio::runtime::Runtime;
+
+use super::bench::{Answer, Bench, Server};
+
+/// A lead that is written to the CRM where it is big, and seen by a person where it is not.
+const WORKFLOW: &str = r#"
+workflow: { id: lead, version: "1" }
+record:
+  type: lead
+  natural_key: "mail:${record.email}"
+  on_match: update
+  fields:
+    email:   { type: email, required: true, use: control }
+    name:    { type: string }
+    size:    { type: int }
+    message: { type: text, untrusted: true }
+    region:  { type: enum, values: [north, south], from: rules }
+    contact: { type: string, from: rules }
+ingress:
+  gateway: { auth: hmac_signature, idempotency: header_idempotency_key }
+  channels:
+    web:
+      channel: webhook
+      map: { email: event.body.email, name: event.body.name, size: event.body.size, message: event.body.message }
+      text: event.body.message
+worker:
+  ai_step: none
+decision:
+  branches:
+    - { condition: "record.size >= 10", action: crm_upsert, reason: big }
+    - default: human_queue
+policy:
+  crm_upsert: auto
+side_effects:
+  crm:
+    api: rest
+    connection: crm
+    method: PUT
+    path: "/leads/${record.email}"
+    optimistic_lock: If-Match
+    idempotency_header: idempotency-key
+    map: { email: record.email, name: record.name, size: record.size }
+"#;
+
+/// Where the CRM keeps the lead of `message`.
+pub const LEAD: &str = "/leads/ada%40example.com";
+
+/// A running installation.
+pub struct Scene {
+    pub bench: Bench,
+    pub crm: Crm,
+    pub runtime: Runtime,
+    server: Server,
+    secret: String,
+}
+
+/// What a scene is made from: changes to the workflow, and further files of the project.
+#[derive(Default)]
+pub struct Plan<'a> {
+    pub changes: &'a [(&'a str, &'a str)],
+    pub files: &'a [(&'a str, &'a str)],
+}
+
+impl Scene {
+    pub fn new(plan: Plan<'_>) -> Scene {
+        let bench = Bench::empty();
+        let mut workflow = WORKFLOW.to_owned();
+        for (from, to) in plan.changes {
+            assert!(workflow.contains(from), "{from}");
+            workflow = workflow.replace(from, to);
+        }
+        bench.write("workflows/lead/workflow.yaml", &workflow);
+        for (name, text) in plan.files {
+            bench.write(name, text);
+        }
+        let runtime = Runtime::new().unwrap();
+        let crm = runtime.block_on(Crm::start(([127, 0, 0, 1], 0).into())).unwrap();
+        let connection = format!("connections:\n  crm: {{ kind: rest, base_url: \"{}\", auth: none }}\n", crm.base_url());
+        bench.write("connections.yaml", &connection);
+        bench.write("throughline.toml", "allow_private_connections = [\"crm\"]\n");
+        let secret = bench.secret("default/web");
+        let server = bench.serve();
+        Scene { bench, crm, runtime, server, secret }
+    }
+
+    /// Sends a message and returns what the door answered.
+    pub fn send(&self, key: &str, body: &str) -> Json {
+        self.bench.write("m.json", body);
+        let to = format!("{}/hooks/default/web", self.server.url);
+        let args = ["send", "m.json", "--to", &to, "--secret", &self.secret, "--key", key];
+        self.bench.json(&args)["answer"].clone()
+    }
+
+    /// Sends a message and returns the case that it opened or joined.
+    pub fn case(&self, key: &str, body: &str) -> String {
+        self.send(key, body)["case_id"].as_str().unwrap().to_owned()
+    }
+
+    pub fn explain(&self, id: &str) -> Screen {
+        let answer = self.bench.run(&["explain", id]);
+        answer.expect(0, &[]);
+        Screen { text: answer.out }
+    }
+
+    /// Waits for an effect of a case to be in a state.
+    pub fn until_effect(&self, case: &str, action: &str, state: &str) {
+        let is = |e: &Json| e["action"] == action && e["state"] == state;
+        let what = format!("`{action}` {state}");
+        self.bench.until(&["effect", "list", "--case", case], &what, |l| l.as_array().unwrap().iter().any(is));
+    }
+
+    pub fn until_state(&self, case: &str, state: &str) {
+        self.bench.until(&["case", "show", case], state, |c| c["state"] == state);
+    }
+
+    /// Runs a command exactly as a screen prints it.
+    pub fn run(&self, command: &str) -> Answer {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        assert_eq!(words[0], "throughline");
+        self.bench.run(&words[1..])
+    }
+}
+
+/// What `explain` prints.
+pub struct Screen {
+    pub text: String,
+}
+
+impl Screen {
+    /// Fails unless the screen holds all of these.
+    pub fn names(&self, parts: &[&str]) -> &Screen {
+        for part in parts {
+            assert!(self.text.contains(part), "`{part}` on\n{}", self.text);
+        }
+        self
+    }
+
+    /// The commands that it offers, in order.
+    pub fn commands(&self) -> Vec<&str> {
+        let before = self.text.split("\ntimeline\n").next().unwrap();
+        before.lines().map(str::trim).filter(|l| l.starts_with("throughline ")).collect()
+    }
+
+    /// The one command that holds a part.
+    pub fn command(&self, part: &str) -> &str {
+        let all = self.commands();
+        let found = all.iter().find(|c| c.contains(part));
+        found.unwrap_or_else(|| panic!("no command with `{part}` on\n{}", self.text))
+    }
+}

@@ -1,0 +1,13 @@
+//! Properties of `decide` and `fold` over random histories, and exhaustive tables of the decision's gates.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "one test starts itself again as a second process"
+)]
+
+mod drive;
+mod gates;
+mod history;
+mod legality;
+mod rng;
+mod tampering;
+mod world;
