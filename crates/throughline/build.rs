@@ -14,15 +14,30 @@ fn main() {
     names.retain(|p| p.extension().is_some_and(|e| e == "md"));
     out.push_str("/// The error pages: code and text.\npub static PAGES: &[(&str, &str)] = &[\n");
     for path in &names {
-        let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+        let stem = path
+            .file_stem()
+            .and_then(|s| s.to_str())
+            .unwrap_or_default();
         if stem.starts_with("TL") {
-            writeln!(out, "    ({stem:?}, include_str!({:?})),", absolute(path)).expect("writing to a string");
+            writeln!(out, "    ({stem:?}, include_str!({:?})),", absolute(path))
+                .expect("writing to a string");
         }
     }
-    out.push_str("];\n/// The files of the template `lead`.\npub static LEAD: &[(&str, &[u8])] = &[\n");
+    out.push_str(
+        "];\n/// The files of the template `lead`.\npub static LEAD: &[(&str, &[u8])] = &[\n",
+    );
     for path in files(&lead) {
-        let within = path.strip_prefix(&lead).expect("it was found below").to_string_lossy().replace('\\', "/");
-        writeln!(out, "    ({within:?}, include_bytes!({:?})),", absolute(&path)).expect("writing to a string");
+        let within = path
+            .strip_prefix(&lead)
+            .expect("it was found below")
+            .to_string_lossy()
+            .replace('\\', "/");
+        writeln!(
+            out,
+            "    ({within:?}, include_bytes!({:?})),",
+            absolute(&path)
+        )
+        .expect("writing to a string");
     }
     out.push_str("];\n");
     let target = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it")).join("embedded.rs");
@@ -30,7 +45,10 @@ fn main() {
 }
 
 fn absolute(path: &Path) -> String {
-    path.canonicalize().expect("the file is there").display().to_string()
+    path.canonicalize()
+        .expect("the file is there")
+        .display()
+        .to_string()
 }
 
 /// All files below a directory, sorted, and asks cargo to look again when one changes.

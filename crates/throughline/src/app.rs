@@ -82,7 +82,11 @@ impl App {
             ..Options::default()
         };
         let store = Store::open(&database, &options)?;
-        let slots = if mode == Mode::Serving { config.slots } else { 0 };
+        let slots = if mode == Mode::Serving {
+            config.slots
+        } else {
+            0
+        };
         let (desk, handoff) = Desk::new(Setting {
             store,
             clock: Arc::new(SystemClock::default()),
@@ -111,7 +115,10 @@ impl App {
 
     /// The address of the doors: the one that is open, else the one in the settings.
     pub fn listen(&self) -> String {
-        self.address.get().cloned().unwrap_or_else(|| self.config.listen.clone())
+        self.address
+            .get()
+            .cloned()
+            .unwrap_or_else(|| self.config.listen.clone())
     }
 
     /// The doors are open here.
@@ -122,7 +129,10 @@ impl App {
 
     /// Says where the server takes commands and messages.
     pub fn announce(&self, socket: &Path, listen: &str) -> std::io::Result<()> {
-        let mut lock = self.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut lock = self
+            .lock
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         match lock.as_mut() {
             Some(lock) => lock.announce(Some(socket), Some(listen)),
             None => Ok(()),
@@ -132,7 +142,11 @@ impl App {
     /// The database must have been written under this key.
     async fn check_key(&self) -> Result<(), Failure> {
         let ours = self.vault.fingerprint();
-        let known = self.desk.store().cursor(TenantId::SYSTEM, KEY_CURSOR.into()).await?;
+        let known = self
+            .desk
+            .store()
+            .cursor(TenantId::SYSTEM, KEY_CURSOR.into())
+            .await?;
         if known == ours {
             return Ok(());
         }
@@ -144,7 +158,10 @@ impl App {
             )));
         }
         let mut unit = Unit::new(TenantId::SYSTEM);
-        unit.rows.push(Row::Cursor { name: KEY_CURSOR.into(), value: ours });
+        unit.rows.push(Row::Cursor {
+            name: KEY_CURSOR.into(),
+            value: ours,
+        });
         self.desk.store().commit(unit).await?;
         Ok(())
     }
@@ -152,18 +169,34 @@ impl App {
     async fn ensure_default_tenant(&self) -> Result<(), Failure> {
         match self.desk.tenant_id(DEFAULT_TENANT).await? {
             Some(_) => Ok(()),
-            None => self.create_tenant(DEFAULT_TENANT, &Actor::Engine).await.map(|_| ()),
+            None => self
+                .create_tenant(DEFAULT_TENANT, &Actor::Engine)
+                .await
+                .map(|_| ()),
         }
     }
 
     /// Creates a tenant.
     pub async fn create_tenant(&self, name: &str, by: &Actor) -> Result<TenantId, Failure> {
-        let mut id = self.desk.store().tenants().await?.last().map_or(1, |(id, _)| id.0 + 1);
+        let mut id = self
+            .desk
+            .store()
+            .tenants()
+            .await?
+            .last()
+            .map_or(1, |(id, _)| id.0 + 1);
         loop {
             let tenant = TenantId(id);
             let mut unit = Unit::new(tenant);
-            unit.rows.push(Row::Tenant { name: name.to_owned(), at: self.desk.now() });
-            let change = Change { action: "tenant.create", object: name.to_owned(), detail: String::new() };
+            unit.rows.push(Row::Tenant {
+                name: name.to_owned(),
+                at: self.desk.now(),
+            });
+            let change = Change {
+                action: "tenant.create",
+                object: name.to_owned(),
+                detail: String::new(),
+            };
             unit.control.push(self.seal(tenant, by, vec![change]));
             match self.desk.store().commit(unit).await {
                 Ok(_) => {
@@ -172,7 +205,9 @@ impl App {
                 }
                 Err(Refused::NumberTaken { next }) => id = next,
                 Err(Refused::NameTaken) => {
-                    return Err(Failure::conflict(format!("there is a tenant called `{name}` already")));
+                    return Err(Failure::conflict(format!(
+                        "there is a tenant called `{name}` already"
+                    )));
                 }
                 Err(other) => return Err(other.into()),
             }

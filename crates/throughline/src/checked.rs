@@ -23,7 +23,10 @@ impl Checked {
 
     /// How many findings are errors.
     pub fn errors(&self) -> usize {
-        self.diags.iter().filter(|d| d.severity == Severity::Error).count()
+        self.diags
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .count()
     }
 
     /// The findings as text.
@@ -40,7 +43,11 @@ pub fn check(project: &Project, workflow: &str) -> Checked {
         let dir = Project::directory(workflow);
         let workflow_file = format!("{dir}workflow.yaml");
         let own_policy = format!("{dir}policy.yaml");
-        let policy_file = if project.files.contains_key(&own_policy) { &own_policy } else { &workflow_file };
+        let policy_file = if project.files.contains_key(&own_policy) {
+            &own_policy
+        } else {
+            &workflow_file
+        };
         diags.extend(prove(
             program,
             &Sources {
@@ -51,5 +58,9 @@ pub fn check(project: &Project, workflow: &str) -> Checked {
             },
         ));
     }
-    Checked { program: loaded.program, diags, notes: loaded.notes }
+    Checked {
+        program: loaded.program,
+        diags,
+        notes: loaded.notes,
+    }
 }

@@ -1,10 +1,14 @@
 //! The command line: what can be typed, and the help that a person reads.
 
+mod admin;
+mod work;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::control::request::SwitchMode;
+pub use admin::{Audit, Endpoint, Flag, Key, Tenant};
+pub use work::{Case, Dead, Decision, Effect, How, Kill, Task};
 
 /// Carries one business process from the first inbound message to a validated record, and shows for every case
 /// what came in, what was decided and what was done.
@@ -21,10 +25,22 @@ use crate::control::request::SwitchMode;
 )]
 pub struct Args {
     /// The project directory: where throughline.toml and workflows/ lie
-    #[arg(long, global = true, env = "THROUGHLINE_DIR", default_value = ".", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "THROUGHLINE_DIR",
+        default_value = ".",
+        value_name = "DIR"
+    )]
     pub dir: PathBuf,
     /// The tenant that the command is about
-    #[arg(long, global = true, env = "THROUGHLINE_TENANT", default_value = "default", value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        env = "THROUGHLINE_TENANT",
+        default_value = "default",
+        value_name = "NAME"
+    )]
     pub tenant: String,
     /// Print JSON for scripts instead of text for people
     #[arg(long, global = true)]
@@ -152,7 +168,12 @@ pub struct Send {
     #[arg(long, value_name = "URL")]
     pub to: String,
     /// The endpoint's secret, as `throughline endpoint rotate` printed it
-    #[arg(long, env = "THROUGHLINE_SECRET", hide_env_values = true, value_name = "SECRET")]
+    #[arg(
+        long,
+        env = "THROUGHLINE_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
     pub secret: Option<String>,
     /// A file that holds the secret
     #[arg(long, conflicts_with = "secret", value_name = "FILE")]
@@ -198,389 +219,26 @@ pub struct Try {
     pub headers: Vec<(String, String)>,
 }
 
-/// `case`.
-#[derive(Debug, Subcommand)]
-pub enum Case {
-    /// List cases, newest first
-    List {
-        /// In this state
-        #[arg(long)]
-        state: Option<String>,
-        /// Of this workflow
-        #[arg(long)]
-        workflow: Option<String>,
-        /// Only open ones
-        #[arg(long, conflicts_with = "closed")]
-        open: bool,
-        /// Only closed ones
-        #[arg(long)]
-        closed: bool,
-        /// Opened before this case
-        #[arg(long, value_name = "CASE")]
-        before: Option<String>,
-        /// At most so many
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-    },
-    /// Show a case: record, tasks, effects
-    Show {
-        /// The case
-        case: String,
-    },
-    /// Move a case along a declared transition
-    Move {
-        /// The case
-        case: String,
-        /// The state to move to
-        state: String,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-    /// Give a case to a person or team
-    Assign {
-        /// The case
-        case: String,
-        /// The person or team
-        owner: String,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-    /// Close a case
-    Close {
-        /// The case
-        case: String,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-    /// Open a closed case again and decide it again
-    Reopen {
-        /// The case
-        case: String,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-}
-
-/// `task`.
-#[derive(Debug, Subcommand)]
-pub enum Task {
-    /// List tasks, what is due first at the top
-    List {
-        /// Owned by this person or team; may be given several times
-        #[arg(long)]
-        owner: Vec<String>,
-        /// Of this case
-        #[arg(long)]
-        case: Option<String>,
-        /// Decided ones too
-        #[arg(long)]
-        all: bool,
-        /// At most so many
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-    },
-    /// Show a task with everything needed to decide it: for an approval exactly what will be sent
-    Show {
-        /// The task
-        task: String,
-    },
-    /// Decide a task
-    Decide {
-        /// The task
-        task: String,
-        /// What is decided
-        decision: Decision,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-        /// The digest that `task show` printed: an approval covers exactly what was shown
-        #[arg(long)]
-        digest: Option<String>,
-        /// Correct a field; may be given several times
-        #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
-        set: Vec<(String, String)>,
-        /// Words beside the decision
-        #[arg(long)]
-        note: Option<String>,
-    },
-}
-
-/// What a person decides about a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Decision {
-    /// Yes: go on, or send exactly this
-    Approve,
-    /// Go on with corrected fields
-    Edit,
-    /// No
-    Reject,
-    /// Taken over
-    Accept,
-    /// Nothing more to do
-    Close,
-}
-
-/// `effect`.
-#[derive(Debug, Subcommand)]
-pub enum Effect {
-    /// List effects, newest case first
-    List {
-        /// In this state; may be given several times
-        #[arg(long)]
-        state: Vec<String>,
-        /// Of this case
-        #[arg(long)]
-        case: Option<String>,
-        /// At most so many
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-    },
-    /// Show an effect: arguments, attempts, what is known
-    Show {
-        /// The effect
-        effect: String,
-    },
-    /// Say what became of an effect that nobody else can know about
-    Resolve {
-        /// The effect
-        effect: String,
-        /// What became of it
-        how: How,
-        /// The other system's name for it
-        #[arg(long = "ref", value_name = "REF")]
-        reference: Option<String>,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-}
-
-/// What a person says became of an effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum How {
-    /// It happened
-    Happened,
-    /// It did not: send it, with the same id and key
-    SendAgain,
-    /// It did not, and shall not
-    Drop,
-}
-
-/// `dead`.
-#[derive(Debug, Subcommand)]
-pub enum Dead {
-    /// List what failed or was given up
-    List {
-        /// At most so many
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-    },
-    /// Show one with its attempts
-    Show {
-        /// The effect
-        effect: String,
-    },
-    /// Send again: those named, or all with an error code (100 at most)
-    Redrive {
-        /// The effects
-        #[arg(required_unless_present = "code")]
-        effects: Vec<String>,
-        /// All that ended with this error code
-        #[arg(long)]
-        code: Option<String>,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-}
-
-/// `kill`.
-#[derive(Debug, Subcommand)]
-pub enum Kill {
-    /// Set a switch
-    Set {
-        /// everything, tenant, ingest, workflow:ID, action:NAME, connection:NAME or model:NAME
-        scope: String,
-        /// What happens to effects in its scope
-        #[arg(long, default_value = "hold")]
-        mode: SwitchMode,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-    /// Clear a switch
-    Clear {
-        /// Its scope
-        scope: String,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-    /// List the switches in force
-    List,
-}
-
-/// `audit`.
-#[derive(Debug, Subcommand)]
-pub enum Audit {
-    /// Verify an export: every leaf, every chain, every signed checkpoint. Needs no installation
-    Verify {
-        /// The export
-        file: PathBuf,
-        /// The installation's public key (64 hexadecimal digits), as you know it
-        #[arg(long)]
-        key: Option<String>,
-        /// The checkpoint file that was kept outside the database
-        #[arg(long, value_name = "FILE")]
-        checkpoints: Option<PathBuf>,
-    },
-    /// Write the audit of the tenant as JSON lines, without personal data
-    Export {
-        /// The file; standard output when left out
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
-}
-
-/// `tenant`.
-#[derive(Debug, Subcommand)]
-pub enum Tenant {
-    /// Create a tenant
-    Create {
-        /// Its name: lower-case letters, digits and -
-        name: String,
-    },
-    /// List tenants
-    List,
-    /// Take no messages for a tenant and send nothing; its data stays readable
-    Disable {
-        /// Its name
-        name: String,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-    /// Undo disable
-    Enable {
-        /// Its name
-        name: String,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-}
-
-/// `endpoint`.
-#[derive(Debug, Subcommand)]
-pub enum Endpoint {
-    /// List endpoints: address, how senders identify themselves, whether open and why not
-    List,
-    /// Make a new secret and print it, once; earlier ones count for the overlap
-    Rotate {
-        /// ENDPOINT or TENANT/ENDPOINT
-        endpoint: String,
-        /// How long earlier secrets still count, such as 24h; at most 7d
-        #[arg(long, default_value = "24h", value_parser = overlap)]
-        overlap: i64,
-    },
-    /// Close an endpoint
-    Disable {
-        /// ENDPOINT or TENANT/ENDPOINT
-        endpoint: String,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-    /// Open a closed endpoint
-    Enable {
-        /// ENDPOINT or TENANT/ENDPOINT
-        endpoint: String,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-}
-
-/// `key`.
-#[derive(Debug, Subcommand)]
-pub enum Key {
-    /// Make an API key and print it, once
-    Create {
-        /// What it is for: events, records:read, records:write, cases:read; may be given several times
-        #[arg(long, required = true)]
-        scope: Vec<String>,
-        /// How long it lives, such as 90d; for ever when left out
-        #[arg(long, value_name = "TIME", value_parser = duration)]
-        expires: Option<i64>,
-    },
-    /// List API keys
-    List,
-    /// End an API key
-    Disable {
-        /// Its id
-        key: String,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
-}
-
-/// `flag`.
-#[derive(Debug, Subcommand)]
-pub enum Flag {
-    /// Set a flag, or remove it
-    Set {
-        /// Its name
-        name: String,
-        /// on, off, or remove
-        value: OnOff,
-        /// For the whole installation instead of the tenant
-        #[arg(long)]
-        installation: bool,
-    },
-    /// List flags
-    List,
-}
-
-/// The value of a flag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OnOff {
-    /// True
-    On,
-    /// False
-    Off,
-    /// Not set any more
-    Remove,
-}
-
-impl OnOff {
-    /// As it is stored.
-    pub fn value(self) -> Option<bool> {
-        match self {
-            OnOff::On => Some(true),
-            OnOff::Off => Some(false),
-            OnOff::Remove => None,
-        }
-    }
-}
-
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
         _ => Err("write NAME=VALUE".into()),
     }
 }
 
 fn duration(text: &str) -> Result<i64, String> {
-    tl_kernel::time::parse_duration(text).ok_or_else(|| "write a duration such as 30m, 24h or 7d".into())
+    tl_kernel::time::parse_duration(text)
+        .ok_or_else(|| "write a duration such as 30m, 24h or 7d".into())
 }
 
 fn overlap(text: &str) -> Result<i64, String> {
-    if text == "0s" || text == "0" { Ok(0) } else { duration(text) }
+    if text == "0s" || text == "0" {
+        Ok(0)
+    } else {
+        duration(text)
+    }
 }
 
 #[cfg(test)]

@@ -123,7 +123,12 @@ impl Config {
         match std::fs::read_to_string(&path) {
             Ok(text) => from_file(&path, &text, &mut raw)?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(Failure::unreachable(format!("TL0620 cannot read {}: {e}", path.display()))),
+            Err(e) => {
+                return Err(Failure::unreachable(format!(
+                    "TL0620 cannot read {}: {e}",
+                    path.display()
+                )));
+            }
         }
         for k in KEYS {
             let name = format!("THROUGHLINE_{}", k.name.to_uppercase());
@@ -139,11 +144,15 @@ impl Config {
         let below = |text: String| (!text.is_empty()).then(|| dir.join(text));
         let config = Config {
             dir: dir.to_owned(),
-            data_dir: below(text("data_dir")).ok_or_else(|| wrong("data_dir", "a directory", &raw["data_dir"].1))?,
+            data_dir: below(text("data_dir"))
+                .ok_or_else(|| wrong("data_dir", "a directory", &raw["data_dir"].1))?,
             listen: text("listen"),
             public_url: Some(text("public_url")).filter(|t| !t.is_empty()),
             allow_private: match &raw["allow_private_connections"].0 {
-                Value::Array(items) => items.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+                Value::Array(items) => items
+                    .iter()
+                    .filter_map(|v| v.as_str().map(str::to_owned))
+                    .collect(),
                 _ => Vec::new(),
             },
             slots: match raw["slots"].0 {
@@ -191,18 +200,29 @@ fn origins(raw: &BTreeMap<&'static str, (Value, String)>) -> Vec<Setting> {
                 Value::Integer(n) => n.to_string(),
                 _ => String::new(),
             };
-            Setting { key: k.name, value, from: from.clone(), help: k.help }
+            Setting {
+                key: k.name,
+                value,
+                from: from.clone(),
+                help: k.help,
+            }
         })
         .collect()
 }
 
-fn from_file(path: &Path, text: &str, raw: &mut BTreeMap<&'static str, (Value, String)>) -> Result<(), Failure> {
+fn from_file(
+    path: &Path,
+    text: &str,
+    raw: &mut BTreeMap<&'static str, (Value, String)>,
+) -> Result<(), Failure> {
     let shown = path.display();
-    let parsed: toml::Table = text
-        .parse()
-        .map_err(|e: toml::de::Error| Failure::usage(format!("TL0621 {shown} is not TOML:\n{e}")))?;
+    let parsed: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+        Failure::usage(format!("TL0621 {shown} is not TOML:\n{e}"))
+    })?;
     for (key, value) in parsed {
-        let line = text.lines().position(|l| l.trim_start().trim_start_matches('[').starts_with(&key));
+        let line = text
+            .lines()
+            .position(|l| l.trim_start().trim_start_matches('[').starts_with(&key));
         let place = format!("{shown}:{}", line.map_or(1, |l| l + 1));
         let Some(known) = KEYS.iter().find(|k| k.name == key) else {
             let names = KEYS.iter().map(|k| k.name);
@@ -210,7 +230,9 @@ fn from_file(path: &Path, text: &str, raw: &mut BTreeMap<&'static str, (Value, S
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("these keys exist: {}", names.collect::<Vec<_>>().join(", ")),
             };
-            return Err(Failure::usage(format!("TL0622 {place}: unknown key `{key}`; {hint}")));
+            return Err(Failure::usage(format!(
+                "TL0622 {place}: unknown key `{key}`; {hint}"
+            )));
         };
         let fits = match (&known.default, &value) {
             (Default::Text(_), Value::String(_)) | (Default::Number(_), Value::Integer(_)) => true,
@@ -228,10 +250,16 @@ fn from_file(path: &Path, text: &str, raw: &mut BTreeMap<&'static str, (Value, S
 fn from_text(key: &Key, text: &str, name: &str) -> Result<Value, Failure> {
     match key.default {
         Default::Text(_) => Ok(Value::String(text.to_owned())),
-        Default::Number(_) => text.trim().parse().map(Value::Integer).map_err(|_| wrong(key.name, kind(key), name)),
+        Default::Number(_) => text
+            .trim()
+            .parse()
+            .map(Value::Integer)
+            .map_err(|_| wrong(key.name, kind(key), name)),
         Default::List => {
             let names = text.split(',').map(str::trim).filter(|n| !n.is_empty());
-            Ok(Value::Array(names.map(|n| Value::String(n.to_owned())).collect()))
+            Ok(Value::Array(
+                names.map(|n| Value::String(n.to_owned())).collect(),
+            ))
         }
     }
 }
@@ -256,16 +284,33 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(FILE), file).unwrap();
         Config::load(dir.path(), |name| {
-            env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+            env.iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
         })
     }
 
     #[test]
     fn file_beats_default_and_environment_beats_file() {
-        let c = load("listen = \"0.0.0.0:80\"\nslots = 3\n", &[("THROUGHLINE_SLOTS", "7")]).unwrap();
+        let c = load(
+            "listen = \"0.0.0.0:80\"\nslots = 3\n",
+            &[("THROUGHLINE_SLOTS", "7")],
+        )
+        .unwrap();
         assert_eq!((c.listen.as_str(), c.slots), ("0.0.0.0:80", 7));
-        let from = |key: &str| c.origins.iter().find(|s| s.key == key).unwrap().from.clone();
-        assert!(from("listen").ends_with("throughline.toml:1"), "{}", from("listen"));
+        let from = |key: &str| {
+            c.origins
+                .iter()
+                .find(|s| s.key == key)
+                .unwrap()
+                .from
+                .clone()
+        };
+        assert!(
+            from("listen").ends_with("throughline.toml:1"),
+            "{}",
+            from("listen")
+        );
         assert_eq!(from("slots"), "THROUGHLINE_SLOTS");
         assert_eq!(from("log_level"), "default");
         let c = load("", &[("THROUGHLINE_ALLOW_PRIVATE_CONNECTIONS", "crm, erp")]).unwrap();

@@ -28,10 +28,19 @@ pub struct FromBundles {
 impl FromBundles {
     /// Secret files are found below `dir`; `allow_private` names the connections that may reach private addresses.
     pub fn new(dir: PathBuf, allow_private: Vec<String>) -> FromBundles {
-        FromBundles { dir, allow_private, kept: Mutex::default() }
+        FromBundles {
+            dir,
+            allow_private,
+            kept: Mutex::default(),
+        }
     }
 
-    fn declared(&self, tenant: &Tenant, workflow: &str, name: &str) -> Result<tl_lang::Connection, String> {
+    fn declared(
+        &self,
+        tenant: &Tenant,
+        workflow: &str,
+        name: &str,
+    ) -> Result<tl_lang::Connection, String> {
         let Some((_, bundle)) = tenant.current.get(workflow) else {
             return Err(format!("workflow `{workflow}` is not deployed"));
         };
@@ -61,15 +70,26 @@ impl FromBundles {
 
     fn open(&self, declared: &tl_lang::Connection) -> Result<Connection, String> {
         let name = &declared.name;
-        let secret = declared.secret.as_ref().map(|s| self.secret(name, s)).transpose()?;
+        let secret = declared
+            .secret
+            .as_ref()
+            .map(|s| self.secret(name, s))
+            .transpose()?;
         let auth = match (&declared.auth, secret) {
             (ConnectionAuth::Bearer, Some(secret)) => Auth::Bearer(secret),
-            (ConnectionAuth::Header(header), Some(value)) => Auth::Header { name: header.clone(), value },
+            (ConnectionAuth::Header(header), Some(value)) => Auth::Header {
+                name: header.clone(),
+                value,
+            },
             _ => Auth::None,
         };
         let private = self.allow_private.iter().any(|n| n == name);
         Connection::new(name, &declared.base_url, &auth, private).map_err(|e| {
-            let hint = if private { "" } else { "; an address in the own network needs its name in allow_private_connections" };
+            let hint = if private {
+                ""
+            } else {
+                "; an address in the own network needs its name in allow_private_connections"
+            };
             format!("connection `{name}`: {e}{hint}")
         })
     }

@@ -15,7 +15,11 @@ pub fn diff(old: &Program, new: &Program) -> Vec<String> {
     if old.decision.threshold != new.decision.threshold {
         let words = |t: Threshold| match t {
             Threshold::Fixed(x) => format!("{x}"),
-            Threshold::UntilKnown { until_known, max_error, confidence_level } => format!(
+            Threshold::UntilKnown {
+                until_known,
+                max_error,
+                confidence_level,
+            } => format!(
                 "chosen for at most {:.1} % error at {:.0} %, {until_known} until known",
                 max_error * 100.0,
                 confidence_level * 100.0
@@ -38,7 +42,14 @@ pub fn diff(old: &Program, new: &Program) -> Vec<String> {
     named("ai_step", &ai(old), &ai(new), &mut out);
     named("setting", &settings(old), &settings(new), &mut out);
     named("tasks", &task_rules(old), &task_rules(new), &mut out);
-    for (what, a, b) in [("rules_engine", old.rules_engine, new.rules_engine), ("feature_flags: tenant_scoped", old.tenant_flags, new.tenant_flags)] {
+    for (what, a, b) in [
+        ("rules_engine", old.rules_engine, new.rules_engine),
+        (
+            "feature_flags: tenant_scoped",
+            old.tenant_flags,
+            new.tenant_flags,
+        ),
+    ] {
         if a != b {
             out.push(format!("worker: {what} was {a}, is now {b}"));
         }
@@ -51,7 +62,9 @@ fn policy(old: &Program, new: &Program, out: &mut Vec<String>) {
     let words = |p: &Program| -> BTreeMap<String, String> {
         let text = effective_policy_text(p);
         let pairs = text.lines().filter_map(|l| l.split_once(' '));
-        pairs.map(|(a, w)| (a.to_owned(), w.replace("(default)", "").trim().to_owned())).collect()
+        pairs
+            .map(|(a, w)| (a.to_owned(), w.replace("(default)", "").trim().to_owned()))
+            .collect()
     };
     let (was, is) = (words(old), words(new));
     for (action, now) in &is {
@@ -69,7 +82,11 @@ fn policy(old: &Program, new: &Program, out: &mut Vec<String>) {
             Some(_) => {}
         }
     }
-    out.extend(was.keys().filter(|a| !is.contains_key(*a)).map(|a| format!("policy: `{a}` is gone")));
+    out.extend(
+        was.keys()
+            .filter(|a| !is.contains_key(*a))
+            .map(|a| format!("policy: `{a}` is gone")),
+    );
 }
 
 /// How much a line allows: the higher, the more.
@@ -88,21 +105,36 @@ fn sequence(what: &str, old: &[String], new: &[String], out: &mut Vec<String>) {
     let came: Vec<&String> = new.iter().filter(|n| !old.contains(n)).collect();
     out.extend(gone.iter().map(|g| format!("{what} is gone: {g}")));
     out.extend(came.iter().map(|c| format!("{what} is new: {c}")));
-    let order = |a: &[String], b: &[String]| -> Vec<String> { a.iter().filter(|x| b.contains(x)).cloned().collect() };
+    let order = |a: &[String], b: &[String]| -> Vec<String> {
+        a.iter().filter(|x| b.contains(x)).cloned().collect()
+    };
     if gone.is_empty() && came.is_empty() && order(old, new) != order(new, old) {
-        out.push(format!("{what}: the order is another one, and the first match wins"));
+        out.push(format!(
+            "{what}: the order is another one, and the first match wins"
+        ));
     }
 }
 
-fn named(what: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>, out: &mut Vec<String>) {
+fn named(
+    what: &str,
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+    out: &mut Vec<String>,
+) {
     for (name, now) in new {
         match old.get(name) {
             None => out.push(format!("{what} `{name}` is new: {now}")),
-            Some(before) if before != now => out.push(format!("{what} `{name}`: {before} => {now}")),
+            Some(before) if before != now => {
+                out.push(format!("{what} `{name}`: {before} => {now}"))
+            }
             Some(_) => {}
         }
     }
-    out.extend(old.keys().filter(|n| !new.contains_key(*n)).map(|n| format!("{what} `{n}` is gone")));
+    out.extend(
+        old.keys()
+            .filter(|n| !new.contains_key(*n))
+            .map(|n| format!("{what} `{n}` is gone")),
+    );
 }
 
 fn branches(p: &Program) -> Vec<String> {
@@ -116,7 +148,8 @@ fn branches(p: &Program) -> Vec<String> {
         .map(|b| {
             let condition = b.condition.as_ref().map_or("default", |c| &c.source);
             let steps: Vec<String> = b.actions.iter().map(step).collect();
-            let to = b.to.map_or_else(String::new, |s| format!(" to {}", p.state_name(s)));
+            let to =
+                b.to.map_or_else(String::new, |s| format!(" to {}", p.state_name(s)));
             format!("{condition} => {}{to}", steps.join(", "))
         })
         .collect()
@@ -128,7 +161,10 @@ fn rules(p: &Program) -> Vec<String> {
         .map(|r| {
             let then = match &r.effect {
                 RuleEffect::Set(fields) => {
-                    let sets: Vec<String> = fields.iter().map(|(n, e)| format!("{n} = {}", e.source)).collect();
+                    let sets: Vec<String> = fields
+                        .iter()
+                        .map(|(n, e)| format!("{n} = {}", e.source))
+                        .collect();
                     format!("set {}", sets.join(", "))
                 }
                 RuleEffect::Route(e) => format!("route to {}", e.source),
@@ -142,16 +178,34 @@ fn rules(p: &Program) -> Vec<String> {
 
 fn tables(p: &Program) -> BTreeMap<String, String> {
     let sum = |t: &tl_kernel::program::Table| {
-        let rows = format!("{:?}", t.rows.iter().map(|r| (&r.tests, &r.values)).collect::<Vec<_>>());
+        let rows = format!(
+            "{:?}",
+            t.rows
+                .iter()
+                .map(|r| (&r.tests, &r.values))
+                .collect::<Vec<_>>()
+        );
         tl_kernel::digest::short(&tl_kernel::digest::sha256(&[rows.as_bytes()]))
     };
-    p.tables.iter().map(|t| (t.file.clone(), format!("{} rows, {:?}, content {}", t.rows.len(), t.hit, sum(t)))).collect()
+    p.tables
+        .iter()
+        .map(|t| {
+            (
+                t.file.clone(),
+                format!("{} rows, {:?}, content {}", t.rows.len(), t.hit, sum(t)),
+            )
+        })
+        .collect()
 }
 
 fn fields(p: &Program) -> BTreeMap<String, String> {
     let words = |f: &tl_kernel::program::FieldDef| {
         let mut out = f.ty.word();
-        for (set, word) in [(f.required, "required"), (f.control, "use: control"), (f.untrusted, "untrusted")] {
+        for (set, word) in [
+            (f.required, "required"),
+            (f.control, "use: control"),
+            (f.untrusted, "untrusted"),
+        ] {
             if set {
                 out.push_str(", ");
                 out.push_str(word);
@@ -159,9 +213,22 @@ fn fields(p: &Program) -> BTreeMap<String, String> {
         }
         format!("{out}, from {:?}", f.from).to_lowercase()
     };
-    let mut out: BTreeMap<String, String> = p.record.fields.iter().map(|f| (f.name.clone(), words(f))).collect();
-    let keys: Vec<&str> = p.record.natural_keys.iter().map(|k| k.source.as_str()).collect();
-    out.insert("(natural keys)".into(), format!("{} on match {:?}", keys.join(" or "), p.record.on_match).to_lowercase());
+    let mut out: BTreeMap<String, String> = p
+        .record
+        .fields
+        .iter()
+        .map(|f| (f.name.clone(), words(f)))
+        .collect();
+    let keys: Vec<&str> = p
+        .record
+        .natural_keys
+        .iter()
+        .map(|k| k.source.as_str())
+        .collect();
+    out.insert(
+        "(natural keys)".into(),
+        format!("{} on match {:?}", keys.join(" or "), p.record.on_match).to_lowercase(),
+    );
     out
 }
 
@@ -169,14 +236,23 @@ fn endpoints(p: &Program) -> BTreeMap<String, String> {
     p.endpoints
         .iter()
         .map(|e| {
-            let map: Vec<String> = e.map.iter().map(|(n, x)| format!("{n}: {}", x.source)).collect();
+            let map: Vec<String> = e
+                .map
+                .iter()
+                .map(|(n, x)| format!("{n}: {}", x.source))
+                .collect();
             let schema = match &e.schema {
                 None => "no schema",
                 Some(s) if s.derived => "derived schema",
                 Some(_) => "own schema",
             };
             let auth = crate::control::doors::auth_words(&e.auth);
-            let words = format!("{}, {auth}, {schema}, max {} bytes, {}", e.channel.word(), e.max_body, map.join("; "));
+            let words = format!(
+                "{}, {auth}, {schema}, max {} bytes, {}",
+                e.channel.word(),
+                e.max_body,
+                map.join("; ")
+            );
             (e.name.clone(), words)
         })
         .collect()
@@ -186,11 +262,26 @@ fn states(p: &Program) -> BTreeMap<String, String> {
     p.states
         .iter()
         .map(|s| {
-            let sla = s.sla.map_or("no SLA".into(), |d| format!("SLA {}", duration_text(d)));
-            let steps: Vec<String> = s.escalate.iter().map(|(d, to)| format!("after {} to {to}", duration_text(*d))).collect();
-            let escalate = if steps.is_empty() { String::new() } else { format!(", escalates {}", steps.join(", ")) };
-            let breach = s.on_breach.map_or_else(String::new, |b| format!(", breach to {}", p.state_name(b)));
-            (s.name.clone(), format!("owner {}, {sla}{breach}{escalate}", s.owner))
+            let sla = s
+                .sla
+                .map_or("no SLA".into(), |d| format!("SLA {}", duration_text(d)));
+            let steps: Vec<String> = s
+                .escalate
+                .iter()
+                .map(|(d, to)| format!("after {} to {to}", duration_text(*d)))
+                .collect();
+            let escalate = if steps.is_empty() {
+                String::new()
+            } else {
+                format!(", escalates {}", steps.join(", "))
+            };
+            let breach = s
+                .on_breach
+                .map_or_else(String::new, |b| format!(", breach to {}", p.state_name(b)));
+            (
+                s.name.clone(),
+                format!("owner {}, {sla}{breach}{escalate}", s.owner),
+            )
         })
         .collect()
 }
@@ -200,32 +291,67 @@ fn edges(p: &Program) -> BTreeMap<String, String> {
         .iter()
         .map(|e| {
             let emit: Vec<String> = e.emit.iter().map(|x| format!("{x:?}")).collect();
-            let owner = e.owner.as_ref().map_or_else(String::new, |o| format!(", owner {o}"));
+            let owner = e
+                .owner
+                .as_ref()
+                .map_or_else(String::new, |o| format!(", owner {o}"));
             let name = format!("{} -> {}", p.state_name(e.from), p.state_name(e.to));
-            (name, format!("emits {}{owner}", if emit.is_empty() { "nothing".into() } else { emit.join(", ") }))
+            (
+                name,
+                format!(
+                    "emits {}{owner}",
+                    if emit.is_empty() {
+                        "nothing".into()
+                    } else {
+                        emit.join(", ")
+                    }
+                ),
+            )
         })
         .collect()
 }
 
 fn actions(p: &Program) -> BTreeMap<String, String> {
     let words = |kind: &ActionKind| match kind {
-        ActionKind::RecordStore { key, map } => format!("writes record {} ({} fields)", key.source, map.len()),
+        ActionKind::RecordStore { key, map } => {
+            format!("writes record {} ({} fields)", key.source, map.len())
+        }
         ActionKind::Rest(r) => {
-            let map: Vec<String> = r.map.iter().map(|(n, x)| format!("{n}: {}", x.source)).collect();
-            format!("{} {} at `{}` with {}", r.method, r.path.source, r.connection, map.join("; "))
+            let map: Vec<String> = r
+                .map
+                .iter()
+                .map(|(n, x)| format!("{n}: {}", x.source))
+                .collect();
+            format!(
+                "{} {} at `{}` with {}",
+                r.method,
+                r.path.source,
+                r.connection,
+                map.join("; ")
+            )
         }
         ActionKind::Message(m) => {
             let subject = m.subject.as_ref().map_or("", |s| &s.source);
             let text = tl_kernel::digest::sha256(&[m.body.source.as_bytes()]);
             let text = tl_kernel::digest::short(&text);
-            format!("{} via {} to {}, subject \"{subject}\", text {text}", m.channel.word(), m.via, m.to.source)
+            format!(
+                "{} via {} to {}, subject \"{subject}\", text {text}",
+                m.channel.word(),
+                m.via,
+                m.to.source
+            )
         }
         ActionKind::DomainEvent => "domain event".into(),
     };
     p.actions
         .iter()
         .map(|a| {
-            let text = format!("{} {}, valid for {}", a.class.word(), words(&a.kind), duration_text(a.valid_for));
+            let text = format!(
+                "{} {}, valid for {}",
+                a.class.word(),
+                words(&a.kind),
+                duration_text(a.valid_for)
+            );
             (a.name.clone(), text)
         })
         .collect()
@@ -239,7 +365,10 @@ fn ai(p: &Program) -> BTreeMap<String, String> {
     let mut out = BTreeMap::from([
         ("model".to_owned(), ai.model.clone()),
         ("modes".to_owned(), modes.join(", ")),
-        ("when_state".to_owned(), p.state_name(ai.when_state).to_owned()),
+        (
+            "when_state".to_owned(),
+            p.state_name(ai.when_state).to_owned(),
+        ),
         ("extract".to_owned(), ai.extract.join(", ")),
     ]);
     if let Some(c) = &ai.classify {
@@ -247,19 +376,38 @@ fn ai(p: &Program) -> BTreeMap<String, String> {
         let prompt = tl_kernel::digest::short(&tl_kernel::digest::sha256(&[prompt.as_bytes()]));
         let examples = format!("{:?}", c.examples);
         let examples = tl_kernel::digest::short(&tl_kernel::digest::sha256(&[examples.as_bytes()]));
-        out.insert("classify".into(), format!("{}, prompt {prompt}, {} examples {examples}", c.field, c.examples.len()));
+        out.insert(
+            "classify".into(),
+            format!(
+                "{}, prompt {prompt}, {} examples {examples}",
+                c.field,
+                c.examples.len()
+            ),
+        );
     }
     out
 }
 
 fn settings(p: &Program) -> BTreeMap<String, String> {
-    p.settings.iter().map(|(k, v)| (k.clone(), v.to_string())).collect()
+    p.settings
+        .iter()
+        .map(|(k, v)| (k.clone(), v.to_string()))
+        .collect()
 }
 
 fn task_rules(p: &Program) -> BTreeMap<String, String> {
-    let mut out: BTreeMap<String, String> =
-        p.tasks.owners.iter().map(|(k, t)| (format!("{k} owner"), t.source.clone())).collect();
-    out.extend(p.tasks.slas.iter().map(|(k, d)| (format!("{k} sla"), duration_text(*d))));
+    let mut out: BTreeMap<String, String> = p
+        .tasks
+        .owners
+        .iter()
+        .map(|(k, t)| (format!("{k} owner"), t.source.clone()))
+        .collect();
+    out.extend(
+        p.tasks
+            .slas
+            .iter()
+            .map(|(k, d)| (format!("{k} sla"), duration_text(*d))),
+    );
     if let Some(a) = p.tasks.ask_missing.and_then(|ix| p.action(ix)) {
         out.insert("ask_missing".into(), a.name.clone());
     }
@@ -275,22 +423,49 @@ mod tests {
 
     fn program(text: &str) -> Program {
         let mut project = Project::default();
-        project.files.insert("workflows/a/workflow.yaml".into(), text.into());
+        project
+            .files
+            .insert("workflows/a/workflow.yaml".into(), text.into());
         let loaded = tl_lang::load(&project, "a");
-        loaded.program.unwrap_or_else(|| panic!("{:?}", loaded.diags))
+        loaded
+            .program
+            .unwrap_or_else(|| panic!("{:?}", loaded.diags))
     }
 
     #[test]
     fn each_change_is_named() {
         let table = [
             (BASE.to_owned(), None),
-            (BASE.replace("threshold: 0.9", "threshold: 0.8"), Some("threshold 0.9 is now 0.8")),
-            (BASE.replace("- default: human_queue", "- default: deny"), Some("branch is new: default => deny")),
-            (format!("{BASE}policy: {{ crm_upsert: approve }}\n"), Some("policy: `crm_upsert` tighter")),
-            (format!("{BASE}policy: {{ crm_upsert: never }}\n"), Some("policy: `crm_upsert` tighter")),
-            (BASE.replace("[form]", "[form, webhook]"), Some("endpoint `webhook` is new")),
-            (format!("{BASE}states: {{ needs_human: {{ owner: operators, sla: 7m }} }}\n"), Some("state `needs_human`")),
-            (format!("{BASE}worker: {{ rules: [{{ when: \"record.name == 'x'\", then: close, reason: r }}] }}\n"), Some("rule is new")),
+            (
+                BASE.replace("threshold: 0.9", "threshold: 0.8"),
+                Some("threshold 0.9 is now 0.8"),
+            ),
+            (
+                BASE.replace("- default: human_queue", "- default: deny"),
+                Some("branch is new: default => deny"),
+            ),
+            (
+                format!("{BASE}policy: {{ crm_upsert: approve }}\n"),
+                Some("policy: `crm_upsert` tighter"),
+            ),
+            (
+                format!("{BASE}policy: {{ crm_upsert: never }}\n"),
+                Some("policy: `crm_upsert` tighter"),
+            ),
+            (
+                BASE.replace("[form]", "[form, webhook]"),
+                Some("endpoint `webhook` is new"),
+            ),
+            (
+                format!("{BASE}states: {{ needs_human: {{ owner: operators, sla: 7m }} }}\n"),
+                Some("state `needs_human`"),
+            ),
+            (
+                format!(
+                    "{BASE}worker: {{ rules: [{{ when: \"record.name == 'x'\", then: close, reason: r }}] }}\n"
+                ),
+                Some("rule is new"),
+            ),
         ];
         let old = program(BASE);
         for (text, want) in table {
@@ -300,7 +475,10 @@ mod tests {
                 Some(w) => assert!(got.iter().any(|l| l.contains(w)), "{w} in {got:?}"),
             }
         }
-        let back = diff(&program(&format!("{BASE}policy: {{ crm_upsert: never }}\n")), &old);
+        let back = diff(
+            &program(&format!("{BASE}policy: {{ crm_upsert: never }}\n")),
+            &old,
+        );
         assert!(back.iter().any(|l| l.contains("LOOSER")), "{back:?}");
     }
 }

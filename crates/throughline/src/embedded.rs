@@ -4,7 +4,10 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 /// The page about an error code.
 pub fn page(code: &str) -> Option<&'static str> {
-    PAGES.iter().find(|(c, _)| *c == code).map(|(_, text)| *text)
+    PAGES
+        .iter()
+        .find(|(c, _)| *c == code)
+        .map(|(_, text)| *text)
 }
 
 #[cfg(test)]
@@ -42,9 +45,15 @@ mod tests {
             }
         }
         let missing: Vec<&String> = codes.iter().filter(|c| page(c).is_none()).collect();
-        assert!(missing.is_empty(), "write docs/errors/CODE.md for {missing:?}");
+        assert!(
+            missing.is_empty(),
+            "write docs/errors/CODE.md for {missing:?}"
+        );
         for (code, text) in PAGES {
-            assert!(text.starts_with(&format!("# {code}")), "{code} begins with its title");
+            assert!(
+                text.starts_with(&format!("# {code}")),
+                "{code} begins with its title"
+            );
         }
     }
 }

@@ -55,7 +55,11 @@ impl Failure {
             Some((code, rest)) if is_code(code) => (code.to_owned(), rest.to_owned()),
             _ => (String::new(), message),
         };
-        Failure { kind, code, message }
+        Failure {
+            kind,
+            code,
+            message,
+        }
     }
 
     /// Refused, or a failed check.
@@ -89,7 +93,11 @@ impl fmt::Display for Failure {
         if self.code.is_empty() {
             write!(f, "error: {}", self.message)
         } else {
-            write!(f, "error[{}]: {}\n  more: throughline explain {}", self.code, self.message, self.code)
+            write!(
+                f,
+                "error[{}]: {}\n  more: throughline explain {}",
+                self.code, self.message, self.code
+            )
         }
     }
 }
@@ -146,7 +154,10 @@ mod tests {
     #[test]
     fn a_code_in_front_becomes_the_code() {
         let f = Failure::refused("TL0725 look again");
-        assert_eq!((f.code.as_str(), f.message.as_str()), ("TL0725", "look again"));
+        assert_eq!(
+            (f.code.as_str(), f.message.as_str()),
+            ("TL0725", "look again")
+        );
         assert!(f.to_string().contains("throughline explain TL0725"));
         let f = Failure::usage("no such flag");
         assert_eq!(f.to_string(), "error: no such flag");

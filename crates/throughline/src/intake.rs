@@ -15,7 +15,7 @@ use tl_kernel::limits::DEDUPE_KEEP;
 use tl_kernel::program::{Auth, OnMatch, Program};
 use tl_store::contract::{Refused, Row, SecretRow};
 use tl_web::accepted_body;
-use tl_web::intake::{Admission, Admitted, AdmitError, Answer, ApiKey, Door, Intake, TenantView};
+use tl_web::intake::{Admission, AdmitError, Admitted, Answer, ApiKey, Door, Intake, TenantView};
 use tl_wire::jwt::KeySet;
 use tl_wire::signature::{MAX_SECRETS, Secret};
 
@@ -74,22 +74,40 @@ impl DeskIntake {
         let fetches = self.fetches.load(Ordering::Acquire);
         {
             let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
-            let fresh = |c: &&Cached| Arc::ptr_eq(&c.source, &source) && now < c.until && c.fetches == fetches;
+            let fresh = |c: &&Cached| {
+                Arc::ptr_eq(&c.source, &source) && now < c.until && c.fetches == fetches
+            };
             if let Some(c) = views.get(&id).filter(fresh) {
                 return Ok(Arc::clone(&c.view));
             }
         }
         let (view, until) = self.build(&source, now);
         let view = Arc::new(view);
-        let cached = Cached { source, until, fetches, view: Arc::clone(&view) };
-        self.views.write().unwrap_or_else(PoisonError::into_inner).insert(id, cached);
+        let cached = Cached {
+            source,
+            until,
+            fetches,
+            view: Arc::clone(&view),
+        };
+        self.views
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, cached);
         Ok(view)
     }
 
     /// The view of a tenant, and when it ends to be true.
     fn build(&self, tenant: &Tenant, now: i64) -> (TenantView, i64) {
-        let edges = tenant.rows.secrets.iter().flat_map(|s| [Some(s.not_before), s.not_after]);
-        let until = edges.flatten().filter(|at| *at > now).min().unwrap_or(i64::MAX);
+        let edges = tenant
+            .rows
+            .secrets
+            .iter()
+            .flat_map(|s| [Some(s.not_before), s.not_after]);
+        let until = edges
+            .flatten()
+            .filter(|at| *at > now)
+            .min()
+            .unwrap_or(i64::MAX);
         let mut doors = BTreeMap::new();
         for (number, bundle) in tenant.current.values() {
             let program = self.program(tenant.id, *number, bundle);
@@ -111,7 +129,14 @@ impl DeskIntake {
         }
         let api_key = |k: &tl_store::contract::ApiKeyRow| {
             let scopes = k.scopes.split(' ').map(str::to_owned).collect();
-            (k.kid.clone(), ApiKey { hash: k.hash, scopes, expires: k.expires })
+            (
+                k.kid.clone(),
+                ApiKey {
+                    hash: k.hash,
+                    scopes,
+                    expires: k.expires,
+                },
+            )
         };
         let view = TenantView {
             id: tenant.id,
@@ -125,24 +150,37 @@ impl DeskIntake {
 
     fn program(&self, tenant: TenantId, number: u32, bundle: &Bundle) -> Arc<Program> {
         let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
-        let shared = programs.entry((tenant, number)).or_insert_with(|| Arc::new(bundle.program.clone()));
+        let shared = programs
+            .entry((tenant, number))
+            .or_insert_with(|| Arc::new(bundle.program.clone()));
         Arc::clone(shared)
     }
 
     /// The secrets of a door with their texts, the newest five of those that may still count.
     fn secrets(&self, tenant: &Tenant, endpoint: &str, now: i64) -> Vec<(Secret, String)> {
-        let mut rows: Vec<&SecretRow> =
-            secrets_of(tenant, endpoint).filter(|s| s.not_after.is_none_or(|end| now < end)).collect();
+        let mut rows: Vec<&SecretRow> = secrets_of(tenant, endpoint)
+            .filter(|s| s.not_after.is_none_or(|end| now < end))
+            .collect();
         rows.sort_by_key(|s| s.not_before);
         let skip = rows.len().saturating_sub(MAX_SECRETS);
         let mut out = Vec::new();
         for row in rows.into_iter().skip(skip) {
-            let place = Place { tenant: tenant.id, endpoint, kid: &row.kid };
+            let place = Place {
+                tenant: tenant.id,
+                endpoint,
+                kid: &row.kid,
+            };
             let text = self.app.vault.open_secret(place, &row.sealed);
-            let secret = text.as_ref().and_then(|t| signing_key(t, &row.kid, (row.not_before, row.not_after)).ok());
+            let secret = text
+                .as_ref()
+                .and_then(|t| signing_key(t, &row.kid, (row.not_before, row.not_after)).ok());
             match (secret, text) {
                 (Some(secret), Some(text)) => out.push((secret, text)),
-                _ => tracing::error!(endpoint, kid = row.kid, "TL0633 a stored secret cannot be opened"),
+                _ => tracing::error!(
+                    endpoint,
+                    kid = row.kid,
+                    "TL0633 a stored secret cannot be opened"
+                ),
             }
         }
         out
@@ -158,22 +196,30 @@ impl DeskIntake {
     ) -> BTreeMap<usize, Arc<KeySet>> {
         let mut out = BTreeMap::new();
         for (i, auth) in auth.iter().enumerate() {
-            let Auth::Jwt { keys, algorithms, .. } = auth else {
+            let Auth::Jwt {
+                keys, algorithms, ..
+            } = auth
+            else {
                 continue;
             };
             let found = match keys {
-                Some(url) if url.starts_with("https://") || url.starts_with("http://") => {
-                    self.fetched.read().unwrap_or_else(PoisonError::into_inner).get(url).cloned()
-                }
+                Some(url) if url.starts_with("https://") || url.starts_with("http://") => self
+                    .fetched
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get(url)
+                    .cloned(),
                 Some(path) => {
-                    let within = format!("{}{path}", tl_lang::Project::directory(&bundle.program.id));
+                    let within =
+                        format!("{}{path}", tl_lang::Project::directory(&bundle.program.id));
                     let files = &bundle.project.files;
                     let bytes = files.get(&within).or_else(|| files.get(path));
                     bytes.and_then(|b| KeySet::from_jwks(b).ok()).map(Arc::new)
                 }
                 None if algorithms.iter().any(|a| a == "HS256") => {
                     let active = secrets.iter().filter(|(s, _)| s.is_active(now));
-                    let sets = active.filter_map(|(s, text)| KeySet::hs256(Some(s.kid()), text.as_bytes()).ok());
+                    let sets = active
+                        .filter_map(|(s, text)| KeySet::hs256(Some(s.kid()), text.as_bytes()).ok());
                     sets.reduce(KeySet::and).map(Arc::new)
                 }
                 None => None,
@@ -214,7 +260,8 @@ impl DeskIntake {
     async fn take(&self, a: Admission) -> Result<Admitted, AdmitError> {
         let view = self.view(a.tenant).await.map_err(refusal)?;
         let door = view.doors.get(&a.endpoint);
-        let door = door.ok_or_else(|| AdmitError::Refused("TL0711", "the endpoint is gone".into()))?;
+        let door =
+            door.ok_or_else(|| AdmitError::Refused("TL0711", "the endpoint is gone".into()))?;
         let seed = random::<16>().map_err(|_| AdmitError::Unavailable)?;
         let mut rows = Vec::new();
         if let Some((principal, key, fingerprint)) = a.idempotent.clone() {
@@ -247,10 +294,17 @@ impl DeskIntake {
             pending: false,
         };
         match self.app.desk.admit(message).await {
-            Ok(admit::Admitted::Accepted { case, joined }) => Ok(Admitted::Accepted { case, joined }),
-            Ok(admit::Admitted::Duplicate { event, variant }) => Ok(Admitted::Duplicate { event, variant }),
+            Ok(admit::Admitted::Accepted { case, joined }) => {
+                Ok(Admitted::Accepted { case, joined })
+            }
+            Ok(admit::Admitted::Duplicate { event, variant }) => {
+                Ok(Admitted::Duplicate { event, variant })
+            }
             // The same command was committed in between; its saved answer is the answer.
-            Err(DeskError::Store(Refused::KeyUsed)) => Ok(Admitted::Duplicate { event: id, variant: false }),
+            Err(DeskError::Store(Refused::KeyUsed)) => Ok(Admitted::Duplicate {
+                event: id,
+                variant: false,
+            }),
             Err(e) => Err(refusal(e)),
         }
     }
@@ -265,7 +319,12 @@ impl DeskIntake {
         let (record, _) = map_event(program, endpoint, &a.event, 1);
         let keys = natural_key_digests(program, &record, &a.event, &view.key);
         let keys = keys.into_iter().map(|(_, d)| d).collect();
-        let found = self.app.desk.store().natural_key(view.id, program.id.clone(), keys).await;
+        let found = self
+            .app
+            .desk
+            .store()
+            .natural_key(view.id, program.id.clone(), keys)
+            .await;
         found.ok().flatten().map(|(case, _)| case)
     }
 }

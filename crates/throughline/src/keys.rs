@@ -48,16 +48,22 @@ impl Vault {
                     "TL0630 {shown} does not hold 64 hexadecimal digits. Restore it from your backup of keys"
                 ))),
             },
-            Err(e) if e.kind() == ErrorKind::NotFound && database.exists() => Err(Failure::unreachable(format!(
-                "TL0631 there is a database but no {shown}. Restore the key from your backup of keys; a new one \
+            Err(e) if e.kind() == ErrorKind::NotFound && database.exists() => {
+                Err(Failure::unreachable(format!(
+                    "TL0631 there is a database but no {shown}. Restore the key from your backup of keys; a new one \
                  would open none of the stored secrets"
-            ))),
+                )))
+            }
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 let key: [u8; 32] = random()?;
-                create(&path, &key).map_err(|e| Failure::unreachable(format!("TL0610 cannot write {shown}: {e}")))?;
+                create(&path, &key).map_err(|e| {
+                    Failure::unreachable(format!("TL0610 cannot write {shown}: {e}"))
+                })?;
                 Vault::new(key)
             }
-            Err(e) => Err(Failure::unreachable(format!("TL0610 cannot read {shown}: {e}"))),
+            Err(e) => Err(Failure::unreachable(format!(
+                "TL0610 cannot read {shown}: {e}"
+            ))),
         }
     }
 
@@ -66,7 +72,10 @@ impl Vault {
         let key = keyed(&installation, &[b"endpoint secrets"]);
         let secrets = RandomizedNonceKey::new(&AES_256_GCM_SIV, &key)
             .map_err(|_| Failure::unreachable("TL0630 the key cannot be used"))?;
-        Ok(Vault { installation, secrets })
+        Ok(Vault {
+            installation,
+            secrets,
+        })
     }
 
     /// The installation's key.
@@ -103,7 +112,10 @@ impl Vault {
         let (nonce, bytes) = rest.split_at(NONCE);
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut bytes = bytes.to_vec();
-        let text = self.secrets.open_in_place(nonce, Aad::from(place.bytes()), &mut bytes).ok()?;
+        let text = self
+            .secrets
+            .open_in_place(nonce, Aad::from(place.bytes()), &mut bytes)
+            .ok()?;
         String::from_utf8(text.to_vec()).ok()
     }
 }
@@ -141,7 +153,11 @@ pub fn fresh_secret(standard_webhooks: bool) -> Result<String, Failure> {
 }
 
 /// The signing key that a secret's text stands for: the bytes behind `whsec_` and base64, else the text itself.
-pub fn signing_key(text: &str, kid: &str, (not_before, not_after): (i64, Option<i64>)) -> Result<Secret, SecretError> {
+pub fn signing_key(
+    text: &str,
+    kid: &str,
+    (not_before, not_after): (i64, Option<i64>),
+) -> Result<Secret, SecretError> {
     if text.starts_with("whsec_") {
         Secret::standard_webhooks(kid, text, not_before, not_after)
     } else {
@@ -152,7 +168,8 @@ pub fn signing_key(text: &str, kid: &str, (not_before, not_after): (i64, Option<
 /// Random bytes from the operating system's generator.
 pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut out = [0; N];
-    aws_lc_rs::rand::fill(&mut out).map_err(|_| Failure::unreachable("no random numbers can be drawn"))?;
+    aws_lc_rs::rand::fill(&mut out)
+        .map_err(|_| Failure::unreachable("no random numbers can be drawn"))?;
     Ok(out)
 }
 
@@ -174,7 +191,11 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 mod tests {
     use super::*;
 
-    const PLACE: Place<'_> = Place { tenant: TenantId(1), endpoint: "leads", kid: "k1" };
+    const PLACE: Place<'_> = Place {
+        tenant: TenantId(1),
+        endpoint: "leads",
+        kid: "k1",
+    };
 
     #[test]
     fn the_key_is_made_once_and_never_replaced() {
@@ -187,7 +208,10 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+            let mode = std::fs::metadata(dir.path().join(FILE))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
         std::fs::write(&db, "").unwrap();
@@ -201,16 +225,28 @@ mod tests {
     fn a_secret_opens_at_its_place_alone() {
         let vault = Vault::new([7; 32]).unwrap();
         let sealed = vault.seal(PLACE, "whsec_x").unwrap();
-        assert_eq!(vault.open_secret(PLACE, &sealed).as_deref(), Some("whsec_x"));
+        assert_eq!(
+            vault.open_secret(PLACE, &sealed).as_deref(),
+            Some("whsec_x")
+        );
         let elsewhere = [
-            Place { tenant: TenantId(2), ..PLACE },
-            Place { endpoint: "lead", ..PLACE },
+            Place {
+                tenant: TenantId(2),
+                ..PLACE
+            },
+            Place {
+                endpoint: "lead",
+                ..PLACE
+            },
             Place { kid: "k2", ..PLACE },
         ];
         for place in elsewhere {
             assert_eq!(vault.open_secret(place, &sealed), None, "{place:?}");
         }
-        assert_eq!(Vault::new([8; 32]).unwrap().open_secret(PLACE, &sealed), None);
+        assert_eq!(
+            Vault::new([8; 32]).unwrap().open_secret(PLACE, &sealed),
+            None
+        );
         assert_eq!(vault.open_secret(PLACE, &sealed[..10]), None);
     }
 

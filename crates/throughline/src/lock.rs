@@ -52,7 +52,8 @@ pub fn take(data_dir: &Path) -> Result<Taken, Failure> {
     match file.try_lock() {
         Ok(()) => {
             let mut lock = Lock { file };
-            lock.announce(None, None).map_err(|e| unwritable(data_dir, &e))?;
+            lock.announce(None, None)
+                .map_err(|e| unwritable(data_dir, &e))?;
             Ok(Taken::Ours(lock))
         }
         Err(TryLockError::WouldBlock) => {
@@ -77,7 +78,10 @@ fn unwritable(data_dir: &Path, e: &std::io::Error) -> Failure {
         }
         _ => e.to_string(),
     };
-    Failure::unreachable(format!("TL0610 cannot write the data directory {}: {why}", data_dir.display()))
+    Failure::unreachable(format!(
+        "TL0610 cannot write the data directory {}: {why}",
+        data_dir.display()
+    ))
 }
 
 impl Lock {
@@ -106,7 +110,8 @@ mod tests {
         let Taken::Ours(mut lock) = take(dir.path()).unwrap() else {
             panic!("nobody else is here");
         };
-        lock.announce(Some(Path::new("/x/control.sock")), Some("127.0.0.1:1")).unwrap();
+        lock.announce(Some(Path::new("/x/control.sock")), Some("127.0.0.1:1"))
+            .unwrap();
         let Taken::Theirs(Some(holder)) = take(dir.path()).unwrap() else {
             panic!("the lock is held");
         };

@@ -47,9 +47,14 @@ fn walk(dir: &Path, prefix: &str, project: &mut Project) -> Result<(), Failure> 
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    let size = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?.len();
+    let size = std::fs::metadata(path)
+        .map_err(|e| unreadable(path, &e))?
+        .len();
     if size > MAX_FILE {
-        return Err(Failure::refused(format!("{} is larger than {MAX_FILE} bytes", path.display())));
+        return Err(Failure::refused(format!(
+            "{} is larger than {MAX_FILE} bytes",
+            path.display()
+        )));
     }
     std::fs::read(path).map_err(|e| unreadable(path, &e))
 }
@@ -80,22 +85,39 @@ pub fn find(path: &Path) -> Result<Target, Failure> {
                 path.display()
             )));
         }
-        return Ok(Target { dir: path.to_owned(), project, workflows });
+        return Ok(Target {
+            dir: path.to_owned(),
+            project,
+            workflows,
+        });
     }
     if !path.exists() {
-        return Err(Failure::not_found(format!("there is no {}", path.display())));
+        return Err(Failure::not_found(format!(
+            "there is no {}",
+            path.display()
+        )));
     }
     let absolute = std::path::absolute(path).map_err(|e| unreadable(path, &e))?;
     if let Some((root, id)) = within_project(&absolute) {
         let project = read(&root)?;
-        return Ok(Target { dir: root, project, workflows: vec![id] });
+        return Ok(Target {
+            dir: root,
+            project,
+            workflows: vec![id],
+        });
     }
     let bytes = read_file(path)?;
     let id = declared_id(&bytes).unwrap_or_else(|| "workflow".into());
     let mut project = Project::default();
-    project.files.insert(format!("{}workflow.yaml", Project::directory(&id)), bytes);
+    project
+        .files
+        .insert(format!("{}workflow.yaml", Project::directory(&id)), bytes);
     let dir = absolute.parent().map_or_else(PathBuf::new, Path::to_owned);
-    Ok(Target { dir, project, workflows: vec![id] })
+    Ok(Target {
+        dir,
+        project,
+        workflows: vec![id],
+    })
 }
 
 /// `…/workflows/ID/workflow.yaml` belongs to the project `…`.
@@ -103,7 +125,10 @@ fn within_project(file: &Path) -> Option<(PathBuf, String)> {
     let id = file.parent()?;
     let workflows = id.parent()?;
     let ok = file.file_name()? == "workflow.yaml" && workflows.file_name()? == "workflows";
-    ok.then_some((workflows.parent()?.to_owned(), id.file_name()?.to_str()?.to_owned()))
+    ok.then_some((
+        workflows.parent()?.to_owned(),
+        id.file_name()?.to_str()?.to_owned(),
+    ))
 }
 
 /// The `id` that a lone file declares below `workflow:`.
@@ -119,10 +144,15 @@ fn declared_id(bytes: &[u8]) -> Option<String> {
 pub fn bundle(project: &Project, workflow: &str) -> Project {
     let dir = Project::directory(workflow);
     let belongs = |path: &str| {
-        path.starts_with(&dir) || path.starts_with("calendars/") || path == "teams.yaml" || path == "connections.yaml"
+        path.starts_with(&dir)
+            || path.starts_with("calendars/")
+            || path == "teams.yaml"
+            || path == "connections.yaml"
     };
     let files = project.files.iter().filter(|(path, _)| belongs(path));
-    Project { files: files.map(|(p, b)| (p.clone(), b.clone())).collect() }
+    Project {
+        files: files.map(|(p, b)| (p.clone(), b.clone())).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -133,7 +163,10 @@ mod tests {
     fn a_lone_file_says_its_id() {
         let table = [
             ("workflow:\n  id: a_b\n  version: \"1\"\n", Some("a_b")),
-            ("# x\nworkflow: { id: lead, version: \"1\" }\n", Some("lead")),
+            (
+                "# x\nworkflow: { id: lead, version: \"1\" }\n",
+                Some("lead"),
+            ),
             ("workflow:\n  version: \"1\"\n  id: \"q\"\n", Some("q")),
             ("record: x\n", None),
         ];
@@ -160,7 +193,20 @@ mod tests {
         assert_eq!(t.workflows, ["a"]);
         assert_eq!(t.project.files.len(), 4);
         let names: Vec<String> = bundle(&t.project, "a").files.into_keys().collect();
-        assert_eq!(names, ["teams.yaml", "workflows/a/prompts/p.md", "workflows/a/workflow.yaml"]);
-        assert_eq!(find(&dir.path().join("nothing")).unwrap_err().kind.exit_code(), 3);
+        assert_eq!(
+            names,
+            [
+                "teams.yaml",
+                "workflows/a/prompts/p.md",
+                "workflows/a/workflow.yaml"
+            ]
+        );
+        assert_eq!(
+            find(&dir.path().join("nothing"))
+                .unwrap_err()
+                .kind
+                .exit_code(),
+            3
+        );
     }
 }

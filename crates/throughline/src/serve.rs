@@ -67,7 +67,9 @@ impl Part {
     async fn end(&self, until: tokio::time::Instant) -> bool {
         self.stop.cancel();
         self.tasks.close();
-        tokio::time::timeout_at(until, self.tasks.wait()).await.is_ok()
+        tokio::time::timeout_at(until, self.tasks.wait())
+            .await
+            .is_ok()
     }
 }
 
@@ -77,7 +79,10 @@ pub async fn run(config: Config, json: bool) -> Result<(), Failure> {
     let running = start(config).await?;
     let url = format!("http://{}", running.address);
     if json {
-        println!("{}", serde_json::json!({ "listening": url, "pid": std::process::id() }));
+        println!(
+            "{}",
+            serde_json::json!({ "listening": url, "pid": std::process::id() })
+        );
     } else {
         println!("listening on {url}");
     }
@@ -94,7 +99,9 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         Taken::Ours(lock) => lock,
         Taken::Theirs(holder) => {
             let who = holder.map_or_else(String::new, |h| {
-                let at = h.listen.map_or_else(String::new, |l| format!(", listening on {l}"));
+                let at = h
+                    .listen
+                    .map_or_else(String::new, |l| format!(", listening on {l}"));
                 format!(" (process {}{at})", h.pid)
             });
             return Err(Failure::conflict(format!(
@@ -102,8 +109,12 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
             )));
         }
     };
-    let listener = TcpListener::bind(&config.listen).await.map_err(|e| cannot_listen(&config.listen, &e))?;
-    let address = listener.local_addr().map_err(|e| cannot_listen(&config.listen, &e))?;
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .map_err(|e| cannot_listen(&config.listen, &e))?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| cannot_listen(&config.listen, &e))?;
     let (app, handoff) = App::open(config, Some(lock), Mode::Serving).await?;
     app.listens_on(address.to_string());
     first_deploy(&app).await?;
@@ -111,27 +122,49 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
     app.announce(&control.path, &address.to_string())
         .map_err(|e| Failure::unreachable(format!("TL0610 cannot write the lock: {e}")))?;
 
-    let client = Client::new(&Options::default()).map_err(|e| Failure::unreachable(e.to_string()))?;
+    let client =
+        Client::new(&Options::default()).map_err(|e| Failure::unreachable(e.to_string()))?;
     let connections = Arc::clone(&app.connections) as Arc<dyn Connections>;
-    let outward = Outward { client: client.clone(), connections };
+    let outward = Outward {
+        client: client.clone(),
+        connections,
+    };
     let (doors, worker, follower) = (Part::default(), Part::default(), Part::default());
 
-    worker.tasks.spawn(Worker::new(app.desk.clone(), outward).run(handoff, worker.stop.clone()));
+    worker
+        .tasks
+        .spawn(Worker::new(app.desk.clone(), outward).run(handoff, worker.stop.clone()));
     match Follower::new(app.desk.clone(), app.config.checkpoint_file.clone()) {
         Some(f) => drop(follower.tasks.spawn(f.run(follower.stop.clone()))),
-        None => return Err(Failure::unreachable("the audit's signing key cannot be derived")),
+        None => {
+            return Err(Failure::unreachable(
+                "the audit's signing key cannot be derived",
+            ));
+        }
     }
     let (tasks, stop) = (&doors.tasks, &doors.stop);
     let intake = Arc::new(DeskIntake::new(Arc::clone(&app)));
     tasks.spawn(watch_gate(Arc::clone(&app), stop.clone()));
-    tasks.spawn(watch_disk(Arc::clone(&intake), app.config.data_dir.clone(), stop.clone()));
-    tasks.spawn(refresh_keys(Arc::clone(&intake), Arc::clone(&app), client, stop.clone()));
+    tasks.spawn(watch_disk(
+        Arc::clone(&intake),
+        app.config.data_dir.clone(),
+        stop.clone(),
+    ));
+    tasks.spawn(refresh_keys(
+        Arc::clone(&intake),
+        Arc::clone(&app),
+        client,
+        stop.clone(),
+    ));
     tasks.spawn(join_pending(Arc::clone(&app), stop.clone()));
     tasks.spawn(control.serve(Arc::clone(&app), stop.clone()));
     let state = AppState {
         intake: Arc::clone(&intake) as Arc<dyn tl_web::intake::Intake>,
         store: app.desk.store().clone(),
-        config: WebConfig { drain_grace: DRAIN / 3, ..WebConfig::default() },
+        config: WebConfig {
+            drain_grace: DRAIN / 3,
+            ..WebConfig::default()
+        },
         metrics: Arc::new(Metrics::default()),
     };
     let web_stop = stop.clone();
@@ -142,7 +175,13 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         }
     });
     tracing::info!(%address, epoch = app.desk.store().epoch(), "serving");
-    Ok(Running { app, address, doors, worker, follower })
+    Ok(Running {
+        app,
+        address,
+        doors,
+        worker,
+        follower,
+    })
 }
 
 impl Running {
@@ -153,7 +192,9 @@ impl Running {
         // Messages that are not answered by then are sent again by their senders.
         self.doors.end(end - DRAIN / 2).await;
         if !self.worker.end(end).await {
-            tracing::warn!("effects were still on their way; they are uncertain and resolved at the next start");
+            tracing::warn!(
+                "effects were still on their way; they are uncertain and resolved at the next start"
+            );
         }
         // Last, so that its checkpoint covers everything.
         if !self.follower.end(end + FOLLOW).await {
@@ -171,7 +212,11 @@ async fn first_deploy(app: &App) -> Result<(), Failure> {
     for id in project.workflows() {
         if let Some((number, bundle)) = view.current.get(&id) {
             if bundle.project != crate::project::bundle(&project, &id) {
-                tracing::warn!(workflow = id, number, "the files differ from the deployed version: `throughline deploy` takes them over");
+                tracing::warn!(
+                    workflow = id,
+                    number,
+                    "the files differ from the deployed version: `throughline deploy` takes them over"
+                );
             }
             continue;
         }
@@ -197,7 +242,9 @@ pub async fn first_deploy_quietly(app: &App) {
 
 fn cannot_listen(listen: &str, e: &std::io::Error) -> Failure {
     let what = match e.kind() {
-        ErrorKind::AddrInUse => "another program listens there. Stop it, or choose another address: --listen 127.0.0.1:0 takes any free port",
+        ErrorKind::AddrInUse => {
+            "another program listens there. Stop it, or choose another address: --listen 127.0.0.1:0 takes any free port"
+        }
         ErrorKind::PermissionDenied => "this account may not use that port. Choose one above 1023",
         ErrorKind::AddrNotAvailable => "this machine has no such address",
         ErrorKind::InvalidInput => "that is no address: write HOST:PORT",
@@ -208,9 +255,15 @@ fn cannot_listen(listen: &str, e: &std::io::Error) -> Failure {
 
 fn start_log(config: &Config) {
     let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second initialisation within one process keeps the first.
-    let _ = if config.log_json { log.json().flatten_event(true).try_init() } else { log.with_ansi(false).try_init() };
+    let _ = if config.log_json {
+        log.json().flatten_event(true).try_init()
+    } else {
+        log.with_ansi(false).try_init()
+    };
 }
 
 async fn wait_for_signal() {
@@ -234,7 +287,8 @@ async fn watch_gate(app: Arc<App>, stop: CancellationToken) {
     while pause(WATCH_GATE, &stop).await {
         let tenants = app.desk.store().tenants().await.unwrap_or_default();
         for (id, _) in tenants {
-            let (Ok(view), Ok(rows)) = (app.desk.tenant(id).await, app.desk.store().gate(id).await) else {
+            let (Ok(view), Ok(rows)) = (app.desk.tenant(id).await, app.desk.store().gate(id).await)
+            else {
                 continue;
             };
             let known = (view.rows.tenant_epoch, view.rows.installation_epoch);
@@ -253,7 +307,11 @@ async fn watch_disk(intake: Arc<DeskIntake>, dir: std::path::PathBuf, stop: Canc
         if let Ok(free) = fs2::available_space(&dir) {
             let full = free < DISK_RESERVE;
             if full != intake.disk_full.swap(full, Ordering::Relaxed) {
-                tracing::warn!(free, "room on the disk: messages are {}", if full { "refused" } else { "taken again" });
+                tracing::warn!(
+                    free,
+                    "room on the disk: messages are {}",
+                    if full { "refused" } else { "taken again" }
+                );
             }
         }
         if !pause(WATCH_DISK, &stop).await {
@@ -263,12 +321,20 @@ async fn watch_disk(intake: Arc<DeskIntake>, dir: std::path::PathBuf, stop: Canc
 }
 
 /// Fetches the key sets that tokens are verified with, beside the request path.
-async fn refresh_keys(intake: Arc<DeskIntake>, app: Arc<App>, client: Client, stop: CancellationToken) {
+async fn refresh_keys(
+    intake: Arc<DeskIntake>,
+    app: Arc<App>,
+    client: Client,
+    stop: CancellationToken,
+) {
     loop {
         for (url, private) in key_addresses(&app).await {
             match tl_connect::keysets::fetch(&client, &url, private).await {
                 Ok(keys) => {
-                    let mut fetched = intake.fetched.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    let mut fetched = intake
+                        .fetched
+                        .write()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner);
                     fetched.insert(url, Arc::new(keys));
                     intake.fetches.fetch_add(1, Ordering::Release);
                 }
@@ -284,11 +350,19 @@ async fn refresh_keys(intake: Arc<DeskIntake>, app: Arc<App>, client: Client, st
 async fn key_addresses(app: &App) -> BTreeSet<(String, bool)> {
     let mut out = BTreeSet::new();
     for (id, _) in app.desk.store().tenants().await.unwrap_or_default() {
-        let Ok(view) = app.desk.tenant(id).await else { continue };
-        for endpoint in view.current.values().flat_map(|(_, b)| &b.program.endpoints) {
+        let Ok(view) = app.desk.tenant(id).await else {
+            continue;
+        };
+        for endpoint in view
+            .current
+            .values()
+            .flat_map(|(_, b)| &b.program.endpoints)
+        {
             let private = app.config.allow_private.contains(&endpoint.name);
             for auth in &endpoint.auth {
-                if let Auth::Jwt { keys: Some(url), .. } = auth
+                if let Auth::Jwt {
+                    keys: Some(url), ..
+                } = auth
                     && url.starts_with("http")
                 {
                     out.insert((url.clone(), private));

@@ -17,7 +17,8 @@ impl<'de> Deserialize<'de> for At {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<At, D::Error> {
         let text = String::deserialize(d)?;
         let at = parse_rfc3339(&text).or_else(|| text.parse().ok());
-        at.map(At).ok_or_else(|| serde::de::Error::custom("not an instant"))
+        at.map(At)
+            .ok_or_else(|| serde::de::Error::custom("not an instant"))
     }
 }
 
@@ -88,12 +89,19 @@ pub fn table(head: &[&str], rows: &[Vec<String>], none: &str) -> String {
         return format!("{none}\n");
     }
     let width = |i: usize| {
-        let cells = rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count());
+        let cells = rows
+            .iter()
+            .filter_map(|r| r.get(i))
+            .map(|c| c.chars().count());
         cells.chain([head[i].len()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let line = |cells: Vec<&str>| {
-        let padded: Vec<String> = cells.iter().zip(&widths).map(|(c, w)| format!("{c:w$}")).collect();
+        let padded: Vec<String> = cells
+            .iter()
+            .zip(&widths)
+            .map(|(c, w)| format!("{c:w$}"))
+            .collect();
         padded.join("  ").trim_end().to_owned() + "\n"
     };
     let mut out = line(head.to_vec());
@@ -108,7 +116,10 @@ pub fn safe(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => c,
-            c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
+            c if c.is_control()
+                || ('\u{202a}'..='\u{202e}').contains(&c)
+                || ('\u{2066}'..='\u{2069}').contains(&c) =>
+            {
                 '\u{fffd}'
             }
             c => c,
@@ -133,7 +144,13 @@ mod tests {
     #[test]
     fn the_nearest_word_is_near() {
         let known = ["data_dir", "listen", "public_url"];
-        let table = [("data-dir", Some("data_dir")), ("lisen", Some("listen")), ("litsen", Some("listen")), ("zzz", None), ("", None)];
+        let table = [
+            ("data-dir", Some("data_dir")),
+            ("lisen", Some("listen")),
+            ("litsen", Some("listen")),
+            ("zzz", None),
+            ("", None),
+        ];
         for (typed, want) in table {
             assert_eq!(nearest(typed, known), want, "{typed}");
         }
@@ -152,8 +169,14 @@ mod tests {
 
     #[test]
     fn tables_line_up() {
-        let rows = vec![vec!["a".into(), "b".into()], vec!["long".into(), "c".into()]];
-        assert_eq!(table(&["x", "y"], &rows, "none"), "x     y\na     b\nlong  c\n");
+        let rows = vec![
+            vec!["a".into(), "b".into()],
+            vec!["long".into(), "c".into()],
+        ];
+        assert_eq!(
+            table(&["x", "y"], &rows, "none"),
+            "x     y\na     b\nlong  c\n"
+        );
         assert_eq!(table(&["x"], &[], "none"), "none\n");
     }
 }

@@ -2,7 +2,7 @@
 //! commits what comes out. Doors, worker, timers and commands all go through it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tl_kernel::case::{Case, fold, fold_one};
@@ -38,6 +38,8 @@ struct Inner {
     slots: Arc<Semaphore>,
     handoff: mpsc::UnboundedSender<Handoff>,
     draining: AtomicBool,
+    /// Raised whenever views are forgotten.
+    generation: AtomicU64,
     work: Notify,
     tap: Option<Arc<dyn Tap>>,
 }
@@ -131,6 +133,7 @@ impl Desk {
             slots: Arc::new(Semaphore::new(setting.slots)),
             handoff,
             draining: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
             work: Notify::new(),
             tap: setting.tap,
         };
@@ -217,6 +220,19 @@ impl Desk {
 
     /// Reads a tenant's view anew: its gate has moved.
     pub async fn reload(&self, id: TenantId) -> Result<Arc<Tenant>, DeskError> {
+        loop {
+            let generation = self.inner.generation.load(Ordering::Acquire);
+            let view = self.read_view(id).await?;
+            let mut views = write(&self.inner.tenants);
+            // Views were forgotten while this one was being read: it may show what was true before.
+            if generation == self.inner.generation.load(Ordering::Acquire) {
+                views.insert(id, Arc::clone(&view));
+                return Ok(view);
+            }
+        }
+    }
+
+    async fn read_view(&self, id: TenantId) -> Result<Arc<Tenant>, DeskError> {
         let all = self.inner.store.tenants().await.map_err(read_error)?;
         let name = all.into_iter().find(|(t, _)| *t == id).map(|(_, n)| n);
         let name = name.ok_or_else(|| DeskError::Missing(format!("tenant {}", id.0)))?;
@@ -227,13 +243,12 @@ impl Desk {
             current.insert(workflow.clone(), (*number, bundle));
         }
         let key = tenant_key(&self.inner.key, id);
-        let view = Arc::new(Tenant::new(id, name, key, rows, current));
-        write(&self.inner.tenants).insert(id, Arc::clone(&view));
-        Ok(view)
+        Ok(Arc::new(Tenant::new(id, name, key, rows, current)))
     }
 
     /// Forgets every view: a command changed a gate.
     pub fn forget_views(&self) {
+        self.inner.generation.fetch_add(1, Ordering::AcqRel);
         write(&self.inner.tenants).clear();
         write(&self.inner.names).clear();
     }

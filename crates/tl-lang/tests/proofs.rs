@@ -119,7 +119,7 @@ const ROWS: &[Row] = &[
     (
         "no way to close after a review",
         |p| without(p, NEEDS_HUMAN, CLOSED),
-        &["TL0514"],
+        &["TL0515"],
     ),
     (
         "no way on after a review",

@@ -16,7 +16,7 @@ use tl_kernel::decide::{
 use tl_kernel::effect::EffectState;
 use tl_kernel::id::{CaseId, EventId, TenantId};
 use tl_kernel::journal::{Actor, Answered, Entry, open};
-use tl_kernel::policy::{Policy, PolicyLine, When};
+use tl_kernel::policy::{Policy, When};
 use tl_kernel::program::canonical::CLOSED;
 use tl_kernel::program::{ActionKind, OnMatch, Program};
 use tl_kernel::turn::{Decision, EffectKind, EffectWrite, Turn};
@@ -95,38 +95,43 @@ fn what_passes_the_proofs_holds_when_it_runs() {
 /// The same trials find each fault that is planted: a policy that is not obeyed, a proof that is not heeded.
 #[test]
 fn planted_faults_are_found() {
-    type Fault = (&'static str, fn(&mut Program));
+    type Fault = (&'static str, fn(&mut Program), fn(&mut Trial<'_>));
     let faults: [Fault; 3] = [
-        ("leaves although the policy says Approve", |p| {
-            let approve =
-                |l: &PolicyLine| matches!((&l.auto, &l.never), (When::Unstated, When::Unstated));
-            p.policy
-                .lines
-                .iter_mut()
-                .filter(|l| approve(l))
-                .for_each(|l| l.auto = When::Always);
-        }),
-        ("leaves although the policy says Never", |p| {
-            let lines = p.policy.lines.iter_mut();
-            lines
-                .filter(|l| matches!(l.never, When::If(_)))
-                .for_each(|l| l.never = When::Unstated);
-        }),
-        ("ends silently", |p| {
-            p.states.iter_mut().for_each(|s| s.on_breach = None)
-        }),
+        // `approve` is treated as `auto`.
+        (
+            "leaves although the policy says Approve",
+            |p| {
+                let lines = p.policy.lines.iter_mut();
+                lines.for_each(|l| l.auto = When::Always);
+            },
+            |_| (),
+        ),
+        // A policy that was tightened does not reach open cases.
+        (
+            "leaves although the policy says Never",
+            |_| (),
+            |t| t.policies[Current::AllNever as usize] = t.program.policy.clone(),
+        ),
+        // A missed SLA leads nowhere, and no proof looked.
+        (
+            "ends silently",
+            |p| p.states.iter_mut().for_each(|s| s.on_breach = None),
+            |_| (),
+        ),
     ];
-    for (what, plant) in faults {
+    for (what, plant, plant_trial) in faults {
         let mut found = 0;
         each_definition(300, |_, program, says, rng| {
             if is_proven(program) {
                 let mut faulty = program.clone();
                 plant(&mut faulty);
-                let outcome = Trial::new(&faulty, says).every(rng);
+                let mut trial = Trial::new(&faulty, says);
+                plant_trial(&mut trial);
+                let outcome = trial.every(rng);
                 found += usize::from(outcome.is_err_and(|why| why.contains(what)));
             }
         });
-        assert!(found > 2, "the fault `{what}` was found {found} times");
+        assert!(found > 5, "the fault `{what}` was found {found} times");
     }
 }
 

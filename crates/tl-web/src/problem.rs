@@ -28,29 +28,29 @@ macro_rules! kinds {
 }
 
 kinds! {
-    NOT_FOUND "TL0701" 404 "not_found" "there is nothing at this address";
-    METHOD "TL0702" 405 "method" "the address does not take this method";
-    SLOW_BODY "TL0703" 408 "slow_body" "the body did not arrive in time";
-    LENGTH_REQUIRED "TL0704" 411 "length_required" "the length of the body is not declared";
-    TOO_LARGE "TL0705" 413 "too_large" "the body is larger than this address takes";
-    TARGET_TOO_LONG "TL0706" 414 "target_too_long" "the request target is too long";
-    CONTENT_TYPE "TL0707" 415 "content_type" "the content type is not the one this address takes";
-    ENCODING "TL0708" 415 "encoding" "the body is encoded";
-    HEAD_TOO_LARGE "TL0709" 431 "head_too_large" "the request head is too large";
-    MALFORMED "TL0710" 400 "malformed" "the request is malformed";
-    IDEMPOTENCY_KEY "TL0711" 400 "idempotency_key" "the Idempotency-Key is missing or malformed";
-    UNAUTHORIZED "TL0712" 401 "unauthorized" "the sender is not known";
-    SCOPE "TL0713" 403 "scope" "the key does not have the scope";
-    IN_PROGRESS "TL0714" 409 "in_progress" "a request with the same Idempotency-Key is under way";
-    KEY_REUSED "TL0715" 422 "key_reused" "the Idempotency-Key was used for another request";
-    SCHEMA "TL0716" 422 "schema" "the body has not the declared shape";
-    QUOTA "TL0717" 429 "quota" "too many requests";
-    UNAVAILABLE "TL0718" 503 "unavailable" "no message can be taken now";
-    KEYS_REFRESHING "TL0719" 503 "keys_refreshing" "the issuer's keys are being read again";
-    INTERNAL "TL0720" 500 "internal" "an error of ours";
-    VERSION "TL0721" 412 "version" "the record has another version";
-    VERSION_REQUIRED "TL0722" 428 "version_required" "the write does not say which version it changes";
-    REFUSED "TL0723" 422 "refused" "the case refuses the message";
+    NOT_FOUND "TL1001" 404 "not_found" "there is nothing at this address";
+    METHOD "TL1002" 405 "method" "the address does not take this method";
+    SLOW_BODY "TL1003" 408 "slow_body" "the body did not arrive in time";
+    LENGTH_REQUIRED "TL1004" 411 "length_required" "the length of the body is not declared";
+    TOO_LARGE "TL1005" 413 "too_large" "the body is larger than this address takes";
+    TARGET_TOO_LONG "TL1006" 414 "target_too_long" "the request target is too long";
+    CONTENT_TYPE "TL1007" 415 "content_type" "the content type is not the one this address takes";
+    ENCODING "TL1008" 415 "encoding" "the body is encoded";
+    HEAD_TOO_LARGE "TL1009" 431 "head_too_large" "the request head is too large";
+    MALFORMED "TL1010" 400 "malformed" "the request is malformed";
+    IDEMPOTENCY_KEY "TL1011" 400 "idempotency_key" "the Idempotency-Key is missing or malformed";
+    UNAUTHORIZED "TL1012" 401 "unauthorized" "the sender is not known";
+    SCOPE "TL1013" 403 "scope" "the key does not have the scope";
+    IN_PROGRESS "TL1014" 409 "in_progress" "a request with the same Idempotency-Key is under way";
+    KEY_REUSED "TL1015" 422 "key_reused" "the Idempotency-Key was used for another request";
+    SCHEMA "TL1016" 422 "schema" "the body has not the declared shape";
+    QUOTA "TL1017" 429 "quota" "too many requests";
+    UNAVAILABLE "TL1018" 503 "unavailable" "no message can be taken now";
+    KEYS_REFRESHING "TL1019" 503 "keys_refreshing" "the issuer's keys are being read again";
+    INTERNAL "TL1020" 500 "internal" "an error of ours";
+    VERSION "TL1021" 412 "version" "the record has another version";
+    VERSION_REQUIRED "TL1022" 428 "version_required" "the write does not say which version it changes";
+    REFUSED "TL1023" 422 "refused" "the case refuses the message";
 }
 
 /// A wrong field: where, and what was expected. Never the value.

@@ -17,9 +17,19 @@ use crate::project::{Target, find};
 /// Checks a directory or a file.
 pub fn run(shell: &Shell, path: Option<&Path>, strict: bool) -> Result<(), Failure> {
     let target = find(path.unwrap_or(&shell.dir))?;
-    let results: Vec<(&String, Checked)> = target.workflows.iter().map(|id| (id, check(&target.project, id))).collect();
-    let errors: usize = results.iter().map(|(_, c)| if c.ok() { 0 } else { c.errors().max(1) }).sum();
-    let warnings: usize = results.iter().map(|(_, c)| c.diags.len() - c.errors()).sum();
+    let results: Vec<(&String, Checked)> = target
+        .workflows
+        .iter()
+        .map(|id| (id, check(&target.project, id)))
+        .collect();
+    let errors: usize = results
+        .iter()
+        .map(|(_, c)| if c.ok() { 0 } else { c.errors().max(1) })
+        .sum();
+    let warnings: usize = results
+        .iter()
+        .map(|(_, c)| c.diags.len() - c.errors())
+        .sum();
     if shell.json {
         print_json(&results);
     } else {
@@ -28,7 +38,9 @@ pub fn run(shell: &Shell, path: Option<&Path>, strict: bool) -> Result<(), Failu
         }
     }
     if errors > 0 || (strict && warnings > 0) {
-        return Err(Failure::refused(format!("the check found {errors} errors and {warnings} warnings")));
+        return Err(Failure::refused(format!(
+            "the check found {errors} errors and {warnings} warnings"
+        )));
     }
     Ok(())
 }
@@ -56,7 +68,10 @@ fn print_text(shell: &Shell, target: &Target, id: &str, checked: &Checked) {
         println!("{id}: {} errors", checked.errors().max(1));
         return;
     };
-    println!("{id} version {}: loads, and its proofs hold", program.version);
+    println!(
+        "{id} version {}: loads, and its proofs hold",
+        program.version
+    );
     for note in &checked.notes {
         println!("  note: {note}");
     }
@@ -67,7 +82,12 @@ fn print_text(shell: &Shell, target: &Target, id: &str, checked: &Checked) {
     println!("\nendpoints");
     let known = known_open(shell, target, program);
     for e in &program.endpoints {
-        println!("  {:<16} {:<8} {}", e.name, e.channel.word(), endpoint_note(shell, e, &known));
+        println!(
+            "  {:<16} {:<8} {}",
+            e.name,
+            e.channel.word(),
+            endpoint_note(shell, e, &known)
+        );
     }
 }
 
@@ -79,17 +99,26 @@ fn endpoint_note(shell: &Shell, e: &Endpoint, open: &[String]) -> String {
     if !needs_secret(e) || open.contains(&e.name) {
         return auth;
     }
-    format!("{auth}; closed until it has a secret: throughline endpoint rotate {}/{}", shell.tenant, e.name)
+    format!(
+        "{auth}; closed until it has a secret: throughline endpoint rotate {}/{}",
+        shell.tenant, e.name
+    )
 }
 
 /// The endpoints that have a secret, where there is an installation that can be asked. A check works without.
 fn known_open(shell: &Shell, target: &Target, program: &Program) -> Vec<String> {
-    let there = shell.config().is_ok_and(|c| c.database().exists() && c.dir == target.dir);
+    let there = shell
+        .config()
+        .is_ok_and(|c| c.database().exists() && c.dir == target.dir);
     if !there || !program.endpoints.iter().any(needs_secret) {
         return Vec::new();
     }
     match shell.ask(Request::EndpointList) {
-        Ok(Reply::Endpoints(all)) => all.into_iter().filter(|e| e.open).map(|e| e.endpoint).collect(),
+        Ok(Reply::Endpoints(all)) => all
+            .into_iter()
+            .filter(|e| e.open)
+            .map(|e| e.endpoint)
+            .collect(),
         _ => Vec::new(),
     }
 }

@@ -20,7 +20,11 @@ pub fn run(shell: &Shell, yes: bool) -> Result<(), Failure> {
             shell.dir.display()
         )));
     }
-    let files: Files = project.files.iter().map(|(path, bytes)| (path.clone(), STANDARD.encode(bytes))).collect();
+    let files: Files = project
+        .files
+        .iter()
+        .map(|(path, bytes)| (path.clone(), STANDARD.encode(bytes)))
+        .collect();
     let config = shell.config()?;
     let reply = shell.block_on(async {
         // Not through `with_client`, which deploys what was never deployed by itself.
@@ -41,27 +45,45 @@ async fn plan_and_deploy(
     files: Files,
     yes: bool,
 ) -> Result<Option<Reply>, Failure> {
-    let plan = client.ask(shell.envelope(Request::Plan { files: files.clone() })).await?;
+    let plan = client
+        .ask(shell.envelope(Request::Plan {
+            files: files.clone(),
+        }))
+        .await?;
     let Reply::Plan(workflows) = &plan else {
-        return Err(Failure::unreachable("the server gave another answer than was asked for"));
+        return Err(Failure::unreachable(
+            "the server gave another answer than was asked for",
+        ));
     };
     if !shell.json {
         print::reply(&plan, false);
     }
-    let broken: Vec<&str> = workflows.iter().filter(|w| !w.ok).map(|w| w.workflow.as_str()).collect();
+    let broken: Vec<&str> = workflows
+        .iter()
+        .filter(|w| !w.ok)
+        .map(|w| w.workflow.as_str())
+        .collect();
     if !broken.is_empty() {
-        return Err(Failure::refused(format!("{} cannot be deployed: see above, or `throughline check`", broken.join(", "))));
+        return Err(Failure::refused(format!(
+            "{} cannot be deployed: see above, or `throughline check`",
+            broken.join(", ")
+        )));
     }
     if workflows.iter().all(|w| w.changes.is_empty()) {
         return Ok(shell.json.then_some(Reply::Versions(Vec::new())));
     }
     if !yes {
         if !std::io::stdin().is_terminal() {
-            return Err(Failure::usage("nobody can be asked here: pass --yes to deploy this"));
+            return Err(Failure::usage(
+                "nobody can be asked here: pass --yes to deploy this",
+            ));
         }
         if !confirm("Make this the current version?")? {
             return Err(Failure::refused("nothing was deployed"));
         }
     }
-    client.ask(shell.envelope(Request::Deploy { files })).await.map(Some)
+    client
+        .ask(shell.envelope(Request::Deploy { files }))
+        .await
+        .map(Some)
 }

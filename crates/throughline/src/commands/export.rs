@@ -17,7 +17,8 @@ const PAGE: u32 = 1_000;
 
 /// Exports.
 pub fn run(shell: &Shell, output: Option<&Path>) -> Result<(), Failure> {
-    let cannot = |e: std::io::Error| Failure::unreachable(format!("TL0610 cannot write the export: {e}"));
+    let cannot =
+        |e: std::io::Error| Failure::unreachable(format!("TL0610 cannot write the export: {e}"));
     let mut out: Box<dyn Write> = match output {
         Some(path) => Box::new(BufWriter::new(File::create(path).map_err(cannot)?)),
         None => Box::new(BufWriter::new(std::io::stdout())),
@@ -54,7 +55,11 @@ pub fn run(shell: &Shell, output: Option<&Path>) -> Result<(), Failure> {
         Ok(count)
     })?;
     if let Some(path) = output {
-        println!("{count} turns in {}; verify it anywhere: throughline audit verify {}", path.display(), path.display());
+        println!(
+            "{count} turns in {}; verify it anywhere: throughline audit verify {}",
+            path.display(),
+            path.display()
+        );
     }
     Ok(())
 }

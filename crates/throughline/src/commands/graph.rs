@@ -16,8 +16,18 @@ pub fn run(shell: &Shell, workflow: Option<&str>, svg: bool, mermaid: bool) -> R
     let id = match (workflow, target.workflows.as_slice()) {
         (Some(id), all) if all.iter().any(|w| w == id) => id.to_owned(),
         (None, [only]) => only.clone(),
-        (Some(id), all) => return Err(Failure::not_found(format!("there is no workflow `{id}`; there are {}", all.join(", ")))),
-        (None, all) => return Err(Failure::usage(format!("which workflow? There are {}", all.join(", ")))),
+        (Some(id), all) => {
+            return Err(Failure::not_found(format!(
+                "there is no workflow `{id}`; there are {}",
+                all.join(", ")
+            )));
+        }
+        (None, all) => {
+            return Err(Failure::usage(format!(
+                "which workflow? There are {}",
+                all.join(", ")
+            )));
+        }
     };
     let checked = check(&target.project, &id);
     let Some(program) = &checked.program else {
@@ -47,11 +57,17 @@ fn emit_words(edge: &Edge) -> String {
 fn text(p: &Program) -> String {
     let mut out = format!("{}@{}\n", p.id, p.version);
     for (i, s) in p.states.iter().enumerate() {
-        let sla = s.sla.map_or_else(String::new, |d| format!(", SLA {}", duration_text(d)));
+        let sla = s
+            .sla
+            .map_or_else(String::new, |d| format!(", SLA {}", duration_text(d)));
         let _ = writeln!(out, "\n{} ({}{sla})", s.name, s.owner);
         for e in p.edges.iter().filter(|e| usize::from(e.from) == i) {
             let emit = emit_words(e);
-            let emit = if emit.is_empty() { emit } else { format!("  emits {emit}") };
+            let emit = if emit.is_empty() {
+                emit
+            } else {
+                format!("  emits {emit}")
+            };
             let _ = writeln!(out, "  -> {}{emit}", p.state_name(e.to));
         }
     }

@@ -9,7 +9,11 @@ use crate::failure::Failure;
 use crate::text::nearest;
 
 /// The templates: name, what it is, its files.
-type Template = (&'static str, &'static str, &'static [(&'static str, &'static [u8])]);
+type Template = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static [u8])],
+);
 const TEMPLATES: &[Template] = &[("lead", "inbound lead to qualified opportunity", LEAD)];
 
 /// The settings of a new project: every key with its default, to be uncommented.
@@ -37,11 +41,16 @@ pub fn run(shell: &Shell, target: &[String]) -> Result<(), Failure> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("there is {}", names.join(", ")),
         };
-        return Err(Failure::not_found(format!("there is no template `{name}`; {hint}")));
+        return Err(Failure::not_found(format!(
+            "there is no template `{name}`; {hint}"
+        )));
     };
     let dir = PathBuf::from(dir);
     if dir.read_dir().is_ok_and(|mut d| d.next().is_some()) {
-        return Err(Failure::conflict(format!("{} is not empty: choose a new directory", dir.display())));
+        return Err(Failure::conflict(format!(
+            "{} is not empty: choose a new directory",
+            dir.display()
+        )));
     }
     for (path, bytes) in files.iter() {
         write(&dir.join(path), bytes)?;
@@ -53,7 +62,10 @@ pub fn run(shell: &Shell, target: &[String]) -> Result<(), Failure> {
     }
     if shell.json {
         let files: Vec<&str> = files.iter().map(|(p, _)| *p).collect();
-        println!("{}", serde_json::json!({ "dir": dir, "template": name, "files": files }));
+        println!(
+            "{}",
+            serde_json::json!({ "dir": dir, "template": name, "files": files })
+        );
         return Ok(());
     }
     println!("{} holds a project now: {what}", dir.display());
@@ -65,7 +77,9 @@ pub fn run(shell: &Shell, target: &[String]) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let cannot = |e: std::io::Error| Failure::unreachable(format!("TL0610 cannot write {}: {e}", path.display()));
+    let cannot = |e: std::io::Error| {
+        Failure::unreachable(format!("TL0610 cannot write {}: {e}", path.display()))
+    };
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(cannot)?;
     }

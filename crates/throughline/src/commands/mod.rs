@@ -12,7 +12,9 @@ mod verify;
 
 use tokio::runtime::Runtime;
 
-use crate::cli::{Args, Audit, Case, Command, Dead, Effect, Endpoint, Flag, How, Key, Kill, Task, Tenant};
+use crate::cli::{
+    Args, Audit, Case, Command, Dead, Effect, Endpoint, Flag, How, Key, Kill, Task, Tenant,
+};
 use crate::config::Config;
 use crate::control::request::{self, CaseChange, CaseQuery, EffectQuery, Request, TaskQuery};
 use crate::control::socket::{Client, envelope};
@@ -31,35 +33,70 @@ pub(crate) struct Shell {
 pub fn run(args: Args) -> Result<(), Failure> {
     let runtime = match args.command {
         Command::Serve { .. } | Command::Demo { .. } => Runtime::new(),
-        _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        _ => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build(),
     };
-    let runtime = runtime.map_err(|e| Failure::unreachable(format!("no threads can be started: {e}")))?;
-    let shell = Shell { dir: args.dir, tenant: args.tenant, json: args.json, runtime };
+    let runtime =
+        runtime.map_err(|e| Failure::unreachable(format!("no threads can be started: {e}")))?;
+    let shell = Shell {
+        dir: args.dir,
+        tenant: args.tenant,
+        json: args.json,
+        runtime,
+    };
     match args.command {
         Command::Serve { listen } => {
             let mut config = shell.config()?;
             if let Some(listen) = listen {
                 config.listen_at(listen);
             }
-            shell.runtime.block_on(crate::serve::run(config, shell.json))
+            shell
+                .runtime
+                .block_on(crate::serve::run(config, shell.json))
         }
         Command::Demo { once, keep } => {
-            let options = crate::demo::Options { once, json: shell.json, keep };
+            let options = crate::demo::Options {
+                once,
+                json: shell.json,
+                keep,
+            };
             shell.runtime.block_on(crate::demo::run(options))
         }
         Command::Init { target } => init::run(&shell, &target),
         Command::Check { path, strict } => check::run(&shell, path.as_deref(), strict),
-        Command::Graph { workflow, svg, mermaid } => graph::run(&shell, workflow.as_deref(), svg, mermaid),
+        Command::Graph {
+            workflow,
+            svg,
+            mermaid,
+        } => graph::run(&shell, workflow.as_deref(), svg, mermaid),
         Command::Send(args) => send::run(&shell, &args),
         Command::Try(args) => send::rehearse(&shell, &args),
         Command::Explain { id } if is_code(&id) => explain_code(&shell, &id),
         Command::Explain { id } => shell.print(Request::Explain { id }),
-        Command::Task(Task::Decide { task, decision, reason, digest, set, note }) => {
-            tasks::decide(&shell, tasks::Decided { task, decision, reason, digest, set, note })
-        }
-        Command::Audit(Audit::Verify { file, key, checkpoints }) => {
-            verify::run(&shell, &file, key.as_deref(), checkpoints.as_deref())
-        }
+        Command::Task(Task::Decide {
+            task,
+            decision,
+            reason,
+            digest,
+            set,
+            note,
+        }) => tasks::decide(
+            &shell,
+            tasks::Decided {
+                task,
+                decision,
+                reason,
+                digest,
+                set,
+                note,
+            },
+        ),
+        Command::Audit(Audit::Verify {
+            file,
+            key,
+            checkpoints,
+        }) => verify::run(&shell, &file, key.as_deref(), checkpoints.as_deref()),
         Command::Audit(Audit::Export { output }) => export::run(&shell, output.as_deref()),
         Command::Migrate => migrate(&shell),
         Command::Config => config(&shell),
@@ -74,9 +111,19 @@ fn request_of(command: Command) -> Result<Request, Failure> {
     Ok(match command {
         Command::Case(c) => case(c),
         Command::Task(t) => match t {
-            Task::List { owner, case, all, limit } => {
-                Request::TaskList { filter: TaskQuery { owners: owner, case, closed: all, limit } }
-            }
+            Task::List {
+                owner,
+                case,
+                all,
+                limit,
+            } => Request::TaskList {
+                filter: TaskQuery {
+                    owners: owner,
+                    case,
+                    closed: all,
+                    limit,
+                },
+            },
             Task::Show { task } => Request::TaskShow { id: task },
             Task::Decide { .. } => return Err(Failure::usage("this command is handled elsewhere")),
         },
@@ -84,32 +131,81 @@ fn request_of(command: Command) -> Result<Request, Failure> {
         Command::Dead(d) => match d {
             Dead::List { limit } => {
                 let states = vec!["failed".into(), "dead".into()];
-                Request::EffectList { filter: EffectQuery { states, case: None, limit } }
+                Request::EffectList {
+                    filter: EffectQuery {
+                        states,
+                        case: None,
+                        limit,
+                    },
+                }
             }
             Dead::Show { effect } => Request::EffectShow { id: effect },
-            Dead::Redrive { effects, code, reason } => Request::Redrive { ids: effects, code, reason },
+            Dead::Redrive {
+                effects,
+                code,
+                reason,
+            } => Request::Redrive {
+                ids: effects,
+                code,
+                reason,
+            },
         },
         Command::Versions => Request::Versions,
-        Command::Rollback { workflow, number, reason } => Request::Rollback { workflow, number, reason },
+        Command::Rollback {
+            workflow,
+            number,
+            reason,
+        } => Request::Rollback {
+            workflow,
+            number,
+            reason,
+        },
         Command::Tenant(t) => match t {
             Tenant::Create { name } => Request::TenantCreate { name },
             Tenant::List => Request::TenantList,
-            Tenant::Disable { name, reason } => Request::TenantDisabled { name, disabled: true, reason },
-            Tenant::Enable { name, reason } => Request::TenantDisabled { name, disabled: false, reason },
+            Tenant::Disable { name, reason } => Request::TenantDisabled {
+                name,
+                disabled: true,
+                reason,
+            },
+            Tenant::Enable { name, reason } => Request::TenantDisabled {
+                name,
+                disabled: false,
+                reason,
+            },
         },
         Command::Endpoint(e) => match e {
             Endpoint::List => Request::EndpointList,
             Endpoint::Rotate { endpoint, overlap } => Request::EndpointRotate { endpoint, overlap },
-            Endpoint::Disable { endpoint, reason } => Request::EndpointDisabled { endpoint, disabled: true, reason },
-            Endpoint::Enable { endpoint, reason } => Request::EndpointDisabled { endpoint, disabled: false, reason },
+            Endpoint::Disable { endpoint, reason } => Request::EndpointDisabled {
+                endpoint,
+                disabled: true,
+                reason,
+            },
+            Endpoint::Enable { endpoint, reason } => Request::EndpointDisabled {
+                endpoint,
+                disabled: false,
+                reason,
+            },
         },
         Command::Key(k) => match k {
-            Key::Create { scope, expires } => Request::KeyCreate { scopes: scope, lives: expires },
+            Key::Create { scope, expires } => Request::KeyCreate {
+                scopes: scope,
+                lives: expires,
+            },
             Key::List => Request::KeyList,
             Key::Disable { key, reason } => Request::KeyDisable { kid: key, reason },
         },
         Command::Flag(f) => match f {
-            Flag::Set { name, value, installation } => Request::FlagSet { name, value: value.value(), installation },
+            Flag::Set {
+                name,
+                value,
+                installation,
+            } => Request::FlagSet {
+                name,
+                value: value.value(),
+                installation,
+            },
             Flag::List => Request::FlagList,
         },
         Command::Status => Request::Status,
@@ -120,13 +216,40 @@ fn request_of(command: Command) -> Result<Request, Failure> {
 fn case(c: Case) -> Request {
     let change = |id, reason, what| Request::CaseCommand { id, reason, what };
     match c {
-        Case::List { state, workflow, open, closed, before, limit } => {
-            let closed = if open { Some(false) } else { closed.then_some(true) };
-            Request::CaseList { filter: CaseQuery { state, workflow, closed, before, limit } }
+        Case::List {
+            state,
+            workflow,
+            open,
+            closed,
+            before,
+            limit,
+        } => {
+            let closed = if open {
+                Some(false)
+            } else {
+                closed.then_some(true)
+            };
+            Request::CaseList {
+                filter: CaseQuery {
+                    state,
+                    workflow,
+                    closed,
+                    before,
+                    limit,
+                },
+            }
         }
         Case::Show { case } => Request::CaseShow { id: case },
-        Case::Move { case, state, reason } => change(case, reason, CaseChange::Move(state)),
-        Case::Assign { case, owner, reason } => change(case, reason, CaseChange::Assign(owner)),
+        Case::Move {
+            case,
+            state,
+            reason,
+        } => change(case, reason, CaseChange::Move(state)),
+        Case::Assign {
+            case,
+            owner,
+            reason,
+        } => change(case, reason, CaseChange::Assign(owner)),
         Case::Close { case, reason } => change(case, reason, CaseChange::Close),
         Case::Reopen { case, reason } => change(case, reason, CaseChange::Reopen),
     }
@@ -134,15 +257,30 @@ fn case(c: Case) -> Request {
 
 fn effect(e: Effect) -> Request {
     match e {
-        Effect::List { state, case, limit } => Request::EffectList { filter: EffectQuery { states: state, case, limit } },
+        Effect::List { state, case, limit } => Request::EffectList {
+            filter: EffectQuery {
+                states: state,
+                case,
+                limit,
+            },
+        },
         Effect::Show { effect } => Request::EffectShow { id: effect },
-        Effect::Resolve { effect, how, reference, reason } => {
+        Effect::Resolve {
+            effect,
+            how,
+            reference,
+            reason,
+        } => {
             let how = match how {
                 How::Happened => request::How::Happened(reference),
                 How::SendAgain => request::How::SendAgain,
                 How::Drop => request::How::Drop,
             };
-            Request::EffectResolve { id: effect, how, reason }
+            Request::EffectResolve {
+                id: effect,
+                how,
+                reason,
+            }
         }
     }
 }
@@ -193,7 +331,8 @@ impl Shell {
 fn explain_code(shell: &Shell, code: &str) -> Result<(), Failure> {
     let Some(page) = crate::embedded::page(code) else {
         let known: Vec<&str> = crate::embedded::PAGES.iter().map(|(c, _)| *c).collect();
-        let hint = crate::text::nearest(code, known.iter().copied()).map_or(String::new(), |n| format!("; did you mean {n}?"));
+        let hint = crate::text::nearest(code, known.iter().copied())
+            .map_or(String::new(), |n| format!("; did you mean {n}?"));
         return Err(Failure::not_found(format!("there is no code {code}{hint}")));
     };
     if shell.json {
@@ -208,13 +347,23 @@ fn explain_code(shell: &Shell, code: &str) -> Result<(), Failure> {
 fn kill(shell: &Shell, command: Kill) -> Result<(), Failure> {
     let config = shell.config()?;
     let request = match command {
-        Kill::Set { scope, mode, reason } => Request::KillSet { scope, mode, reason },
+        Kill::Set {
+            scope,
+            mode,
+            reason,
+        } => Request::KillSet {
+            scope,
+            mode,
+            reason,
+        },
         Kill::Clear { scope, reason } => Request::KillClear { scope, reason },
         Kill::List => Request::KillList,
     };
     let reply = shell.block_on(async {
         let client = Client::for_switch(&config).await?;
-        client.ask_for_switch(&config, shell.envelope(request)).await
+        client
+            .ask_for_switch(&config, shell.envelope(request))
+            .await
     })?;
     print::reply(&reply, shell.json);
     Ok(())
@@ -224,7 +373,10 @@ fn kill(shell: &Shell, command: Kill) -> Result<(), Failure> {
 fn migrate(shell: &Shell) -> Result<(), Failure> {
     let said = shell.with_client(async |_, client| {
         Ok(match client {
-            Client::Own(app) => format!("{} is up to date with this release", app.config.database().display()),
+            Client::Own(app) => format!(
+                "{} is up to date with this release",
+                app.config.database().display()
+            ),
             Client::Server(_) => "a server runs and has brought the database up to date".to_owned(),
         })
     })?;
@@ -239,14 +391,31 @@ fn migrate(shell: &Shell) -> Result<(), Failure> {
 fn config(shell: &Shell) -> Result<(), Failure> {
     let config = shell.config()?;
     if shell.json {
-        println!("{}", serde_json::to_string_pretty(&config.origins).unwrap_or_default());
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&config.origins).unwrap_or_default()
+        );
         return Ok(());
     }
     let rows: Vec<Vec<String>> = config
         .origins
         .iter()
-        .map(|s| vec![s.key.to_owned(), if s.value.is_empty() { "-".into() } else { s.value.clone() }, s.from.clone(), s.help.to_owned()])
+        .map(|s| {
+            vec![
+                s.key.to_owned(),
+                if s.value.is_empty() {
+                    "-".into()
+                } else {
+                    s.value.clone()
+                },
+                s.from.clone(),
+                s.help.to_owned(),
+            ]
+        })
         .collect();
-    print!("{}", crate::text::table(&["key", "value", "from", "what it is for"], &rows, ""));
+    print!(
+        "{}",
+        crate::text::table(&["key", "value", "from", "what it is for"], &rows, "")
+    );
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::control::Reply;
 use crate::control::views::{
-    CaseLine, CaseSheet, EffectLine, EffectSheet, EndpointLine, FreshKey, FreshSecret, Sends, StatusSheet, TaskLine,
-    TaskSheet, WorkflowPlan,
+    CaseLine, CaseSheet, EffectLine, EffectSheet, EndpointLine, FreshKey, FreshSecret, Sends,
+    StatusSheet, TaskLine, TaskSheet, WorkflowPlan,
 };
 use crate::explain::{fields_text, next_text, render};
 use crate::text::{At, due_text, one_line, safe, table};
@@ -43,9 +43,21 @@ fn as_text(reply: &Reply, now: i64) -> String {
         Reply::Switches(switches) => {
             let rows: Vec<Vec<String>> = switches
                 .iter()
-                .map(|s| vec![s.scope.clone(), s.mode.clone(), s.by.clone(), s.at.clock(), one_line(&s.reason, 60)])
+                .map(|s| {
+                    vec![
+                        s.scope.clone(),
+                        s.mode.clone(),
+                        s.by.clone(),
+                        s.at.clock(),
+                        one_line(&s.reason, 60),
+                    ]
+                })
                 .collect();
-            table(&["scope", "mode", "by", "since", "reason"], &rows, "no switch is set")
+            table(
+                &["scope", "mode", "by", "since", "reason"],
+                &rows,
+                "no switch is set",
+            )
         }
         Reply::Plan(plans) => plans.iter().map(plan).collect(),
         Reply::Versions(versions) => {
@@ -54,17 +66,43 @@ fn as_text(reply: &Reply, now: i64) -> String {
                 .map(|v| {
                     let current = if v.current { "current" } else { "" };
                     let digest = v.digest.chars().take(12).collect();
-                    vec![v.number.to_string(), v.workflow.clone(), v.version.clone(), digest, v.at.clock(), current.into()]
+                    vec![
+                        v.number.to_string(),
+                        v.workflow.clone(),
+                        v.version.clone(),
+                        digest,
+                        v.at.clock(),
+                        current.into(),
+                    ]
                 })
                 .collect();
-            table(&["number", "workflow", "version", "digest", "deployed", ""], &rows, "nothing is deployed")
+            table(
+                &["number", "workflow", "version", "digest", "deployed", ""],
+                &rows,
+                "nothing is deployed",
+            )
         }
         Reply::Tenants(tenants) => {
             let rows: Vec<Vec<String>> = tenants
                 .iter()
-                .map(|t| vec![t.name.clone(), t.number.to_string(), t.workflows.join(", "), if t.disabled { "disabled".into() } else { String::new() }])
+                .map(|t| {
+                    vec![
+                        t.name.clone(),
+                        t.number.to_string(),
+                        t.workflows.join(", "),
+                        if t.disabled {
+                            "disabled".into()
+                        } else {
+                            String::new()
+                        },
+                    ]
+                })
                 .collect();
-            table(&["tenant", "number", "workflows", ""], &rows, "there is no tenant")
+            table(
+                &["tenant", "number", "workflows", ""],
+                &rows,
+                "there is no tenant",
+            )
         }
         Reply::Endpoints(endpoints) => endpoint_list(endpoints, now),
         Reply::Secret(secret) => fresh_secret(secret, now),
@@ -73,7 +111,16 @@ fn as_text(reply: &Reply, now: i64) -> String {
                 .iter()
                 .map(|k| {
                     let ends = k.expires.map_or_else(|| "never".into(), At::clock);
-                    vec![k.kid.clone(), k.scopes.clone(), ends, if k.active { "active".into() } else { "ended".into() }]
+                    vec![
+                        k.kid.clone(),
+                        k.scopes.clone(),
+                        ends,
+                        if k.active {
+                            "active".into()
+                        } else {
+                            "ended".into()
+                        },
+                    ]
                 })
                 .collect();
             table(&["key", "scopes", "ends", ""], &rows, "there is no API key")
@@ -81,13 +128,16 @@ fn as_text(reply: &Reply, now: i64) -> String {
         Reply::Key(key) => fresh_key(key),
         Reply::Flags(flags) => {
             let word = |v: bool| if v { "on" } else { "off" };
-            let rows: Vec<Vec<String>> =
-                flags.iter().map(|f| vec![f.flag.clone(), word(f.value).into(), f.of.clone()]).collect();
+            let rows: Vec<Vec<String>> = flags
+                .iter()
+                .map(|f| vec![f.flag.clone(), word(f.value).into(), f.of.clone()])
+                .collect();
             table(&["flag", "value", "of"], &rows, "no flag is set")
         }
         Reply::Status(sheet) => status(sheet, now),
         Reply::Tried(tried) => {
-            let mut out = String::from("nothing was stored and nothing was sent\n\nwhat would happen\n");
+            let mut out =
+                String::from("nothing was stored and nothing was sent\n\nwhat would happen\n");
             for note in &tried.notes {
                 let _ = writeln!(out, "  - {}", safe(note));
             }
@@ -108,13 +158,23 @@ fn case_table(cases: &[CaseLine], now: i64) -> String {
                 c.workflow.clone(),
                 c.state.clone(),
                 one_line(&c.owner, 24),
-                if c.closed { "-".into() } else { due_text(c.due, now) },
+                if c.closed {
+                    "-".into()
+                } else {
+                    due_text(c.due, now)
+                },
                 c.opened_at.from(now),
                 one_line(&c.reason, 32),
             ]
         })
         .collect();
-    table(&["case", "workflow", "state", "owner", "due", "opened", "reason"], &rows, "no case")
+    table(
+        &[
+            "case", "workflow", "state", "owner", "due", "opened", "reason",
+        ],
+        &rows,
+        "no case",
+    )
 }
 
 fn case(s: &CaseSheet, now: i64) -> String {
@@ -122,7 +182,11 @@ fn case(s: &CaseSheet, now: i64) -> String {
     let mut out = String::new();
     let digest: String = s.bundle.chars().take(12).collect();
     let _ = writeln!(out, "case         {}", c.case);
-    let _ = writeln!(out, "workflow     {}@{} (number {}, bundle {digest})", c.workflow, s.version, s.number);
+    let _ = writeln!(
+        out,
+        "workflow     {}@{} (number {}, bundle {digest})",
+        c.workflow, s.version, s.number
+    );
     let _ = writeln!(out, "state        {} ({})", c.state, safe(&c.reason));
     let _ = writeln!(out, "owner        {}", safe(&c.owner));
     let _ = writeln!(out, "due          {}", due_text(c.due, now));
@@ -143,10 +207,20 @@ fn task_table(tasks: &[TaskLine], now: i64) -> String {
                 Some(how) => format!("closed: {how}"),
                 None => due_text(t.due, now),
             };
-            vec![t.task.clone(), t.kind.clone(), one_line(&t.owner, 24), due, one_line(&t.reason, 40)]
+            vec![
+                t.task.clone(),
+                t.kind.clone(),
+                one_line(&t.owner, 24),
+                due,
+                one_line(&t.reason, 40),
+            ]
         })
         .collect();
-    table(&["task", "kind", "owner", "due", "reason"], &rows, "no task")
+    table(
+        &["task", "kind", "owner", "due", "reason"],
+        &rows,
+        "no task",
+    )
 }
 
 fn task(s: &TaskSheet, now: i64) -> String {
@@ -156,7 +230,11 @@ fn task(s: &TaskSheet, now: i64) -> String {
     let _ = writeln!(out, "kind         {}, because {}", t.kind, safe(&t.reason));
     let _ = writeln!(out, "owner        {}", safe(&t.owner));
     let _ = writeln!(out, "due          {}", due_text(t.due, now));
-    let _ = writeln!(out, "case         {} of {}, in `{}`", t.case, s.workflow, s.state);
+    let _ = writeln!(
+        out,
+        "case         {} of {}, in `{}`",
+        t.case, s.workflow, s.state
+    );
     if let Some(how) = &t.closed {
         let _ = writeln!(out, "closed       {how}");
     }
@@ -175,7 +253,10 @@ fn task(s: &TaskSheet, now: i64) -> String {
 
 /// What an approval sends, in full.
 pub fn what_is_sent(s: &Sends) -> String {
-    let mut out = format!("\nwhat will be sent: {} `{}` ({}); policy says {}\n", s.effect, s.action, s.class, s.policy);
+    let mut out = format!(
+        "\nwhat will be sent: {} `{}` ({}); policy says {}\n",
+        s.effect, s.action, s.class, s.policy
+    );
     for (name, value) in &s.arguments {
         out.push_str(&pair(name, value));
     }
@@ -204,7 +285,11 @@ fn effect_table(effects: &[EffectLine], now: i64) -> String {
     let rows: Vec<Vec<String>> = effects
         .iter()
         .map(|e| {
-            let state = if e.hold.is_empty() { e.state.clone() } else { format!("{} ({})", e.state, e.hold) };
+            let state = if e.hold.is_empty() {
+                e.state.clone()
+            } else {
+                format!("{} ({})", e.state, e.hold)
+            };
             vec![
                 e.effect.clone(),
                 e.action.clone(),
@@ -216,22 +301,60 @@ fn effect_table(effects: &[EffectLine], now: i64) -> String {
             ]
         })
         .collect();
-    table(&["effect", "action", "class", "state", "attempts", "code", "changed"], &rows, "no effect")
+    table(
+        &[
+            "effect", "action", "class", "state", "attempts", "code", "changed",
+        ],
+        &rows,
+        "no effect",
+    )
 }
 
 fn effect(s: &EffectSheet, now: i64) -> String {
     let e = &s.effect;
     let mut out = String::new();
     let _ = writeln!(out, "effect       {} ({})", e.effect, e.sort);
-    let _ = writeln!(out, "action       {} ({}){}", e.action, e.class, if s.connection.is_empty() { String::new() } else { format!(" at `{}`", s.connection) });
-    let hold = if e.hold.is_empty() { String::new() } else { format!(", waits: {}", e.hold) };
-    let code = if e.code.is_empty() { String::new() } else { format!(", {}", e.code) };
+    let _ = writeln!(
+        out,
+        "action       {} ({}){}",
+        e.action,
+        e.class,
+        if s.connection.is_empty() {
+            String::new()
+        } else {
+            format!(" at `{}`", s.connection)
+        }
+    );
+    let hold = if e.hold.is_empty() {
+        String::new()
+    } else {
+        format!(", waits: {}", e.hold)
+    };
+    let code = if e.code.is_empty() {
+        String::new()
+    } else {
+        format!(", {}", e.code)
+    };
     let _ = writeln!(out, "state        {}{hold}{code}", e.state);
     if e.state == "ready" || e.state == "planned" {
-        let _ = writeln!(out, "due          {}, not after {}", e.due.from(now), s.valid_until.clock());
+        let _ = writeln!(
+            out,
+            "due          {}, not after {}",
+            e.due.from(now),
+            s.valid_until.clock()
+        );
     }
     if !s.policy.is_empty() {
-        let _ = writeln!(out, "policy       {}{}", s.policy, if s.approved { ", approved by a person" } else { "" });
+        let _ = writeln!(
+            out,
+            "policy       {}{}",
+            s.policy,
+            if s.approved {
+                ", approved by a person"
+            } else {
+                ""
+            }
+        );
     }
     if let Some(v) = &s.base_version {
         let _ = writeln!(out, "base version {}", safe(v));
@@ -250,11 +373,27 @@ fn effect(s: &EffectSheet, now: i64) -> String {
         .tries
         .iter()
         .map(|a| {
-            let status = if a.status == 0 { "-".into() } else { a.status.to_string() };
-            vec![a.n.to_string(), a.at.clock(), format!("{} ms", a.took_ms), a.knowledge.clone(), status, a.code.clone(), one_line(&a.detail, 80)]
+            let status = if a.status == 0 {
+                "-".into()
+            } else {
+                a.status.to_string()
+            };
+            vec![
+                a.n.to_string(),
+                a.at.clock(),
+                format!("{} ms", a.took_ms),
+                a.knowledge.clone(),
+                status,
+                a.code.clone(),
+                one_line(&a.detail, 80),
+            ]
         })
         .collect();
-    out.push_str(&table(&["n", "at", "took", "knowledge", "status", "code", "detail"], &rows, "none recorded"));
+    out.push_str(&table(
+        &["n", "at", "took", "knowledge", "status", "code", "detail"],
+        &rows,
+        "none recorded",
+    ));
     out.push('\n');
     out.push_str(&next_text(&s.next));
     out
@@ -262,8 +401,15 @@ fn effect(s: &EffectSheet, now: i64) -> String {
 
 fn plan(p: &WorkflowPlan) -> String {
     let mut out = String::new();
-    let from = p.from.as_ref().map_or_else(|| "not deployed".into(), |(n, v)| format!("number {n}, version {v}"));
-    let _ = writeln!(out, "{}: {from} => version {}, bundle {}", p.workflow, p.version, p.digest);
+    let from = p.from.as_ref().map_or_else(
+        || "not deployed".into(),
+        |(n, v)| format!("number {n}, version {v}"),
+    );
+    let _ = writeln!(
+        out,
+        "{}: {from} => version {}, bundle {}",
+        p.workflow, p.version, p.digest
+    );
     out.push_str(&p.findings);
     for c in &p.changes {
         let _ = writeln!(out, "  {}", safe(c));
@@ -280,13 +426,28 @@ fn endpoint_list(endpoints: &[EndpointLine], now: i64) -> String {
     }
     let mut out = String::new();
     for e in endpoints {
-        let state = if e.open { "open".to_owned() } else { format!("closed: {}", e.closed_because) };
-        let _ = writeln!(out, "{}  ({} of {}, {})", e.endpoint, e.channel, e.workflow, e.auth);
+        let state = if e.open {
+            "open".to_owned()
+        } else {
+            format!("closed: {}", e.closed_because)
+        };
+        let _ = writeln!(
+            out,
+            "{}  ({} of {}, {})",
+            e.endpoint, e.channel, e.workflow, e.auth
+        );
         let _ = writeln!(out, "  {}", e.address);
         let _ = writeln!(out, "  {state}");
         for s in &e.secrets {
-            let ends = s.not_after.map_or_else(|| "no end".into(), |a| format!("ends {}", a.from(now)));
-            let _ = writeln!(out, "  secret {}: {}, {ends}", s.kid, if s.active { "active" } else { "not active" });
+            let ends = s
+                .not_after
+                .map_or_else(|| "no end".into(), |a| format!("ends {}", a.from(now)));
+            let _ = writeln!(
+                out,
+                "  secret {}: {}, {ends}",
+                s.kid,
+                if s.active { "active" } else { "not active" }
+            );
         }
     }
     out
@@ -300,7 +461,12 @@ fn fresh_secret(s: &FreshSecret, now: i64) -> String {
     let _ = writeln!(out, "secret    {}", s.secret);
     out.push_str("This is the only time the secret is shown: give it to the sender now.\n");
     if let Some(until) = s.earlier_until {
-        let _ = writeln!(out, "Earlier secrets end {} ({}).", until.from(now), until.clock());
+        let _ = writeln!(
+            out,
+            "Earlier secrets end {} ({}).",
+            until.from(now),
+            until.clock()
+        );
     }
     out
 }
@@ -321,21 +487,49 @@ fn status(s: &StatusSheet, now: i64) -> String {
     };
     let _ = writeln!(out, "server       {server} (release {})", s.version);
     for w in &s.workflows {
-        let _ = writeln!(out, "workflow     {}@{} (number {})", w.workflow, w.version, w.number);
+        let _ = writeln!(
+            out,
+            "workflow     {}@{} (number {})",
+            w.workflow, w.version, w.number
+        );
     }
-    let _ = writeln!(out, "messages     {} taken, {} duplicates", s.events, s.duplicates);
+    let _ = writeln!(
+        out,
+        "messages     {} taken, {} duplicates",
+        s.events, s.duplicates
+    );
     for (workflow, state, n) in &s.cases {
         let _ = writeln!(out, "cases        {n} in `{state}` of {workflow}");
     }
     for (kind, n, age) in &s.tasks {
-        let _ = writeln!(out, "tasks        {n} of kind `{kind}`, the oldest {}", At(now - age * 1_000_000).from(now));
+        let _ = writeln!(
+            out,
+            "tasks        {n} of kind `{kind}`, the oldest {}",
+            At(now - age * 1_000_000).from(now)
+        );
     }
     for (action, state, n, age) in &s.effects {
-        let _ = writeln!(out, "effects      {n} of `{action}` {state}, the oldest {}", At(now - age * 1_000_000).from(now));
+        let _ = writeln!(
+            out,
+            "effects      {n} of `{action}` {state}, the oldest {}",
+            At(now - age * 1_000_000).from(now)
+        );
     }
-    let _ = writeln!(out, "timers       {} set, the most overdue by {} s", s.timers, s.timers_late_s);
-    let _ = writeln!(out, "audit        {} turns, {} leaves placed", s.turns, s.leaves);
-    let _ = writeln!(out, "database     {:.1} MiB", s.database_bytes as f64 / 1_048_576.0);
+    let _ = writeln!(
+        out,
+        "timers       {} set, the most overdue by {} s",
+        s.timers, s.timers_late_s
+    );
+    let _ = writeln!(
+        out,
+        "audit        {} turns, {} leaves placed",
+        s.turns, s.leaves
+    );
+    let _ = writeln!(
+        out,
+        "database     {:.1} MiB",
+        s.database_bytes as f64 / 1_048_576.0
+    );
     out.push_str(&next_text(&s.next));
     out
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
-use tl_connect::client::{Auth, Client, Connection, Options, Request as Outgoing, Secret as Hidden};
+use tl_connect::client::{
+    Auth, Client, Connection, Options, Request as Outgoing, Secret as Hidden,
+};
 use tl_connect::knowledge::Knowledge;
 use tl_wire::signature::{HmacScheme, Scheme as Signing, Stamp, sign};
 
@@ -29,33 +31,58 @@ pub fn run(shell: &Shell, args: &Send) -> Result<(), Failure> {
         None => format!("send-{}", hex::encode(random::<12>()?)),
     };
     let mut headers = vec![
-        ("content-type".to_owned(), args.content_type.clone().unwrap_or_else(|| content_type(&args.file))),
+        (
+            "content-type".to_owned(),
+            args.content_type
+                .clone()
+                .unwrap_or_else(|| content_type(&args.file)),
+        ),
         ("idempotency-key".to_owned(), key.clone()),
     ];
     let signing = match scheme {
-        Scheme::Hmac => Some(Signing::Hmac(HmacScheme { header: args.header.clone(), ..HmacScheme::default() })),
+        Scheme::Hmac => Some(Signing::Hmac(HmacScheme {
+            header: args.header.clone(),
+            ..HmacScheme::default()
+        })),
         Scheme::StandardWebhooks => Some(Signing::StandardWebhooks),
         Scheme::Bearer => None,
     };
     if let Some(signing) = signing {
-        let secret = signing_key(&secret, "send", (0, None)).map_err(|e| Failure::usage(e.to_string()))?;
-        let stamp = Stamp { delivery_id: Some(&key), timestamp_s: now_s() };
-        let signed = sign(&signing, &secret, stamp, &body).map_err(|e| Failure::usage(format!("cannot sign: {e}")))?;
+        let secret =
+            signing_key(&secret, "send", (0, None)).map_err(|e| Failure::usage(e.to_string()))?;
+        let stamp = Stamp {
+            delivery_id: Some(&key),
+            timestamp_s: now_s(),
+        };
+        let signed = sign(&signing, &secret, stamp, &body)
+            .map_err(|e| Failure::usage(format!("cannot sign: {e}")))?;
         headers.extend(signed);
     }
-    let auth = if scheme == Scheme::Bearer { Auth::Bearer(Hidden::new(secret)) } else { Auth::None };
+    let auth = if scheme == Scheme::Bearer {
+        Auth::Bearer(Hidden::new(secret))
+    } else {
+        Auth::None
+    };
     let answer = shell.block_on(post(&args.to, &auth, headers, body))?;
     let (status, text) = answer;
     if shell.json {
-        let body: serde_json::Value = serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text.clone()));
-        println!("{}", serde_json::json!({ "status": status, "answer": body, "key": key }));
+        let body: serde_json::Value =
+            serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text.clone()));
+        println!(
+            "{}",
+            serde_json::json!({ "status": status, "answer": body, "key": key })
+        );
     } else {
         println!("{status} {}", crate::text::safe(&text));
     }
     match status {
         200..300 => Ok(()),
-        404 => Err(Failure::refused("the endpoint does not exist, is closed, or has no secret: `throughline endpoint list` says which")),
-        401 => Err(Failure::refused("the signature was not accepted: is this the endpoint's newest secret?")),
+        404 => Err(Failure::refused(
+            "the endpoint does not exist, is closed, or has no secret: `throughline endpoint list` says which",
+        )),
+        401 => Err(Failure::refused(
+            "the signature was not accepted: is this the endpoint's newest secret?",
+        )),
         _ => Err(Failure::refused(format!("the endpoint answered {status}"))),
     }
 }
@@ -71,8 +98,10 @@ async fn post(
         Some(at) => url.split_at(host + at),
         None => (url, "/"),
     };
-    let connection = Connection::new("send", base, auth, true).map_err(|e| Failure::usage(format!("--to {url}: {e}")))?;
-    let client = Client::new(&Options::default()).map_err(|e| Failure::unreachable(e.to_string()))?;
+    let connection = Connection::new("send", base, auth, true)
+        .map_err(|e| Failure::usage(format!("--to {url}: {e}")))?;
+    let client =
+        Client::new(&Options::default()).map_err(|e| Failure::unreachable(e.to_string()))?;
     let request = Outgoing {
         method: Method::POST,
         path_and_query: path.to_owned(),
@@ -85,10 +114,13 @@ async fn post(
             let body = answer.body.unwrap_or_default();
             Ok((answer.status, String::from_utf8_lossy(&body).into_owned()))
         }
-        Knowledge::NotSent(why) => {
-            Err(Failure::unreachable(format!("nothing was sent to {url}: {}. Does a server run there?", why.code())))
-        }
-        Knowledge::NotProcessed => Err(Failure::unreachable(format!("{url} did not take the message; send it again"))),
+        Knowledge::NotSent(why) => Err(Failure::unreachable(format!(
+            "nothing was sent to {url}: {}. Does a server run there?",
+            why.code()
+        ))),
+        Knowledge::NotProcessed => Err(Failure::unreachable(format!(
+            "{url} did not take the message; send it again"
+        ))),
         Knowledge::Unknown(why) => Err(Failure::unreachable(format!(
             "{url} gave no answer ({}); send it again with the same --key: it is taken once",
             why.code()
@@ -124,7 +156,10 @@ pub fn rehearse(shell: &Shell, args: &Try) -> Result<(), Failure> {
     let body = read(&args.file)?;
     let message = Message {
         endpoint: args.endpoint.clone(),
-        content_type: args.content_type.clone().unwrap_or_else(|| content_type(&args.file)),
+        content_type: args
+            .content_type
+            .clone()
+            .unwrap_or_else(|| content_type(&args.file)),
         headers: args.headers.clone(),
         body: STANDARD.encode(body),
     };
@@ -135,13 +170,19 @@ pub fn rehearse(shell: &Shell, args: &Try) -> Result<(), Failure> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Failure::not_found(format!("there is no file {}", path.display())),
+        std::io::ErrorKind::NotFound => {
+            Failure::not_found(format!("there is no file {}", path.display()))
+        }
         _ => Failure::unreachable(format!("TL0620 cannot read {}: {e}", path.display())),
     })
 }
 
 fn content_type(path: &Path) -> String {
-    match path.extension().and_then(|e| e.to_str()).unwrap_or_default() {
+    match path
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default()
+    {
         "eml" => "message/rfc822",
         "form" | "txt" => "application/x-www-form-urlencoded",
         _ => "application/json",

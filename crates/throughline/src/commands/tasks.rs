@@ -44,8 +44,13 @@ pub fn decide(shell: &Shell, d: Decided) -> Result<(), Failure> {
 
 /// Shows what would be sent and asks; `None` where the task sends nothing.
 fn ask_for_digest(shell: &Shell, task: &str) -> Result<Option<String>, Failure> {
-    let Reply::Task(sheet) = shell.ask(Request::TaskShow { id: task.to_owned() })? else {
-        return Err(Failure::unreachable("the server gave another answer than was asked for"));
+    let Reply::Task(sheet) = shell.ask(Request::TaskShow {
+        id: task.to_owned(),
+    })?
+    else {
+        return Err(Failure::unreachable(
+            "the server gave another answer than was asked for",
+        ));
     };
     let Some(sends) = sheet.sends.as_ref().filter(|_| sheet.task.closed.is_none()) else {
         return Ok(None);
@@ -57,7 +62,11 @@ fn ask_for_digest(shell: &Shell, task: &str) -> Result<Option<String>, Failure> 
         )));
     }
     eprint!("{}", print::what_is_sent(sends));
-    if confirm("Send exactly this?")? { Ok(Some(sends.digest.clone())) } else { Err(Failure::refused("nothing was decided")) }
+    if confirm("Send exactly this?")? {
+        Ok(Some(sends.digest.clone()))
+    } else {
+        Err(Failure::refused("nothing was decided"))
+    }
 }
 
 /// Asks a person a question; only yes is yes.

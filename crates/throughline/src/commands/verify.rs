@@ -33,18 +33,28 @@ struct Verdict {
 }
 
 /// Verifies a file and says so, or names the first bad place.
-pub fn run(shell: &Shell, file: &Path, key: Option<&str>, outside: Option<&Path>) -> Result<(), Failure> {
+pub fn run(
+    shell: &Shell,
+    file: &Path,
+    key: Option<&str>,
+    outside: Option<&Path>,
+) -> Result<(), Failure> {
     let open = |path: &Path| {
-        File::open(path).map(BufReader::new).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Failure::not_found(format!("there is no file {}", path.display())),
-            _ => Failure::unreachable(format!("TL0620 cannot read {}: {e}", path.display())),
-        })
+        File::open(path)
+            .map(BufReader::new)
+            .map_err(|e| match e.kind() {
+                std::io::ErrorKind::NotFound => {
+                    Failure::not_found(format!("there is no file {}", path.display()))
+                }
+                _ => Failure::unreachable(format!("TL0620 cannot read {}: {e}", path.display())),
+            })
     };
     let outside = match outside {
         Some(path) => Some(outside_checkpoints(open(path)?)?),
         None => None,
     };
-    let verdict = verify(open(file)?, key, outside.as_deref()).map_err(|e| Failure::refused(format!("TL0910 {e}")))?;
+    let verdict = verify(open(file)?, key, outside.as_deref())
+        .map_err(|e| Failure::refused(format!("TL0910 {e}")))?;
     let open_turns = verdict.turns as u64 - verdict.covered;
     if shell.json {
         let out = serde_json::json!({
@@ -54,15 +64,25 @@ pub fn run(shell: &Shell, file: &Path, key: Option<&str>, outside: Option<&Path>
         println!("{out}");
         return Ok(());
     }
-    println!("{} turns and {} signed checkpoints verify", verdict.turns, verdict.checkpoints);
+    println!(
+        "{} turns and {} signed checkpoints verify",
+        verdict.turns, verdict.checkpoints
+    );
     println!("{open_turns} turns are newer than the last checkpoint and not yet signed");
     if key.is_none() {
-        println!("signed by {}: compare it with the key you know (--key)", verdict.public_key);
+        println!(
+            "signed by {}: compare it with the key you know (--key)",
+            verdict.public_key
+        );
     }
     Ok(())
 }
 
-fn verify(lines: impl BufRead, key: Option<&str>, outside: Option<&[Stated]>) -> Result<Verdict, String> {
+fn verify(
+    lines: impl BufRead,
+    key: Option<&str>,
+    outside: Option<&[Stated]>,
+) -> Result<Verdict, String> {
     let mut lines = lines.lines().enumerate();
     let head = match lines.next() {
         Some((_, Ok(line))) => json(1, &line)?,
@@ -71,11 +91,17 @@ fn verify(lines: impl BufRead, key: Option<&str>, outside: Option<&[Stated]>) ->
     if text(&head, "kind") != "audit" || head["v"] != 1 {
         return Err("line 1: this is no export of an audit".into());
     }
-    let (tenant, public_key) = (text(&head, "tenant").to_owned(), text(&head, "public_key").to_owned());
+    let (tenant, public_key) = (
+        text(&head, "tenant").to_owned(),
+        text(&head, "public_key").to_owned(),
+    );
     if key.is_some_and(|k| !k.trim().eq_ignore_ascii_case(&public_key)) {
-        return Err(format!("line 1: the export is signed by {public_key}, not by the key you know"));
+        return Err(format!(
+            "line 1: the export is signed by {public_key}, not by the key you know"
+        ));
     }
-    let signer = unhex::<32>(&public_key).ok_or("line 1: the public key is not 64 hexadecimal digits")?;
+    let signer =
+        unhex::<32>(&public_key).ok_or("line 1: the public key is not 64 hexadecimal digits")?;
     let signer = UnparsedPublicKey::new(&ED25519, signer);
     let mut leaves: Vec<Hash> = Vec::new();
     let mut cases: BTreeMap<Vec<u8>, (u64, Hash)> = BTreeMap::new();
@@ -102,14 +128,24 @@ fn verify(lines: impl BufRead, key: Option<&str>, outside: Option<&[Stated]>) ->
                 covered = covered.max(stated.size);
                 checkpoints.push(stated);
             }
-            other => return Err(format!("line {n}: a line of kind `{other}` does not belong here")),
+            other => {
+                return Err(format!(
+                    "line {n}: a line of kind `{other}` does not belong here"
+                ));
+            }
         }
     }
     for stated in outside.into_iter().flatten().filter(|s| s.tenant == tenant) {
-        checkpoint(stated, &roots, &signer).map_err(|e| format!("checkpoint file, size {}: {e}", stated.size))?;
+        checkpoint(stated, &roots, &signer)
+            .map_err(|e| format!("checkpoint file, size {}: {e}", stated.size))?;
         covered = covered.max(stated.size);
     }
-    Ok(Verdict { turns: leaves.len(), checkpoints: checkpoints.len(), covered, public_key })
+    Ok(Verdict {
+        turns: leaves.len(),
+        checkpoints: checkpoints.len(),
+        covered,
+        public_key,
+    })
 }
 
 /// A checkpoint as it is stated somewhere.
@@ -121,20 +157,39 @@ struct Stated {
     signature: String,
 }
 
-fn checkpoint(stated: &Stated, roots: &Roots, signer: &UnparsedPublicKey<[u8; 32]>) -> Result<(), String> {
-    let Stated { tenant, size, root, signature } = stated;
-    let ours = roots.at(*size).ok_or(format!("it covers {size} turns, the export holds {}", roots.leaves.len()))?;
+fn checkpoint(
+    stated: &Stated,
+    roots: &Roots,
+    signer: &UnparsedPublicKey<[u8; 32]>,
+) -> Result<(), String> {
+    let Stated {
+        tenant,
+        size,
+        root,
+        signature,
+    } = stated;
+    let ours = roots.at(*size).ok_or(format!(
+        "it covers {size} turns, the export holds {}",
+        roots.leaves.len()
+    ))?;
     if hex(&ours) != *root {
-        return Err(format!("the root over {size} turns is {}, it states {root}", hex(&ours)));
+        return Err(format!(
+            "the root over {size} turns is {}, it states {root}",
+            hex(&ours)
+        ));
     }
     let note = format!("throughline/{tenant}\n{size}\n{root}\n");
     let bytes = hex::decode(signature).map_err(|_| "the signature is not hexadecimal")?;
-    signer.verify(note.as_bytes(), &bytes).map_err(|_| "the signature is not of this key".to_owned())
+    signer
+        .verify(note.as_bytes(), &bytes)
+        .map_err(|_| "the signature is not of this key".to_owned())
 }
 
 /// Checks a turn's leaf and its place in the chain of its case.
 fn turn(value: &Value, cases: &mut BTreeMap<Vec<u8>, (u64, Hash)>) -> Result<Hash, String> {
-    let head = STANDARD.decode(text(value, "head")).map_err(|_| "the head is not base 64")?;
+    let head = STANDARD
+        .decode(text(value, "head"))
+        .map_err(|_| "the head is not base 64")?;
     let leaf = sha256(&[&[0], &head]);
     if hex(&leaf) != text(value, "leaf") {
         return Err(format!("the leaf of this head is {}", hex(&leaf)));
@@ -145,7 +200,10 @@ fn turn(value: &Value, cases: &mut BTreeMap<Vec<u8>, (u64, Hash)>) -> Result<Has
     }
     let before = cases.get(&chain.case).copied().unwrap_or((0, [0; 32]));
     if (chain.seq, chain.prev) != (before.0 + 1, before.1) {
-        return Err(format!("turn {} of its case does not follow the turn before it", chain.seq));
+        return Err(format!(
+            "turn {} of its case does not follow the turn before it",
+            chain.seq
+        ));
     }
     cases.insert(chain.case, (chain.seq, leaf));
     Ok(leaf)
@@ -234,7 +292,9 @@ impl Roots {
 
     /// The root over the first leaves.
     fn at(&self, size: u64) -> Option<Hash> {
-        let size = usize::try_from(size).ok().filter(|s| *s <= self.leaves.len())?;
+        let size = usize::try_from(size)
+            .ok()
+            .filter(|s| *s <= self.leaves.len())?;
         if size == 0 {
             return Some(sha256(&[]));
         }
@@ -279,13 +339,24 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 
 /// The checkpoint file: blocks of four lines (origin, size, root, signature) with an empty line between them.
 fn outside_checkpoints(lines: impl BufRead) -> Result<Vec<Stated>, Failure> {
-    let damaged = |why: &str| Failure::refused(format!("TL0910 the checkpoint file is damaged: {why}"));
-    let all: Vec<String> = lines.lines().collect::<Result<_, _>>().map_err(|e| damaged(&e.to_string()))?;
-    let full: Vec<&str> = all.iter().map(String::as_str).filter(|l| !l.is_empty()).collect();
+    let damaged =
+        |why: &str| Failure::refused(format!("TL0910 the checkpoint file is damaged: {why}"));
+    let all: Vec<String> = lines
+        .lines()
+        .collect::<Result<_, _>>()
+        .map_err(|e| damaged(&e.to_string()))?;
+    let full: Vec<&str> = all
+        .iter()
+        .map(String::as_str)
+        .filter(|l| !l.is_empty())
+        .collect();
     full.chunks(4)
         .map(|block| match block {
             [origin, size, root, signature] => Ok(Stated {
-                tenant: origin.strip_prefix("throughline/").ok_or_else(|| damaged(origin))?.to_owned(),
+                tenant: origin
+                    .strip_prefix("throughline/")
+                    .ok_or_else(|| damaged(origin))?
+                    .to_owned(),
                 size: size.parse().map_err(|_| damaged(size))?,
                 root: (*root).to_owned(),
                 signature: (*signature).to_owned(),
@@ -322,7 +393,10 @@ mod tests {
             serde_json::json!({ "kind": "audit", "v": 1, "tenant": "t", "public_key": hex(pair.public_key().as_ref()) }).to_string(),
         ];
         for (h, l) in heads.iter().zip(&leaves) {
-            out.push(serde_json::json!({ "kind": "turn", "head": STANDARD.encode(h), "leaf": hex(l) }).to_string());
+            out.push(
+                serde_json::json!({ "kind": "turn", "head": STANDARD.encode(h), "leaf": hex(l) })
+                    .to_string(),
+            );
         }
         let sig = hex(pair.sign(note.as_bytes()).as_ref());
         out.push(serde_json::json!({ "kind": "checkpoint", "size": 3, "root": hex(&root), "signature": sig }).to_string());
@@ -337,22 +411,35 @@ mod tests {
     fn a_sound_export_verifies_and_every_change_is_found() {
         let good = export();
         let verdict = run(&good).unwrap();
-        assert_eq!((verdict.turns, verdict.checkpoints, verdict.covered), (3, 1, 3));
+        assert_eq!(
+            (verdict.turns, verdict.checkpoints, verdict.covered),
+            (3, 1, 3)
+        );
         let mut cut = good.clone();
         cut.remove(2);
         let mut swapped = good.clone();
         swapped.swap(1, 3);
         let mut dropped = good.clone();
         dropped.remove(1);
-        let replaced = |from: &str, to: &str| good.iter().map(|l| l.replace(from, to)).collect::<Vec<_>>();
+        let replaced =
+            |from: &str, to: &str| good.iter().map(|l| l.replace(from, to)).collect::<Vec<_>>();
         let table = [
             (cut, "covers 3 turns"),
             (swapped, "does not follow"),
             (dropped, "does not follow"),
-            (replaced("\"size\":3", "\"size\":2"), "the root over 2 turns"),
-            (replaced("\"tenant\":\"t\"", "\"tenant\":\"u\""), "signature"),
+            (
+                replaced("\"size\":3", "\"size\":2"),
+                "the root over 2 turns",
+            ),
+            (
+                replaced("\"tenant\":\"t\"", "\"tenant\":\"u\""),
+                "signature",
+            ),
             (replaced("\"v\":1", "\"v\":2"), "no export"),
-            (replaced("\"leaf\":\"", "\"leaf\":\"0"), "the leaf of this head"),
+            (
+                replaced("\"leaf\":\"", "\"leaf\":\"0"),
+                "the leaf of this head",
+            ),
             (Vec::new(), "empty"),
         ];
         for (lines, want) in table {

@@ -22,8 +22,16 @@ impl Ctx<'_> {
     pub(super) async fn audit_page(&self, after: u64, limit: u32) -> Result<Reply, Failure> {
         let tenant = self.audit_tenant().await?.0;
         let limit = limit.clamp(1, PAGE);
-        let rows = self.app.desk.store().turns(after, limit, Some(tenant), false).await?;
-        let last = rows.last().map(|(pos, ..)| *pos).filter(|_| rows.len() as u32 == limit);
+        let rows = self
+            .app
+            .desk
+            .store()
+            .turns(after, limit, Some(tenant), false)
+            .await?;
+        let last = rows
+            .last()
+            .map(|(pos, ..)| *pos)
+            .filter(|_| rows.len() as u32 == limit);
         let mut turns = Vec::new();
         for (_, _, _, sealed) in rows {
             let (head, _) = open(&sealed).map_err(|e| Failure::refused(e.to_string()))?;
@@ -34,7 +42,8 @@ impl Ctx<'_> {
 
     pub(super) async fn audit_head(&self) -> Result<Reply, Failure> {
         let (tenant, name) = self.audit_tenant().await?;
-        let signer = signer(self.app.desk.key()).ok_or_else(|| Failure::unreachable("the signing key cannot be derived"))?;
+        let signer = signer(self.app.desk.key())
+            .ok_or_else(|| Failure::unreachable("the signing key cannot be derived"))?;
         let mut checkpoints = self.app.desk.store().checkpoints(tenant, 1_000_000).await?;
         checkpoints.reverse();
         let lines = checkpoints.iter().map(|c| CheckpointLine {
@@ -63,7 +72,11 @@ impl Ctx<'_> {
 
 /// A turn as the export shows it. `head` is what the leaf is the hash of; everything else is for reading.
 fn turn_json(head: &Head, bytes: &[u8], leaf: &[u8]) -> Value {
-    let case = if head.case == CaseId::CONTROL { Value::Null } else { json!(head.case.to_string()) };
+    let case = if head.case == CaseId::CONTROL {
+        Value::Null
+    } else {
+        json!(head.case.to_string())
+    };
     json!({
         "leaf": hex(leaf),
         "head": STANDARD.encode(bytes),
@@ -92,25 +105,43 @@ fn actor_json(actor: &Actor) -> Value {
 fn entry_json(entry: &Entry) -> Value {
     match entry {
         Entry::Opened => json!({ "what": "opened" }),
-        Entry::Event { n, id, endpoint, key_source, matched_key } => json!({
+        Entry::Event {
+            n,
+            id,
+            endpoint,
+            key_source,
+            matched_key,
+        } => json!({
             "what": "event", "n": n, "id": id.to_string(), "endpoint": endpoint,
             "key_source": key_source, "matched_key": matched_key,
         }),
         Entry::FieldsSet { count } => json!({ "what": "fields_set", "count": count }),
         Entry::Rule { rule, line } => json!({ "what": "rule", "rule": rule, "line": line }),
-        Entry::TableRow { table, line } => json!({ "what": "table_row", "table": table, "line": line }),
+        Entry::TableRow { table, line } => {
+            json!({ "what": "table_row", "table": table, "line": line })
+        }
         Entry::TableMiss { table } => json!({ "what": "table_miss", "table": table }),
-        Entry::Moved { from, to, reason, owner, due } => json!({
+        Entry::Moved {
+            from,
+            to,
+            reason,
+            owner,
+            due,
+        } => json!({
             "what": "moved", "from": from, "to": to, "reason": reason, "owner": owner, "due": due.map(rfc3339),
         }),
-        Entry::Assigned { owner, reason } => json!({ "what": "assigned", "owner": owner, "reason": reason }),
+        Entry::Assigned { owner, reason } => {
+            json!({ "what": "assigned", "owner": owner, "reason": reason })
+        }
         Entry::Asked { n, model } => json!({ "what": "asked", "effect": n, "model": model }),
         Entry::Answered(a) => json!({
             "what": "answered", "effect": a.n, "model": a.model, "prompt": hex(&a.prompt), "input": hex(&a.input),
             "output": hex(&a.output), "confidence_thousandths": a.confidence, "tokens": a.tokens, "took_us": a.took,
             "repairs": a.repairs,
         }),
-        Entry::AskFailed { n, reason } => json!({ "what": "ask_failed", "effect": n, "reason": reason }),
+        Entry::AskFailed { n, reason } => {
+            json!({ "what": "ask_failed", "effect": n, "reason": reason })
+        }
         Entry::Decided(d) => json!({
             "what": "decided", "branch": d.branch, "line": d.line, "confidence_thousandths": d.confidence,
             "threshold_thousandths": d.threshold, "policy_allows": d.policy_allows, "needs_human": d.needs_human,
@@ -120,27 +151,58 @@ fn entry_json(entry: &Entry) -> Value {
             "what": "planned", "effect": p.n, "action": p.name, "class": p.class.word(), "verdict": p.verdict.word(),
             "policy_line": p.line, "digest": hex(&p.digest), "state": p.state.word(), "replaces": p.replaces,
         }),
-        Entry::Approved { n, digest } => json!({ "what": "approved", "effect": n, "digest": hex(digest) }),
-        Entry::Settled { n, state, attempts, code, evidence } => json!({
+        Entry::Approved { n, digest } => {
+            json!({ "what": "approved", "effect": n, "digest": hex(digest) })
+        }
+        Entry::Settled {
+            n,
+            state,
+            attempts,
+            code,
+            evidence,
+        } => json!({
             "what": "settled", "effect": n, "state": state.word(), "attempts": attempts, "code": code,
             "evidence": evidence,
         }),
-        Entry::TaskOpened { n, kind, owner, reason, due, effect } => json!({
+        Entry::TaskOpened {
+            n,
+            kind,
+            owner,
+            reason,
+            due,
+            effect,
+        } => json!({
             "what": "task_opened", "task": n, "kind": kind, "owner": owner, "reason": reason,
             "due": due.map(rfc3339), "effect": effect,
         }),
-        Entry::TaskClosed { n, decision, reason } => {
+        Entry::TaskClosed {
+            n,
+            decision,
+            reason,
+        } => {
             json!({ "what": "task_closed", "task": n, "decision": decision, "reason": reason })
         }
         Entry::TimerSet { n, kind, due } => {
             json!({ "what": "timer_set", "timer": n, "kind": format!("{kind:?}").to_lowercase(), "due": rfc3339(*due) })
         }
-        Entry::TimerEnded { n, fired } => json!({ "what": "timer_ended", "timer": n, "fired": fired }),
-        Entry::Sla { state, met, due } => json!({ "what": "sla", "state": state, "met": met, "due": rfc3339(*due) }),
-        Entry::Refused { action, code } => json!({ "what": "refused", "action": action, "code": code }),
-        Entry::Control { action, object, detail } => {
+        Entry::TimerEnded { n, fired } => {
+            json!({ "what": "timer_ended", "timer": n, "fired": fired })
+        }
+        Entry::Sla { state, met, due } => {
+            json!({ "what": "sla", "state": state, "met": met, "due": rfc3339(*due) })
+        }
+        Entry::Refused { action, code } => {
+            json!({ "what": "refused", "action": action, "code": code })
+        }
+        Entry::Control {
+            action,
+            object,
+            detail,
+        } => {
             json!({ "what": "control", "action": action, "object": object, "detail": detail })
         }
-        Entry::Conflict { n, round, kept } => json!({ "what": "conflict", "effect": n, "round": round, "kept": kept }),
+        Entry::Conflict { n, round, kept } => {
+            json!({ "what": "conflict", "effect": n, "round": round, "kept": kept })
+        }
     }
 }

@@ -33,10 +33,16 @@ impl Ctx<'_> {
         };
         if let Some(state) = &q.state {
             let programs: Vec<_> = view.current.values().map(|(_, b)| &b.program).collect();
-            let known: Vec<&str> = programs.iter().flat_map(|p| p.states.iter().map(|s| s.name.as_str())).collect();
+            let known: Vec<&str> = programs
+                .iter()
+                .flat_map(|p| p.states.iter().map(|s| s.name.as_str()))
+                .collect();
             if !known.is_empty() && !known.contains(&state.as_str()) {
-                let hint = nearest(state, known.iter().copied()).map_or(String::new(), |n| format!("; did you mean `{n}`?"));
-                return Err(Failure::usage(format!("no workflow has a state `{state}`{hint}")));
+                let hint = nearest(state, known.iter().copied())
+                    .map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+                return Err(Failure::usage(format!(
+                    "no workflow has a state `{state}`{hint}"
+                )));
             }
         }
         let mut out = Vec::new();
@@ -70,10 +76,19 @@ impl Ctx<'_> {
         let case = self.app.desk.load(view.id, id).await?;
         let bundle = self.app.desk.bundle(view.id, case.definition).await?;
         let tasks = store
-            .tasks(TaskFilter { tenant: Some(view.id), case: Some(id), closed: true, ..TaskFilter::default() })
+            .tasks(TaskFilter {
+                tenant: Some(view.id),
+                case: Some(id),
+                closed: true,
+                ..TaskFilter::default()
+            })
             .await?;
         let effects = store
-            .effects(EffectFilter { tenant: Some(view.id), case: Some(id), ..EffectFilter::default() })
+            .effects(EffectFilter {
+                tenant: Some(view.id),
+                case: Some(id),
+                ..EffectFilter::default()
+            })
             .await?;
         Ok(Reply::Case(Box::new(CaseSheet {
             case: self.case_line(&row).await?,
@@ -87,7 +102,12 @@ impl Ctx<'_> {
         })))
     }
 
-    pub(super) async fn case_command(&self, id: &str, reason: String, what: CaseChange) -> Result<Reply, Failure> {
+    pub(super) async fn case_command(
+        &self,
+        id: &str,
+        reason: String,
+        what: CaseChange,
+    ) -> Result<Reply, Failure> {
         let view = self.view().await?;
         let id = self.case_id(&view, id).await?;
         let kind = match what {
@@ -99,8 +119,16 @@ impl Ctx<'_> {
             CaseChange::Close => CommandKind::Close,
             CaseChange::Reopen => CommandKind::Reopen,
         };
-        let input = Input::Command(Command { by: self.by.clone(), reason: self.reason(&reason)?, what: kind });
-        let done = self.app.desk.advance((view.id, id), input, Vec::new(), None).await?;
+        let input = Input::Command(Command {
+            by: self.by.clone(),
+            reason: self.reason(&reason)?,
+            what: kind,
+        });
+        let done = self
+            .app
+            .desk
+            .advance((view.id, id), input, Vec::new(), None)
+            .await?;
         let bundle = self.app.desk.bundle(view.id, done.case.definition).await?;
         let state = bundle.program.state_name(done.case.state);
         Ok(Reply::Done(
@@ -118,7 +146,10 @@ impl Ctx<'_> {
     ) -> Result<(), Failure> {
         let case = self.app.desk.load(view.id, id).await?;
         let bundle = self.app.desk.bundle(view.id, case.definition).await?;
-        let current = view.current.get(&bundle.program.id).map_or(&bundle, |(_, b)| b);
+        let current = view
+            .current
+            .get(&bundle.program.id)
+            .map_or(&bundle, |(_, b)| b);
         let (owners, _) = tl_lang::owners(&current.project);
         if owners.knows(owner) || current.program.states.iter().any(|s| s.owner == owner) {
             return Ok(());
@@ -128,6 +159,8 @@ impl Ctx<'_> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("teams.yaml knows {}", names.join(", ")),
         };
-        Err(Failure::not_found(format!("TL0401 no person or team is called `{owner}`; {hint}")))
+        Err(Failure::not_found(format!(
+            "TL0401 no person or team is called `{owner}`; {hint}"
+        )))
     }
 }

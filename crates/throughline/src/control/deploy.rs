@@ -28,12 +28,19 @@ impl Ctx<'_> {
             out.push(self.plan_one(&view, &project, &id).await?);
         }
         if out.is_empty() {
-            return Err(Failure::not_found("TL0109 there is no workflows/<id>/workflow.yaml to deploy"));
+            return Err(Failure::not_found(
+                "TL0109 there is no workflows/<id>/workflow.yaml to deploy",
+            ));
         }
         Ok(Reply::Plan(out))
     }
 
-    async fn plan_one(&self, view: &Tenant, project: &Project, id: &str) -> Result<WorkflowPlan, Failure> {
+    async fn plan_one(
+        &self,
+        view: &Tenant,
+        project: &Project,
+        id: &str,
+    ) -> Result<WorkflowPlan, Failure> {
         let checked = check(project, id);
         let digest = bundle_digest(project, id);
         let current = view.current.get(id);
@@ -50,12 +57,20 @@ impl Ctx<'_> {
                 }
             }
         } else if let Some(program) = &checked.program {
-            changes.push(format!("`{}` is new: {} endpoints, {} actions", id, program.endpoints.len(), program.actions.len()));
+            changes.push(format!(
+                "`{}` is new: {} endpoints, {} actions",
+                id,
+                program.endpoints.len(),
+                program.actions.len()
+            ));
         }
         Ok(WorkflowPlan {
             workflow: id.to_owned(),
             from,
-            version: checked.program.as_ref().map_or_else(String::new, |p| p.version.clone()),
+            version: checked
+                .program
+                .as_ref()
+                .map_or_else(String::new, |p| p.version.clone()),
             digest: short(&digest),
             findings: checked.findings(project, false),
             ok: checked.ok(),
@@ -97,26 +112,47 @@ impl Ctx<'_> {
         Ok(Reply::Versions(rows.iter().map(version_line).collect()))
     }
 
-    pub(super) async fn rollback(&self, workflow: &str, number: u32, reason: &str) -> Result<Reply, Failure> {
+    pub(super) async fn rollback(
+        &self,
+        workflow: &str,
+        number: u32,
+        reason: &str,
+    ) -> Result<Reply, Failure> {
         let view = self.view().await?;
         let reason = self.reason(reason)?;
         let rows = self.app.desk.store().bundles(view.id).await?;
-        let Some(row) = rows.iter().find(|b| b.number == number && b.workflow == workflow) else {
+        let Some(row) = rows
+            .iter()
+            .find(|b| b.number == number && b.workflow == workflow)
+        else {
             let names: Vec<&str> = rows.iter().map(|b| b.workflow.as_str()).collect();
             let hint = match nearest(workflow, names.iter().copied()).filter(|n| *n != workflow) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`throughline versions` shows them".into(),
             };
-            return Err(Failure::not_found(format!("`{workflow}` has no version number {number}; {hint}")));
+            return Err(Failure::not_found(format!(
+                "`{workflow}` has no version number {number}; {hint}"
+            )));
         };
         if row.current {
-            return Ok(Reply::Done(Done::new(format!("`{workflow}` is at number {number} already"))));
+            return Ok(Reply::Done(Done::new(format!(
+                "`{workflow}` is at number {number} already"
+            ))));
         }
         // It must still compile in this build before new cases are sent through it.
         self.app.desk.bundle(view.id, number).await?;
-        let change = Change { action: "rollback", object: workflow.to_owned(), detail: format!("{number}: {reason}") };
-        let row = Row::Rollback { workflow: workflow.to_owned(), number };
-        self.app.change(view.id, &self.by, vec![row], vec![change]).await?;
+        let change = Change {
+            action: "rollback",
+            object: workflow.to_owned(),
+            detail: format!("{number}: {reason}"),
+        };
+        let row = Row::Rollback {
+            workflow: workflow.to_owned(),
+            number,
+        };
+        self.app
+            .change(view.id, &self.by, vec![row], vec![change])
+            .await?;
         Ok(Reply::Done(Done::new(format!(
             "new cases of `{workflow}` go through number {number}; open cases stay with the version they began with"
         ))))
@@ -154,9 +190,15 @@ pub async fn deploy_one(
 ) -> Result<VersionLine, Failure> {
     let files = crate::project::bundle(project, workflow);
     let digest = bundle_digest(&files, workflow);
-    let version = tl_lang::load(&files, workflow).program.map_or_else(String::new, |p| p.version);
+    let version = tl_lang::load(&files, workflow)
+        .program
+        .map_or_else(String::new, |p| p.version);
     let store = app.desk.store();
-    let mut number = store.bundles(tenant).await?.first().map_or(1, |b| b.number + 1);
+    let mut number = store
+        .bundles(tenant)
+        .await?
+        .first()
+        .map_or(1, |b| b.number + 1);
     for _ in 0..RACES {
         let at = app.desk.now();
         let mut unit = Unit::new(tenant);
@@ -169,7 +211,11 @@ pub async fn deploy_one(
             at,
         });
         let detail = format!("number {number}, digest {}", hex(&digest));
-        let change = Change { action: "deploy", object: workflow.to_owned(), detail };
+        let change = Change {
+            action: "deploy",
+            object: workflow.to_owned(),
+            detail,
+        };
         unit.control.push(app.seal(tenant, by, vec![change]));
         match store.commit(unit).await {
             Ok(_) => {
@@ -187,5 +233,7 @@ pub async fn deploy_one(
             Err(other) => return Err(other.into()),
         }
     }
-    Err(Failure::conflict("others deploy at the same moment; try again"))
+    Err(Failure::conflict(
+        "others deploy at the same moment; try again",
+    ))
 }

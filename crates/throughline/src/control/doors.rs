@@ -8,7 +8,9 @@ use tl_web::apikey::{ApiKeyText, RANDOM_BYTES};
 use tl_wire::signature::MAX_SECRETS;
 
 use super::Ctx;
-use super::views::{Done, EndpointLine, FreshKey, FreshSecret, KeyLine, Reply, SecretLine, TenantLine};
+use super::views::{
+    Done, EndpointLine, FreshKey, FreshSecret, KeyLine, Reply, SecretLine, TenantLine,
+};
 use crate::app::{App, Change};
 use crate::failure::Failure;
 use crate::keys::{Place, fresh_secret, random};
@@ -36,7 +38,9 @@ impl Ctx<'_> {
 
     pub(super) async fn tenant_create(&self, name: &str) -> Result<Reply, Failure> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let ok = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.len() <= 40 && name.chars().all(plain);
+        let ok = name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.len() <= 40
+            && name.chars().all(plain);
         if !ok || name == "system" {
             return Err(Failure::usage(format!(
                 "`{name}` is no name of a tenant: lower-case letters, digits and `-`, a letter first, at most 40"
@@ -44,13 +48,20 @@ impl Ctx<'_> {
         }
         self.app.create_tenant(name, &self.by).await?;
         Ok(Reply::Done(
-            Done::new(format!("there is a tenant `{name}` now"))
-                .then("give it a workflow", format!("throughline --tenant {name} deploy")),
+            Done::new(format!("there is a tenant `{name}` now")).then(
+                "give it a workflow",
+                format!("throughline --tenant {name} deploy"),
+            ),
         ))
     }
 
     /// A disabled tenant takes no message and sends nothing; its data stays readable.
-    pub(super) async fn tenant_disabled(&self, name: &str, disabled: bool, reason: &str) -> Result<Reply, Failure> {
+    pub(super) async fn tenant_disabled(
+        &self,
+        name: &str,
+        disabled: bool,
+        reason: &str,
+    ) -> Result<Reply, Failure> {
         let view = self.app.tenant(name).await?;
         let reason = self.reason(reason)?;
         let rows = [INGEST_SCOPE, "tenant"].map(|scope| Row::Switch {
@@ -60,9 +71,19 @@ impl Ctx<'_> {
             reason: reason.clone(),
             at: self.now(),
         });
-        let action = if disabled { "tenant.disable" } else { "tenant.enable" };
-        let change = Change { action, object: name.to_owned(), detail: reason };
-        self.app.change(view.id, &self.by, rows.to_vec(), vec![change]).await?;
+        let action = if disabled {
+            "tenant.disable"
+        } else {
+            "tenant.enable"
+        };
+        let change = Change {
+            action,
+            object: name.to_owned(),
+            detail: reason,
+        };
+        self.app
+            .change(view.id, &self.by, rows.to_vec(), vec![change])
+            .await?;
         self.app.desk.nudge();
         let said = if disabled {
             format!("`{name}` takes no message and sends nothing; its data stays readable")
@@ -84,7 +105,11 @@ impl Ctx<'_> {
         Ok(Reply::Endpoints(out))
     }
 
-    pub(super) async fn endpoint_rotate(&self, endpoint: &str, overlap: i64) -> Result<Reply, Failure> {
+    pub(super) async fn endpoint_rotate(
+        &self,
+        endpoint: &str,
+        overlap: i64,
+    ) -> Result<Reply, Failure> {
         let (view, name) = self.endpoint_view(endpoint).await?;
         let def = find_endpoint(&view, &name)?;
         if !needs_secret(def) {
@@ -94,10 +119,15 @@ impl Ctx<'_> {
             )));
         }
         if !(0..=MAX_OVERLAP).contains(&overlap) {
-            return Err(Failure::usage("--overlap is from 0s to 7d: how long earlier secrets still count"));
+            return Err(Failure::usage(
+                "--overlap is from 0s to 7d: how long earlier secrets still count",
+            ));
         }
         let now = self.now();
-        let earlier: Vec<SecretRow> = secrets_of(&view, &name).filter(|s| is_active(s, now)).cloned().collect();
+        let earlier: Vec<SecretRow> = secrets_of(&view, &name)
+            .filter(|s| is_active(s, now))
+            .cloned()
+            .collect();
         if earlier.len() >= MAX_SECRETS {
             return Err(Failure::conflict(format!(
                 "`{name}` has {MAX_SECRETS} active secrets. Wait until one ends, or rotate with --overlap 0s"
@@ -106,11 +136,19 @@ impl Ctx<'_> {
         let standard = def.auth.contains(&Auth::StandardWebhooks);
         let text = fresh_secret(standard)?;
         let kid = format!("{}{}", name_prefix(&name), hex::encode(random::<4>()?));
-        let place = Place { tenant: view.id, endpoint: &name, kid: &kid };
+        let place = Place {
+            tenant: view.id,
+            endpoint: &name,
+            kid: &kid,
+        };
         let mut rows = Vec::new();
         for s in &earlier {
             let ends = s.not_after.unwrap_or(i64::MAX).min(now + overlap);
-            rows.push(Row::SecretEnds { endpoint: name.clone(), kid: s.kid.clone(), not_after: ends });
+            rows.push(Row::SecretEnds {
+                endpoint: name.clone(),
+                kid: s.kid.clone(),
+                not_after: ends,
+            });
         }
         rows.push(Row::Secret {
             endpoint: name.clone(),
@@ -120,8 +158,14 @@ impl Ctx<'_> {
             not_after: None,
             by: self.by.text(),
         });
-        let change = Change { action: "endpoint.rotate", object: name.clone(), detail: kid.clone() };
-        self.app.change(view.id, &self.by, rows, vec![change]).await?;
+        let change = Change {
+            action: "endpoint.rotate",
+            object: name.clone(),
+            detail: kid.clone(),
+        };
+        self.app
+            .change(view.id, &self.by, rows, vec![change])
+            .await?;
         Ok(Reply::Secret(FreshSecret {
             address: address(self.app, &view, def),
             endpoint: name,
@@ -131,15 +175,37 @@ impl Ctx<'_> {
         }))
     }
 
-    pub(super) async fn endpoint_disabled(&self, endpoint: &str, disabled: bool, reason: &str) -> Result<Reply, Failure> {
+    pub(super) async fn endpoint_disabled(
+        &self,
+        endpoint: &str,
+        disabled: bool,
+        reason: &str,
+    ) -> Result<Reply, Failure> {
         let (view, name) = self.endpoint_view(endpoint).await?;
         find_endpoint(&view, &name)?;
         let reason = self.reason(reason)?;
-        let action = if disabled { "endpoint.disable" } else { "endpoint.enable" };
-        let row = Row::EndpointDisabled { endpoint: name.clone(), disabled };
-        let change = Change { action, object: name.clone(), detail: reason };
-        self.app.change(view.id, &self.by, vec![row], vec![change]).await?;
-        let word = if disabled { "closed: senders get 404" } else { "open" };
+        let action = if disabled {
+            "endpoint.disable"
+        } else {
+            "endpoint.enable"
+        };
+        let row = Row::EndpointDisabled {
+            endpoint: name.clone(),
+            disabled,
+        };
+        let change = Change {
+            action,
+            object: name.clone(),
+            detail: reason,
+        };
+        self.app
+            .change(view.id, &self.by, vec![row], vec![change])
+            .await?;
+        let word = if disabled {
+            "closed: senders get 404"
+        } else {
+            "open"
+        };
         Ok(Reply::Done(Done::new(format!("`{name}` is {word}"))))
     }
 
@@ -163,16 +229,27 @@ impl Ctx<'_> {
         Ok(Reply::Keys(lines.collect()))
     }
 
-    pub(super) async fn key_create(&self, scopes: &[String], lives: Option<i64>) -> Result<Reply, Failure> {
+    pub(super) async fn key_create(
+        &self,
+        scopes: &[String],
+        lives: Option<i64>,
+    ) -> Result<Reply, Failure> {
         let view = self.view().await?;
         for s in scopes {
             if !SCOPES.contains(&s.as_str()) {
-                let hint = nearest(s, SCOPES).map_or(String::new(), |n| format!(" Did you mean `{n}`?"));
-                return Err(Failure::usage(format!("there is no scope `{s}`; the scopes are {}.{hint}", SCOPES.join(", "))));
+                let hint =
+                    nearest(s, SCOPES).map_or(String::new(), |n| format!(" Did you mean `{n}`?"));
+                return Err(Failure::usage(format!(
+                    "there is no scope `{s}`; the scopes are {}.{hint}",
+                    SCOPES.join(", ")
+                )));
             }
         }
         if scopes.is_empty() {
-            return Err(Failure::usage(format!("a key is for something: pass --scope, one of {}", SCOPES.join(", "))));
+            return Err(Failure::usage(format!(
+                "a key is for something: pass --scope, one of {}",
+                SCOPES.join(", ")
+            )));
         }
         let key = ApiKeyText::from_random(&random::<RANDOM_BYTES>()?);
         let now = self.now();
@@ -185,8 +262,14 @@ impl Ctx<'_> {
             by: self.by.text(),
             at: now,
         };
-        let change = Change { action: "key.create", object: key.kid().to_owned(), detail: scopes.join(" ") };
-        self.app.change(view.id, &self.by, vec![row], vec![change]).await?;
+        let change = Change {
+            action: "key.create",
+            object: key.kid().to_owned(),
+            detail: scopes.join(" "),
+        };
+        self.app
+            .change(view.id, &self.by, vec![row], vec![change])
+            .await?;
         Ok(Reply::Key(FreshKey {
             kid: key.kid().to_owned(),
             key: key.to_text(),
@@ -199,18 +282,34 @@ impl Ctx<'_> {
         let view = self.view().await?;
         let reason = self.reason(reason)?;
         if !view.rows.api_keys.iter().any(|k| k.kid == kid) {
-            return Err(Failure::not_found(format!("there is no key `{kid}`. `throughline key list` shows them")));
+            return Err(Failure::not_found(format!(
+                "there is no key `{kid}`. `throughline key list` shows them"
+            )));
         }
-        let row = Row::ApiKeyEnds { kid: kid.to_owned(), at: self.now() };
-        let change = Change { action: "key.disable", object: kid.to_owned(), detail: reason };
-        self.app.change(view.id, &self.by, vec![row], vec![change]).await?;
-        Ok(Reply::Done(Done::new(format!("the key `{kid}` is not accepted any more"))))
+        let row = Row::ApiKeyEnds {
+            kid: kid.to_owned(),
+            at: self.now(),
+        };
+        let change = Change {
+            action: "key.disable",
+            object: kid.to_owned(),
+            detail: reason,
+        };
+        self.app
+            .change(view.id, &self.by, vec![row], vec![change])
+            .await?;
+        Ok(Reply::Done(Done::new(format!(
+            "the key `{kid}` is not accepted any more"
+        ))))
     }
 }
 
 /// Secrets of a door.
 pub fn secrets_of<'a>(view: &'a Tenant, endpoint: &'a str) -> impl Iterator<Item = &'a SecretRow> {
-    view.rows.secrets.iter().filter(move |s| s.endpoint == endpoint)
+    view.rows
+        .secrets
+        .iter()
+        .filter(move |s| s.endpoint == endpoint)
 }
 
 fn is_active(s: &SecretRow, now: i64) -> bool {
@@ -225,30 +324,45 @@ fn is_disabled(view: &Tenant) -> bool {
 pub fn needs_secret(e: &Endpoint) -> bool {
     e.auth.iter().any(|a| match a {
         Auth::Hmac { .. } | Auth::StandardWebhooks => true,
-        Auth::Jwt { keys, algorithms, .. } => keys.is_none() && algorithms.iter().any(|a| a == "HS256"),
+        Auth::Jwt {
+            keys, algorithms, ..
+        } => keys.is_none() && algorithms.iter().any(|a| a == "HS256"),
         Auth::ApiKey => false,
     })
 }
 
 /// The letters of an endpoint's name in front of its key ids, so that a person can tell them apart.
 fn name_prefix(name: &str) -> String {
-    let letters: String = name.chars().filter(char::is_ascii_alphanumeric).take(6).collect();
+    let letters: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(6)
+        .collect();
     format!("{}-", letters.to_lowercase())
 }
 
 /// The endpoint of a name in the current versions.
 fn find_endpoint<'a>(view: &'a Tenant, name: &str) -> Result<&'a Endpoint, Failure> {
-    let all: Vec<&Endpoint> = view.current.values().flat_map(|(_, b)| &b.program.endpoints).collect();
+    let all: Vec<&Endpoint> = view
+        .current
+        .values()
+        .flat_map(|(_, b)| &b.program.endpoints)
+        .collect();
     if let Some(e) = all.iter().find(|e| e.name == name) {
         return Ok(e);
     }
     let names: Vec<&str> = all.iter().map(|e| e.name.as_str()).collect();
     let hint = match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if names.is_empty() => "no workflow is deployed: `throughline deploy` does that".into(),
+        None if names.is_empty() => {
+            "no workflow is deployed: `throughline deploy` does that".into()
+        }
         None => format!("the endpoints are {}", names.join(", ")),
     };
-    Err(Failure::not_found(format!("tenant `{}` has no endpoint `{name}`; {hint}", view.name)))
+    Err(Failure::not_found(format!(
+        "tenant `{}` has no endpoint `{name}`; {hint}",
+        view.name
+    )))
 }
 
 fn endpoint_line(app: &App, view: &Tenant, workflow: &str, e: &Endpoint, now: i64) -> EndpointLine {
@@ -264,13 +378,22 @@ fn endpoint_line(app: &App, view: &Tenant, workflow: &str, e: &Endpoint, now: i6
         k.expires.is_none_or(|end| now < end) && k.scopes.split(' ').any(|s| s == "events")
     };
     let only_keys = e.auth.iter().all(|a| *a == Auth::ApiKey);
-    let only_secret = e.auth.iter().all(|a| matches!(a, Auth::Hmac { .. } | Auth::StandardWebhooks));
+    let only_secret = e
+        .auth
+        .iter()
+        .all(|a| matches!(a, Auth::Hmac { .. } | Auth::StandardWebhooks));
     let closed_because = if view.rows.disabled.contains(&e.name) {
-        format!("an operator closed it: throughline endpoint enable {} --reason CODE", e.name)
+        format!(
+            "an operator closed it: throughline endpoint enable {} --reason CODE",
+            e.name
+        )
     } else if view.ingest_killed() {
         "ingest is switched off: throughline kill clear ingest --reason CODE".into()
     } else if needs_secret(e) && only_secret && !secrets.iter().any(|s| s.active) {
-        format!("it has no secret: throughline endpoint rotate {}/{}", view.name, e.name)
+        format!(
+            "it has no secret: throughline endpoint rotate {}/{}",
+            view.name, e.name
+        )
     } else if only_keys && !view.rows.api_keys.iter().any(key_for_events) {
         "nobody has a key for it: throughline key create --scope events".into()
     } else {

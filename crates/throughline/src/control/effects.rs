@@ -27,8 +27,17 @@ impl Ctx<'_> {
             Some(id) => Some(self.case_id(&view, id).await?),
             None => None,
         };
-        let states = q.states.iter().map(|s| state(s)).collect::<Result<Vec<_>, _>>()?;
-        let filter = EffectFilter { tenant: Some(view.id), case, states, limit: q.limit };
+        let states = q
+            .states
+            .iter()
+            .map(|s| state(s))
+            .collect::<Result<Vec<_>, _>>()?;
+        let filter = EffectFilter {
+            tenant: Some(view.id),
+            case,
+            states,
+            limit: q.limit,
+        };
         let rows = self.app.desk.store().effects(filter).await?;
         Ok(Reply::Effects(rows.iter().map(effect_line).collect()))
     }
@@ -49,11 +58,17 @@ impl Ctx<'_> {
             digest: hex(&row.digest),
             base_version: row.base_version.clone(),
             vendor_ref: row.vendor_ref.clone(),
-            policy: own.map_or_else(String::new, |e| format!("{}, {}", e.verdict.word(), policy_place(&bundle, e.line))),
+            policy: own.map_or_else(String::new, |e| {
+                format!("{}, {}", e.verdict.word(), policy_place(&bundle, e.line))
+            }),
             approved: own.is_some_and(|e| e.approved),
             arguments: args.as_ref().map(arguments).unwrap_or_default(),
             tries: attempts.iter().map(attempt_line).collect(),
-            next: effect_next(&row, &self.unusable(&view, std::slice::from_ref(&row)), self.now()),
+            next: effect_next(
+                &row,
+                &self.unusable(&view, std::slice::from_ref(&row)),
+                self.now(),
+            ),
         })))
     }
 
@@ -63,44 +78,85 @@ impl Ctx<'_> {
         found.ok_or_else(|| Failure::not_found(format!("TL0703 there is no {id}")))
     }
 
-    pub(super) async fn effect_resolve(&self, id: &str, how: How, reason: String) -> Result<Reply, Failure> {
+    pub(super) async fn effect_resolve(
+        &self,
+        id: &str,
+        how: How,
+        reason: String,
+    ) -> Result<Reply, Failure> {
         let view = self.view().await?;
         let id = effect_id(id)?;
         let (how, said) = match how {
             How::Happened(r) => (Resolve::Happened(r), "recorded as having happened"),
-            How::SendAgain => (Resolve::SendAgain, "to be sent again, with the same id and key"),
+            How::SendAgain => (
+                Resolve::SendAgain,
+                "to be sent again, with the same id and key",
+            ),
             How::Drop => (Resolve::Drop, "dropped: it will not be sent"),
         };
         self.resolve(&view, id, how, &self.reason(&reason)?).await?;
-        Ok(Reply::Done(
-            Done::new(format!("{id} is {said}")).then("see what that caused", format!("throughline explain {}", id.case)),
-        ))
+        Ok(Reply::Done(Done::new(format!("{id} is {said}")).then(
+            "see what that caused",
+            format!("throughline explain {}", id.case),
+        )))
     }
 
-    async fn resolve(&self, view: &Tenant, id: EffectId, how: Resolve, reason: &str) -> Result<(), Failure> {
+    async fn resolve(
+        &self,
+        view: &Tenant,
+        id: EffectId,
+        how: Resolve,
+        reason: &str,
+    ) -> Result<(), Failure> {
         let what = CommandKind::Resolve { n: id.n, how };
-        let input = Input::Command(Command { by: self.by.clone(), reason: reason.to_owned(), what });
-        self.app.desk.advance((view.id, id.case), input, Vec::new(), None).await?;
+        let input = Input::Command(Command {
+            by: self.by.clone(),
+            reason: reason.to_owned(),
+            what,
+        });
+        self.app
+            .desk
+            .advance((view.id, id.case), input, Vec::new(), None)
+            .await?;
         Ok(())
     }
 
     /// Sends failed and dead effects again: those named, or those with an error code.
-    pub(super) async fn redrive(&self, ids: Vec<String>, code: Option<String>, reason: String) -> Result<Reply, Failure> {
+    pub(super) async fn redrive(
+        &self,
+        ids: Vec<String>,
+        code: Option<String>,
+        reason: String,
+    ) -> Result<Reply, Failure> {
         let view = self.view().await?;
         let reason = self.reason(&reason)?;
-        let mut wanted = ids.iter().map(|id| effect_id(id)).collect::<Result<Vec<_>, _>>()?;
+        let mut wanted = ids
+            .iter()
+            .map(|id| effect_id(id))
+            .collect::<Result<Vec<_>, _>>()?;
         if let Some(code) = &code {
             let states = vec![EffectState::Failed, EffectState::Dead];
-            let filter = EffectFilter { tenant: Some(view.id), states, limit: 10_000, ..EffectFilter::default() };
+            let filter = EffectFilter {
+                tenant: Some(view.id),
+                states,
+                limit: 10_000,
+                ..EffectFilter::default()
+            };
             let rows = self.app.desk.store().effects(filter).await?;
-            let fits = rows.iter().filter(|r| r.kind == EffectKind::Effect && r.code == *code);
+            let fits = rows
+                .iter()
+                .filter(|r| r.kind == EffectKind::Effect && r.code == *code);
             wanted.extend(fits.map(|r| r.effect).take(MAX_REDRIVE));
         }
         if wanted.is_empty() {
-            return Err(Failure::not_found("nothing to send again: `throughline dead list` shows what was given up"));
+            return Err(Failure::not_found(
+                "nothing to send again: `throughline dead list` shows what was given up",
+            ));
         }
         if wanted.len() > MAX_REDRIVE {
-            return Err(Failure::usage(format!("at most {MAX_REDRIVE} effects are sent again by one command")));
+            return Err(Failure::usage(format!(
+                "at most {MAX_REDRIVE} effects are sent again by one command"
+            )));
         }
         let mut refused = Vec::new();
         for id in &wanted {
@@ -110,13 +166,19 @@ impl Ctx<'_> {
         }
         let sent = wanted.len() - refused.len();
         if sent == 0 {
-            return Err(Failure::refused(format!("TL0726 none can be sent again: {}", refused.join("; "))));
+            return Err(Failure::refused(format!(
+                "TL0726 none can be sent again: {}",
+                refused.join("; ")
+            )));
         }
         let mut said = format!("{sent} of {} are ready to be sent again", wanted.len());
         for r in refused {
             said.push_str(&format!("\n  not {r}"));
         }
-        Ok(Reply::Done(Done::new(said).then("watch them", "throughline effect list --state ready")))
+        Ok(Reply::Done(Done::new(said).then(
+            "watch them",
+            "throughline effect list --state ready",
+        )))
     }
 }
 
@@ -128,11 +190,14 @@ fn effect_id(text: &str) -> Result<EffectId, Failure> {
 
 fn state(word: &str) -> Result<EffectState, Failure> {
     let known = EffectState::ALL.map(EffectState::word);
-    EffectState::ALL.into_iter().find(|s| s.word() == word).ok_or_else(|| {
-        let hint = match nearest(word, known) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the states are {}", known.join(", ")),
-        };
-        Failure::usage(format!("no effect is ever `{word}`; {hint}"))
-    })
+    EffectState::ALL
+        .into_iter()
+        .find(|s| s.word() == word)
+        .ok_or_else(|| {
+            let hint = match nearest(word, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the states are {}", known.join(", ")),
+            };
+            Failure::usage(format!("no effect is ever `{word}`; {hint}"))
+        })
 }

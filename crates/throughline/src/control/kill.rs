@@ -22,14 +22,23 @@ impl Ctx<'_> {
         let view = self.view().await?;
         // Another process may have set one: the rows are read, not the cached view.
         let gate = self.app.desk.store().gate(view.id).await?;
-        Ok(Reply::Switches(gate.switches.iter().map(switch_line).collect()))
+        Ok(Reply::Switches(
+            gate.switches.iter().map(switch_line).collect(),
+        ))
     }
 
-    pub(super) async fn kill_set(&self, scope: &str, mode: SwitchMode, reason: &str) -> Result<Reply, Failure> {
+    pub(super) async fn kill_set(
+        &self,
+        scope: &str,
+        mode: SwitchMode,
+        reason: &str,
+    ) -> Result<Reply, Failure> {
         let tenant = self.scope_tenant(scope).await?;
         let reason = self.reason(reason)?;
         if scope == INGEST_SCOPE && mode != SwitchMode::Hold {
-            return Err(Failure::usage("the switch `ingest` knows only --mode hold: messages are refused until it is cleared"));
+            return Err(Failure::usage(
+                "the switch `ingest` knows only --mode hold: messages are refused until it is cleared",
+            ));
         }
         let row = Row::Switch {
             scope: scope.to_owned(),
@@ -39,18 +48,36 @@ impl Ctx<'_> {
             at: self.now(),
         };
         let detail = format!("{}: {reason}", mode.word());
-        let change = Change { action: "kill.set", object: scope.to_owned(), detail };
-        self.app.change(tenant, &self.by, vec![row], vec![change]).await?;
+        let change = Change {
+            action: "kill.set",
+            object: scope.to_owned(),
+            detail,
+        };
+        self.app
+            .change(tenant, &self.by, vec![row], vec![change])
+            .await?;
         let said = match (scope, mode) {
-            (INGEST_SCOPE, _) => "no message is taken any more: senders get 503 and come again".to_owned(),
-            (_, SwitchMode::Hold) => format!("what `{scope}` covers waits from now on; nothing is lost"),
+            (INGEST_SCOPE, _) => {
+                "no message is taken any more: senders get 503 and come again".to_owned()
+            }
+            (_, SwitchMode::Hold) => {
+                format!("what `{scope}` covers waits from now on; nothing is lost")
+            }
             (_, SwitchMode::Cancel) => format!("what `{scope}` covers is cancelled from now on"),
-            (_, SwitchMode::DryRun) => format!("what `{scope}` covers is settled without being sent from now on"),
+            (_, SwitchMode::DryRun) => {
+                format!("what `{scope}` covers is settled without being sent from now on")
+            }
         };
         Ok(Reply::Done(
             Done::new(said)
-                .then("what is on its way cannot be called back; see it", "throughline effect list --state dispatching")
-                .then("take the switch back", format!("throughline kill clear {scope} --reason CODE")),
+                .then(
+                    "what is on its way cannot be called back; see it",
+                    "throughline effect list --state dispatching",
+                )
+                .then(
+                    "take the switch back",
+                    format!("throughline kill clear {scope} --reason CODE"),
+                ),
         ))
     }
 
@@ -58,14 +85,20 @@ impl Ctx<'_> {
         let tenant = self.scope_tenant(scope).await?;
         let reason = self.reason(reason)?;
         let gate = self.app.desk.store().gate(tenant).await?;
-        if !gate.switches.iter().any(|s| s.scope == scope && s.tenant == tenant) {
+        if !gate
+            .switches
+            .iter()
+            .any(|s| s.scope == scope && s.tenant == tenant)
+        {
             let set: Vec<&str> = gate.switches.iter().map(|s| s.scope.as_str()).collect();
             let hint = match nearest(scope, set.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if set.is_empty() => "no switch is set".into(),
                 None => format!("these are set: {}", set.join(", ")),
             };
-            return Err(Failure::not_found(format!("the switch `{scope}` is not set; {hint}")));
+            return Err(Failure::not_found(format!(
+                "the switch `{scope}` is not set; {hint}"
+            )));
         }
         let row = Row::Switch {
             scope: scope.to_owned(),
@@ -74,10 +107,18 @@ impl Ctx<'_> {
             reason: reason.clone(),
             at: self.now(),
         };
-        let change = Change { action: "kill.clear", object: scope.to_owned(), detail: reason };
-        self.app.change(tenant, &self.by, vec![row], vec![change]).await?;
+        let change = Change {
+            action: "kill.clear",
+            object: scope.to_owned(),
+            detail: reason,
+        };
+        self.app
+            .change(tenant, &self.by, vec![row], vec![change])
+            .await?;
         self.app.desk.nudge();
-        Ok(Reply::Done(Done::new(format!("the switch `{scope}` is cleared; what it held goes on within seconds"))))
+        Ok(Reply::Done(Done::new(format!(
+            "the switch `{scope}` is cleared; what it held goes on within seconds"
+        ))))
     }
 
     /// `everything` belongs to the installation, every other scope to the tenant.
@@ -94,18 +135,29 @@ impl Ctx<'_> {
             }
             _ => {}
         }
-        let all = NAMED.iter().map(|k| format!("{k}:NAME")).chain(WHOLE.map(str::to_owned));
+        let all = NAMED
+            .iter()
+            .map(|k| format!("{k}:NAME"))
+            .chain(WHOLE.map(str::to_owned));
         let all: Vec<String> = all.collect();
         let near = match scope.split_once(':') {
             Some((kind, name)) => nearest(kind, NAMED).map(|k| format!("{k}:{name}")),
             None => nearest(scope, WHOLE).map(str::to_owned),
         };
         let hint = near.map_or(String::new(), |n| format!(" Did you mean `{n}`?"));
-        Err(Failure::usage(format!("`{scope}` is no scope.{hint} A scope is one of {}", all.join(", "))))
+        Err(Failure::usage(format!(
+            "`{scope}` is no scope.{hint} A scope is one of {}",
+            all.join(", ")
+        )))
     }
 
     /// A misspelt name would hold nothing, and the operator would believe it did.
-    fn known_name(&self, view: &tl_engine::tenant::Tenant, kind: &str, name: &str) -> Result<(), Failure> {
+    fn known_name(
+        &self,
+        view: &tl_engine::tenant::Tenant,
+        kind: &str,
+        name: &str,
+    ) -> Result<(), Failure> {
         let mut known: Vec<String> = Vec::new();
         for (_, bundle) in view.current.values() {
             let program = &bundle.program;
@@ -113,7 +165,12 @@ impl Ctx<'_> {
                 "workflow" => known.push(program.id.clone()),
                 "action" => known.extend(program.actions.iter().map(|a| a.name.clone())),
                 "model" => known.extend(program.ai.iter().map(|a| a.model.clone())),
-                _ => known.extend(tl_lang::connections(&bundle.project).0.into_iter().map(|c| c.name)),
+                _ => known.extend(
+                    tl_lang::connections(&bundle.project)
+                        .0
+                        .into_iter()
+                        .map(|c| c.name),
+                ),
             }
             if kind == "connection" {
                 known.push("outbox".into());
@@ -129,29 +186,61 @@ impl Ctx<'_> {
             Some(near) => format!("did you mean `{kind}:{near}`?"),
             None => format!("there are {}", known.join(", ")),
         };
-        Err(Failure::not_found(format!("there is no {kind} `{name}`; {hint}")))
+        Err(Failure::not_found(format!(
+            "there is no {kind} `{name}`; {hint}"
+        )))
     }
 
     pub(super) async fn flag_list(&self) -> Result<Reply, Failure> {
         let view = self.view().await?;
-        let lines = view.rows.flags.iter().map(|(name, value, installation)| FlagLine {
-            flag: name.clone(),
-            value: *value,
-            of: if *installation { "installation".into() } else { view.name.clone() },
-        });
+        let lines = view
+            .rows
+            .flags
+            .iter()
+            .map(|(name, value, installation)| FlagLine {
+                flag: name.clone(),
+                value: *value,
+                of: if *installation {
+                    "installation".into()
+                } else {
+                    view.name.clone()
+                },
+            });
         Ok(Reply::Flags(lines.collect()))
     }
 
-    pub(super) async fn flag_set(&self, name: &str, value: Option<bool>, installation: bool) -> Result<Reply, Failure> {
+    pub(super) async fn flag_set(
+        &self,
+        name: &str,
+        value: Option<bool>,
+        installation: bool,
+    ) -> Result<Reply, Failure> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            return Err(Failure::usage(format!("`{name}` is no name of a flag: letters, digits, `_`, `-`, `.`")));
+            return Err(Failure::usage(format!(
+                "`{name}` is no name of a flag: letters, digits, `_`, `-`, `.`"
+            )));
         }
-        let tenant = if installation { TenantId::SYSTEM } else { self.view().await?.id };
+        let tenant = if installation {
+            TenantId::SYSTEM
+        } else {
+            self.view().await?.id
+        };
         let word = value.map_or("removed".to_owned(), |v| v.to_string());
-        let change = Change { action: "flag.set", object: name.to_owned(), detail: word.clone() };
-        let row = Row::Flag { name: name.to_owned(), value };
-        self.app.change(tenant, &self.by, vec![row], vec![change]).await?;
-        Ok(Reply::Done(Done::new(format!("the flag `{name}` is {word}"))))
+        let change = Change {
+            action: "flag.set",
+            object: name.to_owned(),
+            detail: word.clone(),
+        };
+        let row = Row::Flag {
+            name: name.to_owned(),
+            value,
+        };
+        self.app
+            .change(tenant, &self.by, vec![row], vec![change])
+            .await?;
+        Ok(Reply::Done(Done::new(format!(
+            "the flag `{name}` is {word}"
+        ))))
     }
 }

@@ -22,7 +22,11 @@ impl Ctx<'_> {
         let text = text.trim();
         if let Ok(id) = text.parse::<CaseId>() {
             // The control stream has an id of the same form, and is no case.
-            return if id == CaseId::CONTROL { Err(Failure::not_found(format!("TL0703 there is no {id}"))) } else { Ok(id) };
+            return if id == CaseId::CONTROL {
+                Err(Failure::not_found(format!("TL0703 there is no {id}")))
+            } else {
+                Ok(id)
+            };
         }
         if let Ok(id) = text.parse::<EffectId>() {
             return Ok(id.case);
@@ -32,9 +36,9 @@ impl Ctx<'_> {
         }
         if let Ok(id) = text.parse::<EventId>() {
             let found = self.app.desk.store().event(view.id, id).await?;
-            return found
-                .and_then(|(_, e)| e.case)
-                .ok_or_else(|| Failure::not_found(format!("there is no message {id} with a case")));
+            return found.and_then(|(_, e)| e.case).ok_or_else(|| {
+                Failure::not_found(format!("there is no message {id} with a case"))
+            });
         }
         Err(Failure::usage(format!(
             "`{text}` is no id: it looks like case_…, task_…, eff_… or evt_…. `throughline case list` shows cases"
@@ -66,7 +70,13 @@ impl Ctx<'_> {
 
 /// A task as lists show it.
 pub(super) fn task_line(row: &TaskRow) -> TaskLine {
-    let effect = row.effect.map(|n| EffectId { case: row.task.case, n }.to_string());
+    let effect = row.effect.map(|n| {
+        EffectId {
+            case: row.task.case,
+            n,
+        }
+        .to_string()
+    });
     TaskLine {
         task: row.task.to_string(),
         case: row.task.case.to_string(),

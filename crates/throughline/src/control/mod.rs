@@ -24,15 +24,25 @@ pub use views::Reply;
 
 /// Answers a request.
 pub async fn handle(app: &App, envelope: Envelope) -> Result<Reply, Failure> {
-    let Envelope { tenant, by, request } = envelope;
+    let Envelope {
+        tenant,
+        by,
+        request,
+    } = envelope;
     let only_switches = matches!(
         request,
         Request::KillSet { .. } | Request::KillClear { .. } | Request::KillList
     );
     if app.mode == Mode::Guest && !only_switches {
-        return Err(Failure::conflict("a server holds this data directory and does not answer"));
+        return Err(Failure::conflict(
+            "a server holds this data directory and does not answer",
+        ));
     }
-    let ctx = Ctx { app, tenant, by: Actor::Operator(by) };
+    let ctx = Ctx {
+        app,
+        tenant,
+        by: Actor::Operator(by),
+    };
     ctx.answer(request).await
 }
 
@@ -55,28 +65,50 @@ impl Ctx<'_> {
             Request::TaskDecide(decision) => self.task_decide(decision).await,
             Request::EffectList { filter } => self.effect_list(filter).await,
             Request::EffectShow { id } => self.effect_show(&id).await,
-            Request::EffectResolve { id, how, reason } => self.effect_resolve(&id, how, reason).await,
+            Request::EffectResolve { id, how, reason } => {
+                self.effect_resolve(&id, how, reason).await
+            }
             Request::Redrive { ids, code, reason } => self.redrive(ids, code, reason).await,
             Request::KillList => self.kill_list().await,
-            Request::KillSet { scope, mode, reason } => self.kill_set(&scope, mode, &reason).await,
+            Request::KillSet {
+                scope,
+                mode,
+                reason,
+            } => self.kill_set(&scope, mode, &reason).await,
             Request::KillClear { scope, reason } => self.kill_clear(&scope, &reason).await,
             Request::Plan { files } => self.plan(files).await,
             Request::Deploy { files } => self.deploy(files).await,
             Request::Versions => self.versions().await,
-            Request::Rollback { workflow, number, reason } => self.rollback(&workflow, number, &reason).await,
+            Request::Rollback {
+                workflow,
+                number,
+                reason,
+            } => self.rollback(&workflow, number, &reason).await,
             Request::TenantList => self.tenant_list().await,
             Request::TenantCreate { name } => self.tenant_create(&name).await,
-            Request::TenantDisabled { name, disabled, reason } => self.tenant_disabled(&name, disabled, &reason).await,
+            Request::TenantDisabled {
+                name,
+                disabled,
+                reason,
+            } => self.tenant_disabled(&name, disabled, &reason).await,
             Request::EndpointList => self.endpoint_list().await,
-            Request::EndpointRotate { endpoint, overlap } => self.endpoint_rotate(&endpoint, overlap).await,
-            Request::EndpointDisabled { endpoint, disabled, reason } => {
-                self.endpoint_disabled(&endpoint, disabled, &reason).await
+            Request::EndpointRotate { endpoint, overlap } => {
+                self.endpoint_rotate(&endpoint, overlap).await
             }
+            Request::EndpointDisabled {
+                endpoint,
+                disabled,
+                reason,
+            } => self.endpoint_disabled(&endpoint, disabled, &reason).await,
             Request::KeyList => self.key_list().await,
             Request::KeyCreate { scopes, lives } => self.key_create(&scopes, lives).await,
             Request::KeyDisable { kid, reason } => self.key_disable(&kid, &reason).await,
             Request::FlagList => self.flag_list().await,
-            Request::FlagSet { name, value, installation } => self.flag_set(&name, value, installation).await,
+            Request::FlagSet {
+                name,
+                value,
+                installation,
+            } => self.flag_set(&name, value, installation).await,
             Request::Status => self.status().await,
             Request::AuditPage { after, limit } => self.audit_page(after, limit).await,
             Request::AuditHead => self.audit_head().await,

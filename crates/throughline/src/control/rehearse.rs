@@ -16,7 +16,7 @@ use tl_kernel::journal::{Body as TurnBody, Head, open};
 use tl_kernel::program::{Auth, Channel, Format, OnMatch};
 use tl_kernel::turn::{Decision, EffectKind, EffectPlan, EffectWrite, Turn};
 use tl_kernel::value::Value;
-use tl_web::intake::{Admission, Admitted, AdmitError, Answer, Door, Intake, TenantView};
+use tl_web::intake::{Admission, AdmitError, Admitted, Answer, Door, Intake, TenantView};
 use tl_web::{AppState, WebConfig, router};
 use tl_wire::signature::{HmacScheme, Scheme, Secret, Stamp, sign};
 use tower::ServiceExt;
@@ -52,7 +52,12 @@ impl Intake for Rehearsal {
 
     fn admit(&self, admission: Admission) -> Answer<'_, Result<Admitted, AdmitError>> {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(admission);
-        Box::pin(async { Ok(Admitted::Accepted { case: None, joined: None }) })
+        Box::pin(async {
+            Ok(Admitted::Accepted {
+                case: None,
+                joined: None,
+            })
+        })
     }
 
     fn now(&self) -> i64 {
@@ -75,23 +80,44 @@ struct Rehearsed {
 impl Ctx<'_> {
     pub(super) async fn rehearse(&self, message: Message) -> Result<Reply, Failure> {
         let view = self.view().await?;
-        let found = view.current.values().find(|(_, b)| b.program.endpoint(&message.endpoint).is_some());
+        let found = view
+            .current
+            .values()
+            .find(|(_, b)| b.program.endpoint(&message.endpoint).is_some());
         let Some((number, bundle)) = found else {
-            let names: Vec<&str> =
-                view.current.values().flat_map(|(_, b)| b.program.endpoints.iter().map(|e| e.name.as_str())).collect();
+            let names: Vec<&str> = view
+                .current
+                .values()
+                .flat_map(|(_, b)| b.program.endpoints.iter().map(|e| e.name.as_str()))
+                .collect();
             return Err(Failure::not_found(format!(
                 "no current workflow has an endpoint `{}`; there are {}",
                 message.endpoint,
                 names.join(", ")
             )));
         };
-        let admission = self.through_the_door(&view, (*number, bundle), &message).await?;
-        let mut done = Rehearsed { case: Case::new(view.id, CaseId(admission.id.0), *number), turns: Vec::new(), plans: Vec::new(), notes: Vec::new() };
+        let admission = self
+            .through_the_door(&view, (*number, bundle), &message)
+            .await?;
+        let mut done = Rehearsed {
+            case: Case::new(view.id, CaseId(admission.id.0), *number),
+            turns: Vec::new(),
+            plans: Vec::new(),
+            notes: Vec::new(),
+        };
         let mut pinned = Arc::clone(bundle);
         let matched = self.join(&view, bundle, &admission).await?;
         if let Some((case, key)) = &matched {
-            let source = bundle.program.record.natural_keys.get(usize::from(*key)).map_or("", |t| &t.source);
-            done.notes.push(format!("it would join {}: the natural key `{source}` is the same", case.id));
+            let source = bundle
+                .program
+                .record
+                .natural_keys
+                .get(usize::from(*key))
+                .map_or("", |t| &t.source);
+            done.notes.push(format!(
+                "it would join {}: the natural key `{source}` is the same",
+                case.id
+            ));
             pinned = self.app.desk.bundle(view.id, case.definition).await?;
             done.case = case.clone();
         }
@@ -104,7 +130,12 @@ impl Ctx<'_> {
             seed: random()?,
             matched_key: matched.map(|(_, key)| key),
         });
-        let stage = Stage { view: &view, bundle: &pinned, event: &admission.event, now: self.now() };
+        let stage = Stage {
+            view: &view,
+            bundle: &pinned,
+            event: &admission.event,
+            now: self.now(),
+        };
         stage.turn(&mut done, input)?;
         stage.answer_asks(&mut done).await?;
         stage.say_what_would_be_sent(&mut done);
@@ -121,7 +152,10 @@ impl Ctx<'_> {
         };
         let mut explanation = build(&material);
         explanation.next.clear();
-        Ok(Reply::Tried(Box::new(Tried { notes: done.notes, explanation })))
+        Ok(Reply::Tried(Box::new(Tried {
+            notes: done.notes,
+            explanation,
+        })))
     }
 
     /// The message as the doors hand it over. The door is opened with a key of the moment, so that everything
@@ -133,7 +167,11 @@ impl Ctx<'_> {
         message: &Message,
     ) -> Result<Admission, Failure> {
         let mut program = bundle.program.clone();
-        let Some(i) = program.endpoints.iter().position(|e| e.name == message.endpoint) else {
+        let Some(i) = program
+            .endpoints
+            .iter()
+            .position(|e| e.name == message.endpoint)
+        else {
             return Err(Failure::not_found("the endpoint is gone"));
         };
         let scheme = HmacScheme::default();
@@ -149,7 +187,11 @@ impl Ctx<'_> {
         if endpoint.channel == Channel::Api {
             endpoint.channel = Channel::Webhook;
         }
-        let way = if endpoint.format == Format::Form { "forms" } else { "hooks" };
+        let way = if endpoint.format == Format::Form {
+            "forms"
+        } else {
+            "hooks"
+        };
         let now = self.now();
         let unusable = |_| Failure::unreachable("the message cannot be signed");
         let secret = Secret::new("try", random::<32>()?, 0, None).map_err(unusable)?;
@@ -173,7 +215,10 @@ impl Ctx<'_> {
             kept: Mutex::new(None),
         });
         let body = unbase64(&message.body)?;
-        let stamp = Stamp { delivery_id: None, timestamp_s: now / 1_000_000 };
+        let stamp = Stamp {
+            delivery_id: None,
+            timestamp_s: now / 1_000_000,
+        };
         let signed = sign(&Scheme::Hmac(scheme), &secret, stamp, &body)
             .map_err(|_| Failure::unreachable("the message cannot be signed"))?;
         let mut request = Request::builder()
@@ -185,7 +230,8 @@ impl Ctx<'_> {
             request = request.header(name, value);
         }
         let request = request.body(Body::from(body));
-        let request = request.map_err(|e| Failure::usage(format!("a header cannot be sent: {e}")))?;
+        let request =
+            request.map_err(|e| Failure::usage(format!("a header cannot be sent: {e}")))?;
         let state = AppState {
             intake: Arc::clone(&intake) as Arc<dyn Intake>,
             store: self.app.desk.store().clone(),
@@ -194,19 +240,35 @@ impl Ctx<'_> {
         };
         let Ok(response) = router(state).oneshot(request).await;
         let status = response.status();
-        let answer = to_bytes(response.into_body(), MAX_ANSWER).await.unwrap_or_default();
+        let answer = to_bytes(response.into_body(), MAX_ANSWER)
+            .await
+            .unwrap_or_default();
         if status != StatusCode::ACCEPTED {
             let answer = String::from_utf8_lossy(&answer).into_owned();
-            return Err(Failure::refused(format!("the door would answer {status}: {answer}")));
+            return Err(Failure::refused(format!(
+                "the door would answer {status}: {answer}"
+            )));
         }
-        let kept = intake.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kept = intake
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         kept.ok_or_else(|| Failure::refused("the door took the message but handed nothing over"))
     }
 
     /// The case that the message would join.
-    async fn join(&self, view: &Tenant, bundle: &Bundle, a: &Admission) -> Result<Option<(Case, u8)>, Failure> {
+    async fn join(
+        &self,
+        view: &Tenant,
+        bundle: &Bundle,
+        a: &Admission,
+    ) -> Result<Option<(Case, u8)>, Failure> {
         let program = &bundle.program;
-        let Some(endpoint) = program.endpoint(&a.endpoint).filter(|_| program.record.on_match != OnMatch::Open) else {
+        let Some(endpoint) = program
+            .endpoint(&a.endpoint)
+            .filter(|_| program.record.on_match != OnMatch::Open)
+        else {
             return Ok(None);
         };
         let (record, _) = map_event(program, endpoint, &a.event, 1);
@@ -215,7 +277,12 @@ impl Ctx<'_> {
             return Ok(None);
         }
         let digests = keys.iter().map(|(_, d)| *d).collect();
-        let found = self.app.desk.store().natural_key(view.id, program.id.clone(), digests).await?;
+        let found = self
+            .app
+            .desk
+            .store()
+            .natural_key(view.id, program.id.clone(), digests)
+            .await?;
         let Some((case, position)) = found else {
             return Ok(None);
         };
@@ -236,7 +303,8 @@ impl Stage<'_> {
     fn turn(&self, done: &mut Rehearsed, input: Input) -> Result<(), Failure> {
         let program = &self.bundle.program;
         let current = self.view.current.get(&program.id);
-        let (policy_number, current) = current.map_or((done.case.definition, program), |(n, b)| (*n, &b.program));
+        let (policy_number, current) =
+            current.map_or((done.case.definition, program), |(n, b)| (*n, &b.program));
         let none_taken = BTreeMap::new();
         let facts = Facts {
             now: self.now,
@@ -254,15 +322,18 @@ impl Stage<'_> {
         };
         let turn: Turn = match decide(program, &done.case, input, &facts) {
             Decision::Turn(turn) => *turn,
-            Decision::Refused(r) => return Err(Failure::refused(format!("{} {}", r.code, r.message))),
+            Decision::Refused(r) => {
+                return Err(Failure::refused(format!("{} {}", r.code, r.message)));
+            }
         };
         let unreadable = |e: tl_kernel::journal::JournalError| Failure::refused(e.to_string());
         fold_one(&mut done.case, &turn.sealed).map_err(unreadable)?;
         done.turns.push(open(&turn.sealed).map_err(unreadable)?);
-        done.plans.extend(turn.effects.into_iter().filter_map(|e| match e {
-            EffectWrite::Plan(p) => Some(*p),
-            _ => None,
-        }));
+        done.plans
+            .extend(turn.effects.into_iter().filter_map(|e| match e {
+                EffectWrite::Plan(p) => Some(*p),
+                _ => None,
+            }));
         Ok(())
     }
 
@@ -271,18 +342,29 @@ impl Stage<'_> {
         let Some(ai) = &self.bundle.program.ai else {
             return Ok(());
         };
-        let open = done.plans.iter().find(|p| p.kind == EffectKind::Ask).cloned();
+        let open = done
+            .plans
+            .iter()
+            .find(|p| p.kind == EffectKind::Ask)
+            .cloned();
         let Some(ask) = open else { return Ok(()) };
         if ai.model != "local" {
-            done.notes.push(format!("the model `{}` would be asked; it was not, so the way ends here", ai.model));
+            done.notes.push(format!(
+                "the model `{}` would be asked; it was not, so the way ends here",
+                ai.model
+            ));
             return Ok(());
         }
         let args = minicbor::decode::<Value>(&ask.args).unwrap_or(Value::Null);
         let request = question(self.bundle, ai, &args);
-        let client = Client::new(&Options::default()).map_err(|e| Failure::unreachable(e.to_string()))?;
+        let client =
+            Client::new(&Options::default()).map_err(|e| Failure::unreachable(e.to_string()))?;
         let input = match Models::default().consult(&client, &request).await {
             Ok(answer) => Input::ModelAnswered(proposal(ai, ask.n, &request, answer)),
-            Err(f) => Input::ModelFailed { n: ask.n, reason: f.kind.code().to_owned() },
+            Err(f) => Input::ModelFailed {
+                n: ask.n,
+                reason: f.kind.code().to_owned(),
+            },
         };
         self.turn(done, input)
     }

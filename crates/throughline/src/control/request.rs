@@ -19,37 +19,104 @@ pub struct Envelope {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Request {
-    CaseList { filter: CaseQuery },
-    CaseShow { id: String },
-    CaseCommand { id: String, reason: String, what: CaseChange },
-    Explain { id: String },
-    TaskList { filter: TaskQuery },
-    TaskShow { id: String },
+    CaseList {
+        filter: CaseQuery,
+    },
+    CaseShow {
+        id: String,
+    },
+    CaseCommand {
+        id: String,
+        reason: String,
+        what: CaseChange,
+    },
+    Explain {
+        id: String,
+    },
+    TaskList {
+        filter: TaskQuery,
+    },
+    TaskShow {
+        id: String,
+    },
     TaskDecide(Decide),
-    EffectList { filter: EffectQuery },
-    EffectShow { id: String },
-    EffectResolve { id: String, how: How, reason: String },
-    Redrive { ids: Vec<String>, code: Option<String>, reason: String },
+    EffectList {
+        filter: EffectQuery,
+    },
+    EffectShow {
+        id: String,
+    },
+    EffectResolve {
+        id: String,
+        how: How,
+        reason: String,
+    },
+    Redrive {
+        ids: Vec<String>,
+        code: Option<String>,
+        reason: String,
+    },
     KillList,
-    KillSet { scope: String, mode: SwitchMode, reason: String },
-    KillClear { scope: String, reason: String },
-    Plan { files: Files },
-    Deploy { files: Files },
+    KillSet {
+        scope: String,
+        mode: SwitchMode,
+        reason: String,
+    },
+    KillClear {
+        scope: String,
+        reason: String,
+    },
+    Plan {
+        files: Files,
+    },
+    Deploy {
+        files: Files,
+    },
     Versions,
-    Rollback { workflow: String, number: u32, reason: String },
+    Rollback {
+        workflow: String,
+        number: u32,
+        reason: String,
+    },
     TenantList,
-    TenantCreate { name: String },
-    TenantDisabled { name: String, disabled: bool, reason: String },
+    TenantCreate {
+        name: String,
+    },
+    TenantDisabled {
+        name: String,
+        disabled: bool,
+        reason: String,
+    },
     EndpointList,
-    EndpointRotate { endpoint: String, overlap: i64 },
-    EndpointDisabled { endpoint: String, disabled: bool, reason: String },
+    EndpointRotate {
+        endpoint: String,
+        overlap: i64,
+    },
+    EndpointDisabled {
+        endpoint: String,
+        disabled: bool,
+        reason: String,
+    },
     KeyList,
-    KeyCreate { scopes: Vec<String>, lives: Option<i64> },
-    KeyDisable { kid: String, reason: String },
+    KeyCreate {
+        scopes: Vec<String>,
+        lives: Option<i64>,
+    },
+    KeyDisable {
+        kid: String,
+        reason: String,
+    },
     FlagList,
-    FlagSet { name: String, value: Option<bool>, installation: bool },
+    FlagSet {
+        name: String,
+        value: Option<bool>,
+        installation: bool,
+    },
     Status,
-    AuditPage { after: u64, limit: u32 },
+    AuditPage {
+        after: u64,
+        limit: u32,
+    },
     AuditHead,
     Try(Message),
 }

@@ -48,13 +48,21 @@ pub struct Listening {
 /// Opens the socket of a data directory whose lock is held.
 pub fn listen(data_dir: &Path) -> Result<Listening, Failure> {
     let failed = |path: &Path, e: &std::io::Error| {
-        Failure::unreachable(format!("TL0610 cannot open the control socket {}: {e}", path.display()))
+        Failure::unreachable(format!(
+            "TL0610 cannot open the control socket {}: {e}",
+            path.display()
+        ))
     };
-    let near = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned()).join(NAME);
+    let near = std::path::absolute(data_dir)
+        .unwrap_or_else(|_| data_dir.to_owned())
+        .join(NAME);
     let (path, dir) = if near.as_os_str().len() <= LONGEST_PATH {
         (near, None)
     } else {
-        let dir = tempfile::Builder::new().prefix("throughline-").tempdir().map_err(|e| failed(&near, &e))?;
+        let dir = tempfile::Builder::new()
+            .prefix("throughline-")
+            .tempdir()
+            .map_err(|e| failed(&near, &e))?;
         (dir.path().join(NAME), Some(dir))
     };
     // The lock is ours, so a socket that is still there belongs to a process that is gone.
@@ -65,7 +73,11 @@ pub fn listen(data_dir: &Path) -> Result<Listening, Failure> {
     let listener = UnixListener::bind(&path).map_err(|e| failed(&path, &e))?;
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&path, private).map_err(|e| failed(&path, &e))?;
-    Ok(Listening { listener, path, _dir: dir })
+    Ok(Listening {
+        listener,
+        path,
+        _dir: dir,
+    })
 }
 
 impl Listening {
@@ -113,7 +125,9 @@ async fn converse(stream: UnixStream, app: &App) -> std::io::Result<()> {
                 Ok(reply) => Answer::Reply(Box::new(reply)),
                 Err(failure) => Answer::Failure(failure),
             },
-            Err(_) => Answer::Failure(Failure::usage("this command and the running server are of different releases")),
+            Err(_) => Answer::Failure(Failure::usage(
+                "this command and the running server are of different releases",
+            )),
         };
         let mut text = serde_json::to_string(&answer).map_err(std::io::Error::other)?;
         text.push('\n');
@@ -157,7 +171,9 @@ impl Client {
                         return Err(busy(Some(holder.pid)));
                     }
                 }
-                Taken::Theirs(None) if tokio::time::Instant::now() >= until => return Err(busy(None)),
+                Taken::Theirs(None) if tokio::time::Instant::now() >= until => {
+                    return Err(busy(None));
+                }
                 Taken::Theirs(None) => {}
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -167,10 +183,13 @@ impl Client {
     /// As above; but a server that does not answer is gone round: a switch is written to the store directly.
     pub async fn for_switch(config: &Config) -> Result<Client, Failure> {
         match lock::take(&config.data_dir)? {
-            Taken::Ours(lock) => Ok(Client::Own(App::open(config.clone(), Some(lock), Mode::Alone).await?.0)),
+            Taken::Ours(lock) => Ok(Client::Own(
+                App::open(config.clone(), Some(lock), Mode::Alone).await?.0,
+            )),
             Taken::Theirs(holder) => {
                 if let Some(path) = holder.and_then(|h| h.socket)
-                    && let Ok(Ok(stream)) = tokio::time::timeout(ANSWER_SWITCH, UnixStream::connect(&path)).await
+                    && let Ok(Ok(stream)) =
+                        tokio::time::timeout(ANSWER_SWITCH, UnixStream::connect(&path)).await
                 {
                     return Ok(Client::Server(BufReader::new(stream)));
                 }
@@ -180,17 +199,25 @@ impl Client {
     }
 
     async fn guest(config: &Config) -> Result<Client, Failure> {
-        Ok(Client::Own(App::open(config.clone(), None, Mode::Guest).await?.0))
+        Ok(Client::Own(
+            App::open(config.clone(), None, Mode::Guest).await?.0,
+        ))
     }
 
     /// Asks for a switch; where the server hangs, writes it to the store directly.
-    pub async fn ask_for_switch(mut self, config: &Config, envelope: Envelope) -> Result<Reply, Failure> {
+    pub async fn ask_for_switch(
+        mut self,
+        config: &Config,
+        envelope: Envelope,
+    ) -> Result<Reply, Failure> {
         let direct = match &mut self {
             Client::Own(_) => None,
-            Client::Server(stream) => match tokio::time::timeout(ANSWER_SWITCH, exchange(stream, &envelope)).await {
-                Ok(Ok(answer)) => return answer,
-                _ => Some(Client::guest(config).await?),
-            },
+            Client::Server(stream) => {
+                match tokio::time::timeout(ANSWER_SWITCH, exchange(stream, &envelope)).await {
+                    Ok(Ok(answer)) => return answer,
+                    _ => Some(Client::guest(config).await?),
+                }
+            }
         };
         direct.unwrap_or(self).ask(envelope).await
     }
@@ -199,11 +226,17 @@ impl Client {
     pub async fn ask(&mut self, envelope: Envelope) -> Result<Reply, Failure> {
         match self {
             Client::Own(app) => handle(app, envelope).await,
-            Client::Server(stream) => match tokio::time::timeout(ANSWER, exchange(stream, &envelope)).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(e)) => Err(Failure::unreachable(format!("TL0640 the server hung up: {e}"))),
-                Err(_) => Err(Failure::unreachable("TL0640 the server does not answer. `throughline kill` works without it")),
-            },
+            Client::Server(stream) => {
+                match tokio::time::timeout(ANSWER, exchange(stream, &envelope)).await {
+                    Ok(Ok(answer)) => answer,
+                    Ok(Err(e)) => Err(Failure::unreachable(format!(
+                        "TL0640 the server hung up: {e}"
+                    ))),
+                    Err(_) => Err(Failure::unreachable(
+                        "TL0640 the server does not answer. `throughline kill` works without it",
+                    )),
+                }
+            }
         }
     }
 
@@ -215,7 +248,10 @@ impl Client {
     }
 }
 
-async fn exchange(stream: &mut BufReader<UnixStream>, envelope: &Envelope) -> std::io::Result<Result<Reply, Failure>> {
+async fn exchange(
+    stream: &mut BufReader<UnixStream>,
+    envelope: &Envelope,
+) -> std::io::Result<Result<Reply, Failure>> {
     let mut text = serde_json::to_string(envelope).map_err(std::io::Error::other)?;
     text.push('\n');
     stream.get_mut().write_all(text.as_bytes()).await?;
@@ -226,23 +262,35 @@ async fn exchange(stream: &mut BufReader<UnixStream>, envelope: &Envelope) -> st
     match serde_json::from_str(&line) {
         Ok(Answer::Reply(reply)) => Ok(Ok(*reply)),
         Ok(Answer::Failure(failure)) => Ok(Err(failure)),
-        Err(_) => Err(std::io::Error::other("this command and the running server are of different releases")),
+        Err(_) => Err(std::io::Error::other(
+            "this command and the running server are of different releases",
+        )),
     }
 }
 
 fn busy(pid: Option<u32>) -> Failure {
     let who = pid.map_or_else(|| "another process".into(), |p| format!("process {p}"));
-    Failure::conflict(format!("TL0641 {who} uses the data directory. Wait for it, or stop it"))
+    Failure::conflict(format!(
+        "TL0641 {who} uses the data directory. Wait for it, or stop it"
+    ))
 }
 
 /// A question in the name of whoever runs the command.
 pub fn envelope(tenant: &str, request: Request) -> Envelope {
-    let by = ["USER", "LOGNAME"].iter().find_map(|v| std::env::var(v).ok()).filter(|u| !u.is_empty());
-    Envelope { tenant: tenant.to_owned(), by: by.unwrap_or_else(account), request }
+    let by = ["USER", "LOGNAME"]
+        .iter()
+        .find_map(|v| std::env::var(v).ok())
+        .filter(|u| !u.is_empty());
+    Envelope {
+        tenant: tenant.to_owned(),
+        by: by.unwrap_or_else(account),
+        request,
+    }
 }
 
 /// The account's number, where its name is not in the environment.
 fn account() -> String {
     use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata("/proc/self").map_or_else(|_| "unknown".into(), |m| format!("uid {}", m.uid()))
+    std::fs::metadata("/proc/self")
+        .map_or_else(|_| "unknown".into(), |m| format!("uid {}", m.uid()))
 }

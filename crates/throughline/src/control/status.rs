@@ -34,7 +34,10 @@ impl Ctx<'_> {
         let mut cases: BTreeMap<(String, String), u64> = BTreeMap::new();
         for (_, workflow, state, count) in stats.cases.iter().filter(|c| mine(c.0)) {
             let current = view.current.get(workflow);
-            let name = current.map_or_else(|| format!("state {state}"), |(_, b)| b.program.state_name(*state).to_owned());
+            let name = current.map_or_else(
+                || format!("state {state}"),
+                |(_, b)| b.program.state_name(*state).to_owned(),
+            );
             *cases.entry((workflow.clone(), name)).or_default() += count;
         }
         let seconds = |us: i64| us / 1_000_000;
@@ -42,10 +45,19 @@ impl Ctx<'_> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             serving_since: (self.app.mode == Mode::Serving).then_some(At(self.app.opened_at)),
             listen: self.app.listen(),
-            workflows: bundles.iter().filter(|b| b.current).map(version_line).collect(),
+            workflows: bundles
+                .iter()
+                .filter(|b| b.current)
+                .map(version_line)
+                .collect(),
             switches: gate.switches.iter().map(switch_line).collect(),
             cases: cases.into_iter().map(|((w, s), n)| (w, s, n)).collect(),
-            tasks: stats.tasks.iter().filter(|t| mine(t.0)).map(|t| (t.1.clone(), t.2, seconds(t.3))).collect(),
+            tasks: stats
+                .tasks
+                .iter()
+                .filter(|t| mine(t.0))
+                .map(|t| (t.1.clone(), t.2, seconds(t.3)))
+                .collect(),
             effects: stats
                 .effects_open
                 .iter()
@@ -67,24 +79,44 @@ impl Ctx<'_> {
 
     fn status_next(&self, s: &StatusSheet, late: i64) -> Vec<Next> {
         let mut out = Vec::new();
-        let mut add = |why: String, command: &str| out.push(Next { why, command: command.to_owned() });
+        let mut add = |why: String, command: &str| {
+            out.push(Next {
+                why,
+                command: command.to_owned(),
+            })
+        };
         for w in &s.switches {
-            add(format!("the switch `{}` is set ({}): {}", w.scope, w.mode, w.reason), "throughline kill list");
+            add(
+                format!("the switch `{}` is set ({}): {}", w.scope, w.mode, w.reason),
+                "throughline kill list",
+            );
         }
         if s.effects.iter().any(|e| e.1 == "uncertain") {
-            add("some effects may or may not have happened".into(), "throughline effect list --state uncertain");
+            add(
+                "some effects may or may not have happened".into(),
+                "throughline effect list --state uncertain",
+            );
         }
         if s.workflows.is_empty() {
             add("no workflow is deployed".into(), "throughline deploy");
         }
         if self.app.mode != Mode::Serving {
-            add("no server runs: messages are not taken and nothing is sent".into(), "throughline serve");
+            add(
+                "no server runs: messages are not taken and nothing is sent".into(),
+                "throughline serve",
+            );
         } else if late > LATE {
-            add("timers fire late: the engine does not keep up".into(), "throughline effect list --state ready");
+            add(
+                "timers fire late: the engine does not keep up".into(),
+                "throughline effect list --state ready",
+            );
         }
         let waiting: u64 = s.tasks.iter().map(|t| t.1).sum();
         if waiting > 0 {
-            add(format!("{waiting} tasks wait for people"), "throughline task list");
+            add(
+                format!("{waiting} tasks wait for people"),
+                "throughline task list",
+            );
         }
         out
     }
@@ -103,7 +135,12 @@ impl Ctx<'_> {
         let case = fold(view.id, id, &journal).map_err(|e| Failure::refused(e.to_string()))?;
         let turns = journal.iter().map(open).collect::<Result<Vec<_>, _>>();
         let turns = turns.map_err(|e| Failure::refused(e.to_string()))?;
-        let filter = EffectFilter { tenant: Some(view.id), case: Some(id), limit: 10_000, ..EffectFilter::default() };
+        let filter = EffectFilter {
+            tenant: Some(view.id),
+            case: Some(id),
+            limit: 10_000,
+            ..EffectFilter::default()
+        };
         let mut effects = store.effects(filter).await?;
         effects.sort_by_key(|r| r.effect);
         let mut attempts = BTreeMap::new();
@@ -128,13 +165,23 @@ impl Ctx<'_> {
     }
 
     /// Connections of effects that cannot be used, with what is missing.
-    pub(super) fn unusable(&self, view: &Tenant, effects: &[EffectRow]) -> BTreeMap<String, String> {
-        let named = effects.iter().filter(|e| !e.state.is_settled() && !e.connection.is_empty());
+    pub(super) fn unusable(
+        &self,
+        view: &Tenant,
+        effects: &[EffectRow],
+    ) -> BTreeMap<String, String> {
+        let named = effects
+            .iter()
+            .filter(|e| !e.state.is_settled() && !e.connection.is_empty());
         let declared = |e: &&EffectRow| e.kind == EffectKind::Effect && e.class != Class::E0;
         named
             .filter(declared)
             .filter_map(|e| {
-                let why = self.app.connections.find(view, &e.workflow, &e.connection).err()?;
+                let why = self
+                    .app
+                    .connections
+                    .find(view, &e.workflow, &e.connection)
+                    .err()?;
                 Some((e.connection.clone(), why))
             })
             .collect()
@@ -144,6 +191,8 @@ impl Ctx<'_> {
         let view = self.view().await?;
         let id = self.case_id(&view, id).await?;
         let material = self.material(id).await?;
-        Ok(Reply::Explanation(Box::new(crate::explain::build(&material))))
+        Ok(Reply::Explanation(Box::new(crate::explain::build(
+            &material,
+        ))))
     }
 }

@@ -46,20 +46,39 @@ impl Ctx<'_> {
             .app
             .desk
             .store()
-            .tasks(TaskFilter { tenant: Some(view.id), case: Some(id.case), closed: true, limit: 10_000, ..TaskFilter::default() })
+            .tasks(TaskFilter {
+                tenant: Some(view.id),
+                case: Some(id.case),
+                closed: true,
+                limit: 10_000,
+                ..TaskFilter::default()
+            })
             .await?;
         let Some(row) = rows.iter().find(|r| r.task == id) else {
             return Err(Failure::not_found(format!("TL0703 there is no {id}")));
         };
         let mut next = Vec::new();
         if row.closed.is_none() {
-            next.push(Next { why: "decide it".into(), command: decide_command(&row.kind, id) });
-            if matches!(row.kind.as_str(), "approve" | "review" | "missing" | "hand_off") {
+            next.push(Next {
+                why: "decide it".into(),
+                command: decide_command(&row.kind, id),
+            });
+            if matches!(
+                row.kind.as_str(),
+                "approve" | "review" | "missing" | "hand_off"
+            ) {
                 let command = format!("throughline task decide {id} reject --reason CODE");
-                next.push(Next { why: "or turn it down".into(), command });
+                next.push(Next {
+                    why: "or turn it down".into(),
+                    command,
+                });
             }
         }
-        let text = case.message.as_ref().and_then(|m| m.at(&["text"])).and_then(Value::as_text);
+        let text = case
+            .message
+            .as_ref()
+            .and_then(|m| m.at(&["text"]))
+            .and_then(Value::as_text);
         Ok(Reply::Task(Box::new(TaskSheet {
             task: task_line(row),
             workflow: format!("{}@{}", bundle.program.id, bundle.program.version),
@@ -85,24 +104,43 @@ impl Ctx<'_> {
             decision: d.decision,
             reason: self.reason(&d.reason)?,
             note: d.note,
-            edits: d.set.into_iter().map(|(name, value)| (name, Value::Text(value))).collect(),
+            edits: d
+                .set
+                .into_iter()
+                .map(|(name, value)| (name, Value::Text(value)))
+                .collect(),
             digest,
         };
         let input = Input::TaskDecided(decision);
-        let done = self.app.desk.advance((view.id, id.case), input, Vec::new(), None).await?;
+        let done = self
+            .app
+            .desk
+            .advance((view.id, id.case), input, Vec::new(), None)
+            .await?;
         let bundle = self.app.desk.bundle(view.id, done.case.definition).await?;
         let state = bundle.program.state_name(done.case.state);
         let mut reply = Done::new(format!("{id} is decided; the case is in `{state}`"));
         if let Some((n, task)) = done.case.open_tasks().next() {
             let open = TaskId { case: id.case, n };
-            reply = reply.then(format!("a task of kind `{}` is open", task.kind), format!("throughline task show {open}"));
+            reply = reply.then(
+                format!("a task of kind `{}` is open", task.kind),
+                format!("throughline task show {open}"),
+            );
         }
-        reply = reply.then("see what that caused", format!("throughline explain {}", id.case));
+        reply = reply.then(
+            "see what that caused",
+            format!("throughline explain {}", id.case),
+        );
         Ok(Reply::Done(reply))
     }
 
     /// The digest of the task's effect, if the given digits name it: what was shown is what is approved.
-    async fn digest_of(&self, tenant: tl_kernel::id::TenantId, id: TaskId, text: &str) -> Result<Digest, Failure> {
+    async fn digest_of(
+        &self,
+        tenant: tl_kernel::id::TenantId,
+        id: TaskId,
+        text: &str,
+    ) -> Result<Digest, Failure> {
         let text = text.trim().to_ascii_lowercase();
         let is_hex = text.bytes().all(|b| b.is_ascii_hexdigit());
         if !is_hex || !(DIGEST_DIGITS..=64).contains(&text.len()) {
@@ -111,10 +149,16 @@ impl Ctx<'_> {
             )));
         }
         let case = self.app.desk.load(tenant, id.case).await?;
-        let effect = case.tasks.get(&id.n).and_then(|t| t.effect).and_then(|n| case.effects.get(&n));
+        let effect = case
+            .tasks
+            .get(&id.n)
+            .and_then(|t| t.effect)
+            .and_then(|n| case.effects.get(&n));
         let digest = effect.map(|e| e.digest);
         digest.filter(|d| hex(d).starts_with(&text)).ok_or_else(|| {
-            Failure::conflict("TL0725 what was shown is not what would be sent now: look at the task again")
+            Failure::conflict(
+                "TL0725 what was shown is not what would be sent now: look at the task again",
+            )
         })
     }
 }
@@ -133,7 +177,11 @@ fn sends(case: &Case, bundle: &Bundle, n: u32) -> Option<Sends> {
         effect: EffectId { case: case.id, n }.to_string(),
         action: effect.name.clone(),
         class: effect.class.word().to_owned(),
-        policy: format!("{}, {}", effect.verdict.word(), policy_place(bundle, effect.line)),
+        policy: format!(
+            "{}, {}",
+            effect.verdict.word(),
+            policy_place(bundle, effect.line)
+        ),
         digest: hex(&effect.digest),
         arguments: effect.args.as_ref().map(arguments).unwrap_or_default(),
         before: before.map(arguments).unwrap_or_default(),

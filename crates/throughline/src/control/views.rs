@@ -44,12 +44,18 @@ pub struct Done {
 impl Done {
     /// A change with nothing to do after it.
     pub fn new(said: impl Into<String>) -> Done {
-        Done { said: said.into(), next: Vec::new() }
+        Done {
+            said: said.into(),
+            next: Vec::new(),
+        }
     }
 
     /// And what to do next.
     pub fn then(mut self, why: impl Into<String>, command: impl Into<String>) -> Done {
-        self.next.push(Next { why: why.into(), command: command.into() });
+        self.next.push(Next {
+            why: why.into(),
+            command: command.into(),
+        });
         self
     }
 }

@@ -190,14 +190,27 @@ async fn ask(app: &App, request: Request) -> anyhow::Result<Reply> {
     handle(app, envelope).await.map_err(failed)
 }
 
+/// How the template writes its records, and how the demo does: over HTTP with `If-Match`, as to any CRM.
+const BUILT_IN: &str = "    api: records\n    key: \"${case.id}\"\n";
+const OVER_HTTP: &str = "    api: rest\n    connection: crm\n    method: PUT\n    path: \"/lead/${case.id}\"\n    \
+    optimistic_lock: If-Match\n    base_version: read\n    idempotency_header: idempotency-key\n";
+
+fn over_http(file: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    match std::str::from_utf8(file) {
+        Ok(text) if text.contains(BUILT_IN) => text.replace(BUILT_IN, OVER_HTTP).into_bytes().into(),
+        _ => file.into(),
+    }
+}
+
 /// The template's project, with the CRM where the demo has it.
 fn write_project(dir: &Path, crm_port: u16) -> anyhow::Result<()> {
     for (path, bytes) in LEAD {
+        let bytes = over_http(bytes);
         let to = dir.join(path);
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        std::fs::write(&to, bytes).with_context(|| format!("{} cannot be written", to.display()))?;
+        std::fs::write(&to, &*bytes).with_context(|| format!("{} cannot be written", to.display()))?;
     }
     let connections = format!(
         "connections:\n  crm: {{ kind: rest, base_url: \"http://127.0.0.1:{crm_port}/v1/records\", auth: bearer, secret: \

@@ -18,8 +18,19 @@ pub fn field_lines(case: &Case, bundle: &Bundle) -> Vec<FieldLine> {
         trust: f.label.word().to_owned(),
         source: source(&f.source, case, bundle),
     };
-    let declared: Vec<&str> = bundle.program.record.fields.iter().map(|f| f.name.as_str()).collect();
-    let position = |name: &str| declared.iter().position(|d| *d == name).unwrap_or(usize::MAX);
+    let declared: Vec<&str> = bundle
+        .program
+        .record
+        .fields
+        .iter()
+        .map(|f| f.name.as_str())
+        .collect();
+    let position = |name: &str| {
+        declared
+            .iter()
+            .position(|d| *d == name)
+            .unwrap_or(usize::MAX)
+    };
     let mut fields: Vec<(&String, &Field)> = case.record.iter().collect();
     fields.sort_by_key(|(name, _)| position(name));
     fields.into_iter().map(|(name, f)| line(name, f)).collect()
@@ -30,7 +41,11 @@ pub(super) fn source(source: &Source, case: &Case, bundle: &Bundle) -> String {
     let program = &bundle.program;
     match source {
         Source::Event { event, path } => format!("message {event}: {path}"),
-        Source::Model { ask, confidence, span } => {
+        Source::Model {
+            ask,
+            confidence,
+            span,
+        } => {
             let mut out = match case.asks.get(ask) {
                 Some((model, _)) => format!("model {model}"),
                 None => "model".into(),
@@ -65,7 +80,11 @@ pub(super) fn source(source: &Source, case: &Case, bundle: &Bundle) -> String {
 }
 
 fn span_text(case: &Case, from: u32, to: u32) -> Option<&str> {
-    let text = case.message.as_ref()?.at(&["text"]).and_then(Value::as_text)?;
+    let text = case
+        .message
+        .as_ref()?
+        .at(&["text"])
+        .and_then(Value::as_text)?;
     text.get(from as usize..to as usize)
 }
 
@@ -89,14 +108,21 @@ pub fn policy_place(bundle: &Bundle, line: u32) -> String {
         return "the default policy (no line says otherwise)".into();
     }
     let own = format!("workflows/{id}/policy.yaml");
-    let file = if bundle.project.files.contains_key(&own) { "policy.yaml" } else { "workflow.yaml" };
+    let file = if bundle.project.files.contains_key(&own) {
+        "policy.yaml"
+    } else {
+        "workflow.yaml"
+    };
     format!("workflows/{id}/{file}:{line}")
 }
 
 /// The parts of arguments as lines: name and value.
 pub fn arguments(value: &Value) -> Vec<(String, String)> {
     match value {
-        Value::Record(parts) => parts.iter().map(|(k, v)| (k.clone(), v.to_string())).collect(),
+        Value::Record(parts) => parts
+            .iter()
+            .map(|(k, v)| (k.clone(), v.to_string()))
+            .collect(),
         other => vec![("value".into(), other.to_string())],
     }
 }

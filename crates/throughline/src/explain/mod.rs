@@ -74,7 +74,11 @@ pub struct Line {
 
 impl Line {
     fn new(side: Side, text: impl Into<String>) -> Line {
-        Line { side, text: text.into(), detail: Vec::new() }
+        Line {
+            side,
+            text: text.into(),
+            detail: Vec::new(),
+        }
     }
 
     fn with(mut self, detail: impl IntoIterator<Item = String>) -> Line {

@@ -9,7 +9,10 @@ use crate::text::{due_text, safe};
 /// The whole screen.
 pub fn render(e: &Explanation) -> String {
     let mut out = String::new();
-    let version = format!("{}@{} (version {} of this tenant, bundle {})", e.workflow, e.version, e.number, e.bundle);
+    let version = format!(
+        "{}@{} (version {} of this tenant, bundle {})",
+        e.workflow, e.version, e.number, e.bundle
+    );
     let state = match e.reason.as_str() {
         "" => e.state.clone(),
         reason => format!("{}, because {reason}", e.state),
@@ -19,8 +22,17 @@ pub fn render(e: &Explanation) -> String {
         ("workflow", version),
         ("state", state),
         ("owner", e.owner.clone()),
-        ("due", e.due.map_or_else(|| "-".into(), |d| format!("{} ({})", d.clock(), due_text(Some(d), e.now.0)))),
-        ("opened", format!("{} ({})", e.opened_at.clock(), e.opened_at.from(e.now.0))),
+        (
+            "due",
+            e.due.map_or_else(
+                || "-".into(),
+                |d| format!("{} ({})", d.clock(), due_text(Some(d), e.now.0)),
+            ),
+        ),
+        (
+            "opened",
+            format!("{} ({})", e.opened_at.clock(), e.opened_at.from(e.now.0)),
+        ),
         ("correlation", e.correlation.clone()),
         ("what is up", e.summary.clone()),
     ];
@@ -37,7 +49,13 @@ pub fn render(e: &Explanation) -> String {
 }
 
 fn turn_text(out: &mut String, turn: &TurnLine) {
-    let _ = writeln!(out, "{:>4}  {}  {}", turn.n, turn.at.clock(), safe(&turn.actor));
+    let _ = writeln!(
+        out,
+        "{:>4}  {}  {}",
+        turn.n,
+        turn.at.clock(),
+        safe(&turn.actor)
+    );
     for Line { side, text, detail } in &turn.lines {
         let word = match side {
             Side::Input => "in",
@@ -70,10 +88,21 @@ pub fn next_text(next: &[Next]) -> String {
 /// A record, field by field.
 pub fn fields_text(fields: &[FieldLine], missing: &[String]) -> String {
     let mut out = String::from("\nrecord\n");
-    let width = fields.iter().map(|f| f.name.chars().count()).chain(missing.iter().map(String::len)).max().unwrap_or(0);
+    let width = fields
+        .iter()
+        .map(|f| f.name.chars().count())
+        .chain(missing.iter().map(String::len))
+        .max()
+        .unwrap_or(0);
     for f in fields {
         let _ = writeln!(out, "  {:width$}  {}", f.name, safe(&f.value));
-        let _ = writeln!(out, "  {:width$}    from {} [{}]", "", safe(&f.source), f.trust);
+        let _ = writeln!(
+            out,
+            "  {:width$}    from {} [{}]",
+            "",
+            safe(&f.source),
+            f.trust
+        );
     }
     for name in missing {
         let _ = writeln!(out, "  {name:width$}  missing (required)");

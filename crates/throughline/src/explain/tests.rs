@@ -7,7 +7,9 @@ use tl_engine::tenant::Bundle;
 use tl_kernel::case::{Case, CaseEffect, CaseTask};
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::{CaseId, EffectId, EventId, TenantId};
-use tl_kernel::journal::{Actor, Body, Decided, Entry, Fact, HEAD_VERSION, Head, PassedOver, Planned};
+use tl_kernel::journal::{
+    Actor, Body, Decided, Entry, Fact, HEAD_VERSION, Head, PassedOver, Planned,
+};
 use tl_kernel::policy::Verdict;
 use tl_kernel::program::canonical;
 use tl_kernel::turn::EffectKind;
@@ -41,9 +43,13 @@ decision:
 
 fn bundle() -> Arc<Bundle> {
     let mut project = Project::default();
-    project.files.insert("workflows/lead/workflow.yaml".into(), WORKFLOW.into());
+    project
+        .files
+        .insert("workflows/lead/workflow.yaml".into(), WORKFLOW.into());
     let loaded = tl_lang::load(&project, "lead");
-    let program = loaded.program.unwrap_or_else(|| panic!("{:?}", loaded.diags));
+    let program = loaded
+        .program
+        .unwrap_or_else(|| panic!("{:?}", loaded.diags));
     Arc::new(Bundle::new(program, project, [0xab; 32]))
 }
 
@@ -169,7 +175,12 @@ fn effect_row(state: EffectState, hold: &str, code: &str) -> EffectRow {
     }
 }
 
-fn default_branch(confidence: Option<u16>, needs_human: &[&str], policy_allows: bool, failed: &str) -> Decided {
+fn default_branch(
+    confidence: Option<u16>,
+    needs_human: &[&str],
+    policy_allows: bool,
+    failed: &str,
+) -> Decided {
     Decided {
         branch: 1,
         line: 16,
@@ -177,14 +188,21 @@ fn default_branch(confidence: Option<u16>, needs_human: &[&str], policy_allows: 
         threshold: 900,
         policy_allows,
         needs_human: needs_human.iter().map(|s| (*s).to_owned()).collect(),
-        passed_over: vec![PassedOver { branch: 0, line: 14, because: vec![failed.to_owned()] }],
+        passed_over: vec![PassedOver {
+            branch: 0,
+            line: 14,
+            because: vec![failed.to_owned()],
+        }],
         error: None,
     }
 }
 
 fn without_connection() -> Material {
     let mut m = material().effect(EffectState::Ready, "connection", "no_connection");
-    m.connections.insert("crm".into(), "set the environment variable CRM_TOKEN".into());
+    m.connections.insert(
+        "crm".into(),
+        "set the environment variable CRM_TOKEN".into(),
+    );
     m
 }
 
@@ -208,8 +226,16 @@ fn conflict() -> Material {
     let seen = Value::Record(BTreeMap::from([("phone".to_owned(), Value::text("+491"))]));
     material().effect(EffectState::Ready, "", "").turn(
         Actor::Engine,
-        vec![Entry::Conflict { n: 1, round: 1, kept: 1 }],
-        vec![Fact::Seen { n: 1, version: "v7".into(), values: Some(seen) }],
+        vec![Entry::Conflict {
+            n: 1,
+            round: 1,
+            kept: 1,
+        }],
+        vec![Fact::Seen {
+            n: 1,
+            version: "v7".into(),
+            values: Some(seen),
+        }],
     )
 }
 
@@ -223,7 +249,13 @@ fn duplicate() -> Material {
         matched_key: Some(0),
     };
     let mut m = material();
-    m.duplicates.insert(id, DuplicateRow { count: 3, variants: vec![([0; 32], NOW)] });
+    m.duplicates.insert(
+        id,
+        DuplicateRow {
+            count: 3,
+            variants: vec![([0; 32], NOW)],
+        },
+    );
     m.turn(Actor::Engine, vec![event], Vec::new())
 }
 
@@ -231,28 +263,74 @@ fn duplicate() -> Material {
 fn cause_and_next_command_stand_on_the_screen() {
     let table: Vec<(Material, &[&str])> = vec![
         (
-            material().task("review", "denied").decided(default_branch(Some(950), &[], false, "policy_allows (false)")),
-            &["denied by default", "policy_allows is false", "failed: policy_allows", "throughline task show task_"],
+            material().task("review", "denied").decided(default_branch(
+                Some(950),
+                &[],
+                false,
+                "policy_allows (false)",
+            )),
+            &[
+                "denied by default",
+                "policy_allows is false",
+                "failed: policy_allows",
+                "throughline task show task_",
+            ],
         ),
         (
             material().effect(EffectState::Ready, "kill:connection:crm", ""),
-            &["held by the switch `connection:crm`", "throughline kill clear connection:crm --reason"],
+            &[
+                "held by the switch `connection:crm`",
+                "throughline kill clear connection:crm --reason",
+            ],
         ),
-        (conflict(), &["conflict (round 1)", "1 fields were kept", "it held version v7", "phone was +491"]),
         (
-            material().task("review", "unsure").decided(default_branch(Some(610), &["unsure"], true, "confidence >= threshold")),
-            &["confidence 0.61 < threshold 0.9", "not sure enough", "task decide task_", "late"],
+            conflict(),
+            &[
+                "conflict (round 1)",
+                "1 fields were kept",
+                "it held version v7",
+                "phone was +491",
+            ],
+        ),
+        (
+            material().task("review", "unsure").decided(default_branch(
+                Some(610),
+                &["unsure"],
+                true,
+                "confidence >= threshold",
+            )),
+            &[
+                "confidence 0.61 < threshold 0.9",
+                "not sure enough",
+                "task decide task_",
+                "late",
+            ],
         ),
         (
             material()
                 .task("review", "ai_off")
-                .turn(Actor::Engine, vec![Entry::AskFailed { n: 1, reason: "off".into() }], Vec::new())
-                .decided(default_branch(None, &["ai_off"], true, "confidence >= threshold")),
+                .turn(
+                    Actor::Engine,
+                    vec![Entry::AskFailed {
+                        n: 1,
+                        reason: "off".into(),
+                    }],
+                    Vec::new(),
+                )
+                .decided(default_branch(
+                    None,
+                    &["ai_off"],
+                    true,
+                    "confidence >= threshold",
+                )),
             &["AI is switched off", "no confidence (no model answered)"],
         ),
         (
             duplicate(),
-            &["it came again 3 times, 1 of them with other bytes", "its natural key `${record.email}` is the same"],
+            &[
+                "it came again 3 times, 1 of them with other bytes",
+                "its natural key `${record.email}` is the same",
+            ],
         ),
         (
             material().effect(EffectState::Expired, "", "expired"),
@@ -260,7 +338,11 @@ fn cause_and_next_command_stand_on_the_screen() {
         ),
         (
             material().effect(EffectState::Dead, "", "poison"),
-            &["`crm_upsert` is dead", "too often", "throughline dead redrive eff_"],
+            &[
+                "`crm_upsert` is dead",
+                "too often",
+                "throughline dead redrive eff_",
+            ],
         ),
         (
             with_attempts(),
@@ -273,8 +355,17 @@ fn cause_and_next_command_stand_on_the_screen() {
                 "drop --reason",
             ],
         ),
-        (without_connection(), &["waits for its connection: set the environment variable CRM_TOKEN"]),
-        (material(), &["if the route is wrong (the owner is operators)", "throughline case assign case_"]),
+        (
+            without_connection(),
+            &["waits for its connection: set the environment variable CRM_TOKEN"],
+        ),
+        (
+            material(),
+            &[
+                "if the route is wrong (the owner is operators)",
+                "throughline case assign case_",
+            ],
+        ),
         (
             material().effect(EffectState::Ready, "retry", "connect_refused"),
             &["is tried again in 30s: nobody listens at the address"],
@@ -294,12 +385,32 @@ fn cause_and_next_command_stand_on_the_screen() {
 #[test]
 fn every_field_says_where_it_comes_from() {
     let mut m = material();
-    m.case.message = Some(Value::Record(BTreeMap::from([("text".to_owned(), Value::text("call Dana\u{202e} now"))])));
+    m.case.message = Some(Value::Record(BTreeMap::from([(
+        "text".to_owned(),
+        Value::text("call Dana\u{202e} now"),
+    )])));
     m.case.asks.insert(1, ("local".into(), false));
-    let field = |source| Field { value: Value::text("x"), label: Label::Untrusted, source };
+    let field = |source| Field {
+        value: Value::text("x"),
+        label: Label::Untrusted,
+        source,
+    };
     let table = [
-        (Source::Event { event: 1, path: "event.body.email".into() }, "message 1: event.body.email"),
-        (Source::Model { ask: 1, confidence: Some(930), span: Some((5, 9)) }, "model local, confidence 0.93, bytes 5 to 9: \"Dana\""),
+        (
+            Source::Event {
+                event: 1,
+                path: "event.body.email".into(),
+            },
+            "message 1: event.body.email",
+        ),
+        (
+            Source::Model {
+                ask: 1,
+                confidence: Some(930),
+                span: Some((5, 9)),
+            },
+            "model local, confidence 0.93, bytes 5 to 9: \"Dana\"",
+        ),
         (Source::Person, "a person"),
         (Source::Crm("v7".into()), "the system of record, version v7"),
         (Source::Engine, "the engine"),
@@ -308,7 +419,10 @@ fn every_field_says_where_it_comes_from() {
         m.case.record.insert("email".into(), field(source));
         let screen = render(&build(&m));
         assert!(screen.contains(want), "{want} in\n{screen}");
-        assert!(!screen.contains('\u{202e}'), "direction overrides are not obeyed");
+        assert!(
+            !screen.contains('\u{202e}'),
+            "direction overrides are not obeyed"
+        );
     }
     m.case.record.clear();
     assert!(render(&build(&m)).contains("missing (required)"));

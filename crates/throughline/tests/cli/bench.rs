@@ -55,14 +55,19 @@ pub struct Answer {
 impl Bench {
     /// A directory without anything.
     pub fn empty() -> Bench {
-        Bench { dir: tempfile::tempdir().unwrap() }
+        Bench {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// A project with the small workflow.
     pub fn project() -> Bench {
         let bench = Bench::empty();
         bench.write("workflows/lead/workflow.yaml", WORKFLOW);
-        bench.write("workflows/lead/templates/reply.md", "You wrote: ${record.message}\n");
+        bench.write(
+            "workflows/lead/templates/reply.md",
+            "You wrote: ${record.message}\n",
+        );
         bench
     }
 
@@ -79,7 +84,11 @@ impl Bench {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
-        command.current_dir(self.path()).args(args).env("USER", "tester").env("COLUMNS", "100");
+        command
+            .current_dir(self.path())
+            .args(args)
+            .env("USER", "tester")
+            .env("COLUMNS", "100");
         for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("THROUGHLINE_")) {
             command.env_remove(name);
         }
@@ -96,7 +105,8 @@ impl Bench {
         let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
         let answer = self.run(&args);
         assert_eq!(answer.code, 0, "{args:?}: {}", answer.err);
-        serde_json::from_str(&answer.out).unwrap_or_else(|e| panic!("{args:?}: {e}: {}", answer.out))
+        serde_json::from_str(&answer.out)
+            .unwrap_or_else(|e| panic!("{args:?}: {e}: {}", answer.out))
     }
 
     /// Runs a command until its JSON satisfies a condition.
@@ -107,7 +117,10 @@ impl Bench {
             if done(&value) {
                 return value;
             }
-            assert!(begun.elapsed() < PATIENCE, "{what} did not come about: {value:#}");
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{what} did not come about: {value:#}"
+            );
         }
     }
 
@@ -124,14 +137,24 @@ impl Bench {
         out.read_line(&mut line).unwrap();
         let Some(url) = line.trim().strip_prefix("listening on ") else {
             let output = child.wait_with_output().unwrap();
-            panic!("the server did not start: {}", String::from_utf8_lossy(&output.stderr));
+            panic!(
+                "the server did not start: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         };
-        Server { url: url.to_owned(), child, _out: out }
+        Server {
+            url: url.to_owned(),
+            child,
+            _out: out,
+        }
     }
 
     /// The secret of a new rotation.
     pub fn secret(&self, endpoint: &str) -> String {
-        self.json(&["endpoint", "rotate", endpoint])["secret"].as_str().unwrap().to_owned()
+        self.json(&["endpoint", "rotate", endpoint])["secret"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 }
 
@@ -169,7 +192,10 @@ impl Server {
 
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.pid().to_string()])
+            .status()
+            .unwrap();
         assert!(status.success());
     }
 
@@ -190,11 +216,19 @@ impl Drop for Server {
 
 /// Compares with a file beside the tests; `THROUGHLINE_BLESS=1` writes it.
 pub fn golden(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/golden").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cli/golden")
+        .join(name);
     if std::env::var("THROUGHLINE_BLESS").is_ok() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+        std::fs::File::create(&path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
     }
     let want = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, want, "{name} differs; THROUGHLINE_BLESS=1 takes the new text over");
+    assert_eq!(
+        text, want,
+        "{name} differs; THROUGHLINE_BLESS=1 takes the new text over"
+    );
 }

@@ -9,17 +9,33 @@ use super::bench::{Bench, WORKFLOW};
 fn a_typo_is_shown_with_its_place_and_its_mend() {
     let bench = Bench::project();
     let table = [
-        (WORKFLOW.replace("decision:", "decison:"), "TL0201", "did you mean `decision`?"),
-        (WORKFLOW.replace("human_queue", "human_queu"), "TL0204", "human_queue"),
-        (WORKFLOW.replace("record.message ==", "record.mesage =="), "TL0303", "message"),
+        (
+            WORKFLOW.replace("decision:", "decison:"),
+            "TL0201",
+            "did you mean `decision`?",
+        ),
+        (
+            WORKFLOW.replace("human_queue", "human_queu"),
+            "TL0204",
+            "human_queue",
+        ),
+        (
+            WORKFLOW.replace("record.message ==", "record.mesage =="),
+            "TL0303",
+            "message",
+        ),
         (WORKFLOW.replace("auto\n", "yes\n"), "TL0105", "quote"),
     ];
     for (text, code, mend) in table {
         bench.write("workflows/lead/workflow.yaml", &text);
         let answer = bench.run(&["check"]);
         answer.expect(1, &[code, mend, "workflows/lead/workflow.yaml:"]);
-        bench.run(&["deploy", "--yes"]).expect(1, &[code, "cannot be deployed"]);
-        bench.run(&["serve", "--listen", "127.0.0.1:0"]).expect(1, &[code]);
+        bench
+            .run(&["deploy", "--yes"])
+            .expect(1, &[code, "cannot be deployed"]);
+        bench
+            .run(&["serve", "--listen", "127.0.0.1:0"])
+            .expect(1, &[code]);
         let json = bench.run(&["check", "--json"]);
         assert!(json.out.contains(code), "{}", json.out);
     }
@@ -32,18 +48,62 @@ fn the_command_line_says_what_is_missing() {
         (&["sreve"], 2, "serve"),
         (&["case", "close", "case_0"], 2, "--reason"),
         (&["case", "show", "nonsense"], 2, "is no id"),
-        (&["case", "show", "case_00000000000000000000000001"], 3, "TL0703"),
-        (&["explain", "case_00000000000000000000000001"], 3, "throughline case list"),
-        (&["task", "show", "task_00000000000000000000000001-1"], 3, "TL0703"),
-        (&["case", "list", "--state", "triagd"], 2, "did you mean `triaged`?"),
-        (&["effect", "list", "--state", "uncertian"], 2, "did you mean `uncertain`?"),
-        (&["kill", "set", "actoin:reply", "--reason", "x"], 2, "Did you mean `action:reply`?"),
-        (&["kill", "set", "action:repyl", "--reason", "x"], 3, "did you mean `action:reply`?"),
-        (&["kill", "clear", "tenant", "--reason", "x"], 3, "no switch is set"),
+        (
+            &["case", "show", "case_00000000000000000000000001"],
+            3,
+            "TL0703",
+        ),
+        (
+            &["explain", "case_00000000000000000000000001"],
+            3,
+            "throughline case list",
+        ),
+        (
+            &["task", "show", "task_00000000000000000000000001-1"],
+            3,
+            "TL0703",
+        ),
+        (
+            &["case", "list", "--state", "triagd"],
+            2,
+            "did you mean `triaged`?",
+        ),
+        (
+            &["effect", "list", "--state", "uncertian"],
+            2,
+            "did you mean `uncertain`?",
+        ),
+        (
+            &["kill", "set", "actoin:reply", "--reason", "x"],
+            2,
+            "Did you mean `action:reply`?",
+        ),
+        (
+            &["kill", "set", "action:repyl", "--reason", "x"],
+            3,
+            "did you mean `action:reply`?",
+        ),
+        (
+            &["kill", "clear", "tenant", "--reason", "x"],
+            3,
+            "no switch is set",
+        ),
         (&["endpoint", "rotate", "webb"], 3, "did you mean `web`?"),
-        (&["endpoint", "rotate", "nobody/web"], 3, "no tenant `nobody`"),
-        (&["--tenant", "nobody", "status"], 3, "throughline tenant list"),
-        (&["key", "create", "--scope", "record:read"], 2, "records:read"),
+        (
+            &["endpoint", "rotate", "nobody/web"],
+            3,
+            "no tenant `nobody`",
+        ),
+        (
+            &["--tenant", "nobody", "status"],
+            3,
+            "throughline tenant list",
+        ),
+        (
+            &["key", "create", "--scope", "record:read"],
+            2,
+            "records:read",
+        ),
         (&["tenant", "create", "Big Corp"], 2, "lower-case"),
     ];
     for (args, code, part) in table {
@@ -55,11 +115,24 @@ fn the_command_line_says_what_is_missing() {
 fn settings_are_checked() {
     let bench = Bench::project();
     bench.write("throughline.toml", "lisen = \"127.0.0.1:1\"\n");
-    bench.run(&["status"]).expect(2, &["TL0622", "throughline.toml:1", "did you mean `listen`?"]);
+    bench.run(&["status"]).expect(
+        2,
+        &["TL0622", "throughline.toml:1", "did you mean `listen`?"],
+    );
     bench.write("throughline.toml", "slots = 5\n");
     let config = bench.json(&["config"]);
-    let slots = config.as_array().unwrap().iter().find(|s| s["key"] == "slots").unwrap();
-    assert!(slots["from"].as_str().unwrap().ends_with("throughline.toml:1"));
+    let slots = config
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|s| s["key"] == "slots")
+        .unwrap();
+    assert!(
+        slots["from"]
+            .as_str()
+            .unwrap()
+            .ends_with("throughline.toml:1")
+    );
 }
 
 #[test]
@@ -67,16 +140,25 @@ fn a_port_in_use_is_named() {
     let bench = Bench::project();
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
-    bench.run(&["serve", "--listen", &address]).expect(4, &["TL0642", &address, "another program"]);
-    bench.run(&["serve", "--listen", "nonsense"]).expect(4, &["TL0642", "HOST:PORT"]);
+    bench
+        .run(&["serve", "--listen", &address])
+        .expect(4, &["TL0642", &address, "another program"]);
+    bench
+        .run(&["serve", "--listen", "nonsense"])
+        .expect(4, &["TL0642", "HOST:PORT"]);
 }
 
 #[test]
 fn an_unwritable_directory_is_named() {
     let bench = Bench::project();
     bench.write("data", "a file in the way");
-    bench.run(&["status"]).expect(4, &["TL0610", "a file stands where the directory should be"]);
-    let Ok(uid) = std::process::Command::new("id").arg("-u").output() else { return };
+    bench.run(&["status"]).expect(
+        4,
+        &["TL0610", "a file stands where the directory should be"],
+    );
+    let Ok(uid) = std::process::Command::new("id").arg("-u").output() else {
+        return;
+    };
     if uid.stdout.starts_with(b"0") {
         return; // root may write everywhere
     }
@@ -96,15 +178,23 @@ fn a_newer_database_and_a_foreign_key_are_refused() {
     std::fs::write(&key, "0".repeat(64)).unwrap();
     bench.run(&["status"]).expect(4, &["TL0632"]);
     std::fs::remove_file(&key).unwrap();
-    bench.run(&["status"]).expect(4, &["TL0631", "backup of keys"]);
+    bench
+        .run(&["status"])
+        .expect(4, &["TL0631", "backup of keys"]);
     std::fs::write(&key, good).unwrap();
     bench.run(&["status"]).expect(0, &[]);
     // The schema's own table, as a newer release would leave it.
     let database = bench.path().join("data/throughline.db");
     let mut newer = rusqlite::Connection::open(&database).unwrap();
     let tx = newer.transaction().unwrap();
-    tx.execute("INSERT INTO migration (version, checksum) VALUES (9999, x'00')", []).unwrap();
+    tx.execute(
+        "INSERT INTO migration (version, checksum) VALUES (9999, x'00')",
+        [],
+    )
+    .unwrap();
     tx.commit().unwrap();
     drop(newer);
-    bench.run(&["status"]).expect(4, &["TL0612", "newer release"]);
+    bench
+        .run(&["status"])
+        .expect(4, &["TL0612", "newer release"]);
 }

@@ -7,7 +7,16 @@ use super::bench::{Bench, WORKFLOW};
 fn send(bench: &Bench, url: &str, secret: &str, body: &str) -> Value {
     bench.write("m.json", body);
     let to = format!("{url}/hooks/default/web");
-    let answer = bench.json(&["send", "m.json", "--to", &to, "--secret", secret, "--key", &body.len().to_string()]);
+    let answer = bench.json(&[
+        "send",
+        "m.json",
+        "--to",
+        &to,
+        "--secret",
+        secret,
+        "--key",
+        &body.len().to_string(),
+    ]);
     answer["answer"].clone()
 }
 
@@ -19,45 +28,96 @@ fn from_secret_to_explanation() {
     let body = r#"{"email":"dana@acme.example","message":"please write"}"#;
     let accepted = send(&bench, &server.url, &secret, body);
     let case = accepted["case_id"].as_str().unwrap().to_owned();
-    assert_eq!(send(&bench, &server.url, &secret, body)["status"], "duplicate");
+    assert_eq!(
+        send(&bench, &server.url, &secret, body)["status"],
+        "duplicate"
+    );
 
     // The write goes by itself, the reply waits for a person.
-    let tasks = bench.until(&["task", "list"], "the approval", |t| !t.as_array().unwrap().is_empty());
+    let tasks = bench.until(&["task", "list"], "the approval", |t| {
+        !t.as_array().unwrap().is_empty()
+    });
     let task = tasks[0]["task"].as_str().unwrap().to_owned();
-    bench.run(&["task", "decide", &task, "approve", "--reason", "x"]).expect(2, &["--digest"]);
+    bench
+        .run(&["task", "decide", &task, "approve", "--reason", "x"])
+        .expect(2, &["--digest"]);
     let sheet = bench.json(&["task", "show", &task]);
     let digest = sheet["sends"]["digest"].as_str().unwrap().to_owned();
     let arguments = sheet["sends"]["arguments"].to_string();
-    assert!(arguments.contains("You wrote: please write") && arguments.contains("dana@acme.example"), "{arguments}");
+    assert!(
+        arguments.contains("You wrote: please write") && arguments.contains("dana@acme.example"),
+        "{arguments}"
+    );
     let wrong = "0".repeat(64);
-    bench.run(&["task", "decide", &task, "approve", "--reason", "x", "--digest", &wrong]).expect(5, &["TL0725"]);
+    bench
+        .run(&[
+            "task", "decide", &task, "approve", "--reason", "x", "--digest", &wrong,
+        ])
+        .expect(5, &["TL0725"]);
 
     // Held by a switch, then released.
-    bench.run(&["kill", "set", "action:reply", "--reason", "drill"]).expect(0, &["waits from now on"]);
-    bench.run(&["task", "decide", &task, "approve", "--reason", "ok", "--digest", &digest[..12]]).expect(0, &["is decided"]);
-    let held = |e: &Value| e.as_array().unwrap().iter().any(|e| e["hold"] == "kill:action:reply");
+    bench
+        .run(&["kill", "set", "action:reply", "--reason", "drill"])
+        .expect(0, &["waits from now on"]);
+    bench
+        .run(&[
+            "task",
+            "decide",
+            &task,
+            "approve",
+            "--reason",
+            "ok",
+            "--digest",
+            &digest[..12],
+        ])
+        .expect(0, &["is decided"]);
+    let held = |e: &Value| {
+        e.as_array()
+            .unwrap()
+            .iter()
+            .any(|e| e["hold"] == "kill:action:reply")
+    };
     bench.until(&["effect", "list"], "the hold", held);
-    bench.run(&["explain", &case]).expect(0, &[
-        "held by the switch `action:reply`",
-        "throughline kill clear action:reply",
-        "workflows/lead/workflow.yaml:",
-        "record.message == 'please write'",
-        "it came again 1 times",
-        "policy says approve",
-        "event.body.email",
-    ]);
-    bench.run(&["status"]).expect(0, &["runs since", "action:reply", "1 duplicates"]);
-    bench.run(&["kill", "clear", "action:reply", "--reason", "over"]).expect(0, &["is cleared"]);
+    bench.run(&["explain", &case]).expect(
+        0,
+        &[
+            "held by the switch `action:reply`",
+            "throughline kill clear action:reply",
+            "workflows/lead/workflow.yaml:",
+            "record.message == 'please write'",
+            "it came again 1 times",
+            "policy says approve",
+            "event.body.email",
+        ],
+    );
+    bench
+        .run(&["status"])
+        .expect(0, &["runs since", "action:reply", "1 duplicates"]);
+    bench
+        .run(&["kill", "clear", "action:reply", "--reason", "over"])
+        .expect(0, &["is cleared"]);
     let closed = |c: &Value| c[0]["state"] == "closed";
     bench.until(&["case", "list"], "the end", closed);
-    bench.run(&["explain", &case]).expect(0, &["`reply`", "succeeded", "it is closed", "throughline case reopen"]);
+    bench.run(&["explain", &case]).expect(
+        0,
+        &[
+            "`reply`",
+            "succeeded",
+            "it is closed",
+            "throughline case reopen",
+        ],
+    );
     bench.run(&["explain", &task]).expect(0, &[&case]);
 
     assert_eq!(server.stop(), 0);
     // Without a server the same commands work on the store.
     bench.run(&["case", "list"]).expect(0, &[&case, "closed"]);
-    bench.run(&["status"]).expect(0, &["does not run", "throughline serve"]);
-    bench.run(&["case", "reopen", &case, "--reason", "second_look"]).expect(0, &["throughline explain"]);
+    bench
+        .run(&["status"])
+        .expect(0, &["does not run", "throughline serve"]);
+    bench
+        .run(&["case", "reopen", &case, "--reason", "second_look"])
+        .expect(0, &["throughline explain"]);
 }
 
 #[test]
@@ -65,21 +125,59 @@ fn a_case_that_needs_a_person_is_decided_without_a_server() {
     let bench = Bench::project();
     let secret = bench.secret("web");
     let server = bench.serve();
-    let accepted = send(&bench, &server.url, &secret, r#"{"email":"a@b.example","message":"hello"}"#);
+    let accepted = send(
+        &bench,
+        &server.url,
+        &secret,
+        r#"{"email":"a@b.example","message":"hello"}"#,
+    );
     let case = accepted["case_id"].as_str().unwrap().to_owned();
     assert_eq!(server.stop(), 0);
-    bench.run(&["explain", &case]).expect(0, &["review", "default => human_queue", "throughline task decide"]);
-    bench.run(&["case", "assign", &case, "operatrs", "--reason", "x"]).expect(3, &["did you mean `operators`?"]);
-    bench.run(&["case", "move", &case, "pending", "--reason", "x"]).expect(1, &["TL0701", "throughline explain TL0701"]);
-    let task = bench.json(&["task", "list"])[0]["task"].as_str().unwrap().to_owned();
-    let edit = ["task", "decide", &task, "edit", "--reason", "mended", "--set", "message=please write"];
+    bench.run(&["explain", &case]).expect(
+        0,
+        &[
+            "review",
+            "default => human_queue",
+            "throughline task decide",
+        ],
+    );
+    bench
+        .run(&["case", "assign", &case, "operatrs", "--reason", "x"])
+        .expect(3, &["did you mean `operators`?"]);
+    bench
+        .run(&["case", "move", &case, "pending", "--reason", "x"])
+        .expect(1, &["TL0701", "throughline explain TL0701"]);
+    let task = bench.json(&["task", "list"])[0]["task"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let edit = [
+        "task",
+        "decide",
+        &task,
+        "edit",
+        "--reason",
+        "mended",
+        "--set",
+        "message=please write",
+    ];
     bench.run(&edit).expect(0, &["is decided"]);
     // What that planned is not sent by a command: it waits for a server.
     let effects = bench.json(&["effect", "list", "--case", &case]);
-    let write = effects.as_array().unwrap().iter().find(|e| e["action"] == "crm_upsert").unwrap();
+    let write = effects
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|e| e["action"] == "crm_upsert")
+        .unwrap();
     assert_eq!(write["state"], "ready");
     let server = bench.serve();
-    let done = |e: &Value| e.as_array().unwrap().iter().any(|e| e["action"] == "crm_upsert" && e["state"] == "succeeded");
+    let done = |e: &Value| {
+        e.as_array()
+            .unwrap()
+            .iter()
+            .any(|e| e["action"] == "crm_upsert" && e["state"] == "succeeded")
+    };
     bench.until(&["effect", "list", "--case", &case], "the write", done);
     drop(server);
 }
@@ -89,14 +187,24 @@ fn nothing_happens_to_a_message_that_is_tried() {
     let bench = Bench::project();
     let good = r#"{"email":"a@b.example","message":"please write"}"#;
     bench.write("m.json", good);
-    bench.run(&["try", "m.json", "--endpoint", "web"]).expect(0, &[
-        "nothing was stored",
-        "`crm_upsert` would be sent by itself",
-        "`reply` would wait for an approval",
-    ]);
-    bench.write("bad.json", r#"{"email":"a@b.example","email":"b@b.example"}"#);
-    bench.run(&["try", "bad.json", "--endpoint", "web"]).expect(1, &["the door would answer 400"]);
-    bench.run(&["try", "m.json", "--endpoint", "wep"]).expect(3, &["there are web"]);
+    bench.run(&["try", "m.json", "--endpoint", "web"]).expect(
+        0,
+        &[
+            "nothing was stored",
+            "`crm_upsert` would be sent by itself",
+            "`reply` would wait for an approval",
+        ],
+    );
+    bench.write(
+        "bad.json",
+        r#"{"email":"a@b.example","email":"b@b.example"}"#,
+    );
+    bench
+        .run(&["try", "bad.json", "--endpoint", "web"])
+        .expect(1, &["the door would answer 400"]);
+    bench
+        .run(&["try", "m.json", "--endpoint", "wep"])
+        .expect(3, &["there are web"]);
     assert_eq!(bench.json(&["case", "list"]).as_array().unwrap().len(), 0);
     assert_eq!(bench.json(&["status"])["events"], 0);
 }
@@ -105,16 +213,30 @@ fn nothing_happens_to_a_message_that_is_tried() {
 fn versions_change_by_deploy_alone() {
     let bench = Bench::project();
     let first = bench.json(&["versions"]);
-    assert_eq!((first[0]["number"].as_u64(), first[0]["current"].as_bool()), (Some(1), Some(true)));
+    assert_eq!(
+        (first[0]["number"].as_u64(), first[0]["current"].as_bool()),
+        (Some(1), Some(true))
+    );
     bench.run(&["deploy"]).expect(0, &["nothing changes"]);
     let looser = WORKFLOW.replace("reply: { approve: operators }", "reply: never");
-    bench.write("workflows/lead/workflow.yaml", &looser.replace("action: [crm_upsert, reply]", "action: crm_upsert"));
-    bench.run(&["deploy"]).expect(2, &["policy: `reply` tighter", "pass --yes"]);
-    bench.run(&["deploy", "--yes"]).expect(0, &["policy: `reply` tighter", "branch is new"]);
+    bench.write(
+        "workflows/lead/workflow.yaml",
+        &looser.replace("action: [crm_upsert, reply]", "action: crm_upsert"),
+    );
+    bench
+        .run(&["deploy"])
+        .expect(2, &["policy: `reply` tighter", "pass --yes"]);
+    bench
+        .run(&["deploy", "--yes"])
+        .expect(0, &["policy: `reply` tighter", "branch is new"]);
     let server = bench.serve();
     assert_eq!(bench.json(&["versions"])[0]["number"], 2);
-    bench.run(&["rollback", "lead", "1", "--reason", "too_strict"]).expect(0, &["new cases of `lead` go through number 1"]);
-    bench.run(&["rollback", "lead", "7", "--reason", "x"]).expect(3, &["throughline versions"]);
+    bench
+        .run(&["rollback", "lead", "1", "--reason", "too_strict"])
+        .expect(0, &["new cases of `lead` go through number 1"]);
+    bench
+        .run(&["rollback", "lead", "7", "--reason", "x"])
+        .expect(3, &["throughline versions"]);
     let current: Vec<u64> = bench
         .json(&["versions"])
         .as_array()
@@ -133,7 +255,9 @@ fn a_hanging_server_does_not_keep_a_switch_from_working() {
     let secret = bench.secret("web");
     let server = bench.serve();
     server.signal("STOP");
-    bench.run(&["kill", "set", "ingest", "--reason", "drill"]).expect(0, &["senders get 503"]);
+    bench
+        .run(&["kill", "set", "ingest", "--reason", "drill"])
+        .expect(0, &["senders get 503"]);
     server.signal("CONT");
     bench.write("m.json", r#"{"email":"a@b.example","message":"x"}"#);
     let to = format!("{}/hooks/default/web", server.url);
@@ -144,11 +268,20 @@ fn a_hanging_server_does_not_keep_a_switch_from_working() {
         if answer.code == 1 && answer.out.contains("503") {
             break;
         }
-        assert!(begun.elapsed() < super::bench::PATIENCE, "{} {}", answer.out, answer.err);
+        assert!(
+            begun.elapsed() < super::bench::PATIENCE,
+            "{} {}",
+            answer.out,
+            answer.err
+        );
     }
     bench.run(&["kill", "list"]).expect(0, &["ingest", "drill"]);
-    bench.run(&["kill", "clear", "ingest", "--reason", "over"]).expect(0, &["is cleared"]);
-    bench.run(&["send", "m.json", "--to", &to, "--secret", &secret]).expect(0, &["202"]);
+    bench
+        .run(&["kill", "clear", "ingest", "--reason", "over"])
+        .expect(0, &["is cleared"]);
+    bench
+        .run(&["send", "m.json", "--to", &to, "--secret", &secret])
+        .expect(0, &["202"]);
 }
 
 #[test]
@@ -162,31 +295,54 @@ fn secrets_keys_flags_and_tenants_are_managed() {
     let list = bench.json(&["endpoint", "list"]);
     let secrets = list[0]["secrets"].as_array().unwrap();
     assert_eq!((secrets.len(), list[0]["open"].as_bool()), (2, Some(true)));
-    assert!(!list.to_string().contains(&second), "a secret is shown once");
+    assert!(
+        !list.to_string().contains(&second),
+        "a secret is shown once"
+    );
     let server = bench.serve();
     bench.write("m.json", r#"{"email":"a@b.example","message":"x"}"#);
     let to = format!("{}/hooks/default/web", server.url);
     for secret in [&first, &second] {
-        bench.run(&["send", "m.json", "--to", &to, "--secret", secret]).expect(0, &[]);
+        bench
+            .run(&["send", "m.json", "--to", &to, "--secret", secret])
+            .expect(0, &[]);
     }
-    bench.run(&["send", "m.json", "--to", &to, "--secret", "another"]).expect(1, &["401"]);
+    bench
+        .run(&["send", "m.json", "--to", &to, "--secret", "another"])
+        .expect(1, &["401"]);
     bench.json(&["endpoint", "rotate", "web", "--overlap", "0s"]);
-    bench.run(&["send", "m.json", "--to", &to, "--secret", &second]).expect(1, &["401"]);
-    bench.run(&["endpoint", "disable", "web", "--reason", "x"]).expect(0, &["closed"]);
-    bench.run(&["send", "m.json", "--to", &to, "--secret", &second]).expect(1, &["404"]);
+    bench
+        .run(&["send", "m.json", "--to", &to, "--secret", &second])
+        .expect(1, &["401"]);
+    bench
+        .run(&["endpoint", "disable", "web", "--reason", "x"])
+        .expect(0, &["closed"]);
+    bench
+        .run(&["send", "m.json", "--to", &to, "--secret", &second])
+        .expect(1, &["404"]);
 
     let key = bench.json(&["key", "create", "--scope", "events", "--expires", "90d"]);
     assert!(key["key"].as_str().unwrap().starts_with("tl_"));
     let kid = key["kid"].as_str().unwrap();
-    bench.run(&["key", "disable", kid, "--reason", "lost"]).expect(0, &[]);
+    bench
+        .run(&["key", "disable", kid, "--reason", "lost"])
+        .expect(0, &[]);
     assert_eq!(bench.json(&["key", "list"])[0]["active"], false);
 
     bench.run(&["flag", "set", "beta", "on"]).expect(0, &[]);
     assert_eq!(bench.json(&["flag", "list"])[0]["value"], true);
-    bench.run(&["tenant", "create", "acme"]).expect(0, &["throughline --tenant acme deploy"]);
-    bench.run(&["tenant", "create", "acme"]).expect(5, &["already"]);
-    bench.run(&["--tenant", "acme", "deploy", "--yes"]).expect(0, &["`lead` is new"]);
-    bench.run(&["tenant", "disable", "acme", "--reason", "gone"]).expect(0, &["takes no message"]);
+    bench
+        .run(&["tenant", "create", "acme"])
+        .expect(0, &["throughline --tenant acme deploy"]);
+    bench
+        .run(&["tenant", "create", "acme"])
+        .expect(5, &["already"]);
+    bench
+        .run(&["--tenant", "acme", "deploy", "--yes"])
+        .expect(0, &["`lead` is new"]);
+    bench
+        .run(&["tenant", "disable", "acme", "--reason", "gone"])
+        .expect(0, &["takes no message"]);
     let tenants = bench.json(&["tenant", "list"]);
     assert_eq!(tenants[1]["disabled"], true);
 }
@@ -196,23 +352,56 @@ fn the_audit_is_exported_and_verified_elsewhere() {
     let bench = Bench::project();
     let secret = bench.secret("web");
     let server = bench.serve();
-    send(&bench, &server.url, &secret, r#"{"email":"dana@acme.example","message":"please write"}"#);
+    send(
+        &bench,
+        &server.url,
+        &secret,
+        r#"{"email":"dana@acme.example","message":"please write"}"#,
+    );
     assert_eq!(server.stop(), 0);
-    bench.run(&["audit", "export", "--output", "audit.jsonl"]).expect(0, &["audit verify audit.jsonl"]);
+    bench
+        .run(&["audit", "export", "--output", "audit.jsonl"])
+        .expect(0, &["audit verify audit.jsonl"]);
     let checkpoints = "data/checkpoints.txt";
-    bench.run(&["audit", "verify", "audit.jsonl", "--checkpoints", checkpoints]).expect(0, &["verify", "0 turns are newer"]);
+    bench
+        .run(&[
+            "audit",
+            "verify",
+            "audit.jsonl",
+            "--checkpoints",
+            checkpoints,
+        ])
+        .expect(0, &["verify", "0 turns are newer"]);
     let text = std::fs::read_to_string(bench.path().join("audit.jsonl")).unwrap();
     assert!(!text.contains("dana"), "no personal data in the audit");
     for action in ["tenant.create", "deploy", "endpoint.rotate"] {
         assert!(text.contains(action), "{action}");
     }
-    let cut: Vec<&str> = text.lines().enumerate().filter(|(i, _)| *i != 3).map(|(_, l)| l).collect();
+    let cut: Vec<&str> = text
+        .lines()
+        .enumerate()
+        .filter(|(i, _)| *i != 3)
+        .map(|(_, l)| l)
+        .collect();
     bench.write("cut.jsonl", &cut.join("\n"));
-    bench.run(&["audit", "verify", "cut.jsonl"]).expect(1, &["TL0910", "line "]);
-    let python = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/concepts/verify_audit.py");
-    let run = |file: &str| std::process::Command::new("python3").arg(&python).arg(file).current_dir(bench.path()).output();
+    bench
+        .run(&["audit", "verify", "cut.jsonl"])
+        .expect(1, &["TL0910", "line "]);
+    let python = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs/concepts/verify_audit.py");
+    let run = |file: &str| {
+        std::process::Command::new("python3")
+            .arg(&python)
+            .arg(file)
+            .current_dir(bench.path())
+            .output()
+    };
     let Ok(good) = run("audit.jsonl") else { return };
-    assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
+    assert!(
+        good.status.success(),
+        "{}",
+        String::from_utf8_lossy(&good.stderr)
+    );
     assert!(!run("cut.jsonl").unwrap().status.success());
 }
 
@@ -221,7 +410,9 @@ fn two_servers_do_not_share_a_directory() {
     let bench = Bench::project();
     let server = bench.serve();
     let pid = server.pid().to_string();
-    bench.run(&["serve", "--listen", "127.0.0.1:0"]).expect(5, &["TL0641", &pid]);
+    bench
+        .run(&["serve", "--listen", "127.0.0.1:0"])
+        .expect(5, &["TL0641", &pid]);
 }
 
 #[test]

@@ -27,10 +27,12 @@ const FIGURES: &[(&str, &str, &str)] = &[
         "closed",
         "/backlog",
     ),
+    ("refused (429, 503), 64 connections", "closed", "refused"),
     ("reply p50 at 200/s, ms", "open", "/reply_ms/p50"),
     ("reply p99 at 200/s, ms", "open", "/reply_ms/p99"),
     ("end to end p50 at 200/s, ms", "open", "/e2e_ms/p50"),
     ("end to end p99 at 200/s, ms", "open", "/e2e_ms/p99"),
+    ("CPU per case at 200/s, ms", "open", "/cpu_ms_per_case"),
     (
         "writes per case, each lead sent twice",
         "twice",
@@ -66,6 +68,10 @@ impl Results {
     fn values(&self, subject: &str, (phase, at): (&str, &str)) -> Vec<f64> {
         let value = |line: &Value| match at {
             "writes_per_case" => Some(1.0 + line["extra"].as_f64()? / line["cases"].as_f64()?),
+            "refused" => {
+                let of = |status: &str| line["answers"][status].as_f64().unwrap_or(0.0);
+                Some(of("429") + of("503"))
+            }
             "bytes_per_case" => {
                 Some((line["after"].as_f64()? - line["before"].as_f64()?) / self.cases_until(line))
             }

@@ -1,6 +1,6 @@
 //! Proof 1: every state is reachable and left again, answered for and timed, and no case ends silently.
 
-use tl_kernel::program::canonical::{NAMES, PENDING};
+use tl_kernel::program::canonical::{CLOSED, NAMES, NEEDS_HUMAN, PENDING, TRIAGED};
 use tl_kernel::program::{Edge, Emit, Program, State, StateIx};
 
 use super::Finding;
@@ -11,6 +11,7 @@ use super::words::Words;
 /// Proof 1. What the exploration of the model found is shared with the proof about permissions.
 pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
     let reachable = reachable(program);
+    reviewed(program, &reachable, out);
     for (ix, state) in program.states.iter().enumerate() {
         let ix = ix as StateIx;
         if reachable[usize::from(ix)] {
@@ -31,6 +32,26 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
                     state.name
                 ))
                 .key("transitions"),
+            );
+        }
+    }
+}
+
+/// What a reviewer may decide moves the case out of `needs_human`: both ways should be declared.
+fn reviewed(program: &Program, reachable: &[bool], out: &mut Vec<Finding>) {
+    if !reachable[usize::from(NEEDS_HUMAN)] {
+        return;
+    }
+    let state = &program.states[usize::from(NEEDS_HUMAN)];
+    for (to, word) in [(CLOSED, "reject"), (TRIAGED, "approve")] {
+        if program.edge(NEEDS_HUMAN, to).is_none() {
+            let (from, to) = (&state.name, program.state_name(to));
+            out.push(
+                Finding::new("TL0515", state.line, format!("to `{word}` a review will be refused"))
+                    .warning()
+                    .why(format!("it moves the case from `{from}` to `{to}`, and no transition does"))
+                    .mend(format!("declare the transition {{ from: {from}, to: {to} }}"))
+                    .key("transitions"),
             );
         }
     }

@@ -127,7 +127,7 @@ async fn a_second_request_gets_what_the_table_says() {
             assert_eq!(server.stored().await, before, "{row}");
         }
         if status == 409 {
-            assert_eq!(answer.at("/code"), "TL0714");
+            assert_eq!(answer.at("/code"), "TL1014");
             assert_eq!(answer.header("retry-after"), Some("1"));
             server.world.gate.add_permits(1);
             let done = server.send(post(GOOD)).await;
@@ -139,7 +139,7 @@ async fn a_second_request_gets_what_the_table_says() {
             );
         }
         if second == "different" && status == 422 && first == First::Accepted {
-            assert_eq!(answer.at("/code"), "TL0715");
+            assert_eq!(answer.at("/code"), "TL1015");
         }
     }
 }

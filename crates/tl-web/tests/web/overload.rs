@@ -28,7 +28,7 @@ async fn an_overloaded_installation_answers_before_it_looks() {
             let answer = server.send(request).await;
             assert_eq!(
                 (answer.status, answer.at("/code").as_str()),
-                (503, "TL0718")
+                (503, "TL1018")
             );
             let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
             assert!((5..=60).contains(&wait), "{wait}");
@@ -75,7 +75,7 @@ async fn a_pace_is_kept_per_door_and_per_tenant() {
     assert_eq!(server.send(post(1)).await.status, 202);
     assert_eq!(server.send(post(2)).await.status, 202);
     let third = server.send(post(3)).await;
-    assert_eq!((third.status, third.at("/code").as_str()), (429, "TL0717"));
+    assert_eq!((third.status, third.at("/code").as_str()), (429, "TL1017"));
     let wait: i64 = third.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=2).contains(&wait), "{wait}");
     let other_door = Req::post("/hooks/acme/leads", r#"{"email":"a@b.de"}"#).signed();
@@ -114,7 +114,7 @@ async fn room_for_bodies_and_requests_is_bounded() {
         .await;
     assert_eq!(
         (answer.status, answer.at("/code").as_str()),
-        (503, "TL0718")
+        (503, "TL1018")
     );
     assert_eq!(server.send(post(1)).await.status, 202);
 

@@ -14,7 +14,7 @@ async fn the_probes_answer() {
     let answer = server.send(Req::get("/readyz")).await;
     assert_eq!(
         (answer.status, answer.at("/code").as_str()),
-        (503, "TL0718"),
+        (503, "TL1018"),
         "without a store"
     );
 }

@@ -298,7 +298,7 @@ async fn a_repeated_write_gets_its_first_answer() {
     let answer = server.send(reused).await;
     assert_eq!(
         (answer.status, answer.at("/code").as_str()),
-        (422, "TL0715")
+        (422, "TL1015")
     );
     // A conflict is not remembered: the same key goes on with the version that was read again.
     let stale = |v: &str| {

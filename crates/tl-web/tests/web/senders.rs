@@ -159,28 +159,28 @@ async fn keys_that_are_not_here_ask_for_patience() {
     for _ in 0..2 {
         assert_eq!(
             send("fetching", "k1").await,
-            (503, "TL0719".into()),
+            (503, "TL1019".into()),
             "no keys yet: nothing can be said"
         );
     }
     assert_eq!(send("named", "k1").await.0, 202);
     assert_eq!(
         send("named", "k2").await,
-        (503, "TL0719".into()),
+        (503, "TL1019".into()),
         "a newer set may know the key"
     );
     assert_eq!(
         send("named", "k2").await,
-        (401, "TL0712".into()),
+        (401, "TL1012".into()),
         "once per span"
     );
     assert_eq!(
         send("named", "k3").await,
-        (401, "TL0712".into()),
+        (401, "TL1012".into()),
         "whatever the name"
     );
     server.world.pass(60_000_000);
-    assert_eq!(send("named", "k2").await, (503, "TL0719".into()));
+    assert_eq!(send("named", "k2").await, (503, "TL1019".into()));
 }
 
 #[tokio::test]

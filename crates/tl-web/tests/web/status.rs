@@ -36,192 +36,192 @@ async fn every_refusal_has_its_status_and_code_and_stores_nothing() {
         })
     };
     let table: Vec<(&str, Req, u16, &str)> = vec![
-        ("unknown address", Req::get("/nothing"), 404, "TL0701"),
+        ("unknown address", Req::get("/nothing"), 404, "TL1001"),
         (
             "unknown tenant",
             Req::post("/hooks/nobody/leads", LEAD).signed(),
             404,
-            "TL0701",
+            "TL1001",
         ),
         (
             "unknown door",
             Req::post("/hooks/acme/nothing", LEAD).signed(),
             404,
-            "TL0701",
+            "TL1001",
         ),
         (
             "closed door",
             Req::post("/hooks/acme/closed", LEAD).signed(),
             404,
-            "TL0701",
+            "TL1001",
         ),
         (
             "door without a secret",
             Req::post("/hooks/acme/bare", LEAD).signed(),
             404,
-            "TL0701",
+            "TL1001",
         ),
         (
             "an API door as a hook",
             Req::post("/hooks/acme/notes", LEAD).bearer(&api_key(EVENTS_KEY)),
             404,
-            "TL0701",
+            "TL1001",
         ),
         (
             "a JSON door as a form",
             Req::post("/forms/acme/leads", LEAD).signed(),
             404,
-            "TL0701",
+            "TL1001",
         ),
         (
             "a name that is no UTF-8",
             Req::post("/hooks/acme/%ff", LEAD).signed(),
             404,
-            "TL0701",
+            "TL1001",
         ),
-        ("wrong method", Req::get("/hooks/acme/leads"), 405, "TL0702"),
+        ("wrong method", Req::get("/hooks/acme/leads"), 405, "TL1002"),
         (
             "wrong method, unknown door",
             Req::get("/hooks/acme/nothing"),
             405,
-            "TL0702",
+            "TL1002",
         ),
         (
             "no delete",
             Req::new("DELETE", "/v1/records/lead/1"),
             405,
-            "TL0702",
+            "TL1002",
         ),
         (
             "chunked",
             lead().header("transfer-encoding", "chunked"),
             411,
-            "TL0704",
+            "TL1004",
         ),
         (
             "too large",
             Req::post("/hooks/acme/leads", big).signed(),
             413,
-            "TL0705",
+            "TL1005",
         ),
         (
             "said to be too large",
             lead().header("content-length", "99999999999999"),
             413,
-            "TL0705",
+            "TL1005",
         ),
         (
             "long target",
             Req::post(&format!("/hooks/acme/leads?{long}"), LEAD).signed(),
             414,
-            "TL0706",
+            "TL1006",
         ),
-        ("large head", head(20, 2_000), 431, "TL0709"),
+        ("large head", head(20, 2_000), 431, "TL1009"),
         (
             "no content type",
             lead().without("content-type"),
             415,
-            "TL0707",
+            "TL1007",
         ),
         (
             "two content types",
             lead().header("content-type", "application/json"),
             415,
-            "TL0707",
+            "TL1007",
         ),
         (
             "text",
             lead().set("content-type", "text/plain"),
             415,
-            "TL0707",
+            "TL1007",
         ),
         (
             "a form",
             lead().set("content-type", "application/x-www-form-urlencoded"),
             415,
-            "TL0707",
+            "TL1007",
         ),
         (
             "another charset",
             lead().set("content-type", "application/json; charset=utf-16"),
             415,
-            "TL0707",
+            "TL1007",
         ),
         (
             "gzip",
             lead().header("content-encoding", "gzip"),
             415,
-            "TL0708",
+            "TL1008",
         ),
-        ("unsigned", lead().without("x-signature"), 401, "TL0712"),
+        ("unsigned", lead().without("x-signature"), 401, "TL1012"),
         (
             "wrong secret",
             lead().signed_with("another secret altogether"),
             401,
-            "TL0712",
+            "TL1012",
         ),
         (
             "foreign secret",
             lead().signed_with("secret of the door at other, unlike"),
             401,
-            "TL0712",
+            "TL1012",
         ),
         (
             "two signatures",
             lead().header("x-signature", "sha256=00"),
             401,
-            "TL0712",
+            "TL1012",
         ),
         (
             "no JSON",
             Req::post("/hooks/acme/leads", "{").signed(),
             400,
-            "TL0710",
+            "TL1010",
         ),
         (
             "a name twice",
             Req::post("/hooks/acme/leads", r#"{"email":"a","email":"b"}"#).signed(),
             400,
-            "TL0710",
+            "TL1010",
         ),
         (
             "two keys",
             lead().header("idempotency-key", "k2"),
             400,
-            "TL0711",
+            "TL1011",
         ),
         (
             "wrong shape",
             Req::post("/hooks/acme/leads", r#"{"seats":0}"#).signed(),
             422,
-            "TL0716",
+            "TL1016",
         ),
-        ("no key", note().without("idempotency-key"), 400, "TL0711"),
+        ("no key", note().without("idempotency-key"), 400, "TL1011"),
         (
             "long key",
             note().set("idempotency-key", &"k".repeat(256)),
             400,
-            "TL0711",
+            "TL1011",
         ),
         (
             "no credential",
             note().without("authorization"),
             401,
-            "TL0712",
+            "TL1012",
         ),
-        ("mistyped key", note().bearer("tl_abc"), 401, "TL0712"),
-        ("unissued key", note().bearer(&api_key(99)), 401, "TL0712"),
+        ("mistyped key", note().bearer("tl_abc"), 401, "TL1012"),
+        ("unissued key", note().bearer(&api_key(99)), 401, "TL1012"),
         (
             "expired key",
             note().bearer(&api_key(EXPIRED_KEY)),
             401,
-            "TL0712",
+            "TL1012",
         ),
         (
             "key without the scope",
             note().bearer(&api_key(READ_KEY)),
             403,
-            "TL0713",
+            "TL1013",
         ),
         (
             "unknown door of the API",
@@ -229,7 +229,7 @@ async fn every_refusal_has_its_status_and_code_and_stores_nothing() {
                 .header("idempotency-key", "k")
                 .bearer(&api_key(EVENTS_KEY)),
             404,
-            "TL0701",
+            "TL1001",
         ),
         (
             "a door that takes no API key",
@@ -237,25 +237,25 @@ async fn every_refusal_has_its_status_and_code_and_stores_nothing() {
                 .header("idempotency-key", "k")
                 .bearer(&api_key(EVENTS_KEY)),
             404,
-            "TL0701",
+            "TL1001",
         ),
         (
             "token without a tenant",
             note().bearer(&token("ada", 60)),
             401,
-            "TL0712",
+            "TL1012",
         ),
         (
             "key of another tenant, its own door unseen",
             Req::post("/v1/records/lead/1", LEAD).bearer(&api_key(OTHER_KEY)),
             405,
-            "TL0702",
+            "TL1002",
         ),
         (
             "API text",
             note().set("content-type", "text/plain"),
             415,
-            "TL0707",
+            "TL1007",
         ),
         (
             "API wrong shape",
@@ -263,31 +263,31 @@ async fn every_refusal_has_its_status_and_code_and_stores_nothing() {
                 .header("idempotency-key", "shape")
                 .bearer(&api_key(EVENTS_KEY)),
             422,
-            "TL0716",
+            "TL1016",
         ),
         (
             "record of another form",
             Req::get("/v1/records/Lead!/1").bearer(&api_key(READ_KEY)),
             400,
-            "TL0710",
+            "TL1010",
         ),
         (
             "no such record",
             Req::get("/v1/records/lead/1").bearer(&api_key(READ_KEY)),
             404,
-            "TL0701",
+            "TL1001",
         ),
         (
             "no such case",
             Req::get("/v1/cases/case_x").bearer(&api_key(READ_KEY)),
             404,
-            "TL0701",
+            "TL1001",
         ),
         (
             "reading without the scope",
             Req::get("/v1/cases").bearer(&api_key(EVENTS_KEY)),
             403,
-            "TL0713",
+            "TL1013",
         ),
     ];
     for (what, request, status, code) in table {
@@ -346,8 +346,8 @@ async fn a_first_message_is_202_and_the_same_again_is_200() {
 async fn what_the_product_answers_becomes_a_status() {
     let server = server().await;
     let table = [
-        (AdmitError::Unavailable, 503, "TL0718"),
-        (AdmitError::Faulty(7), 500, "TL0720"),
+        (AdmitError::Unavailable, 503, "TL1018"),
+        (AdmitError::Faulty(7), 500, "TL1020"),
         (
             AdmitError::Refused("TL0501", "The case is closed for good.".into()),
             422,
@@ -364,7 +364,7 @@ async fn what_the_product_answers_becomes_a_status() {
     let answer = server.send(lead()).await;
     assert_eq!(
         (answer.status, answer.at("/code").as_str()),
-        (500, "TL0720")
+        (500, "TL1020")
     );
     assert_eq!(server.send(lead()).await.status, 202, "a retry is safe");
 }
@@ -453,7 +453,7 @@ async fn a_slow_body_is_408_and_the_connection_ends() {
     let answer = server.raw(&bytes).await;
     assert_eq!(
         (answer.status, answer.at("/code").as_str()),
-        (408, "TL0703")
+        (408, "TL1003")
     );
     assert!(answer.closes);
     assert_eq!(server.stored().await, 0);

@@ -1,0 +1,232 @@
+//! What is typed about cases, tasks, effects and switches.
+
+use clap::{Subcommand, ValueEnum};
+
+use super::pair;
+use crate::control::request::SwitchMode;
+
+/// `case`.
+#[derive(Debug, Subcommand)]
+pub enum Case {
+    /// List cases, newest first
+    List {
+        /// In this state
+        #[arg(long)]
+        state: Option<String>,
+        /// Of this workflow
+        #[arg(long)]
+        workflow: Option<String>,
+        /// Only open ones
+        #[arg(long, conflicts_with = "closed")]
+        open: bool,
+        /// Only closed ones
+        #[arg(long)]
+        closed: bool,
+        /// Opened before this case
+        #[arg(long, value_name = "CASE")]
+        before: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Show a case: record, tasks, effects
+    Show {
+        /// The case
+        case: String,
+    },
+    /// Move a case along a declared transition
+    Move {
+        /// The case
+        case: String,
+        /// The state to move to
+        state: String,
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
+    },
+    /// Give a case to a person or team
+    Assign {
+        /// The case
+        case: String,
+        /// The person or team
+        owner: String,
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
+    },
+    /// Close a case
+    Close {
+        /// The case
+        case: String,
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
+    },
+    /// Open a closed case again and decide it again
+    Reopen {
+        /// The case
+        case: String,
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `task`.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// List tasks, what is due first at the top
+    List {
+        /// Owned by this person or team; may be given several times
+        #[arg(long)]
+        owner: Vec<String>,
+        /// Of this case
+        #[arg(long)]
+        case: Option<String>,
+        /// Decided ones too
+        #[arg(long)]
+        all: bool,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Show a task with everything needed to decide it: for an approval exactly what will be sent
+    Show {
+        /// The task
+        task: String,
+    },
+    /// Decide a task
+    Decide {
+        /// The task
+        task: String,
+        /// What is decided
+        decision: Decision,
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
+        /// The digest that `task show` printed: an approval covers exactly what was shown
+        #[arg(long)]
+        digest: Option<String>,
+        /// Correct a field; may be given several times
+        #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
+        set: Vec<(String, String)>,
+        /// Words beside the decision
+        #[arg(long)]
+        note: Option<String>,
+    },
+}
+
+/// What a person decides about a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Decision {
+    /// Yes: go on, or send exactly this
+    Approve,
+    /// Go on with corrected fields
+    Edit,
+    /// No
+    Reject,
+    /// Taken over
+    Accept,
+    /// Nothing more to do
+    Close,
+}
+
+/// `effect`.
+#[derive(Debug, Subcommand)]
+pub enum Effect {
+    /// List effects, newest case first
+    List {
+        /// In this state; may be given several times
+        #[arg(long)]
+        state: Vec<String>,
+        /// Of this case
+        #[arg(long)]
+        case: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Show an effect: arguments, attempts, what is known
+    Show {
+        /// The effect
+        effect: String,
+    },
+    /// Say what became of an effect that nobody else can know about
+    Resolve {
+        /// The effect
+        effect: String,
+        /// What became of it
+        how: How,
+        /// The other system's name for it
+        #[arg(long = "ref", value_name = "REF")]
+        reference: Option<String>,
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// What a person says became of an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum How {
+    /// It happened
+    Happened,
+    /// It did not: send it, with the same id and key
+    SendAgain,
+    /// It did not, and shall not
+    Drop,
+}
+
+/// `dead`.
+#[derive(Debug, Subcommand)]
+pub enum Dead {
+    /// List what failed or was given up
+    List {
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Show one with its attempts
+    Show {
+        /// The effect
+        effect: String,
+    },
+    /// Send again: those named, or all with an error code (100 at most)
+    Redrive {
+        /// The effects
+        #[arg(required_unless_present = "code")]
+        effects: Vec<String>,
+        /// All that ended with this error code
+        #[arg(long)]
+        code: Option<String>,
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `kill`.
+#[derive(Debug, Subcommand)]
+pub enum Kill {
+    /// Set a switch
+    Set {
+        /// everything, tenant, ingest, workflow:ID, action:NAME, connection:NAME or model:NAME
+        scope: String,
+        /// What happens to effects in its scope
+        #[arg(long, default_value = "hold")]
+        mode: SwitchMode,
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
+    },
+    /// Clear a switch
+    Clear {
+        /// Its scope
+        scope: String,
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
+    },
+    /// List the switches in force
+    List,
+}
