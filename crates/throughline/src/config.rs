@@ -67,6 +67,11 @@ const KEYS: &[Key] = &[
         default: Default::Text("data/checkpoints.txt"),
         help: "where signed audit checkpoints are written outside the database; empty for nowhere",
     },
+    Key {
+        name: "otlp_endpoint",
+        default: Default::Text(""),
+        help: "address of an OpenTelemetry receiver (OTLP over HTTP), such as http://127.0.0.1:4318; empty for none",
+    },
 ];
 
 /// The effective settings.
@@ -90,6 +95,8 @@ pub struct Config {
     pub log_level: String,
     /// File of the checkpoints.
     pub checkpoint_file: Option<PathBuf>,
+    /// Base address of the receiver of traces.
+    pub otlp_endpoint: Option<String>,
     /// Every key with its value and where it came from.
     pub origins: Vec<Setting>,
 }
@@ -166,6 +173,7 @@ impl Config {
             },
             log_level: text("log_level"),
             checkpoint_file: below(text("checkpoint_file")),
+            otlp_endpoint: Some(text("otlp_endpoint")).filter(|t| !t.is_empty()),
             origins,
         };
         Ok(config)

@@ -25,6 +25,8 @@ use crate::keys::{Place, random, signing_key};
 
 /// A unit that waits longer than this to become durable means that the store does not keep up.
 const QUEUE_AGE: Duration = Duration::from_secs(1);
+/// Effects that wait longer than this for their turn mean that messages come faster than they can be worked off, µs.
+const BACKLOG_AGE: i64 = 10_000_000;
 /// Seconds after which a sender comes again.
 const RETRY: u32 = 5;
 /// How often an unknown key id makes us look for new tenants, µs.
@@ -366,6 +368,9 @@ impl Intake for DeskIntake {
         }
         if self.disk_full.load(Ordering::Relaxed) {
             return Some(("disk", 60));
+        }
+        if self.app.desk.backlog_age() > BACKLOG_AGE {
+            return Some(("backlog", RETRY));
         }
         (self.app.desk.store().queue_age() > QUEUE_AGE).then_some(("store", RETRY))
     }

@@ -15,9 +15,11 @@ mod failure;
 mod intake;
 mod keys;
 mod lock;
+mod otlp;
 mod project;
 mod serve;
 mod text;
+mod verifier;
 
 use std::process::ExitCode;
 
@@ -28,10 +30,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = cli::Args::parse();
+    let json = args.json;
     match commands::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            match serde_json::to_string(&failure) {
+                Ok(text) if json => eprintln!("{text}"),
+                _ => eprintln!("{failure}"),
+            }
             ExitCode::from(failure.kind.exit_code())
         }
     }

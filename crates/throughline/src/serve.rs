@@ -12,7 +12,6 @@ use tl_engine::outward::{Connections, Outward};
 use tl_engine::worker::Worker;
 use tl_kernel::journal::Actor;
 use tl_kernel::program::Auth;
-use tl_web::metrics::Metrics;
 use tl_web::{AppState, WebConfig, router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +26,7 @@ use crate::control::socket;
 use crate::failure::Failure;
 use crate::intake::DeskIntake;
 use crate::lock::{self, Taken};
+use crate::otlp;
 
 /// How long what is on its way may take after the order to stop.
 const DRAIN: Duration = Duration::from_secs(22);
@@ -124,6 +124,7 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
 
     let client =
         Client::new(&Options::default()).map_err(|e| Failure::unreachable(e.to_string()))?;
+    let exporter = otlp::exporter(&app.config, &app.desk, &client)?;
     let connections = Arc::clone(&app.connections) as Arc<dyn Connections>;
     let outward = Outward {
         client: client.clone(),
@@ -141,6 +142,9 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
                 "the audit's signing key cannot be derived",
             ));
         }
+    }
+    if let Some(exporter) = exporter {
+        follower.tasks.spawn(exporter.run(follower.stop.clone()));
     }
     let (tasks, stop) = (&doors.tasks, &doors.stop);
     let intake = Arc::new(DeskIntake::new(Arc::clone(&app)));
@@ -165,7 +169,7 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
             drain_grace: DRAIN / 3,
             ..WebConfig::default()
         },
-        metrics: Arc::new(Metrics::default()),
+        metrics: Arc::new(otlp::metrics(&app.desk)),
     };
     let web_stop = stop.clone();
     tasks.spawn(async move {

@@ -45,6 +45,43 @@ fn pss_of(rollup: &str) -> Option<f64> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
+/// What a process had used at a moment.
+#[derive(Debug)]
+pub struct Used {
+    cpu: f64,
+    threads: BTreeMap<String, f64>,
+}
+
+impl Used {
+    /// What the process has used until now; nothing where there is none.
+    pub fn now(pid: Option<u32>) -> Used {
+        let Some(pid) = pid else {
+            return Used {
+                cpu: 0.0,
+                threads: BTreeMap::new(),
+            };
+        };
+        Used {
+            cpu: cpu_seconds(pid),
+            threads: cpu_by_thread(pid),
+        }
+    }
+
+    /// Milliseconds for each case since then: of the process, and by name of the thread.
+    pub fn since(&self, before: &Used, cases: u64) -> (f64, BTreeMap<String, f64>) {
+        let each = |seconds: f64| (seconds * 1e6 / cases.max(1) as f64).round() / 1000.0;
+        let earlier = |name: &String| before.threads.get(name).copied().unwrap_or(0.0);
+        let threads = self
+            .threads
+            .iter()
+            .map(|(name, s)| (name.clone(), each(s - earlier(name))));
+        (
+            each(self.cpu - before.cpu),
+            threads.filter(|(_, ms)| *ms > 0.0).collect(),
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,6 +40,8 @@ pub struct RestAttempt<'a> {
     pub expected_id: Option<&'a str>,
     /// Travels as `x-correlation-id`.
     pub correlation_id: &'a str,
+    /// Travels as `traceparent`, so that the spans of whoever answers belong to the trace of the case.
+    pub trace: Option<&'a str>,
     /// Time for everything.
     pub deadline: Duration,
     /// Our clock, µs since the Unix epoch: what a `Retry-After` date counts from.
@@ -141,13 +143,18 @@ pub async fn write(client: &Client, attempt: &RestAttempt<'_>) -> Result<WriteOu
 
 /// Reads a record once.
 pub async fn read(client: &Client, read: &RestRead<'_>) -> ReadOutcome {
+    let mut headers = vec![
+        ("accept".to_owned(), "application/json".to_owned()),
+        (
+            "x-correlation-id".to_owned(),
+            read.correlation_id.to_owned(),
+        ),
+    ];
+    headers.extend(traceparent(read.trace));
     let request = Request {
         method: Method::GET,
         path_and_query: read.path.to_owned(),
-        headers: vec![
-            ("accept".into(), "application/json".into()),
-            ("x-correlation-id".into(), read.correlation_id.to_owned()),
-        ],
+        headers,
         body: None,
         deadline: read.deadline,
     };
@@ -192,6 +199,8 @@ pub struct RestRead<'a> {
     pub lock: &'a Lock,
     /// Travels as `x-correlation-id`.
     pub correlation_id: &'a str,
+    /// Travels as `traceparent`, so that the spans of whoever answers belong to the trace of the case.
+    pub trace: Option<&'a str>,
     /// Time for everything.
     pub deadline: Duration,
     /// Our clock, µs since the Unix epoch.
@@ -216,6 +225,7 @@ fn request_of(attempt: &RestAttempt<'_>) -> Result<Request, RestError> {
             attempt.correlation_id.to_owned(),
         ),
     ];
+    headers.extend(traceparent(attempt.trace));
     headers.extend(condition(attempt, &mut body)?);
     if let Some((header, key)) = attempt.idempotency {
         headers.push((header.to_owned(), key.to_owned()));
@@ -227,6 +237,10 @@ fn request_of(attempt: &RestAttempt<'_>) -> Result<Request, RestError> {
         body: Some(Json::Object(body).to_string().into_bytes()),
         deadline: attempt.deadline,
     })
+}
+
+fn traceparent(trace: Option<&str>) -> Option<(String, String)> {
+    trace.map(|t| ("traceparent".to_owned(), t.to_owned()))
 }
 
 /// The header that makes the write conditional; a version that is a property goes into the body.

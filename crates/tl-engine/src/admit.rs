@@ -12,6 +12,7 @@ use tl_kernel::value::Value;
 use tl_store::contract::{Guard, Refused, Row, Unit};
 
 use crate::desk::{Desk, DeskError, FactSheet, gate_guard, read_error};
+use crate::telemetry::Step;
 use crate::tenant::{Bundle, Tenant};
 
 /// Pending messages joined in one look.
@@ -84,6 +85,7 @@ struct Target {
 impl Desk {
     /// Admits a message: decides it, and commits event, keys and turn together.
     pub async fn admit(&self, message: Message) -> Result<Admitted, DeskError> {
+        let step = Step::message();
         let mut joins = 0;
         let mut may_be_born = true;
         loop {
@@ -103,12 +105,16 @@ impl Desk {
             });
             let turn = match decide(&target.bundle.program, &target.case, input, &facts) {
                 Decision::Turn(turn) => *turn,
-                Decision::Refused(refusal) => return Err(self.record(message.tenant, refusal).await?),
+                Decision::Refused(refusal) => {
+                    self.telemetry().refused(&step, &target.bundle.program);
+                    return Err(self.record(message.tenant, refusal).await?);
+                }
             };
             let unit = unit(&message, &view, &target, Some(&turn));
             match self.commit(unit).await? {
                 Ok(_) => {
                     let case = self.after(target.case, &turn, &target.bundle, slot)?;
+                    self.telemetry().turned(&step, &turn, (&case, &target.bundle.program));
                     return Ok(Admitted::Accepted {
                         case: Some(case.id),
                         joined: target.matched,

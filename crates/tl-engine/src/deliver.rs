@@ -1,6 +1,8 @@
 //! One effect's way: gate, attempt, outcome. Intent is durable before the first byte; a crash in between makes
 //! the effect uncertain and is resolved by its class, never by age.
 
+use std::time::{Duration, Instant};
+
 use tl_connect::backoff::Backoff;
 use tl_kernel::case::Case;
 use tl_kernel::decide::{CaseScope, Input, ModelAnswer, Settlement, window_start};
@@ -15,6 +17,7 @@ use tl_kernel::value::Value;
 use tl_store::contract::{Attempt, EffectChange, EffectRow, Guard, Refused, Row, Unit};
 
 use crate::desk::{DeskError, FactSheet, NODE, gate_guard};
+use crate::telemetry::Observed;
 use crate::tenant::Tenant;
 use crate::worker::{Flight, Worker};
 
@@ -74,10 +77,18 @@ impl Worker {
                 Cleared::Go => {}
             }
         }
+        self.observe(&row, Observed::Begun).await;
+        let begun = Instant::now();
         let finished = match row.kind {
             EffectKind::Ask => self.ask(&row).await?,
             EffectKind::Effect => self.send(&mut row).await?,
         };
+        let (outcome, code) = finished.words();
+        self.observe(&row, Observed::Ended(outcome, code, begun.elapsed())).await;
+        if let Outcome::Answer(a) = &finished.outcome {
+            let (read, written) = a.answered.tokens;
+            self.observe(&row, Observed::Tokens(read, written)).await;
+        }
         self.record(row, case, finished).await
     }
 
@@ -116,6 +127,7 @@ impl Worker {
                 fresh = true;
                 continue;
             }
+            self.observe(row, Observed::Gate(&answer)).await;
             let stop = match answer {
                 GateVerdict::Send => None,
                 GateVerdict::Hold { until, why } => {
@@ -235,10 +247,11 @@ impl Worker {
 
     /// The gate ended it: no byte left.
     async fn stop_at_gate(&self, row: EffectRow, state: EffectState, code: String) -> Result<(), DeskError> {
-        let outcome = if row.kind == EffectKind::Ask {
-            Outcome::NoAnswer("off".into())
-        } else {
-            Outcome::Settle(settlement(&row, state, &code, "gate"))
+        let outcome = match row.kind {
+            // Which switch kept a model from being asked stands in the journal.
+            EffectKind::Ask if code.starts_with("kill:") => Outcome::NoAnswer(code),
+            EffectKind::Ask => Outcome::NoAnswer("off".into()),
+            EffectKind::Effect => Outcome::Settle(settlement(&row, state, &code, "gate")),
         };
         let finished = Finished {
             outcome,
@@ -272,6 +285,10 @@ impl Worker {
         let due = if to == EffectState::Uncertain { i64::MAX } else { self.desk.now() };
         let mut settled = self.change(&row, to, due);
         settled.code = code;
+        if to == EffectState::Expired {
+            // What it waited for until then is why it came to this.
+            settled.hold.clone_from(&row.hold);
+        }
         if let Input::EffectSettled(s) = &input {
             settled.vendor_ref.clone_from(&s.vendor_ref);
         }
@@ -377,7 +394,9 @@ impl Worker {
         change.crashes = crashes;
         change.code = "crashed".into();
         let attempt = crashed_attempt(&row, now);
+        let took = Duration::from_micros(attempt.took.max(0).unsigned_abs());
         self.write(&row, change, Some(attempt)).await?;
+        self.observe(&row, Observed::Ended("crashed", "crashed", took)).await;
         self.desk.nudge();
         Ok(())
     }

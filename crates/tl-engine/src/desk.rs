@@ -2,7 +2,7 @@
 //! commits what comes out. Doors, worker, timers and commands all go through it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tl_kernel::case::{Case, fold, fold_one};
@@ -17,6 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::clock::Clock;
 use crate::tap::{Point, Stopped, Tap};
+use crate::telemetry::{Step, Telemetry};
 use crate::tenant::{Bundle, Tenant, tenant_key, unpack};
 
 /// How often a unit that lost a race is decided again before the caller is told.
@@ -38,9 +39,11 @@ struct Inner {
     slots: Arc<Semaphore>,
     handoff: mpsc::UnboundedSender<Handoff>,
     draining: AtomicBool,
+    backlog_age: AtomicI64,
     /// Raised whenever views are forgotten.
     generation: AtomicU64,
     work: Notify,
+    telemetry: Telemetry,
     tap: Option<Arc<dyn Tap>>,
 }
 
@@ -133,8 +136,10 @@ impl Desk {
             slots: Arc::new(Semaphore::new(setting.slots)),
             handoff,
             draining: AtomicBool::new(false),
+            backlog_age: AtomicI64::new(0),
             generation: AtomicU64::new(0),
             work: Notify::new(),
+            telemetry: Telemetry::default(),
             tap: setting.tap,
         };
         let inner = Arc::new(inner);
@@ -156,6 +161,11 @@ impl Desk {
         &self.inner.key
     }
 
+    /// The engine's series.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.inner.telemetry
+    }
+
     /// Send slots: effects that may be on their way at once.
     pub fn slots(&self) -> &Arc<Semaphore> {
         &self.inner.slots
@@ -169,6 +179,15 @@ impl Desk {
     /// Whether the engine is draining.
     pub fn is_draining(&self) -> bool {
         self.inner.draining.load(Ordering::Relaxed)
+    }
+
+    /// How long the oldest effect has been ready without a slot, µs; 0 when nothing waits.
+    pub fn backlog_age(&self) -> i64 {
+        self.inner.backlog_age.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_backlog_age(&self, age: i64) {
+        self.inner.backlog_age.store(age, Ordering::Relaxed);
     }
 
     /// Wakes the worker: something may be ready.
@@ -216,6 +235,11 @@ impl Desk {
             return Ok(Arc::clone(t));
         }
         self.reload(id).await
+    }
+
+    /// The view of a tenant where it is in the cache: for what must not wait.
+    pub fn tenant_if_known(&self, id: TenantId) -> Option<Arc<Tenant>> {
+        read(&self.inner.tenants).get(&id).cloned()
     }
 
     /// Reads a tenant's view anew: its gate has moved.
@@ -287,6 +311,7 @@ impl Desk {
         known: Option<Case>,
     ) -> Result<Advanced, DeskError> {
         let (tenant, id) = at;
+        let step = Step::of(&input);
         let mut known = known;
         let mut may_be_born = true;
         for _ in 0..RACES {
@@ -300,7 +325,10 @@ impl Desk {
             let facts = FactSheet::new(self, &view, &bundle, case.definition);
             let turn = match decide(&bundle.program, &case, input.clone(), &facts.facts(None, slot.is_some())) {
                 Decision::Turn(turn) => *turn,
-                Decision::Refused(refusal) => return Err(self.record(tenant, refusal).await?),
+                Decision::Refused(refusal) => {
+                    self.telemetry().refused(&step, &bundle.program);
+                    return Err(self.record(tenant, refusal).await?);
+                }
             };
             let mut unit = Unit::new(tenant);
             unit.guards.push(gate_guard(&view));
@@ -309,6 +337,7 @@ impl Desk {
             match self.commit(unit).await? {
                 Ok(_) => {
                     let case = self.after(case, &turn, &bundle, slot)?;
+                    self.telemetry().turned(&step, &turn, (&case, &bundle.program));
                     return Ok(Advanced { turn, case });
                 }
                 Err(Refused::GateMoved) => {
@@ -327,6 +356,7 @@ impl Desk {
     /// decided again; every other refusal is the caller's.
     pub(crate) async fn advance_in(&self, unit: Unit, at: (TenantId, CaseId), input: Input) -> Result<(), DeskError> {
         let (tenant, id) = at;
+        let step = Step::of(&input);
         for _ in 0..RACES {
             let case = self.load(tenant, id).await?;
             let view = self.tenant(tenant).await?;
@@ -343,7 +373,8 @@ impl Desk {
             match self.commit(unit).await? {
                 Ok(_) => {
                     if let Some(turn) = turn {
-                        self.after(case, &turn, &bundle, None)?;
+                        let case = self.after(case, &turn, &bundle, None)?;
+                        self.telemetry().turned(&step, &turn, (&case, &bundle.program));
                     }
                     return Ok(());
                 }

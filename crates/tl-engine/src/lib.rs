@@ -12,5 +12,6 @@ mod local;
 pub mod outward;
 mod send;
 pub mod tap;
+pub mod telemetry;
 pub mod tenant;
 pub mod worker;

@@ -2,6 +2,7 @@
 //! they happen exactly once and are never uncertain.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use tl_kernel::decide::Input;
 use tl_kernel::effect::EffectState;
@@ -12,6 +13,7 @@ use tl_store::contract::{EffectRow, Guard, OutboxMessage, RecordWrite, Refused, 
 use crate::deliver::{Slot, arguments, settlement};
 use crate::desk::{DeskError, gate_guard};
 use crate::json::to_json;
+use crate::telemetry::Observed;
 use crate::tenant::Tenant;
 use crate::worker::Worker;
 
@@ -21,6 +23,7 @@ pub const WRITER: &str = "throughline";
 impl Worker {
     /// Delivers an effect of class E0. False when a guard refused it: the gate is asked again.
     pub(crate) async fn deliver_local(&self, row: &EffectRow, view: &Tenant, slot: Option<Slot>) -> Result<bool, DeskError> {
+        let begun = Instant::now();
         let args = arguments(row);
         let mut unit = Unit::new(row.tenant);
         unit.guards.push(gate_guard(view));
@@ -62,7 +65,11 @@ impl Worker {
         unit.rows.push(Row::Effect(done));
         let at = (row.tenant, row.effect.case);
         match self.desk.advance_in(unit, at, Input::EffectSettled(settled)).await {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.observe(row, Observed::Begun).await;
+                self.observe(row, Observed::Ended("succeeded", "", begun.elapsed())).await;
+                Ok(true)
+            }
             Err(DeskError::Store(Refused::GateMoved)) => {
                 self.desk.reload(row.tenant).await?;
                 Ok(false)

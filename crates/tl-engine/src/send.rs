@@ -18,6 +18,7 @@ use tl_store::contract::{Attempt, EffectRow, Refused, Row, Unit};
 use crate::deliver::{Finished, Outcome, arguments, settlement};
 use crate::desk::DeskError;
 use crate::tap::Point;
+use crate::telemetry::traceparent;
 use crate::tenant::Bundle;
 use crate::worker::Worker;
 
@@ -50,6 +51,7 @@ impl Worker {
         }
         let key = hex(&row.key);
         let base = row.base_version.clone();
+        let trace = traceparent(row);
         let attempt = RestAttempt {
             connection: &target.connection,
             method: &target.rest.method,
@@ -61,6 +63,7 @@ impl Worker {
             idempotency: target.rest.idempotency_header.as_deref().map(|h| (h, key.as_str())),
             expected_id: None,
             correlation_id: &row.correlation,
+            trace: Some(&trace),
             deadline: deadline(),
             now: self.desk.now(),
         };
@@ -181,11 +184,13 @@ impl Worker {
     }
 
     async fn read(&self, row: &EffectRow, target: &Target<'_>) -> tl_connect::rest::ReadOutcome {
+        let trace = traceparent(row);
         let query = RestRead {
             connection: &target.connection,
             path: &target.path,
             lock: &target.rest.lock,
             correlation_id: &row.correlation,
+            trace: Some(&trace),
             deadline: deadline(),
             now: self.desk.now(),
         };
@@ -327,7 +332,7 @@ fn plain_outcome(row: &EffectRow, next: Next, seen_code: &str) -> Outcome {
         | Next::AwaitCallback
         | Next::Reread
         | Next::Conflict
-        | Next::Uncertain => Outcome::Settle(settlement(row, EffectState::Uncertain, seen_code, "answer")),
+        | Next::Uncertain => Outcome::Settle(settlement(row, EffectState::Uncertain, seen_code, "none")),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The worker: takes what may be sent, what is stale, and what is due, and sees each through.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tl_kernel::decide::Input;
+use tl_kernel::effect::EffectState;
 use tl_kernel::id::EffectId;
 use tl_store::contract::EffectRow;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -18,7 +19,7 @@ use crate::outward::Outward;
 /// How often due timers and retries are looked for when nothing wakes the worker.
 const POLL: Duration = Duration::from_millis(200);
 /// Rows taken from the store in one look.
-const BATCH: u32 = 128;
+const BATCH: u32 = 512;
 
 /// The worker of one node.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct Worker {
     pub(crate) outward: Outward,
     pub(crate) models: Arc<Models>,
     in_flight: Arc<Mutex<BTreeSet<EffectId>>>,
+    /// Found ready, waiting for a slot.
+    waiting: Arc<Mutex<VecDeque<EffectRow>>>,
     tasks: TaskTracker,
 }
 
@@ -51,6 +54,7 @@ impl Worker {
             outward,
             models: Arc::new(Models::default()),
             in_flight: Arc::default(),
+            waiting: Arc::default(),
             tasks: TaskTracker::new(),
         }
     }
@@ -109,15 +113,35 @@ impl Worker {
         if let Err(e) = self.fire_timers().await {
             tracing::warn!(error = %e, "timers");
         }
+        if !self.waiting().is_empty() {
+            return self.refill();
+        }
         match self.candidates().await {
             Ok(rows) => {
-                for row in rows {
-                    let Some(slot) = self.desk.reserve() else { break };
-                    self.take(row, None, slot);
-                }
+                let now = self.desk.now();
+                let oldest = rows.iter().filter(|r| r.state == EffectState::Ready).map(|r| r.due).min();
+                self.desk.set_backlog_age(oldest.map_or(0, |due| (now - due).max(0)));
+                self.waiting().extend(rows);
+                self.refill();
             }
             Err(e) => tracing::warn!(error = %e, "candidates"),
         }
+    }
+
+    /// Begins what was found and waits for a slot; asks for more once it is all begun.
+    fn refill(&self) {
+        loop {
+            let Some(slot) = self.desk.reserve() else { return };
+            let next = self.waiting().pop_front();
+            match next {
+                Some(row) => self.take(row, None, slot),
+                None => return,
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<EffectRow>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn candidates(&self) -> Result<Vec<EffectRow>, DeskError> {
@@ -165,9 +189,10 @@ impl Worker {
             }
             let mut flying = me.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
             flying.remove(&effect);
-            let waiting = me.desk.slots().available_permits() == 0;
             drop(flying);
-            if waiting {
+            let had_waiting = !me.waiting().is_empty();
+            me.refill();
+            if had_waiting && me.waiting().is_empty() {
                 me.desk.nudge();
             }
         });

@@ -102,7 +102,7 @@ pub enum Ai {
         /// The proposal.
         proposal: Option<Value>,
     },
-    /// It did not: `off`, `failed`, `refused`, `invalid`, `timeout`.
+    /// It did not: `off`, `kill:SCOPE`, `failed`, `refused`, `invalid`, `timeout`.
     Failed(String),
 }
 

@@ -80,7 +80,7 @@ pub enum Input {
     EventAdmitted(Admitted),
     /// A model answered.
     ModelAnswered(ModelAnswer),
-    /// A model gave no usable answer: `off`, `failed`, `refused`, `invalid`, `timeout`.
+    /// A model gave no usable answer: `off`, `kill:SCOPE`, `failed`, `refused`, `invalid`, `timeout`.
     ModelFailed {
         /// Number of the ask.
         n: u32,

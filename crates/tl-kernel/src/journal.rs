@@ -213,7 +213,7 @@ pub enum Entry {
         /// Number in the ledger.
         #[n(0)]
         n: u32,
-        /// `off`, `failed`, `refused`, `invalid`, `timeout`.
+        /// `off`, `kill:SCOPE`, `failed`, `refused`, `invalid`, `timeout`.
         #[n(1)]
         reason: String,
     },
@@ -248,7 +248,8 @@ pub enum Entry {
         /// Error or reason code, empty on success.
         #[n(3)]
         code: String,
-        /// How it is known: `answer`, `look_up`, `callback`, `person`, `gate`, `transaction`.
+        /// How it is known: `answer`, `look_up`, `read`, `callback`, `person`, `gate`, `transaction`, `assumed`,
+        /// `recovery`; `none` where nobody can tell.
         #[n(4)]
         evidence: String,
     },

@@ -27,6 +27,7 @@ mod space;
 mod spot;
 mod states;
 mod trust;
+mod verdict;
 mod walk;
 mod words;
 

@@ -17,7 +17,7 @@ use tl_kernel::effect::EffectState;
 use tl_kernel::id::{CaseId, EventId, TenantId};
 use tl_kernel::journal::{Actor, Answered, Entry, open};
 use tl_kernel::policy::{Policy, When};
-use tl_kernel::program::canonical::CLOSED;
+use tl_kernel::program::canonical::{AUTOMATED, CLOSED};
 use tl_kernel::program::{ActionKind, OnMatch, Program};
 use tl_kernel::turn::{Decision, EffectKind, EffectWrite, Turn};
 use tl_kernel::value::{Source, Value};
@@ -28,11 +28,11 @@ use world::{INTENTS, Parts, Rng, Say};
 const DEFINITIONS: usize = 10_000;
 const SEED: u64 = 0x7468_726f_7567_6821;
 /// One of so many sound definitions is driven by every input, breadth-first; the others by random histories.
-const EVERY: usize = 24;
+const EVERY: usize = 32;
 /// Inputs tried breadth-first; a definition that has more is cut off.
-const MAX_INPUTS: usize = 1_500;
+const MAX_INPUTS: usize = 1_200;
 /// Random histories per definition, and their greatest length.
-const WALKS: (usize, usize) = (5, 12);
+const WALKS: (usize, usize) = (4, 12);
 
 /// How the current policy differs from the pinned one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,16 +112,19 @@ fn planted_faults_are_found() {
             |_| (),
             |t| t.policies[Current::AllNever as usize] = t.program.policy.clone(),
         ),
-        // A missed SLA leads nowhere, and no proof looked.
+        // No clock runs and nothing closes a case that is done; no proof looked.
         (
             "ends silently",
-            |p| p.states.iter_mut().for_each(|s| s.on_breach = None),
+            |p| {
+                p.edges.retain(|e| (e.from, e.to) != (AUTOMATED, CLOSED));
+                p.edges.iter_mut().for_each(|e| e.emit.clear());
+            },
             |_| (),
         ),
     ];
     for (what, plant, plant_trial) in faults {
         let mut found = 0;
-        each_definition(300, |_, program, says, rng| {
+        each_definition(200, |_, program, says, rng| {
             if is_proven(program) {
                 let mut faulty = program.clone();
                 plant(&mut faulty);
@@ -139,7 +142,7 @@ fn planted_faults_are_found() {
 #[test]
 fn printed_ways_lead_to_a_silent_end() {
     let (mut refused, mut silent) = (0, 0);
-    each_definition(600, |_, program, says, _| {
+    each_definition(400, |_, program, says, _| {
         for finding in findings(program) {
             let Some(path) = finding
                 .path
@@ -167,7 +170,7 @@ fn printed_ways_lead_to_a_silent_end() {
         }
     });
     println!("{silent} of {refused} printed ways lead to a silent end");
-    assert!(silent * 2 > refused, "{silent} of {refused}");
+    assert!(silent * 3 > refused, "{silent} of {refused}");
 }
 
 fn each_definition(n: usize, mut run: impl FnMut(usize, &Program, [Say; 4], &mut Rng)) {
@@ -503,9 +506,7 @@ impl<'p> Trial<'p> {
         out.extend(c.timers.keys().map(|n| Input::TimerFired { n: *n }));
         let edges = self.program.edges.iter().filter(|e| e.from == c.state);
         out.extend(edges.map(|e| command(CommandKind::Move(self.program.state_name(e.to).into()))));
-        if c.state == CLOSED {
-            out.push(command(CommandKind::Reopen));
-        }
+        out.push(command(CommandKind::Reopen));
         let mut out: Vec<_> = out.into_iter().map(|i| (i, None)).collect();
         if self.program.record.on_match != OnMatch::Open && c.events.len() < 3 {
             let reply = admitted(c.events.len() as u8 + 1);

@@ -2,7 +2,8 @@
 
 mod store;
 
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,6 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use tl_kernel::id::TenantId;
 use tl_store::Stats;
 
 use crate::ingest::Found;
@@ -48,6 +50,30 @@ impl MetricConstructor<Histogram> for Latency {
     }
 }
 
+/// What the series of a workflow are labelled with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// `queue.name`.
+    pub queue: String,
+    /// The names of its states, by position.
+    pub states: Vec<String>,
+    /// `observability.metrics`; false: it has no series of its own.
+    pub own_series: bool,
+}
+
+/// Knows the current version of a workflow, by tenant and id.
+type Names = dyn Fn(TenantId, &str) -> Option<Named> + Send + Sync;
+
+/// The names, once the program has given them.
+#[derive(Default)]
+struct Namer(OnceLock<Box<Names>>);
+
+impl fmt::Debug for Namer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Namer")
+    }
+}
+
 /// All series of the process. Other parts of the program may register their own before the first scrape.
 #[derive(Debug)]
 pub struct Metrics {
@@ -56,6 +82,7 @@ pub struct Metrics {
     latency: Family<Route, Histogram, Latency>,
     messages: Family<Ingested, Counter>,
     store: StoreGauges,
+    names: Namer,
 }
 
 impl Default for Metrics {
@@ -86,6 +113,7 @@ impl Default for Metrics {
             latency,
             messages,
             store,
+            names: Namer::default(),
         }
     }
 }
@@ -94,6 +122,11 @@ impl Metrics {
     /// Registers the series of another part of the program.
     pub fn register(&self, with: impl FnOnce(&mut Registry)) {
         with(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Gives workflows their names in the series that the store counts. The first caller decides.
+    pub fn name_by(&self, names: impl Fn(TenantId, &str) -> Option<Named> + Send + Sync + 'static) {
+        let _ = self.names.0.set(Box::new(names));
     }
 
     /// Counts an answer.
@@ -132,7 +165,8 @@ impl Metrics {
     /// All series as text.
     pub(crate) fn text(&self, stats: Option<&Stats>, queue_age: Duration) -> String {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        self.store.set(stats, queue_age);
+        let names = |tenant, workflow: &str| self.names.0.get().and_then(|n| n(tenant, workflow));
+        self.store.set(stats, queue_age, names);
         let mut out = String::new();
         if encode(&mut out, &registry).is_err() {
             tracing::error!("the metrics could not be written as text");

@@ -106,50 +106,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// Commands that are one request.
+/// Commands that are one request; the others are handled before.
 fn request_of(command: Command) -> Result<Request, Failure> {
     Ok(match command {
         Command::Case(c) => case(c),
-        Command::Task(t) => match t {
-            Task::List {
-                owner,
-                case,
-                all,
-                limit,
-            } => Request::TaskList {
-                filter: TaskQuery {
-                    owners: owner,
-                    case,
-                    closed: all,
-                    limit,
-                },
-            },
-            Task::Show { task } => Request::TaskShow { id: task },
-            Task::Decide { .. } => return Err(Failure::usage("this command is handled elsewhere")),
-        },
+        Command::Task(t) => task(t)?,
         Command::Effect(e) => effect(e),
-        Command::Dead(d) => match d {
-            Dead::List { limit } => {
-                let states = vec!["failed".into(), "dead".into()];
-                Request::EffectList {
-                    filter: EffectQuery {
-                        states,
-                        case: None,
-                        limit,
-                    },
-                }
-            }
-            Dead::Show { effect } => Request::EffectShow { id: effect },
-            Dead::Redrive {
-                effects,
-                code,
-                reason,
-            } => Request::Redrive {
-                ids: effects,
-                code,
-                reason,
-            },
-        },
+        Command::Dead(d) => dead(d),
         Command::Versions => Request::Versions,
         Command::Rollback {
             workflow,
@@ -160,57 +123,117 @@ fn request_of(command: Command) -> Result<Request, Failure> {
             number,
             reason,
         },
-        Command::Tenant(t) => match t {
-            Tenant::Create { name } => Request::TenantCreate { name },
-            Tenant::List => Request::TenantList,
-            Tenant::Disable { name, reason } => Request::TenantDisabled {
-                name,
-                disabled: true,
-                reason,
-            },
-            Tenant::Enable { name, reason } => Request::TenantDisabled {
-                name,
-                disabled: false,
-                reason,
-            },
+        Command::Tenant(t) => tenant(t),
+        Command::Endpoint(e) => endpoint(e),
+        Command::Key(k) => key(k),
+        Command::Flag(Flag::Set {
+            name,
+            value,
+            installation,
+        }) => Request::FlagSet {
+            name,
+            value: value.value(),
+            installation,
         },
-        Command::Endpoint(e) => match e {
-            Endpoint::List => Request::EndpointList,
-            Endpoint::Rotate { endpoint, overlap } => Request::EndpointRotate { endpoint, overlap },
-            Endpoint::Disable { endpoint, reason } => Request::EndpointDisabled {
-                endpoint,
-                disabled: true,
-                reason,
-            },
-            Endpoint::Enable { endpoint, reason } => Request::EndpointDisabled {
-                endpoint,
-                disabled: false,
-                reason,
-            },
-        },
-        Command::Key(k) => match k {
-            Key::Create { scope, expires } => Request::KeyCreate {
-                scopes: scope,
-                lives: expires,
-            },
-            Key::List => Request::KeyList,
-            Key::Disable { key, reason } => Request::KeyDisable { kid: key, reason },
-        },
-        Command::Flag(f) => match f {
-            Flag::Set {
-                name,
-                value,
-                installation,
-            } => Request::FlagSet {
-                name,
-                value: value.value(),
-                installation,
-            },
-            Flag::List => Request::FlagList,
-        },
+        Command::Flag(Flag::List) => Request::FlagList,
         Command::Status => Request::Status,
-        _ => return Err(Failure::usage("this command is handled elsewhere")),
+        _ => return Err(elsewhere()),
     })
+}
+
+fn elsewhere() -> Failure {
+    Failure::usage("this command is no single request")
+}
+
+fn task(t: Task) -> Result<Request, Failure> {
+    match t {
+        Task::List {
+            owner,
+            case,
+            all,
+            limit,
+        } => {
+            let filter = TaskQuery {
+                owners: owner,
+                case,
+                closed: all,
+                limit,
+            };
+            Ok(Request::TaskList { filter })
+        }
+        Task::Show { task } => Ok(Request::TaskShow { id: task }),
+        Task::Decide { .. } => Err(elsewhere()),
+    }
+}
+
+fn dead(d: Dead) -> Request {
+    match d {
+        Dead::List { limit } => {
+            let states = vec!["failed".into(), "dead".into()];
+            Request::EffectList {
+                filter: EffectQuery {
+                    states,
+                    case: None,
+                    limit,
+                },
+            }
+        }
+        Dead::Show { effect } => Request::EffectShow { id: effect },
+        Dead::Redrive {
+            effects,
+            code,
+            reason,
+        } => Request::Redrive {
+            ids: effects,
+            code,
+            reason,
+        },
+    }
+}
+
+fn tenant(t: Tenant) -> Request {
+    match t {
+        Tenant::Create { name } => Request::TenantCreate { name },
+        Tenant::List => Request::TenantList,
+        Tenant::Disable { name, reason } => Request::TenantDisabled {
+            name,
+            disabled: true,
+            reason,
+        },
+        Tenant::Enable { name, reason } => Request::TenantDisabled {
+            name,
+            disabled: false,
+            reason,
+        },
+    }
+}
+
+fn endpoint(e: Endpoint) -> Request {
+    match e {
+        Endpoint::List => Request::EndpointList,
+        Endpoint::Rotate { endpoint, overlap } => Request::EndpointRotate { endpoint, overlap },
+        Endpoint::Disable { endpoint, reason } => Request::EndpointDisabled {
+            endpoint,
+            disabled: true,
+            reason,
+        },
+        Endpoint::Enable { endpoint, reason } => Request::EndpointDisabled {
+            endpoint,
+            disabled: false,
+            reason,
+        },
+    }
+}
+
+fn key(k: Key) -> Request {
+    match k {
+        Key::Create { scope, expires } => Request::KeyCreate {
+            scopes: scope,
+            lives: expires,
+        },
+        Key::List => Request::KeyList,
+        Key::Disable { key, reason } => Request::KeyDisable { kid: key, reason },
+    }
 }
 
 fn case(c: Case) -> Request {

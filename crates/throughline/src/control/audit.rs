@@ -103,53 +103,27 @@ fn actor_json(actor: &Actor) -> Value {
 }
 
 fn entry_json(entry: &Entry) -> Value {
-    match entry {
-        Entry::Opened => json!({ "what": "opened" }),
-        Entry::Event {
-            n,
-            id,
-            endpoint,
-            key_source,
-            matched_key,
-        } => json!({
-            "what": "event", "n": n, "id": id.to_string(), "endpoint": endpoint,
-            "key_source": key_source, "matched_key": matched_key,
-        }),
-        Entry::FieldsSet { count } => json!({ "what": "fields_set", "count": count }),
-        Entry::Rule { rule, line } => json!({ "what": "rule", "rule": rule, "line": line }),
-        Entry::TableRow { table, line } => {
-            json!({ "what": "table_row", "table": table, "line": line })
-        }
-        Entry::TableMiss { table } => json!({ "what": "table_miss", "table": table }),
-        Entry::Moved {
-            from,
-            to,
-            reason,
-            owner,
-            due,
-        } => json!({
-            "what": "moved", "from": from, "to": to, "reason": reason, "owner": owner, "due": due.map(rfc3339),
-        }),
-        Entry::Assigned { owner, reason } => {
-            json!({ "what": "assigned", "owner": owner, "reason": reason })
-        }
+    effect_json(entry)
+        .or_else(|| work_json(entry))
+        .unwrap_or_else(|| other_json(entry))
+}
+
+/// What was asked of models and planned for the outside world.
+fn effect_json(entry: &Entry) -> Option<Value> {
+    Some(match entry {
         Entry::Asked { n, model } => json!({ "what": "asked", "effect": n, "model": model }),
         Entry::Answered(a) => json!({
-            "what": "answered", "effect": a.n, "model": a.model, "prompt": hex(&a.prompt), "input": hex(&a.input),
-            "output": hex(&a.output), "confidence_thousandths": a.confidence, "tokens": a.tokens, "took_us": a.took,
-            "repairs": a.repairs,
+            "what": "answered", "effect": a.n, "model": a.model, "prompt": hex(&a.prompt),
+            "input": hex(&a.input), "output": hex(&a.output), "confidence_thousandths": a.confidence,
+            "tokens": a.tokens, "took_us": a.took, "repairs": a.repairs,
         }),
         Entry::AskFailed { n, reason } => {
             json!({ "what": "ask_failed", "effect": n, "reason": reason })
         }
-        Entry::Decided(d) => json!({
-            "what": "decided", "branch": d.branch, "line": d.line, "confidence_thousandths": d.confidence,
-            "threshold_thousandths": d.threshold, "policy_allows": d.policy_allows, "needs_human": d.needs_human,
-            "error": d.error,
-        }),
         Entry::Planned(p) => json!({
-            "what": "planned", "effect": p.n, "action": p.name, "class": p.class.word(), "verdict": p.verdict.word(),
-            "policy_line": p.line, "digest": hex(&p.digest), "state": p.state.word(), "replaces": p.replaces,
+            "what": "planned", "effect": p.n, "action": p.name, "class": p.class.word(),
+            "verdict": p.verdict.word(), "policy_line": p.line, "digest": hex(&p.digest),
+            "state": p.state.word(), "replaces": p.replaces,
         }),
         Entry::Approved { n, digest } => {
             json!({ "what": "approved", "effect": n, "digest": hex(digest) })
@@ -161,9 +135,32 @@ fn entry_json(entry: &Entry) -> Value {
             code,
             evidence,
         } => json!({
-            "what": "settled", "effect": n, "state": state.word(), "attempts": attempts, "code": code,
-            "evidence": evidence,
+            "what": "settled", "effect": n, "state": state.word(), "attempts": attempts,
+            "code": code, "evidence": evidence,
         }),
+        Entry::Conflict { n, round, kept } => {
+            json!({ "what": "conflict", "effect": n, "round": round, "kept": kept })
+        }
+        _ => return None,
+    })
+}
+
+/// Tasks, timers and moves.
+fn work_json(entry: &Entry) -> Option<Value> {
+    Some(match entry {
+        Entry::Moved {
+            from,
+            to,
+            reason,
+            owner,
+            due,
+        } => json!({
+            "what": "moved", "from": from, "to": to, "reason": reason, "owner": owner,
+            "due": due.map(rfc3339),
+        }),
+        Entry::Assigned { owner, reason } => {
+            json!({ "what": "assigned", "owner": owner, "reason": reason })
+        }
         Entry::TaskOpened {
             n,
             kind,
@@ -183,7 +180,8 @@ fn entry_json(entry: &Entry) -> Value {
             json!({ "what": "task_closed", "task": n, "decision": decision, "reason": reason })
         }
         Entry::TimerSet { n, kind, due } => {
-            json!({ "what": "timer_set", "timer": n, "kind": format!("{kind:?}").to_lowercase(), "due": rfc3339(*due) })
+            let kind = format!("{kind:?}").to_lowercase();
+            json!({ "what": "timer_set", "timer": n, "kind": kind, "due": rfc3339(*due) })
         }
         Entry::TimerEnded { n, fired } => {
             json!({ "what": "timer_ended", "timer": n, "fired": fired })
@@ -191,6 +189,35 @@ fn entry_json(entry: &Entry) -> Value {
         Entry::Sla { state, met, due } => {
             json!({ "what": "sla", "state": state, "met": met, "due": rfc3339(*due) })
         }
+        _ => return None,
+    })
+}
+
+/// Messages, rules, decisions, and what belongs to no case.
+fn other_json(entry: &Entry) -> Value {
+    match entry {
+        Entry::Opened => json!({ "what": "opened" }),
+        Entry::Event {
+            n,
+            id,
+            endpoint,
+            key_source,
+            matched_key,
+        } => json!({
+            "what": "event", "n": n, "id": id.to_string(), "endpoint": endpoint,
+            "key_source": key_source, "matched_key": matched_key,
+        }),
+        Entry::FieldsSet { count } => json!({ "what": "fields_set", "count": count }),
+        Entry::Rule { rule, line } => json!({ "what": "rule", "rule": rule, "line": line }),
+        Entry::TableRow { table, line } => {
+            json!({ "what": "table_row", "table": table, "line": line })
+        }
+        Entry::TableMiss { table } => json!({ "what": "table_miss", "table": table }),
+        Entry::Decided(d) => json!({
+            "what": "decided", "branch": d.branch, "line": d.line,
+            "confidence_thousandths": d.confidence, "threshold_thousandths": d.threshold,
+            "policy_allows": d.policy_allows, "needs_human": d.needs_human, "error": d.error,
+        }),
         Entry::Refused { action, code } => {
             json!({ "what": "refused", "action": action, "code": code })
         }
@@ -201,8 +228,7 @@ fn entry_json(entry: &Entry) -> Value {
         } => {
             json!({ "what": "control", "action": action, "object": object, "detail": detail })
         }
-        Entry::Conflict { n, round, kept } => {
-            json!({ "what": "conflict", "effect": n, "round": round, "kept": kept })
-        }
+        // Everything else has its words above; a new entry shows at least that it is there.
+        _ => json!({ "what": "other" }),
     }
 }

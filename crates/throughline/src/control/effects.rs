@@ -51,6 +51,8 @@ impl Ctx<'_> {
         let bundle = self.app.desk.bundle(view.id, row.definition).await?;
         let own = case.effects.get(&row.effect.n);
         let args = minicbor::decode::<Value>(&row.args).ok();
+        let unusable = self.unusable(&view, std::slice::from_ref(&row));
+        let switches = store.gate(view.id).await?.switches;
         Ok(Reply::Effect(Box::new(EffectSheet {
             effect: effect_line(&row),
             connection: row.connection.clone(),
@@ -66,7 +68,8 @@ impl Ctx<'_> {
             tries: attempts.iter().map(attempt_line).collect(),
             next: effect_next(
                 &row,
-                &self.unusable(&view, std::slice::from_ref(&row)),
+                &unusable,
+                &switches,
                 self.now(),
             ),
         })))

@@ -148,6 +148,7 @@ impl Ctx<'_> {
             attempts: BTreeMap::new(),
             duplicates: BTreeMap::new(),
             connections: BTreeMap::new(),
+            switches: Vec::new(),
             now: self.now(),
         };
         let mut explanation = build(&material);

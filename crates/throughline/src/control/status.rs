@@ -155,6 +155,7 @@ impl Ctx<'_> {
             tenant: view.name.clone(),
             bundle: self.app.desk.bundle(view.id, case.definition).await?,
             connections: self.unusable(&view, &effects),
+            switches: store.gate(view.id).await?.switches,
             case,
             turns,
             effects,

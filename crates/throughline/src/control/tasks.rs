@@ -61,7 +61,7 @@ impl Ctx<'_> {
         if row.closed.is_none() {
             next.push(Next {
                 why: "decide it".into(),
-                command: decide_command(&row.kind, id),
+                command: decide_command(&bundle.program, &case, id.n),
             });
             if matches!(
                 row.kind.as_str(),

@@ -4,6 +4,9 @@
 //! this screen can name the cause and the next command.
 
 mod build;
+mod cause;
+mod effects;
+mod entries;
 mod fields;
 mod next;
 mod render;
@@ -17,8 +20,9 @@ use crate::control::views::{FieldLine, Next};
 use crate::text::At;
 
 pub use build::{Material, build};
+pub use effects::effect_next;
 pub use fields::{arguments, field_lines, policy_place};
-pub use next::{decide_command, effect_next};
+pub use next::decide_command;
 pub use render::{fields_text, next_text, render};
 
 /// A case explained.

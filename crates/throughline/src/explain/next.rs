@@ -1,21 +1,29 @@
 //! What a person can do next about a case, as literal commands, the most pressing first; and the sentence that
 //! says what is the matter.
 
-use std::collections::BTreeMap;
-
-use tl_kernel::case::{Ai, Case};
+use tl_kernel::case::{Ai, Case, CaseTask};
+use tl_kernel::digest::hex;
 use tl_kernel::effect::EffectState;
-use tl_kernel::id::{EffectId, TaskId};
+use tl_kernel::id::TaskId;
 use tl_kernel::program::Program;
 use tl_kernel::turn::EffectKind;
+use tl_kernel::value::Source;
 use tl_store::contract::EffectRow;
 
 use super::build::Material;
-use super::words::code_words;
+use super::cause::{approval_decides, because, stopped_ask};
+use super::effects::{effect_next, held_words};
+use super::fields::source;
+use super::words::{code_words, stop_words};
 use crate::control::views::Next;
 use crate::text::At;
 
-fn next(why: impl Into<String>, command: impl Into<String>) -> Next {
+/// Owners that are offered one by one; more are named on one line.
+const OFFERED: usize = 3;
+/// Digits by which a command names a digest.
+const DIGITS: usize = 12;
+
+pub(super) fn next(why: impl Into<String>, command: impl Into<String>) -> Next {
     Next {
         why: why.into(),
         command: command.into(),
@@ -24,18 +32,14 @@ fn next(why: impl Into<String>, command: impl Into<String>) -> Next {
 
 /// What is the matter with a case in one sentence, and what can be done about it.
 pub(super) fn steps(m: &Material) -> (String, Vec<Next>) {
-    let (case, program, effects, now) = (&m.case, &m.bundle.program, &m.effects, m.now);
+    let (case, program) = (&m.case, &m.bundle.program);
     let mut all = Vec::new();
-    for row in effects {
-        let failed_for_good = matches!(
-            row.state,
-            EffectState::Failed | EffectState::Dead | EffectState::Expired
-        );
-        if !row.state.is_settled() || failed_for_good {
-            all.extend(effect_next(row, &m.connections, now));
+    for row in &m.effects {
+        if !row.state.is_settled() || is_lost(m, row) {
+            all.extend(effect_next(row, &m.connections, &m.switches, m.now));
         }
     }
-    all.extend(task_steps(case, now));
+    all.extend(task_steps(m));
     let terminal = program
         .states
         .get(usize::from(case.state))
@@ -57,17 +61,24 @@ pub(super) fn steps(m: &Material) -> (String, Vec<Next>) {
             )
         });
     }
-    all.push(next(
-        format!("if the route is wrong (the owner is {})", case.owner),
-        format!(
-            "throughline case assign {} OWNER --reason wrong_route",
-            case.id
-        ),
-    ));
-    (summary(case, program, effects, terminal), all)
+    all.extend(route_steps(m));
+    (summary(m, terminal), all)
 }
 
-fn summary(case: &Case, program: &Program, effects: &[EffectRow], terminal: bool) -> String {
+/// It ended without having happened, and no later decision planned the same action again.
+fn is_lost(m: &Material, row: &EffectRow) -> bool {
+    let ended = match row.state {
+        EffectState::Failed | EffectState::Dead | EffectState::Expired => true,
+        EffectState::Cancelled => row.code.starts_with("kill:"),
+        _ => false,
+    };
+    let again = |r: &EffectRow| r.action == row.action && r.effect.n > row.effect.n;
+    ended && row.kind == EffectKind::Effect && !m.effects.iter().any(again)
+}
+
+fn summary(m: &Material, terminal: bool) -> String {
+    let (case, effects): (&Case, _) = (&m.case, &m.effects);
+    let program: &Program = &m.bundle.program;
     let uncertain = effects.iter().find(|e| e.state == EffectState::Uncertain);
     if let Some(e) = uncertain {
         return format!(
@@ -80,26 +91,28 @@ fn summary(case: &Case, program: &Program, effects: &[EffectRow], terminal: bool
         .iter()
         .find(|e| e.state == EffectState::Ready && !e.hold.is_empty());
     if let Some(e) = held {
-        return format!("`{}` waits: {}", e.action, code_words(&e.hold));
-    }
-    let lost = effects.iter().find(|e| {
-        matches!(
-            e.state,
-            EffectState::Failed | EffectState::Dead | EffectState::Expired
-        ) && e.kind == EffectKind::Effect
-    });
-    if let Some(e) = lost {
         return format!(
-            "`{}` is {}: {}",
+            "`{}` waits: {}",
+            e.action,
+            held_words(&e.hold, &m.switches, m.now)
+        );
+    }
+    if let Some(e) = effects.iter().find(|e| is_lost(m, e)) {
+        let until_then = match e.hold.as_str() {
+            "" => String::new(),
+            hold => format!("; until then: {}", held_words(hold, &m.switches, m.now)),
+        };
+        return format!(
+            "`{}` is {}: {}{until_then}",
             e.action,
             e.state.word(),
-            code_words(&e.code)
+            stop_words(&e.code)
         );
     }
     if let Some((_, task)) = case.open_tasks().next() {
-        let because = match task.reason.as_str() {
+        let because = match because(m, task).as_str() {
             "" => String::new(),
-            reason => format!(", because {}", code_words(reason)),
+            words => format!(", because {words}"),
         };
         return format!(
             "a person ({}) has a task of kind `{}`{because}",
@@ -119,125 +132,150 @@ fn summary(case: &Case, program: &Program, effects: &[EffectRow], terminal: bool
     )
 }
 
-fn task_steps(case: &Case, now: i64) -> Vec<Next> {
+fn task_steps(m: &Material) -> Vec<Next> {
+    let case = &m.case;
     let mut out = Vec::new();
     for (n, task) in case.open_tasks() {
         let id = TaskId { case: case.id, n };
         let late = match task.due {
-            Some(due) if due < now => ", late",
+            Some(due) if due < m.now => ", late",
             _ => "",
         };
         let why = format!(
             "{} is to decide a task of kind `{}`{late}: {}",
             task.owner,
             task.kind,
-            code_words(&task.reason)
+            because(m, task)
         );
         out.push(next(why, format!("throughline task show {id}")));
-        out.push(next("", decide_command(&task.kind, id)));
+        out.extend(decide_steps(m, n, task));
+    }
+    if let Some(scope) = stopped_ask(m).filter(|_| !out.is_empty())
+        && m.switches.iter().any(|s| s.scope == scope)
+    {
+        out.push(next(
+            "or, when models may be asked again, clear the switch and have the case decided anew",
+            format!("throughline kill clear {scope} --reason checked"),
+        ));
+        out.push(next(
+            "",
+            format!("throughline case reopen {} --reason ai_is_back", case.id),
+        ));
     }
     out
 }
 
-/// The command that decides a task of a kind.
-pub fn decide_command(kind: &str, id: TaskId) -> String {
-    match kind {
-        "approve" => format!("throughline task decide {id} approve --reason checked"),
+/// The commands that decide a task, and that do not lead back to it.
+fn decide_steps(m: &Material, n: u32, task: &CaseTask) -> Vec<Next> {
+    let (case, id) = (&m.case, TaskId { case: m.case.id, n });
+    let again = |why: &str| {
+        next(
+            why,
+            format!("throughline case reopen {} --reason cause_mended", case.id),
+        )
+    };
+    let close = |why: &str| {
+        next(
+            why,
+            format!("throughline task decide {id} close --reason done_by_hand"),
+        )
+    };
+    let decide = || next("", decide_command(&m.bundle.program, case, n));
+    match task.kind.as_str() {
+        // An approval covers what was shown, and this screen does not show it: `task show` does, with the command.
+        "approve" => Vec::new(),
+        "review" if approval_decides(m) => vec![decide()],
+        "review" => vec![
+            close("an approval alone would lead here again. Do by hand what is right, then:"),
+            next(
+                "or correct the record; the case is decided anew",
+                edit_command(id, "FIELD"),
+            ),
+        ],
+        "exception" if task.effect.is_none() => vec![
+            again("mend the cause, then have the case decided anew"),
+            decide(),
+        ],
+        "exception" if task.reason == "conflict" => {
+            vec![
+                again("when nobody is at the record any more, have the case decided anew"),
+                decide(),
+            ]
+        }
+        _ => vec![decide()],
+    }
+}
+
+/// Who else could have it: the commands where there are few, the names where there are many.
+fn route_steps(m: &Material) -> Vec<Next> {
+    let terminal = m
+        .bundle
+        .program
+        .states
+        .get(usize::from(m.case.state))
+        .is_some_and(|s| s.terminal);
+    if terminal {
+        return Vec::new();
+    }
+    let owner = m
+        .case
+        .open_tasks()
+        .next()
+        .map_or(&m.case.owner, |(_, t)| &t.owner);
+    let routed = m.case.record.values().find(|f| {
+        matches!(
+            f.source,
+            Source::Rule(_) | Source::Table(..) | Source::Model { .. }
+        ) && f.value.as_text() == Some(owner.as_str())
+    });
+    let from = routed.map_or_else(String::new, |f| {
+        format!(", from {}", source(&f.source, &m.case, &m.bundle))
+    });
+    let why = format!("if the route is wrong (the owner is {owner}{from})");
+    let command = |to: &str| {
+        format!(
+            "throughline case assign {} {to} --reason wrong_route",
+            m.case.id
+        )
+    };
+    let (owners, _) = tl_lang::owners(&m.bundle.project);
+    let others: Vec<&str> = owners.names().into_iter().filter(|n| n != owner).collect();
+    if others.is_empty() || others.len() > OFFERED {
+        let names = if others.is_empty() {
+            String::new()
+        } else {
+            format!("; OWNER is one of {}", others.join(", "))
+        };
+        return vec![next(format!("{why}{names}"), command("OWNER"))];
+    }
+    let mut out: Vec<Next> = others.iter().map(|to| next("", command(to))).collect();
+    out[0].why = why;
+    out
+}
+
+/// The command that decides a task of a case whose sheet has been shown.
+pub fn decide_command(program: &Program, case: &Case, n: u32) -> String {
+    let id = TaskId { case: case.id, n };
+    let task = case.tasks.get(&n);
+    match task.map_or("", |t| t.kind.as_str()) {
+        "approve" => {
+            let effect = task
+                .and_then(|t| t.effect)
+                .and_then(|n| case.effects.get(&n));
+            let digest = effect.map_or_else(String::new, |e| {
+                format!(" --digest {}", &hex(&e.digest)[..DIGITS])
+            });
+            format!("throughline task decide {id} approve --reason checked{digest}")
+        }
         "missing" => {
-            format!("throughline task decide {id} edit --set FIELD=VALUE --reason completed")
+            let missing = tl_kernel::decide::missing(program, &case.record);
+            edit_command(id, missing.first().map_or("FIELD", String::as_str))
         }
         "review" => format!("throughline task decide {id} approve --reason checked"),
         _ => format!("throughline task decide {id} accept --reason taken"),
     }
 }
 
-/// What can be done about an effect.
-pub fn effect_next(row: &EffectRow, connections: &BTreeMap<String, String>, now: i64) -> Vec<Next> {
-    let id = row.effect;
-    let is_effect = row.kind == EffectKind::Effect;
-    match row.state {
-        EffectState::Planned => Vec::new(),
-        EffectState::Ready => ready_next(row, connections, now),
-        EffectState::Dispatching => vec![next(format!("`{}` is on its way", row.action), "")],
-        EffectState::AwaitingCallback => {
-            vec![next(
-                format!(
-                    "`{}` was accepted; the vendor will say what became of it",
-                    row.action
-                ),
-                "",
-            )]
-        }
-        EffectState::Uncertain => uncertain_next(id, &row.action),
-        EffectState::Failed | EffectState::Dead if is_effect => vec![
-            next(
-                format!(
-                    "`{}` is {}: mend the cause ({}), then send it again",
-                    row.action,
-                    row.state.word(),
-                    code_words(&row.code)
-                ),
-                format!("throughline dead redrive {id} --reason cause_mended"),
-            ),
-            next(
-                "its attempts, one by one",
-                format!("throughline effect show {id}"),
-            ),
-        ],
-        EffectState::Expired => vec![next(
-            format!(
-                "`{}` was not sent in time and never will be; decide the case again",
-                row.action
-            ),
-            format!("throughline case reopen {} --reason expired", id.case),
-        )],
-        _ => Vec::new(),
-    }
-}
-
-fn ready_next(row: &EffectRow, connections: &BTreeMap<String, String>, now: i64) -> Vec<Next> {
-    let action = &row.action;
-    if let Some(why) = connections.get(&row.connection) {
-        let why = format!("`{action}` waits for its connection: {why}");
-        return vec![next(why, format!("throughline effect show {}", row.effect))];
-    }
-    if let Some(scope) = row.hold.strip_prefix("kill:") {
-        return vec![next(
-            format!(
-                "`{action}` is held by the switch `{scope}`; it goes when the switch is cleared"
-            ),
-            format!("throughline kill clear {scope} --reason checked"),
-        )];
-    }
-    let when = At(row.due).from(now);
-    let why = match row.hold.as_str() {
-        "" => format!("`{action}` is ready; it goes as soon as a server runs"),
-        "retry" => format!(
-            "`{action}` is tried again {when}: {}",
-            code_words(&row.code)
-        ),
-        hold => format!("`{action}` waits: {}; it goes {when}", code_words(hold)),
-    };
-    let command = match row.hold.as_str() {
-        "" | "quiet_hours" => String::new(),
-        _ => format!("throughline effect show {}", row.effect),
-    };
-    vec![next(why, command)]
-}
-
-fn uncertain_next(id: EffectId, action: &str) -> Vec<Next> {
-    vec![
-        next(
-            format!("look at the other system: did `{action}` happen? If it did:"),
-            format!("throughline effect resolve {id} happened --reason seen_there"),
-        ),
-        next(
-            "if it did not, send it:",
-            format!("throughline effect resolve {id} send-again --reason not_there"),
-        ),
-        next(
-            "if it did not and shall not:",
-            format!("throughline effect resolve {id} drop --reason not_wanted"),
-        ),
-    ]
+fn edit_command(id: TaskId, field: &str) -> String {
+    format!("throughline task decide {id} edit --set {field}=VALUE --reason completed")
 }

@@ -67,6 +67,7 @@ fn material() -> Material {
         attempts: BTreeMap::new(),
         duplicates: BTreeMap::new(),
         connections: BTreeMap::new(),
+        switches: Vec::new(),
         now: NOW,
     }
 }

@@ -52,6 +52,8 @@ pub fn code_words(code: &str) -> String {
         "rules_done" => "the rules have run",
         "reply" => "the sender wrote again",
         "answered" => "the sender gave what was missing",
+        "decision" => "no branch of the decision does it without a person",
+        "approval" => "the policy asks for an approval",
         "done" => "everything that was planned is done",
         "closed_by_rule" => "a rule closed it",
         "policy_never" => "the policy never allows what the decision asks for",
@@ -67,4 +69,12 @@ pub fn code_words(code: &str) -> String {
         },
     };
     format!("{words} ({code})")
+}
+
+/// As `code_words`, for what has ended: a switch that ended it holds it no more.
+pub fn stop_words(code: &str) -> String {
+    match code.strip_prefix("kill:") {
+        Some(scope) => format!("stopped by the switch `{scope}`"),
+        None => code_words(code),
+    }
 }

@@ -112,6 +112,22 @@ fn the_command_line_says_what_is_missing() {
 }
 
 #[test]
+fn a_wrong_directory_holds_nothing_and_says_so() {
+    let bench = Bench::empty();
+    let table: [&[&str]; 3] = [
+        &["status"],
+        &["case", "list"],
+        &["kill", "set", "everything", "--reason", "drill"],
+    ];
+    for args in table {
+        bench.run(args).expect(3, &["TL0643", "--dir"]);
+    }
+    assert!(!bench.path().join("data").exists(), "nothing was made");
+    let json = bench.run(&["status", "--json"]);
+    assert!(json.err.contains("\"code\":\"TL0643\""), "{}", json.err);
+}
+
+#[test]
 fn settings_are_checked() {
     let bench = Bench::project();
     bench.write("throughline.toml", "lisen = \"127.0.0.1:1\"\n");

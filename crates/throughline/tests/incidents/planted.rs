@@ -1,108 +1,366 @@
-//! The ten incidents.
-use serde_json::json;
+//! The ten incidents. Each names what its screen must hold, then does what the screen says.
+
+use serde_json::{Value as Json, json};
 use tl_connect::fake::crm::{Fault, On};
+
 use super::scene::{LEAD, Plan, Scene};
 
 const BIG: &str = r#"{"email":"ada@example.com","name":"Ada","size":12,"message":"hello"}"#;
+const BIGGER: &str =
+    r#"{"email":"ada@example.com","name":"Ada L.","size":20,"message":"hello again"}"#;
 const SMALL: &str = r#"{"email":"ada@example.com","name":"Ada","size":2,"message":"hello"}"#;
 
+/// Changes that let a model say what the sender wants, and that need it to be sure.
+const WITH_MODEL: &[(&str, &str)] = &[
+    (
+        "ai_step: none",
+        "ai_step: { classify: { field: intent, examples: examples/intent.csv } }",
+    ),
+    (
+        "    region:",
+        "    intent:  { type: enum, values: [demo, invoice], from: ai }\n    region:",
+    ),
+    (">= 10\"", ">= 10 && confidence >= threshold\""),
+    ("  branches:", "  threshold: 0.999\n  branches:"),
+];
+const EXAMPLES: &[(&str, &str)] = &[(
+    "workflows/lead/examples/intent.csv",
+    "text,label\nplease show us a demo,demo\nwe want a demo next week,demo\na live demo would be nice,demo\n\
+     the invoice is wrong,invoice\nplease send the invoice again,invoice\nwe paid your invoice,invoice\n",
+)];
+
+fn edit(name: &str) -> Fault {
+    let fields = json!({ "name": name });
+    Fault::EditedFirst(fields.as_object().cloned().unwrap_or_default())
+}
+
+fn refusal(status: u16) -> Fault {
+    Fault::Status {
+        status,
+        retry_after: None,
+    }
+}
+
 #[test]
-fn x1_never() {
-    let s = Scene::new(Plan { changes: &[("crm_upsert: auto", "crm_upsert: { auto: true, never: \"record.size > 1000\" }")], ..Plan::default() });
-    let case = s.case("a", r#"{"email":"ada@example.com","name":"Ada","size":5000,"message":"hello"}"#);
+fn denied_by_a_line_of_the_policy() {
+    let never = r#"crm_upsert: { auto: true, never: "record.size > 1000" }"#;
+    let s = Scene::new(Plan {
+        changes: &[("crm_upsert: auto", never)],
+        ..Plan::default()
+    });
+    let case = s.case(
+        "a",
+        r#"{"email":"ada@example.com","name":"Ada","size":5000,"message":"hello"}"#,
+    );
     s.until_state(&case, "needs_human");
-    println!("X1\n{}", s.explain(&case).text);
+    let line = s.line_of("crm_upsert: {");
+    let place = format!("workflows/lead/workflow.yaml:{line}");
+    let screen = s.explain(&case);
+    screen.says_up(&[
+        "the policy never allows",
+        &format!("`crm_upsert` is never allowed here by {place}"),
+    ]);
+    screen.names(&[
+        &format!("policy says never, {place}"),
+        "an approval alone would lead here again",
+    ]);
+    s.follow(&screen, " close ")
+        .expect(0, &["the case is in `closed`"]);
+    assert!(s.crm.requests().is_empty(), "nothing was sent");
 }
+
 #[test]
-fn x2_held() {
+fn held_by_a_switch() {
     let s = Scene::new(Plan::default());
-    s.bench.run(&["kill", "set", "connection:crm", "--reason", "crm_maintenance"]).expect(0, &[]);
+    s.kill("connection:crm", "hold", "crm_maintenance");
     let case = s.case("a", BIG);
-    s.bench.until(&["effect", "list", "--case", &case], "hold", |l| l[0]["hold"] == "kill:connection:crm");
-    println!("X2\n{}", s.explain(&case).text);
+    let held = |e: &Json| e[0]["hold"] == "kill:connection:crm";
+    s.bench
+        .until(&["effect", "list", "--case", &case], "the hold", held);
+    let screen = s.explain(&case);
+    screen.says_up(&[
+        "`crm_upsert` waits",
+        "`connection:crm`",
+        "set by operator tester",
+        "reason: crm_maintenance",
+    ]);
+    s.follow(&screen, "kill clear")
+        .expect(0, &["`connection:crm` is cleared"]);
+    s.bench
+        .run(&["kill", "list"])
+        .expect(0, &["no switch is set"]);
+    s.until_state(&case, "closed");
+    assert_eq!(s.crm.ledger().len(), 1);
 }
+
 #[test]
-fn x3_conflict() {
+fn a_person_edited_the_record_meanwhile() {
     let s = Scene::new(Plan::default());
     let case = s.case("a", BIG);
     s.until_state(&case, "closed");
-    let edit = json!({"name": "Countess Ada"});
-    s.crm.script(On::Writes, Fault::EditedFirst(edit.as_object().unwrap().clone()), 1);
-    s.case("b", r#"{"email":"ada@example.com","name":"Ada L.","size":20,"message":"again"}"#);
-    s.bench.until(&["case", "show", &case], "closed again", |c| c["state"] == "closed" && c["turns"].as_u64() > Some(5));
-    println!("X3a\n{}", s.explain(&case).text);
+    s.crm.script(On::Writes, edit("Countess Ada"), 1);
+    assert_eq!(s.case("b", BIGGER), case);
+    s.until_turns(&case, 5);
+    let screen = s.explain(&case);
+    screen.names(&[
+        "answered status 412 the system of record had changed in between",
+        "conflict (round 1)",
+        "1 fields were kept as the other side had them: name",
+        "it held version \"2\"",
+        "name was Countess Ada",
+        "from the system of record, version \"2\"",
+    ]);
+    let (_, record) = s.crm.record(LEAD).unwrap();
+    assert_eq!(
+        (&record["name"], &record["size"]),
+        (&json!("Countess Ada"), &json!(20))
+    );
+    s.follow(&screen, "case reopen")
+        .expect(0, &["throughline explain"]);
+    s.until_turns(&case, 7);
+    s.until_state(&case, "closed");
 }
+
 #[test]
-fn x3b_conflicts() {
+fn conflicts_without_end_go_to_a_person() {
     let s = Scene::new(Plan::default());
-    let edit = json!({"name": "Countess Ada"});
-    s.crm.script(On::Writes, Fault::EditedFirst(edit.as_object().unwrap().clone()), 20);
+    s.crm.script(On::Writes, edit("Countess Ada"), 4);
     let case = s.case("a", BIG);
     s.until_state(&case, "needs_human");
-    println!("X3b\n{}\n{:?}", s.explain(&case).text, s.crm.record(LEAD));
+    let screen = s.explain(&case);
+    screen.says_up(&[
+        "the system of record had changed in between",
+        "given up in round 4",
+    ]);
+    screen.names(&[
+        "conflict (round 1)",
+        "conflict (round 4)",
+        "name was Countess Ada",
+    ]);
+    s.follow(&screen, "case reopen")
+        .expect(0, &["is in `automated`"]);
+    s.until_state(&case, "closed");
+    assert_eq!(s.crm.record(LEAD).unwrap().1["name"], "Countess Ada");
+    assert_eq!(
+        s.crm.ledger().len(),
+        1,
+        "the four refused writes changed nothing"
+    );
 }
+
 #[test]
-fn x4_unsure() {
-    let s = Scene::new(Plan { changes: &[
-        ("  ai_step: none", "  ai_step: { classify: { field: intent, examples: examples/intent.csv } }"),
-        ("    region:", "    intent:  { type: enum, values: [demo, other], from: ai }\n    region:"),
-        ("record.size >= 10\"", "record.size >= 10 && confidence >= threshold\""),
-    ], files: &[("workflows/lead/examples/intent.csv", "text,label\nplease show us a demo,demo\nwe want a demo next week,demo\na live demo would be nice,demo\nsomething else entirely,other\nwe only say hello,other\nthanks for the invoice,other\n")] });
+fn the_model_is_unsure() {
+    let s = Scene::new(Plan {
+        changes: WITH_MODEL,
+        files: EXAMPLES,
+    });
     let case = s.case("a", BIG);
     s.until_state(&case, "needs_human");
-    println!("X4\n{}", s.explain(&case).text);
+    let screen = s.explain(&case);
+    screen.says_up(&["the model is not sure enough", "< threshold 0.999"]);
+    screen.names(&[
+        "model local answered",
+        "failed: confidence >= threshold (confidence 0.",
+    ]);
+    s.follow(&screen, " approve ")
+        .expect(0, &["is decided; the case is in `automated`"]);
+    s.until_state(&case, "closed");
+    assert_eq!(s.crm.ledger().len(), 1);
 }
+
 #[test]
-fn x5_ai_off() {
-    let s = Scene::new(Plan { changes: &[
-        ("  ai_step: none", "  ai_step: { classify: { field: intent, examples: examples/intent.csv } }"),
-        ("    region:", "    intent:  { type: enum, values: [demo, other], from: ai }\n    region:"),
-        ("record.size >= 10\"", "record.size >= 10 && confidence >= threshold\""),
-    ], files: &[("workflows/lead/examples/intent.csv", "text,label\nplease show us a demo,demo\nwe want a demo next week,demo\na live demo would be nice,demo\nsomething else entirely,other\nwe only say hello,other\nthanks for the invoice,other\n")] });
-    s.bench.run(&["kill", "set", "model:local", "--mode", "cancel", "--reason", "model_misbehaves"]).expect(0, &[]);
-    let case = s.case("a", BIG);
-    s.until_state(&case, "needs_human");
-    println!("X5\n{}", s.explain(&case).text);
+fn ai_is_switched_off() {
+    let s = Scene::new(Plan {
+        changes: WITH_MODEL,
+        files: EXAMPLES,
+    });
+    s.kill("model:local", "cancel", "model_misbehaves");
+    let by_hand = s.case("a", BIG);
+    let anew = s.case("b", &BIG.replace("ada@", "bea@"));
+    for case in [&by_hand, &anew] {
+        s.until_state(case, "needs_human");
+        let screen = s.explain(case);
+        screen.says_up(&[
+            "AI is switched off",
+            "`model:local`, set by operator tester",
+            "reason: model_misbehaves",
+        ]);
+        screen.names(&[
+            "no answer from a model: stopped by the switch `model:local`",
+            "no confidence (no model answered)",
+        ]);
+    }
+    // The path works without AI: a person's word stands in for the model's.
+    s.follow(&s.explain(&by_hand), " approve ")
+        .expect(0, &["the case is in `automated`"]);
+    s.until_state(&by_hand, "closed");
+    let screen = s.explain(&anew);
+    s.follow(&screen, "kill clear")
+        .expect(0, &["`model:local` is cleared"]);
+    s.follow(&screen, "case reopen").expect(0, &[]);
+    let asked = |e: &Json| {
+        e.as_array()
+            .unwrap()
+            .iter()
+            .any(|e| e["sort"] == "ask" && e["state"] == "succeeded")
+    };
+    s.bench.until(
+        &["effect", "list", "--case", &anew],
+        "the answer of a model",
+        asked,
+    );
+    s.until_state(&anew, "needs_human");
+    s.explain(&anew).says_up(&["the model is not sure enough"]);
 }
+
 #[test]
-fn x6_duplicate() {
+fn the_same_message_came_again() {
     let s = Scene::new(Plan::default());
-    let case = s.case("a", SMALL);
+    let first = s.send("a", SMALL);
     let again = s.send("a", SMALL);
-    println!("X6 {again}\n{}", s.explain(&case).text);
+    let other = s.send("a", BIG);
+    assert_eq!(
+        (&again["status"], &other["status"]),
+        (&json!("duplicate"), &json!("duplicate"))
+    );
+    assert_eq!(
+        (&again["event_id"], &other["event_id"]),
+        (&first["event_id"], &first["event_id"])
+    );
+    let case = first["case_id"].as_str().unwrap();
+    // What the sender was told is enough to find the case.
+    let screen = s.explain(again["event_id"].as_str().unwrap());
+    screen.names(&[
+        case,
+        "it came again 2 times, 1 of them with other bytes; nothing more was done",
+    ]);
+    screen.names(&["the idempotency header and the hash of the signed bytes"]);
+    assert_eq!(s.bench.json(&["case", "list"]).as_array().unwrap().len(), 1);
+    s.follow(&screen, " close ")
+        .expect(0, &["the case is in `closed`"]);
 }
+
 #[test]
-fn x7_expired() {
-    let s = Scene::new(Plan { changes: &[("    idempotency_header", "    valid_for: 1s\n    idempotency_header")], ..Plan::default() });
-    s.bench.run(&["kill", "set", "connection:crm", "--reason", "crm_maintenance"]).expect(0, &[]);
+fn too_late_to_be_sent() {
+    let s = Scene::new(Plan {
+        changes: &[("    method", "    valid_for: 1s\n    method")],
+        ..Plan::default()
+    });
+    s.kill("connection:crm", "hold", "crm_maintenance");
     let case = s.case("a", BIG);
     s.until_effect(&case, "crm_upsert", "expired");
-    println!("X7\n{}", s.explain(&case).text);
+    let screen = s.explain(&case);
+    screen.says_up(&[
+        "`crm_upsert` is expired: its time had passed before it could be sent",
+        "until then: held by the switch `connection:crm`, set by operator tester",
+        "reason: crm_maintenance",
+    ]);
+    s.follow(&screen, "kill clear").expect(0, &["is cleared"]);
+    s.follow(&screen, "case reopen")
+        .expect(0, &["is in `automated`"]);
+    s.until_state(&case, "closed");
+    assert_eq!(s.crm.ledger().len(), 1);
 }
+
 #[test]
-fn x8_failed() {
+fn the_other_system_refused_it() {
     let s = Scene::new(Plan::default());
-    s.crm.script(On::Writes, Fault::Status { status: 400, retry_after: None }, 1);
+    s.crm.script(On::Writes, refusal(400), 1);
     let case = s.case("a", BIG);
     s.until_effect(&case, "crm_upsert", "failed");
-    println!("X8\n{}", s.explain(&case).text);
+    let screen = s.explain(&case);
+    screen.says_up(&["`crm_upsert` is failed: the other side refused it"]);
+    screen.names(&[
+        "answered status 400",
+        "known because: the other system answered",
+    ]);
+    s.follow(&screen, "effect show")
+        .expect(0, &["400", "throughline dead redrive"]);
+    s.follow(&screen, "dead redrive")
+        .expect(0, &["1 of 1 are ready to be sent again"]);
+    s.until_state(&case, "closed");
+    assert_eq!(s.crm.ledger().len(), 1);
 }
+
 #[test]
-fn x9_uncertain() {
-    let s = Scene::new(Plan { changes: &[("method: PUT", "method: POST"), ("/leads/${record.email}", "/leads"), ("optimistic_lock: If-Match", "optimistic_lock: last_writer_wins"), ("    idempotency_header: idempotency-key\n", "")], ..Plan::default() });
-    s.crm.script(On::Writes, Fault::ResetAfterApplying, 1);
-    let case = s.case("a", BIG);
-    s.until_effect(&case, "crm_upsert", "uncertain");
-    println!("X9\n{}", s.explain(&case).text);
+fn nobody_knows_whether_it_happened() {
+    let blind = [
+        ("method: PUT", "method: POST"),
+        ("/leads/${record.email}", "/leads"),
+        (
+            "optimistic_lock: If-Match",
+            "optimistic_lock: last_writer_wins",
+        ),
+        ("    idempotency_header: idempotency-key\n", ""),
+    ];
+    let ways = [("happened", 1), ("send-again", 2), ("drop", 1)];
+    let s = Scene::new(Plan {
+        changes: &blind,
+        ..Plan::default()
+    });
+    for (way, writes) in ways {
+        let before = s.crm.ledger().len();
+        s.crm.script(On::Writes, Fault::ResetAfterApplying, 1);
+        let case = s.case(way, &BIG.replace("ada@", &format!("{way}@")));
+        s.until_effect(&case, "crm_upsert", "uncertain");
+        let screen = s.explain(&case);
+        screen.says_up(&["`crm_upsert` may or may not have happened: the connection broke"]);
+        screen.names(&[
+            "`crm_upsert` (E4)",
+            "attempt 1 at",
+            "unknown the connection broke",
+            "known because: nobody can tell",
+        ]);
+        assert_eq!(
+            s.crm.ledger().len() - before,
+            1,
+            "a blind write is not repeated by itself"
+        );
+        s.follow(&screen, way).expect(0, &["throughline explain"]);
+        s.until_state(&case, "closed");
+        assert_eq!(s.crm.ledger().len() - before, writes, "{way}");
+    }
 }
+
 #[test]
-fn x10_route() {
-    let s = Scene::new(Plan { changes: &[
-        ("  ai_step: none", "  ai_step: none\n  rules:\n    - { when: \"record.size > 0\", set: { region: north } }\n  tables:\n    - { file: tables/contact.csv, outputs: [contact] }"),
-        ("policy:", "tasks:\n  hand_off: { owner: \"${record.contact}\", sla: 1h }\npolicy:"),
+fn a_table_routed_it_to_the_wrong_person() {
+    let routed = [
+        (
+            "ai_step: none",
+            "ai_step: none\n  rules:\n    - { when: \"record.size > 0\", set: { region: north } }\n  \
+             tables:\n    - { file: tables/contact.csv, outputs: [contact] }",
+        ),
+        (
+            "policy:",
+            "tasks:\n  hand_off: { owner: \"${record.contact}\" }\npolicy:",
+        ),
         ("action: crm_upsert", "action: [crm_upsert, hand_off]"),
-    ], files: &[("workflows/lead/tables/contact.csv", "region,contact\nsouth,bo\nnorth,bo\n"), ("teams.yaml", "teams:\n  sales: [anna, bo]\n")] });
+    ];
+    // The rows for north and south were exchanged.
+    let table = (
+        "workflows/lead/tables/contact.csv",
+        "region,contact\nsouth,anna\nnorth,bo\n",
+    );
+    let teams = ("teams.yaml", "teams:\n  sales: [anna, bo]\n");
+    let s = Scene::new(Plan {
+        changes: &routed,
+        files: &[table, teams],
+    });
     let case = s.case("a", BIG);
     s.until_effect(&case, "crm_upsert", "succeeded");
-    println!("X10\n{}", s.explain(&case).text);
+    let screen = s.explain(&case);
+    screen.names(&[
+        "table workflows/lead/tables/contact.csv:3 matched",
+        "contact = bo  (from table workflows/lead/tables/contact.csv:3)",
+        "region = north  (from rule workflows/lead/workflow.yaml:",
+        "if the route is wrong (the owner is bo, from table workflows/lead/tables/contact.csv:3)",
+    ]);
+    s.follow(&screen, "case assign").expect(0, &["owner anna"]);
+    assert_eq!(
+        s.bench.json(&["task", "list", "--case", &case])[0]["owner"],
+        "anna"
+    );
+    let screen = s.explain(&case);
+    s.follow(&screen, "task decide")
+        .expect(0, &["the case is in `closed`"]);
 }

@@ -53,9 +53,10 @@ pub const LEAD: &str = "/leads/ada%40example.com";
 pub struct Scene {
     pub bench: Bench,
     pub crm: Crm,
-    pub runtime: Runtime,
     server: Server,
     secret: String,
+    /// The CRM lives as long as this.
+    _runtime: Runtime,
 }
 
 /// What a scene is made from: changes to the workflow, and further files of the project.
@@ -78,26 +79,56 @@ impl Scene {
             bench.write(name, text);
         }
         let runtime = Runtime::new().unwrap();
-        let crm = runtime.block_on(Crm::start(([127, 0, 0, 1], 0).into())).unwrap();
-        let connection = format!("connections:\n  crm: {{ kind: rest, base_url: \"{}\", auth: none }}\n", crm.base_url());
+        let crm = runtime
+            .block_on(Crm::start(([127, 0, 0, 1], 0).into()))
+            .unwrap();
+        let connection = format!(
+            "connections:\n  crm: {{ kind: rest, base_url: \"{}\", auth: none }}\n",
+            crm.base_url()
+        );
         bench.write("connections.yaml", &connection);
-        bench.write("throughline.toml", "allow_private_connections = [\"crm\"]\n");
+        bench.write(
+            "throughline.toml",
+            "allow_private_connections = [\"crm\"]\n",
+        );
         let secret = bench.secret("default/web");
         let server = bench.serve();
-        Scene { bench, crm, runtime, server, secret }
+        Scene {
+            bench,
+            crm,
+            _runtime: runtime,
+            server,
+            secret,
+        }
     }
 
     /// Sends a message and returns what the door answered.
     pub fn send(&self, key: &str, body: &str) -> Json {
         self.bench.write("m.json", body);
         let to = format!("{}/hooks/default/web", self.server.url);
-        let args = ["send", "m.json", "--to", &to, "--secret", &self.secret, "--key", key];
+        let args = [
+            "send",
+            "m.json",
+            "--to",
+            &to,
+            "--secret",
+            &self.secret,
+            "--key",
+            key,
+        ];
         self.bench.json(&args)["answer"].clone()
     }
 
     /// Sends a message and returns the case that it opened or joined.
     pub fn case(&self, key: &str, body: &str) -> String {
         self.send(key, body)["case_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Sets a switch.
+    pub fn kill(&self, scope: &str, mode: &str, reason: &str) {
+        self.bench
+            .run(&["kill", "set", scope, "--mode", mode, "--reason", reason])
+            .expect(0, &[]);
     }
 
     pub fn explain(&self, id: &str) -> Screen {
@@ -110,45 +141,72 @@ impl Scene {
     pub fn until_effect(&self, case: &str, action: &str, state: &str) {
         let is = |e: &Json| e["action"] == action && e["state"] == state;
         let what = format!("`{action}` {state}");
-        self.bench.until(&["effect", "list", "--case", case], &what, |l| l.as_array().unwrap().iter().any(is));
+        self.bench
+            .until(&["effect", "list", "--case", case], &what, |l| {
+                l.as_array().unwrap().iter().any(is)
+            });
     }
 
     pub fn until_state(&self, case: &str, state: &str) {
-        self.bench.until(&["case", "show", case], state, |c| c["state"] == state);
+        self.bench
+            .until(&["case", "show", case], state, |c| c["state"] == state);
     }
 
-    /// Runs a command exactly as a screen prints it.
-    pub fn run(&self, command: &str) -> Answer {
+    /// Waits until so many things have happened to a case.
+    pub fn until_turns(&self, case: &str, turns: u64) {
+        let enough = |c: &Json| c["turns"].as_u64() >= Some(turns);
+        self.bench
+            .until(&["case", "show", case], "its turns", enough);
+    }
+
+    /// The line of the workflow file that holds a text.
+    pub fn line_of(&self, text: &str) -> usize {
+        let file = std::fs::read_to_string(self.bench.path().join("workflows/lead/workflow.yaml"))
+            .unwrap();
+        file.lines().position(|l| l.contains(text)).unwrap() + 1
+    }
+
+    /// Runs the first command on a screen that holds a part, exactly as it is printed.
+    pub fn follow(&self, screen: &Screen, part: &str) -> Answer {
+        let command = screen.command(part);
         let words: Vec<&str> = command.split_whitespace().collect();
-        assert_eq!(words[0], "throughline");
         self.bench.run(&words[1..])
     }
 }
 
 /// What `explain` prints.
 pub struct Screen {
-    pub text: String,
+    text: String,
 }
 
 impl Screen {
     /// Fails unless the screen holds all of these.
-    pub fn names(&self, parts: &[&str]) -> &Screen {
+    pub fn names(&self, parts: &[&str]) {
         for part in parts {
             assert!(self.text.contains(part), "`{part}` on\n{}", self.text);
         }
-        self
     }
 
-    /// The commands that it offers, in order.
-    pub fn commands(&self) -> Vec<&str> {
+    /// Fails unless the one sentence on what is the matter holds all of these.
+    pub fn says_up(&self, parts: &[&str]) {
+        let up = self
+            .text
+            .lines()
+            .find(|l| l.starts_with("what is up"))
+            .unwrap();
+        for part in parts {
+            assert!(up.contains(part), "`{part}` in `{up}` of\n{}", self.text);
+        }
+    }
+
+    /// The first command that holds a part.
+    fn command(&self, part: &str) -> &str {
         let before = self.text.split("\ntimeline\n").next().unwrap();
-        before.lines().map(str::trim).filter(|l| l.starts_with("throughline ")).collect()
-    }
-
-    /// The one command that holds a part.
-    pub fn command(&self, part: &str) -> &str {
-        let all = self.commands();
-        let found = all.iter().find(|c| c.contains(part));
-        found.unwrap_or_else(|| panic!("no command with `{part}` on\n{}", self.text))
+        let mut all = before
+            .lines()
+            .map(str::trim)
+            .filter(|l| l.starts_with("throughline "));
+        all.find(|c| c.contains(part))
+            .unwrap_or_else(|| panic!("no command with `{part}` on\n{}", self.text))
     }
 }

@@ -11,7 +11,8 @@ use aws_lc_rs::hmac;
 use clap::Parser;
 use serde_json::{Value, json};
 use tl_bench::http::{Wire, ask};
-use tl_bench::{lead, now_ns, process, quantile, rounded};
+use tl_bench::process::{self, Used};
+use tl_bench::{lead, now_ns, quantile, rounded};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
@@ -317,41 +318,6 @@ struct Joined {
     strange: u64,
     last_ns: u64,
     e2e_us: Vec<u64>,
-}
-
-/// What the server had used at a moment.
-struct Used {
-    cpu: f64,
-    threads: BTreeMap<String, f64>,
-}
-
-impl Used {
-    fn now(pid: Option<u32>) -> Used {
-        let Some(pid) = pid else {
-            return Used {
-                cpu: 0.0,
-                threads: BTreeMap::new(),
-            };
-        };
-        Used {
-            cpu: process::cpu_seconds(pid),
-            threads: process::cpu_by_thread(pid),
-        }
-    }
-
-    /// Milliseconds for each case since then: of the process, and by name of the thread.
-    fn since(&self, before: &Used, cases: u64) -> (f64, BTreeMap<String, f64>) {
-        let each = |seconds: f64| (seconds * 1e6 / cases.max(1) as f64).round() / 1000.0;
-        let earlier = |name: &String| before.threads.get(name).copied().unwrap_or(0.0);
-        let threads = self
-            .threads
-            .iter()
-            .map(|(name, s)| (name.clone(), each(s - earlier(name))));
-        (
-            each(self.cpu - before.cpu),
-            threads.filter(|(_, ms)| *ms > 0.0).collect(),
-        )
-    }
 }
 
 fn milliseconds(sorted_us: &[u64]) -> Value {

@@ -50,6 +50,7 @@ fn attempt<'a>(
         idempotency: None,
         expected_id: Some("17"),
         correlation_id: "corr-1",
+        trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         deadline: PATIENT,
         now: 0,
     }
@@ -61,6 +62,7 @@ async fn look(connection: &Connection) -> ReadOutcome {
         path: "/leads/17",
         lock: &Lock::IfMatch,
         correlation_id: "corr-1",
+        trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         deadline: PATIENT,
         now: 0,
     };

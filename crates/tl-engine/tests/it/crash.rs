@@ -63,7 +63,7 @@ const MESSAGES: [(&str, &str); 3] = [
     ("c", r#"{"email":"cyd@x.example","name":"Cyd","size":11,"text":"can you show us how it works"}"#),
 ];
 
-const WITH_AI: &str = r#"
+pub const WITH_AI: &str = r#"
 workflow: { id: w, version: "1" }
 record:
   type: lead
@@ -91,7 +91,7 @@ side_effects:
     ack: { channel: email, via: outbox, to: record.email, subject: "Hello", template: templates/ack.md, check: verified_sender }
 "#;
 
-const EXAMPLES: (&str, &str) = (
+pub const EXAMPLES: (&str, &str) = (
     "examples/intent.csv",
     "text,label\nshow me a demo,demo\ncan I see how it works,demo\nplease demonstrate it,demo\nwhat is the price,pricing\nhow much does it cost,pricing\nsend me a quote per month,pricing\n",
 );

@@ -2,4 +2,5 @@
 
 mod crash;
 mod flows;
+mod telemetry;
 mod world;

@@ -61,6 +61,13 @@ pub struct Plan<'a> {
 impl World {
     /// A fresh world with one deployed workflow.
     pub async fn new(dir: &Path, workflow: &str) -> World {
+        let world = World::bare(dir).await;
+        world.deploy(workflow).await;
+        world
+    }
+
+    /// A fresh world without a workflow.
+    pub async fn bare(dir: &Path) -> World {
         let plan = Plan {
             dir,
             clock: Arc::new(ManualClock::at(START)),
@@ -68,9 +75,7 @@ impl World {
             tap: None,
             slots: 8,
         };
-        let world = World::open(plan);
-        world.deploy(workflow).await;
-        world
+        World::open(plan)
     }
 
     /// Opens (or opens again) the engine on a directory.

@@ -102,7 +102,7 @@ impl Deciding<'_> {
         }
         if self.world.ai.is_some() && !self.case.vouched {
             match (&self.case.ai, confidence) {
-                (Ai::Failed(why), _) if why == "off" => needs_human.push("ai_off".into()),
+                (Ai::Failed(why), _) if why == "off" || why.starts_with("kill:") => needs_human.push("ai_off".into()),
                 (Ai::Failed(_), _) => needs_human.push("ai_failed".into()),
                 (_, None) => needs_human.push("ai_off".into()),
                 (_, Some(c)) if c < threshold => needs_human.push("unsure".into()),

@@ -32,6 +32,7 @@ impl Deciding<'_> {
             CommandKind::Close => self.command_move(canonical::CLOSED, &c.reason),
             CommandKind::Reopen => {
                 self.command_move(canonical::TRIAGED, &c.reason)?;
+                self.withdraw_asked("reopened");
                 self.redecide();
                 Ok(())
             }

@@ -81,6 +81,18 @@ impl Deciding<'_> {
         self.withdraw_if(decision, decision, |t| t.kind == kind);
     }
 
+    /// Closes the open tasks whose question the next decision answers anew. What became of an effect nobody
+    /// knows about is still a person's to say.
+    pub(super) fn withdraw_asked(&mut self, reason: &str) {
+        let open: Vec<u32> = self.case.open_effects().map(|(n, _)| n).collect();
+        let asks = |t: &CaseTask| match t.kind.as_str() {
+            "review" | "missing" => true,
+            "exception" => t.effect.is_none_or(|n| !open.contains(&n)),
+            _ => false,
+        };
+        self.withdraw_if(reason, "withdrawn", asks);
+    }
+
     fn withdraw_if(&mut self, reason: &str, decision: &str, which: impl Fn(&CaseTask) -> bool) {
         let open: Vec<u32> = self
             .case

@@ -303,7 +303,7 @@ fn settlement(rng: &mut Rng, n: u32) -> Input {
         seen: rng.share(60).then(|| {
             (
                 format!("v{}", rng.below(9)),
-                rng.share(50).then(|| Value::Record(values)),
+                rng.share(50).then_some(Value::Record(values)),
             )
         }),
     })

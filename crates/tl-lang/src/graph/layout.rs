@@ -118,11 +118,11 @@ fn rows(program: &Program) -> Vec<usize> {
         .max()
         .unwrap_or(0);
     let lost = (0..n).filter(inner).any(|i| rows[i] == usize::MAX);
-    for i in 0..n {
-        if program.states[i].terminal {
-            rows[i] = reached + 1 + usize::from(lost);
-        } else if rows[i] == usize::MAX {
-            rows[i] = reached + 1;
+    for (row, state) in rows.iter_mut().zip(&program.states) {
+        if state.terminal {
+            *row = reached + 1 + usize::from(lost);
+        } else if *row == usize::MAX {
+            *row = reached + 1;
         }
     }
     rows

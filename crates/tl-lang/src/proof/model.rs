@@ -8,33 +8,17 @@
 
 use std::collections::BTreeMap;
 
-use tl_kernel::expr::Piece;
-use tl_kernel::policy::When;
 use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN, TRIAGED};
-use tl_kernel::program::{
-    Action, ActionIx, ActionKind, Branch, Emit, OnMatch, Program, StateIx, Step,
-};
+use tl_kernel::program::{ActionIx, Branch, Emit, OnMatch, Program, StateIx, Step};
 
 use super::Cue;
 use super::formula::Mind;
 use super::spot::{Ai, Spot, task};
-use super::trust;
+use super::verdict::{May, verdicts, written};
 use super::words::Words;
 
 /// Where a turn may lead, and the branch it took.
 pub(super) type Out = (Spot, Option<usize>);
-
-/// What the file's policy may say about an action.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct May {
-    pub(super) auto: bool,
-    pub(super) approve: bool,
-    pub(super) never: bool,
-    /// The file says `never` without a condition.
-    pub(super) forbidden: bool,
-    /// An argument that must be there may be absent.
-    absent: bool,
-}
 
 /// What a run of the model may assume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,45 +52,6 @@ pub(super) struct Here {
     pub(super) node: usize,
     pub(super) cue: Cue,
     pub(super) branch: Option<usize>,
-}
-
-/// What the file's policy may say about each action.
-pub(super) fn verdicts(program: &Program) -> Vec<May> {
-    program.actions.iter().map(|a| may(program, a)).collect()
-}
-
-fn may(program: &Program, action: &Action) -> May {
-    let absent = match &action.kind {
-        ActionKind::RecordStore { key, .. } => {
-            key.parts.iter().any(|p| matches!(p, Piece::Expr(_)))
-        }
-        ActionKind::Rest(r) => r.path.parts.iter().any(|p| matches!(p, Piece::Expr(_))),
-        ActionKind::Message(m) => !m.to.reads().is_empty(),
-        ActionKind::DomainEvent => false,
-    };
-    let Some(line) = program.policy.line(&action.name) else {
-        let none = May {
-            auto: false,
-            approve: false,
-            never: true,
-            forbidden: true,
-            absent,
-        };
-        return none;
-    };
-    let forbidden = matches!(line.never, When::Always);
-    let auto = !forbidden && !matches!(line.auto, When::Unstated);
-    let checked = match &action.kind {
-        ActionKind::Message(m) => trust::is_ours(program, &m.to),
-        _ => true,
-    };
-    May {
-        auto,
-        approve: !forbidden && (!matches!(line.auto, When::Always) || !checked),
-        never: !matches!(line.never, When::Unstated),
-        forbidden,
-        absent,
-    }
 }
 
 impl<'p> Model<'p> {
@@ -439,7 +384,7 @@ impl<'p> Model<'p> {
         if self.options.commands {
             let edges = self.program.edges.iter().filter(|e| e.from == s.state);
             out.extend(edges.map(|e| Cue::Move(e.to)));
-            if self.program.edge(s.state, TRIAGED).is_some() && s.state == CLOSED {
+            if self.program.edge(s.state, TRIAGED).is_some() {
                 out.push(Cue::Reopen);
             }
             if s.tasks & task::EXCEPTION != 0 {
@@ -465,17 +410,6 @@ impl<'p> Model<'p> {
             Cue::Move(_) | Cue::Reopen | Cue::SendAgain => self.commanded(s, cue),
         }
     }
-}
-
-/// The write to the system of record, if a branch or a transition plans it.
-fn written(program: &Program) -> Option<ActionIx> {
-    let ix = program.action_ix("crm_upsert")?;
-    let mut steps = program.decision.branches.iter().flat_map(|b| &b.actions);
-    let emitted = program
-        .edges
-        .iter()
-        .any(|e| e.emit.contains(&Emit::CrmSync));
-    (emitted || steps.any(|s| *s == Step::Effect(ix))).then_some(ix)
 }
 
 /// What may become of a planned action.

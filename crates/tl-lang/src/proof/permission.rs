@@ -8,7 +8,8 @@ use tl_kernel::program::canonical::CLOSED;
 use tl_kernel::program::{Program, Step};
 
 use super::Finding;
-use super::model::{Model, verdicts};
+use super::model::Model;
+use super::verdict::verdicts;
 use super::walk::Walk;
 use super::words::Words;
 

@@ -217,7 +217,13 @@ impl Model<'_> {
                         .collect(),
                 )
             }
-            Cue::Reopen => self.again(s),
+            // What the next decision asks anew is withdrawn; an exception of an open effect stays.
+            Cue::Reopen => {
+                let asked = task::REVIEW | task::BREACH | task::MISSING;
+                let mut out = self.again(s.without(asked));
+                out.extend(self.again(s.without(asked | task::EXCEPTION)));
+                out
+            }
             Cue::SendAgain => {
                 let mut out = Vec::new();
                 for s in [s, s.without(task::EXCEPTION)] {

@@ -47,11 +47,19 @@ fn reviewed(program: &Program, reachable: &[bool], out: &mut Vec<Finding>) {
         if program.edge(NEEDS_HUMAN, to).is_none() {
             let (from, to) = (&state.name, program.state_name(to));
             out.push(
-                Finding::new("TL0515", state.line, format!("to `{word}` a review will be refused"))
-                    .warning()
-                    .why(format!("it moves the case from `{from}` to `{to}`, and no transition does"))
-                    .mend(format!("declare the transition {{ from: {from}, to: {to} }}"))
-                    .key("transitions"),
+                Finding::new(
+                    "TL0515",
+                    state.line,
+                    format!("to `{word}` a review will be refused"),
+                )
+                .warning()
+                .why(format!(
+                    "it moves the case from `{from}` to `{to}`, and no transition does"
+                ))
+                .mend(format!(
+                    "declare the transition {{ from: {from}, to: {to} }}"
+                ))
+                .key("transitions"),
             );
         }
     }

@@ -12,7 +12,7 @@ use tl_kernel::time::DAY;
 use tl_kernel::value::Type;
 
 use super::Finding;
-use super::model::verdicts;
+use super::verdict::verdicts;
 
 /// Parts of `event` that the engine sets, not the sender.
 const OUR_EVENT_NAMES: [&str; 5] = ["id", "source", "channel", "endpoint", "received_at"];

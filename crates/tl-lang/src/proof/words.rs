@@ -6,9 +6,9 @@ use tl_kernel::expr::Expr;
 use tl_kernel::program::{Program, RuleEffect, Step};
 
 use super::formula::{Compiler, Formula, Mind};
-use super::model::{May, verdicts};
 use super::search::{Question, Witness};
 use super::space::{Name, Space};
+use super::verdict::{May, verdicts};
 
 /// The conditions of one program.
 pub(super) struct Words<'p> {

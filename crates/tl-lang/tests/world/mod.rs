@@ -431,7 +431,7 @@ impl Parts {
     }
 
     fn states(&self, p: &mut Program, rng: &mut Rng) {
-        for i in 0..rng.below(3) {
+        for i in 0..*rng.pick(&[0, 0, 0, 1, 1, 2]) {
             let mut s = state(NEEDS_HUMAN);
             s.name = format!("own_{i}");
             s.terminal = rng.share(25);

@@ -7,7 +7,11 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tl_kernel::id::TenantId;
+use tl_kernel::program::canonical;
 use tl_store::Stats;
+
+use super::Named;
 
 type Seconds = Gauge<f64, AtomicU64>;
 
@@ -15,7 +19,8 @@ type Seconds = Gauge<f64, AtomicU64>;
 struct ByState {
     tenant: u32,
     workflow: String,
-    state: u32,
+    queue: String,
+    state: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,7 +66,7 @@ impl StoreGauges {
         let g = StoreGauges::default();
         registry.register(
             "cases",
-            "Cases by workflow and position of their state",
+            "Cases by workflow, queue and state",
             g.cases.clone(),
         );
         registry.register("effects_open", "Effects not settled", g.queue.clone());
@@ -113,7 +118,12 @@ impl StoreGauges {
     }
 
     /// Sets all gauges; without counts those of the store disappear rather than stand still.
-    pub(super) fn set(&self, stats: Option<&Stats>, queue_age: Duration) {
+    pub(super) fn set(
+        &self,
+        stats: Option<&Stats>,
+        queue_age: Duration,
+        names: impl Fn(TenantId, &str) -> Option<Named>,
+    ) {
         self.commit_wait.set(queue_age.as_secs_f64());
         self.cases.clear();
         self.queue.clear();
@@ -123,10 +133,15 @@ impl StoreGauges {
         self.tasks_oldest.clear();
         let Some(stats) = stats else { return };
         for (tenant, workflow, state, n) in &stats.cases {
+            let named = names(*tenant, workflow);
+            if named.as_ref().is_some_and(|n| !n.own_series) {
+                continue;
+            }
             let labels = ByState {
                 tenant: tenant.0,
                 workflow: workflow.clone(),
-                state: u32::from(*state),
+                queue: named.as_ref().map_or_else(String::new, |n| n.queue.clone()),
+                state: state_name(named.as_ref(), *state),
             };
             self.cases.get_or_create(&labels).set(count(*n));
         }
@@ -162,6 +177,15 @@ impl StoreGauges {
         self.leaves.set(count(stats.leaves));
         self.bytes.set(count(stats.bytes));
     }
+}
+
+/// The name of a state. Beyond the canonical ones it is the current version's; a number where there is none.
+fn state_name(named: Option<&Named>, state: u16) -> String {
+    let at = usize::from(state);
+    let known = canonical::NAMES.get(at).map(|n| (*n).to_owned());
+    known
+        .or_else(|| named?.states.get(at).cloned())
+        .unwrap_or_else(|| state.to_string())
 }
 
 fn count(n: u64) -> i64 {

@@ -1,0 +1,198 @@
+//! Lists of rows.
+
+use std::fmt::Write as _;
+
+use crate::control::views::{
+    CaseLine, EffectLine, EndpointLine, FlagLine, KeyLine, SwitchLine, TaskLine, TenantLine,
+    VersionLine,
+};
+use crate::text::{At, due_text, one_line, table};
+
+pub fn cases(cases: &[CaseLine], now: i64) -> String {
+    let rows: Vec<Vec<String>> = cases
+        .iter()
+        .map(|c| {
+            vec![
+                c.case.clone(),
+                c.workflow.clone(),
+                c.state.clone(),
+                one_line(&c.owner, 24),
+                if c.closed {
+                    "-".into()
+                } else {
+                    due_text(c.due, now)
+                },
+                c.opened_at.from(now),
+                one_line(&c.reason, 32),
+            ]
+        })
+        .collect();
+    table(
+        &[
+            "case", "workflow", "state", "owner", "due", "opened", "reason",
+        ],
+        &rows,
+        "no case",
+    )
+}
+
+pub fn tasks(tasks: &[TaskLine], now: i64) -> String {
+    let rows: Vec<Vec<String>> = tasks
+        .iter()
+        .map(|t| {
+            let due = match &t.closed {
+                Some(how) => format!("closed: {how}"),
+                None => due_text(t.due, now),
+            };
+            vec![
+                t.task.clone(),
+                t.kind.clone(),
+                one_line(&t.owner, 24),
+                due,
+                one_line(&t.reason, 40),
+            ]
+        })
+        .collect();
+    table(
+        &["task", "kind", "owner", "due", "reason"],
+        &rows,
+        "no task",
+    )
+}
+
+pub fn effects(effects: &[EffectLine], now: i64) -> String {
+    let rows: Vec<Vec<String>> = effects
+        .iter()
+        .map(|e| {
+            let state = if e.hold.is_empty() {
+                e.state.clone()
+            } else {
+                format!("{} ({})", e.state, e.hold)
+            };
+            vec![
+                e.effect.clone(),
+                e.action.clone(),
+                e.class.clone(),
+                state,
+                e.attempts.to_string(),
+                e.code.clone(),
+                e.updated_at.from(now),
+            ]
+        })
+        .collect();
+    table(
+        &[
+            "effect", "action", "class", "state", "attempts", "code", "changed",
+        ],
+        &rows,
+        "no effect",
+    )
+}
+
+pub fn endpoints(endpoints: &[EndpointLine], now: i64) -> String {
+    if endpoints.is_empty() {
+        return "no workflow is deployed: throughline deploy\n".into();
+    }
+    let mut out = String::new();
+    for e in endpoints {
+        let state = if e.open {
+            "open".to_owned()
+        } else {
+            format!("closed: {}", e.closed_because)
+        };
+        let _ = writeln!(
+            out,
+            "{}  ({} of {}, {})",
+            e.endpoint, e.channel, e.workflow, e.auth
+        );
+        let _ = writeln!(out, "  {}", e.address);
+        let _ = writeln!(out, "  {state}");
+        for s in &e.secrets {
+            let ends = s
+                .not_after
+                .map_or_else(|| "no end".into(), |a| format!("ends {}", a.from(now)));
+            let _ = writeln!(
+                out,
+                "  secret {}: {}, {ends}",
+                s.kid,
+                if s.active { "active" } else { "not active" }
+            );
+        }
+    }
+    out
+}
+
+pub fn switches(switches: &[SwitchLine]) -> String {
+    let row = |s: &SwitchLine| {
+        let reason = one_line(&s.reason, 60);
+        vec![
+            s.scope.clone(),
+            s.mode.clone(),
+            s.by.clone(),
+            s.at.clock(),
+            reason,
+        ]
+    };
+    let rows: Vec<Vec<String>> = switches.iter().map(row).collect();
+    table(
+        &["scope", "mode", "by", "since", "reason"],
+        &rows,
+        "no switch is set",
+    )
+}
+
+pub fn versions(versions: &[VersionLine]) -> String {
+    let row = |v: &VersionLine| {
+        let current = if v.current { "current" } else { "" };
+        let digest = v.digest.chars().take(12).collect();
+        let (number, at) = (v.number.to_string(), v.at.clock());
+        vec![
+            number,
+            v.workflow.clone(),
+            v.version.clone(),
+            digest,
+            at,
+            current.into(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = versions.iter().map(row).collect();
+    let head = ["number", "workflow", "version", "digest", "deployed", ""];
+    table(&head, &rows, "nothing is deployed")
+}
+
+pub fn tenants(tenants: &[TenantLine]) -> String {
+    let row = |t: &TenantLine| {
+        let word = if t.disabled { "disabled" } else { "" };
+        vec![
+            t.name.clone(),
+            t.number.to_string(),
+            t.workflows.join(", "),
+            word.into(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = tenants.iter().map(row).collect();
+    table(
+        &["tenant", "number", "workflows", ""],
+        &rows,
+        "there is no tenant",
+    )
+}
+
+pub fn keys(keys: &[KeyLine]) -> String {
+    let row = |k: &KeyLine| {
+        let ends = k.expires.map_or_else(|| "never".into(), At::clock);
+        let word = if k.active { "active" } else { "ended" };
+        vec![k.kid.clone(), k.scopes.clone(), ends, word.into()]
+    };
+    let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
+    table(&["key", "scopes", "ends", ""], &rows, "there is no API key")
+}
+
+pub fn flags(flags: &[FlagLine]) -> String {
+    let row = |f: &FlagLine| {
+        let word = if f.value { "on" } else { "off" };
+        vec![f.flag.clone(), word.into(), f.of.clone()]
+    };
+    let rows: Vec<Vec<String>> = flags.iter().map(row).collect();
+    table(&["flag", "value", "of"], &rows, "no flag is set")
+}
