@@ -61,6 +61,8 @@ impl Worker {
 
     /// Runs until the token is cancelled, then waits for what is on its way.
     pub async fn run(self, mut handoff: mpsc::UnboundedReceiver<Handoff>, stop: CancellationToken) {
+        let me = self.clone();
+        self.tasks.spawn(async move { me.prepare_models().await });
         self.desk.nudge();
         loop {
             tokio::select! {
@@ -78,6 +80,17 @@ impl Worker {
         }
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Trains the local classifiers of the current versions, so that no message pays for it.
+    async fn prepare_models(&self) {
+        let tenants = self.desk.store().tenants().await.unwrap_or_default();
+        for (id, _) in tenants {
+            let Ok(view) = self.desk.tenant(id).await else { continue };
+            for (_, bundle) in view.current.values() {
+                self.models.prepare(bundle).await;
+            }
+        }
     }
 
     /// Sees one handed-over effect through, here and now.

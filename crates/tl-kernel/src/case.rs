@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::effect::{Class, EffectState};
 use crate::id::{CaseId, EventId, TenantId};
 use crate::journal::{
-    Body, Entry, Fact, Head, JournalError, Planned, Sealed, TimerKind, open, verify_body,
+    Body, Entry, Fact, Head, JournalError, Planned, Sealed, TimerKind, leaf_hash, open, verify_body,
 };
 use crate::policy::Verdict;
 use crate::program::StateIx;
@@ -432,7 +432,7 @@ pub fn fold(tenant: TenantId, id: CaseId, journal: &[Sealed]) -> Result<Case, Jo
 /// Folds the next turn into a case.
 pub fn fold_one(case: &mut Case, sealed: &Sealed) -> Result<(), JournalError> {
     let (head, body) = open(sealed)?;
-    if head.seq != case.seq + 1 || head.prev != case.last_leaf {
+    if head.seq != case.seq + 1 || head.prev != case.last_leaf || leaf_hash(&sealed.head) != sealed.leaf {
         return Err(JournalError::Chain { seq: sealed.seq });
     }
     apply_turn(case, &head, body.as_ref());

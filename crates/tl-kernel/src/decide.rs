@@ -25,7 +25,7 @@ use crate::id::{EventId, TenantId};
 use crate::journal::{Actor, Answered, Body, Entry, Fact, HEAD_VERSION, Head, TimerKind, seal};
 use crate::limits::MAX_TURNS;
 use crate::policy::Policy;
-use crate::program::{Emit, Program, StateIx, canonical};
+use crate::program::{Emit, Program, StateIx};
 use crate::time::DAY;
 use crate::turn::{CaseHead, Decision, EffectWrite, Refusal, TaskWrite, TimerWrite, Turn};
 use crate::value::{Field, Label, Record, Source, Value};
@@ -389,12 +389,13 @@ impl<'a> Deciding<'a> {
             self.start_clock(sla, due, state.warn_at);
         }
         let emit = edge.emit.clone();
-        self.emit(&emit);
-        if to == canonical::CLOSED {
+        if state.terminal {
+            // What was open before the end is withdrawn; what the last edge itself emits is not.
             self.stamp("closed_at");
             self.withdraw_tasks("closed");
             self.withdraw_effects();
         }
+        self.emit(&emit);
         true
     }
 

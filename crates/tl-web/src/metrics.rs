@@ -174,3 +174,6 @@ impl Metrics {
         out
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Why a case waits for a person, with the evidence: what a task's reason code stands for in this case.
 
-use tl_kernel::case::CaseTask;
+use tl_kernel::case::{Ai, CaseTask};
 use tl_kernel::journal::{Decided, Entry, Planned};
 use tl_kernel::policy::Verdict;
 use tl_store::contract::SwitchRow;
@@ -60,10 +60,11 @@ fn evidence(m: &Material, why: &str) -> Option<String> {
                 share(d.threshold)
             ))
         }
-        "ai_off" => {
-            stopped_ask(m).map(|scope| format!("by {}", switch_text(scope, &m.switches, m.now)))
-        }
-        "ai_failed" => entries(m).find_map(failed_ask).map(stop_words),
+        "ai_off" => stopped_ask(m).map(|scope| format!("by {}", switch_text(scope, &m.switches))),
+        "ai_failed" => match &m.case.ai {
+            Ai::Failed(why) => Some(stop_words(why)),
+            _ => None,
+        },
         "missing" => {
             let missing = tl_kernel::decide::missing(&m.bundle.program, &m.case.record);
             (!missing.is_empty()).then(|| missing.join(", "))
@@ -97,16 +98,19 @@ pub(super) fn approval_decides(m: &Material) -> bool {
 
 /// The switch that kept the last question from being asked.
 pub(super) fn stopped_ask(m: &Material) -> Option<&str> {
-    entries(m).find_map(failed_ask)?.strip_prefix("kill:")
+    match &m.case.ai {
+        Ai::Failed(why) => why.strip_prefix("kill:"),
+        _ => None,
+    }
 }
 
 /// A switch with who set it, when and why.
-pub(super) fn switch_text(scope: &str, switches: &[SwitchRow], now: i64) -> String {
+pub(super) fn switch_text(scope: &str, switches: &[SwitchRow]) -> String {
     match switches.iter().find(|s| s.scope == scope) {
         Some(s) => format!(
-            "the switch `{scope}`, set by {} {} (reason: {})",
+            "the switch `{scope}`, set by {} at {} (reason: {})",
             s.by,
-            At(s.at).from(now),
+            At(s.at).clock(),
             s.reason
         ),
         None => format!("the switch `{scope}`, which has been cleared since"),
@@ -131,13 +135,6 @@ fn last_decision(m: &Material) -> Option<&Decided> {
 fn planned(entry: &Entry) -> Option<&Planned> {
     match entry {
         Entry::Planned(p) => Some(p),
-        _ => None,
-    }
-}
-
-fn failed_ask(entry: &Entry) -> Option<&str> {
-    match entry {
-        Entry::AskFailed { reason, .. } => Some(reason),
         _ => None,
     }
 }

@@ -14,9 +14,9 @@ use crate::control::views::Next;
 use crate::text::At;
 
 /// What an effect waits for; a switch with who set it and why.
-pub(super) fn held_words(hold: &str, switches: &[SwitchRow], now: i64) -> String {
+pub(super) fn held_words(hold: &str, switches: &[SwitchRow]) -> String {
     match hold.strip_prefix("kill:") {
-        Some(scope) => format!("held by {}", switch_text(scope, switches, now)),
+        Some(scope) => format!("held by {}", switch_text(scope, switches)),
         None => code_words(hold),
     }
 }
@@ -122,7 +122,7 @@ fn ready_next(
         return vec![next(
             format!(
                 "`{action}` is held by {}; it goes when the switch is cleared",
-                switch_text(scope, switches, now)
+                switch_text(scope, switches)
             ),
             format!("throughline kill clear {scope} --reason checked"),
         )];

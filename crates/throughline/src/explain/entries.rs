@@ -55,7 +55,7 @@ fn of_rules(m: &Material, entry: &Entry) -> Option<Line> {
             due,
         } => {
             let (from, to) = (program.state_name(*from), program.state_name(*to));
-            let why = code_words(reason);
+            let why = stop_words(reason);
             decision(format!(
                 "{from} -> {to}: {why}; owner {owner}{}",
                 due_words(*due)
@@ -84,7 +84,7 @@ fn of_models(m: &Material, entry: &Entry, body: Option<&Body>) -> Option<Line> {
         }
         Entry::Answered(a) => Some(answered(a, body)),
         Entry::AskFailed { reason, .. } => {
-            let why = code_words(reason);
+            let why = stop_words(reason);
             Some(Line::new(
                 Side::Input,
                 format!("no answer from a model: {why}"),
@@ -129,7 +129,7 @@ fn of_people(m: &Material, entry: &Entry) -> Option<Line> {
             due,
             ..
         } => {
-            let (task, due, why) = (task(*n), due_words(*due), code_words(reason));
+            let (task, due, why) = (task(*n), due_words(*due), stop_words(reason));
             let text = format!("task {task} of kind `{kind}` for {owner}{due}: {why}");
             Some(Line::new(Side::Action, text))
         }

@@ -91,16 +91,12 @@ fn summary(m: &Material, terminal: bool) -> String {
         .iter()
         .find(|e| e.state == EffectState::Ready && !e.hold.is_empty());
     if let Some(e) = held {
-        return format!(
-            "`{}` waits: {}",
-            e.action,
-            held_words(&e.hold, &m.switches, m.now)
-        );
+        return format!("`{}` waits: {}", e.action, held_words(&e.hold, &m.switches));
     }
     if let Some(e) = effects.iter().find(|e| is_lost(m, e)) {
         let until_then = match e.hold.as_str() {
             "" => String::new(),
-            hold => format!("; until then: {}", held_words(hold, &m.switches, m.now)),
+            hold => format!("; until then: {}", held_words(hold, &m.switches)),
         };
         return format!(
             "`{}` is {}: {}{until_then}",

@@ -159,7 +159,7 @@ fn the_model_is_unsure() {
     let screen = s.explain(&case);
     screen.says_up(&["the model is not sure enough", "< threshold 0.999"]);
     screen.names(&[
-        "model local answered",
+        "answered in",
         "failed: confidence >= threshold (confidence 0.",
     ]);
     s.follow(&screen, " approve ")

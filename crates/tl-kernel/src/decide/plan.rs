@@ -398,7 +398,7 @@ impl Deciding<'_> {
                 Emit::CrmSync => self.sync_crm(),
                 Emit::DomainEvent => {
                     if let Some(ix) = self.world.action_ix("domain_event") {
-                        self.plan_effect(ix, None);
+                        self.plan_emitted(ix);
                     }
                 }
                 Emit::SlaTimer | Emit::AuditLog => {}
@@ -412,7 +412,16 @@ impl Deciding<'_> {
         if !self.effects.iter().any(planned_now)
             && let Some(ix) = self.world.action_ix("crm_upsert")
         {
-            self.plan_effect(ix, None);
+            self.plan_emitted(ix);
+        }
+    }
+
+    /// Plans what an edge emits; what cannot be planned is seen by a person instead of being dropped.
+    fn plan_emitted(&mut self, ix: ActionIx) {
+        match self.plan_effect(ix, None) {
+            None => self.open_task_once("exception", "arguments"),
+            Some(EffectState::Cancelled) => self.open_task_once("exception", "policy_never"),
+            Some(_) => {}
         }
     }
 

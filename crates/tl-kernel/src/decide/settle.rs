@@ -17,6 +17,15 @@ impl Deciding<'_> {
                 format!("effect {} is already {}", s.n, effect.state.word()),
             ));
         }
+        let withdrawn = matches!(s.state, EffectState::Expired | EffectState::Cancelled);
+        if effect.state == EffectState::Planned && !withdrawn {
+            return Err(No::new(
+                "TL0716",
+                "effect",
+                format!("effect {} waits for an approval: nothing of it can have happened", s.n),
+            ));
+        }
+        self.withdraw_approval(s.n);
         self.entry(Entry::Settled {
             n: s.n,
             state: s.state,

@@ -93,6 +93,11 @@ impl Deciding<'_> {
         self.withdraw_if(reason, "withdrawn", asks);
     }
 
+    /// Closes the approval task of an effect that needs none any more.
+    pub(super) fn withdraw_approval(&mut self, effect: u32) {
+        self.withdraw_if("settled", "withdrawn", |t| t.kind == "approve" && t.effect == Some(effect));
+    }
+
     fn withdraw_if(&mut self, reason: &str, decision: &str, which: impl Fn(&CaseTask) -> bool) {
         let open: Vec<u32> = self
             .case

@@ -53,7 +53,8 @@ impl Deciding<'_> {
             }
             canonical::NEEDS_HUMAN => {
                 let waits_for_sender = self.case.open_tasks().any(|(_, t)| t.kind == "missing");
-                if waits_for_sender && self.missing().is_empty() {
+                let goes_on = self.world.edge(canonical::NEEDS_HUMAN, canonical::TRIAGED).is_some();
+                if waits_for_sender && goes_on && self.missing().is_empty() {
                     self.withdraw_kind("missing", "answered");
                     if self.move_to(canonical::TRIAGED, "answered") {
                         self.redecide();

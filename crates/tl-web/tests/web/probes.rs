@@ -30,6 +30,7 @@ async fn the_metrics_count_what_happened_without_names_of_people() {
         lead().set("x-signature", "sha256=00"),
         Req::post("/hooks/ada-lovelace/leads", "{}"),
         Req::get("/ada@example.com"),
+        Req::post("/hooks/other/leads", "{}").set("x-signature", "sha256=00"),
     ] {
         server.send(request).await;
     }
@@ -38,14 +39,14 @@ async fn the_metrics_count_what_happened_without_names_of_people() {
     let text = answer.text();
     let lines = [
         "throughline_http_requests_total{route=\"/hooks/{tenant}/{endpoint}\",status=\"2xx\"} 2",
-        "throughline_http_requests_total{route=\"/hooks/{tenant}/{endpoint}\",status=\"4xx\"} 3",
+        "throughline_http_requests_total{route=\"/hooks/{tenant}/{endpoint}\",status=\"4xx\"} 4",
         "throughline_http_requests_total{route=\"none\",status=\"4xx\"} 1",
         "throughline_messages_total{tenant=\"1\",endpoint=\"leads\",outcome=\"accepted\"} 1",
         "throughline_messages_total{tenant=\"1\",endpoint=\"leads\",outcome=\"duplicate\"} 1",
         "throughline_messages_total{tenant=\"1\",endpoint=\"leads\",outcome=\"missing_header\"} 1",
         "throughline_messages_total{tenant=\"1\",endpoint=\"leads\",outcome=\"malformed\"} 1",
         "throughline_messages_total{tenant=\"0\",endpoint=\"none\",outcome=\"not_found\"} 1",
-        "throughline_http_request_duration_seconds_count{route=\"/hooks/{tenant}/{endpoint}\"} 5",
+        "throughline_http_request_duration_seconds_count{route=\"/hooks/{tenant}/{endpoint}\"} 6",
         "throughline_events_stored 1",
         "# EOF",
     ];
@@ -53,4 +54,8 @@ async fn the_metrics_count_what_happened_without_names_of_people() {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
     assert!(!text.contains("ada"), "{text}");
+    assert!(
+        !text.contains("tenant=\"2\""),
+        "a workflow without series: {text}"
+    );
 }
