@@ -28,11 +28,19 @@ pub fn metrics(desk: &Desk) -> Metrics {
 
 /// The exporter of traces, where the settings name a receiver. The receiver is the owner's own choice, so it may be
 /// at a private address, as collectors usually are.
-pub fn exporter(config: &Config, desk: &Desk, client: &Client) -> Result<Option<Exporter>, Failure> {
+pub fn exporter(
+    config: &Config,
+    desk: &Desk,
+    client: &Client,
+) -> Result<Option<Exporter>, Failure> {
     let Some(endpoint) = &config.otlp_endpoint else {
         return Ok(None);
     };
     let connection = Connection::new("otlp", endpoint, &Auth::None, true)
         .map_err(|e| Failure::usage(format!("`otlp_endpoint` cannot be used: {e}")))?;
-    Ok(Some(Exporter::new(desk.clone(), client.clone(), connection)))
+    Ok(Some(Exporter::new(
+        desk.clone(),
+        client.clone(),
+        connection,
+    )))
 }

@@ -3,165 +3,23 @@
 
 mod export;
 mod log;
+mod series;
 mod span;
 mod story;
 
 use std::time::{Duration, Instant};
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
-use tl_kernel::case::Case;
 use tl_kernel::decide::Input;
-use tl_kernel::effect::EffectState;
 use tl_kernel::gate::GateVerdict;
-use tl_kernel::journal::{Entry, Head, Planned};
-use tl_kernel::program::Program;
-use tl_kernel::turn::{EffectKind, EffectWrite, Turn};
+use tl_kernel::journal::{Entry, Head};
 use tl_store::contract::EffectRow;
 
 use crate::deliver::{Finished, Outcome};
-use crate::desk::is_born;
 use crate::worker::Worker;
 
 pub use export::{ExportError, Exporter};
+pub use series::Telemetry;
 pub(crate) use span::traceparent;
-
-/// Upper bounds of the buckets for our own steps, seconds.
-const STEP_BUCKETS: [f64; 11] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
-/// Upper bounds of the buckets for what others take to answer, seconds.
-const CALL_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
-/// Upper bounds of the buckets for waiting, seconds.
-const WAIT_BUCKETS: [f64; 9] = [0.01, 0.1, 1.0, 5.0, 30.0, 300.0, 1_800.0, 7_200.0, 86_400.0];
-
-/// The label of a connection where an action uses none.
-const BUILT_IN: &str = "built_in";
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StepOutcome {
-    workflow: String,
-    queue: String,
-    step: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByStep {
-    workflow: String,
-    queue: String,
-    step: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AttemptOutcome {
-    workflow: String,
-    action: String,
-    connection: String,
-    outcome: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByAction {
-    workflow: String,
-    action: String,
-    connection: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByQueue {
-    workflow: String,
-    queue: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SettledAs {
-    workflow: String,
-    action: String,
-    class: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ModelOutcome {
-    workflow: String,
-    model: String,
-    outcome: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByModel {
-    workflow: String,
-    model: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Tokens {
-    workflow: String,
-    model: String,
-    direction: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct GateAnswer {
-    workflow: String,
-    action: String,
-    verdict: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Stay {
-    workflow: String,
-    state: String,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SpanOutcome {
-    outcome: &'static str,
-}
-
-type Timings<L> = Family<L, Histogram, fn() -> Histogram>;
-
-/// The engine's series. Clones share their counts.
-#[derive(Debug, Clone)]
-pub struct Telemetry {
-    steps: Family<StepOutcome, Counter>,
-    step_time: Timings<ByStep>,
-    attempts: Family<AttemptOutcome, Counter>,
-    attempt_time: Timings<ByAction>,
-    wait: Timings<ByQueue>,
-    settled: Family<SettledAs, Counter>,
-    model_calls: Family<ModelOutcome, Counter>,
-    model_time: Timings<ByModel>,
-    model_tokens: Family<Tokens, Counter>,
-    gate_answers: Family<GateAnswer, Counter>,
-    stays: Family<Stay, Counter>,
-    spans: Family<SpanOutcome, Counter>,
-    export_failures: Counter,
-}
-
-impl Default for Telemetry {
-    fn default() -> Self {
-        Telemetry {
-            steps: Family::default(),
-            step_time: Family::new_with_constructor(|| Histogram::new(STEP_BUCKETS)),
-            attempts: Family::default(),
-            attempt_time: Family::new_with_constructor(|| Histogram::new(CALL_BUCKETS)),
-            wait: Family::new_with_constructor(|| Histogram::new(WAIT_BUCKETS)),
-            settled: Family::default(),
-            model_calls: Family::default(),
-            model_time: Family::new_with_constructor(|| Histogram::new(CALL_BUCKETS)),
-            model_tokens: Family::default(),
-            gate_answers: Family::default(),
-            stays: Family::default(),
-            spans: Family::default(),
-            export_failures: Counter::default(),
-        }
-    }
-}
 
 /// The step that a message begins.
 const MESSAGE: &str = "message";
@@ -176,7 +34,10 @@ pub(crate) struct Step {
 impl Step {
     /// A message is being admitted.
     pub(crate) fn message() -> Step {
-        Step { kind: MESSAGE, begun: Instant::now() }
+        Step {
+            kind: MESSAGE,
+            begun: Instant::now(),
+        }
     }
 
     /// The step that an input begins.
@@ -188,7 +49,10 @@ impl Step {
             Input::TimerFired { .. } => "timer",
             Input::TaskDecided(_) | Input::Command(_) => "person",
         };
-        Step { kind, begun: Instant::now() }
+        Step {
+            kind,
+            begun: Instant::now(),
+        }
     }
 }
 
@@ -233,202 +97,14 @@ impl Finished {
     }
 }
 
-impl Telemetry {
-    /// Registers every series of the engine.
-    pub fn register(&self, r: &mut Registry) {
-        r.register("steps", "Steps of cases by what began them, and outcome", self.steps.clone());
-        r.register(
-            "step_duration_seconds",
-            "Time from an input to its durable turn",
-            self.step_time.clone(),
-        );
-        r.register("effect_attempts", "Attempts of effects by outcome", self.attempts.clone());
-        r.register(
-            "effect_attempt_duration_seconds",
-            "Time that an attempt took",
-            self.attempt_time.clone(),
-        );
-        r.register(
-            "queue_wait_seconds",
-            "Time from when an effect or a question to a model could go to its attempt",
-            self.wait.clone(),
-        );
-        r.register(
-            "effects_settled",
-            "Effects that came to an end or need a person, by class and outcome",
-            self.settled.clone(),
-        );
-        r.register("model_calls", "Questions to models by outcome", self.model_calls.clone());
-        r.register(
-            "model_call_duration_seconds",
-            "Time that a model took",
-            self.model_time.clone(),
-        );
-        r.register("model_tokens", "Tokens by direction", self.model_tokens.clone());
-        r.register("gate_answers", "Answers of the gate by verdict", self.gate_answers.clone());
-        r.register(
-            "sla_stays",
-            "Stays in a state with an SLA, met or breached",
-            self.stays.clone(),
-        );
-        r.register("trace_spans", "Spans by what became of them", self.spans.clone());
-        r.register(
-            "trace_export_failures",
-            "Batches of spans that have to be sent again",
-            self.export_failures.clone(),
-        );
-    }
-
-    /// A turn is durable: counts it and what it decided, and writes its log line.
-    pub(crate) fn turned(&self, step: &Step, turn: &Turn, after: (&Case, &Program)) {
-        let (case, program) = after;
-        let Ok(head) = minicbor::decode::<Head>(&turn.sealed.head) else { return };
-        log::turn(step.kind, &head, after);
-        if !program.observability.metrics {
-            return;
-        }
-        self.stepped(step, program, "done");
-        for write in turn.effects.iter().filter(|w| is_born(w)) {
-            if let EffectWrite::Plan(p) = write {
-                self.gate_answered(program, &p.action, "send");
-            }
-        }
-        for entry in &head.entries {
-            match entry {
-                Entry::Settled { n, state, .. } if *state != EffectState::Ready => {
-                    let Some(effect) = case.effects.get(n) else { continue };
-                    let labels = SettledAs {
-                        workflow: program.id.clone(),
-                        action: effect.name.clone(),
-                        class: effect.class.word(),
-                        outcome: state.word(),
-                    };
-                    self.settled.get_or_create(&labels).inc();
-                }
-                Entry::Sla { state, met, .. } => {
-                    let labels = Stay {
-                        workflow: program.id.clone(),
-                        state: program.state_name(*state).to_owned(),
-                        outcome: if *met { "met" } else { "breached" },
-                    };
-                    self.stays.get_or_create(&labels).inc();
-                }
-                Entry::Planned(Planned { name, state, .. }) => match state {
-                    EffectState::Planned => self.gate_answered(program, name, "needs_approval"),
-                    EffectState::Cancelled => self.gate_answered(program, name, "refuse"),
-                    // The worker asks the gate before it sends.
-                    _ => {}
-                },
-                _ => {}
-            }
-        }
-    }
-
-    /// An input was refused.
-    pub(crate) fn refused(&self, step: &Step, program: &Program) {
-        if program.observability.metrics {
-            self.stepped(step, program, "refused");
-        }
-    }
-
-    fn stepped(&self, step: &Step, program: &Program, outcome: &'static str) {
-        let labels = StepOutcome {
-            workflow: program.id.clone(),
-            queue: program.queue.name.clone(),
-            step: step.kind,
-            outcome,
-        };
-        self.steps.get_or_create(&labels).inc();
-        let labels = ByStep { workflow: labels.workflow, queue: labels.queue, step: step.kind };
-        self.step_time.get_or_create(&labels).observe(step.begun.elapsed().as_secs_f64());
-    }
-
-    fn gate_answered(&self, program: &Program, action: &str, verdict: &'static str) {
-        let labels = GateAnswer {
-            workflow: program.id.clone(),
-            action: action.to_owned(),
-            verdict,
-        };
-        self.gate_answers.get_or_create(&labels).inc();
-    }
-
-    /// Counts and logs what was observed of a ledger row. `now` is engine time, µs.
-    fn observed(&self, row: &EffectRow, program: &Program, what: &Observed<'_>, now: i64) {
-        if let Observed::Ended(outcome, code, took) = what {
-            log::attempt(row, &program.queue.name, (outcome, code, *took));
-        }
-        if !program.observability.metrics {
-            return;
-        }
-        match what {
-            Observed::Gate(answer) => {
-                let verdict = match answer {
-                    GateVerdict::Send => "send",
-                    GateVerdict::Hold { .. } => "hold",
-                    GateVerdict::NeedsApproval => "needs_approval",
-                    GateVerdict::DryRun { .. } => "dry_run",
-                    GateVerdict::Refuse { .. } => "refuse",
-                };
-                self.gate_answered(program, &row.action, verdict);
-            }
-            Observed::Begun => {
-                let labels = ByQueue {
-                    workflow: program.id.clone(),
-                    queue: program.queue.name.clone(),
-                };
-                let waited = now.saturating_sub(row.due).max(0);
-                self.wait.get_or_create(&labels).observe(waited as f64 / 1e6);
-            }
-            Observed::Ended(outcome, _, took) if row.kind == EffectKind::Ask => {
-                let (workflow, model) = (program.id.clone(), row.action.clone());
-                let labels = ModelOutcome { workflow, model, outcome: (*outcome).to_owned() };
-                self.model_calls.get_or_create(&labels).inc();
-                let labels = ByModel { workflow: labels.workflow, model: labels.model };
-                self.model_time.get_or_create(&labels).observe(took.as_secs_f64());
-            }
-            Observed::Ended(outcome, _, took) => {
-                let connection = if row.connection.is_empty() { BUILT_IN } else { &row.connection };
-                let labels = AttemptOutcome {
-                    workflow: program.id.clone(),
-                    action: row.action.clone(),
-                    connection: connection.to_owned(),
-                    outcome: (*outcome).to_owned(),
-                };
-                self.attempts.get_or_create(&labels).inc();
-                let AttemptOutcome { workflow, action, connection, .. } = labels;
-                let labels = ByAction { workflow, action, connection };
-                self.attempt_time.get_or_create(&labels).observe(took.as_secs_f64());
-            }
-            Observed::Tokens(read, written) => {
-                for (direction, count) in [("in", *read), ("out", *written)] {
-                    let labels = Tokens {
-                        workflow: program.id.clone(),
-                        model: row.action.clone(),
-                        direction,
-                    };
-                    self.model_tokens.get_or_create(&labels).inc_by(u64::from(count));
-                }
-            }
-        }
-    }
-
-    /// Spans were taken by the receiver, or will never be.
-    fn exported(&self, outcome: &'static str, count: u64) {
-        self.spans.get_or_create(&SpanOutcome { outcome }).inc_by(count);
-    }
-
-    /// A batch has to be sent again.
-    fn export_failed(&self) {
-        self.export_failures.inc();
-    }
-}
-
 impl Worker {
     /// Counts and logs what is observed of a ledger row, under the series of its case's workflow.
     pub(crate) async fn observe(&self, row: &EffectRow, what: Observed<'_>) {
         // A definition that cannot be read stops the effect itself; there is nothing to count it under.
         if let Ok(bundle) = self.desk.bundle(row.tenant, row.definition).await {
-            self.desk.telemetry().observed(row, &bundle.program, &what, self.desk.now());
+            self.desk
+                .telemetry()
+                .observed(row, &bundle.program, &what, self.desk.now());
         }
     }
 }

@@ -122,12 +122,14 @@ impl Ctx<'_> {
 
     /// A change by a person needs a reason that fits into the audit: a code, no prose, no personal data.
     fn reason(&self, reason: &str) -> Result<String, Failure> {
-        let reason = reason.trim();
-        if reason.is_empty() || reason.len() > 200 || reason.chars().any(char::is_control) {
+        let code = reason.split_whitespace().collect::<Vec<_>>().join("_");
+        let fits = |c: char| c.is_alphanumeric() || "_-.:/#".contains(c);
+        if code.is_empty() || code.len() > 200 || !code.chars().all(fits) {
             return Err(Failure::usage(
-                "TL0721 a change needs a reason of at most 200 characters: pass --reason CODE",
+                "TL0721 a change needs a reason: pass --reason CODE, letters, digits and _ - . : / #, at most 200. \
+                 It stays in the audit for good, so a person's name or address does not belong in it",
             ));
         }
-        Ok(reason.to_owned())
+        Ok(code)
     }
 }

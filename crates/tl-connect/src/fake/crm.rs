@@ -21,6 +21,8 @@ pub struct Applied {
     pub key: Option<String>,
     /// `X-Correlation-Id`, where the request had one.
     pub correlation_id: Option<String>,
+    /// `traceparent`.
+    pub traceparent: Option<String>,
     /// `If-Match`, where the request had one.
     pub if_match: Option<String>,
     /// The request's body.
@@ -332,6 +334,7 @@ impl State {
             path,
             key: request.header("idempotency-key").map(str::to_owned),
             correlation_id: request.header("x-correlation-id").map(str::to_owned),
+            traceparent: request.header("traceparent").map(str::to_owned),
             if_match: request.header("if-match").map(str::to_owned),
             body: request.body.clone(),
             version,

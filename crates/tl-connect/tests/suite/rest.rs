@@ -30,6 +30,8 @@ fn stage(stage: &str) -> Value {
     ]))
 }
 
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
 fn fields(json: Json) -> Map<String, Json> {
     json.as_object().expect("an object").clone()
 }
@@ -50,7 +52,7 @@ fn attempt<'a>(
         idempotency: None,
         expected_id: Some("17"),
         correlation_id: "corr-1",
-        trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        trace: Some(TRACE),
         deadline: PATIENT,
         now: 0,
     }
@@ -62,7 +64,7 @@ async fn look(connection: &Connection) -> ReadOutcome {
         path: "/leads/17",
         lock: &Lock::IfMatch,
         correlation_id: "corr-1",
-        trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        trace: Some(TRACE),
         deadline: PATIENT,
         now: 0,
     };
@@ -131,6 +133,7 @@ async fn create_read_update_and_conflict() {
     assert_eq!(ledger.len(), 2);
     assert_eq!(ledger[1].if_match.as_deref(), Some("\"1\""));
     assert_eq!(ledger[1].correlation_id.as_deref(), Some("corr-1"));
+    assert_eq!(ledger[1].traceparent.as_deref(), Some(TRACE));
     assert_eq!(
         ledger[1].body,
         br#"{"budget":"10.50","seats":12,"stage":"won"}"#

@@ -4,6 +4,7 @@
 //! the same ids.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use tl_connect::backoff::{Backoff, retry_after};
@@ -31,7 +32,10 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Name of the cursor: the commit position of the last turn whose spans were taken.
 const CURSOR: &str = "otlp";
 /// How long a receiver that fails is left alone.
-const BACKOFF: Backoff = Backoff { base: SECOND, cap: 60 * SECOND };
+const BACKOFF: Backoff = Backoff {
+    base: SECOND,
+    cap: 60 * SECOND,
+};
 
 /// Why spans could not be sent now. They are sent later.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +67,11 @@ type Stories = BTreeMap<(TenantId, CaseId), Story>;
 impl Exporter {
     /// An exporter to the receiver at a connection; requests go to `/v1/traces` below its address.
     pub fn new(desk: Desk, client: Client, connection: Connection) -> Exporter {
-        Exporter { desk, client, connection }
+        Exporter {
+            desk,
+            client,
+            connection,
+        }
     }
 
     /// Runs until the token is cancelled. What is not sent by then is sent after the next start.
@@ -106,11 +114,17 @@ impl Exporter {
         let store = self.desk.store();
         let tenants = store.tenants().await.map_err(read_error)?;
         let tenants: BTreeMap<TenantId, String> = tenants.into_iter().collect();
-        let cursor = store.cursor(TenantId::SYSTEM, CURSOR.into()).await.map_err(read_error)?;
+        let cursor = store
+            .cursor(TenantId::SYSTEM, CURSOR.into())
+            .await
+            .map_err(read_error)?;
         let mut at = cursor.max(0).unsigned_abs();
         let mut sent = 0;
         loop {
-            let turns = store.turns(at, LOOK, None, false).await.map_err(read_error)?;
+            let turns = store
+                .turns(at, LOOK, None, false)
+                .await
+                .map_err(read_error)?;
             if turns.is_empty() {
                 return Ok(sent);
             }
@@ -121,7 +135,10 @@ impl Exporter {
                 // The control stream belongs to no case.
                 let spans = match case {
                     CaseId::CONTROL => Vec::new(),
-                    _ => self.spans(&mut stories, (tenant, name, case), &sealed).await?,
+                    _ => {
+                        self.spans(&mut stories, (tenant, name, case), &sealed)
+                            .await?
+                    }
                 };
                 if batch.len() + spans.len() > BATCH {
                     sent += self.flush(&mut batch, at).await?;
@@ -152,25 +169,33 @@ impl Exporter {
             Err(e) => return Err(e.into()),
         };
         let program = bundle.as_ref().map(|b| &b.program);
-        if !stories.contains_key(&(tenant, case)) {
-            let mut story = Story::new(name, case);
-            if sealed.seq > 1 {
-                let journal = self.desk.store().journal(tenant, case).await.map_err(read_error)?;
-                for turn in journal.iter().take_while(|t| t.seq < sealed.seq) {
-                    if let Ok(head) = minicbor::decode::<Head>(&turn.head) {
-                        story.pass(&head, program);
+        let story = match stories.entry((tenant, case)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let mut story = Story::new(name, case);
+                if sealed.seq > 1 {
+                    let journal = self.desk.store().journal(tenant, case).await;
+                    let journal = journal.map_err(read_error)?;
+                    for turn in journal.iter().take_while(|t| t.seq < sealed.seq) {
+                        if let Ok(head) = minicbor::decode::<Head>(&turn.head) {
+                            story.pass(&head, program);
+                        }
                     }
                 }
+                place.insert(story)
             }
-            stories.insert((tenant, case), story);
-        }
+        };
         let ledger = self.ledger(tenant, case, &head).await.map_err(read_error)?;
-        let story = stories.get_mut(&(tenant, case));
-        Ok(story.map(|s| s.tell(&head, program, &ledger)).unwrap_or_default())
+        Ok(story.tell(&head, program, &ledger))
     }
 
     /// The ledger of the effects that a turn ends.
-    async fn ledger(&self, tenant: TenantId, case: CaseId, head: &Head) -> Result<Ledger, StoreError> {
+    async fn ledger(
+        &self,
+        tenant: TenantId,
+        case: CaseId,
+        head: &Head,
+    ) -> Result<Ledger, StoreError> {
         let mut ledger = Ledger::new();
         for n in Story::ended(head) {
             let id = EffectId { case, n };
@@ -219,7 +244,11 @@ impl Exporter {
             }
             // The receiver will never take this batch; the ones after it must not wait for it.
             Knowledge::Answered(a) if matches!(a.status, 400 | 413 | 422) => {
-                tracing::warn!(status = a.status, spans = count, "the receiver rejects a batch of spans");
+                tracing::warn!(
+                    status = a.status,
+                    spans = count,
+                    "the receiver rejects a batch of spans"
+                );
                 telemetry.exported("rejected", count);
                 return Ok(());
             }
@@ -241,5 +270,8 @@ impl Exporter {
 fn rejected(body: &[u8]) -> u64 {
     let answer: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let count = &answer["partialSuccess"]["rejectedSpans"];
-    count.as_u64().or_else(|| count.as_str()?.parse().ok()).unwrap_or(0)
+    count
+        .as_u64()
+        .or_else(|| count.as_str()?.parse().ok())
+        .unwrap_or(0)
 }

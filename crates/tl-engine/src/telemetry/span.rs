@@ -76,7 +76,9 @@ pub(super) struct Span {
 pub(super) fn trace_id(correlation: &str, case: CaseId) -> TraceId {
     let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     let given = correlation.len() == 32 && correlation.bytes().all(lower_hex);
-    let number = u128::from_str_radix(correlation, 16).ok().filter(|n| given && *n != 0);
+    let number = u128::from_str_radix(correlation, 16)
+        .ok()
+        .filter(|n| given && *n != 0);
     number.map_or_else(|| first(&sha256(&[b"trace", &case.0])), u128::to_be_bytes)
 }
 
@@ -100,13 +102,21 @@ fn first<const N: usize>(digest: &[u8; 32]) -> [u8; N] {
 /// The W3C `traceparent` that an attempt's request carries: the receiver's spans become children of its span.
 pub(crate) fn traceparent(row: &EffectRow) -> String {
     let trace = trace_id(&row.correlation, row.effect.case);
-    format!("00-{}-{}-01", hex(&trace), hex(&attempt_id(row.effect, row.attempt)))
+    format!(
+        "00-{}-{}-01",
+        hex(&trace),
+        hex(&attempt_id(row.effect, row.attempt))
+    )
 }
 
 /// A code as it may leave: people type reasons, and a trace is no place for what they may have typed.
 pub(super) fn code(text: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_-.:/*".contains(c);
-    if text.len() <= 64 && text.chars().all(fits) { text.to_owned() } else { "other".into() }
+    if text.len() <= 64 && text.chars().all(fits) {
+        text.to_owned()
+    } else {
+        "other".into()
+    }
 }
 
 /// A request's body: these spans as an OTLP export.
@@ -170,7 +180,10 @@ fn attributes(attrs: &Attrs) -> Vec<Json> {
         Attr::Number(n) => json!({ "intValue": n.to_string() }),
         Attr::Flag(b) => json!({ "boolValue": b }),
     };
-    attrs.iter().map(|(key, a)| json!({ "key": key, "value": value(a) })).collect()
+    attrs
+        .iter()
+        .map(|(key, a)| json!({ "key": key, "value": value(a) }))
+        .collect()
 }
 
 #[cfg(test)]

@@ -105,7 +105,13 @@ impl Story {
         let mut spans = vec![self.turn(head, program)];
         for entry in &head.entries {
             match entry {
-                Entry::Settled { n, state, attempts, evidence, .. } if *state != EffectState::Ready => {
+                Entry::Settled {
+                    n,
+                    state,
+                    attempts,
+                    evidence,
+                    ..
+                } if *state != EffectState::Ready => {
                     let range = (told.get(n).copied().unwrap_or(0), *attempts);
                     let before = spans.len();
                     spans.extend(self.attempts(head, ledger, (*n, range)));
@@ -167,8 +173,14 @@ impl Story {
         span.start = since;
         span.attrs.extend([
             ("throughline.workflow", workflow.into()),
-            ("throughline.workflow_version", program.map_or("?", |p| &p.version).into()),
-            ("throughline.correlation_id", head.correlation.as_str().into()),
+            (
+                "throughline.workflow_version",
+                program.map_or("?", |p| &p.version).into(),
+            ),
+            (
+                "throughline.correlation_id",
+                head.correlation.as_str().into(),
+            ),
             ("throughline.state", state_name(program, self.state).into()),
             ("throughline.reason", code(&self.reason).into()),
             ("throughline.turns", i64::from(head.seq).into()),
@@ -181,13 +193,20 @@ impl Story {
         let mut span = self.span(head, self.turn_id(head.seq), format!("turn {step}"));
         span.parent = Some(self.stretch_id(self.stretch.0));
         span.attrs.extend([
-            ("throughline.workflow", program.map_or("?", |p| &p.id).into()),
+            (
+                "throughline.workflow",
+                program.map_or("?", |p| &p.id).into(),
+            ),
             ("throughline.seq", i64::from(head.seq).into()),
             ("throughline.step", step.into()),
             ("throughline.actor", actor(&head.actor).into()),
             ("throughline.state", state_name(program, self.state).into()),
         ]);
-        span.events = head.entries.iter().filter_map(|e| event(e, program)).collect();
+        span.events = head
+            .entries
+            .iter()
+            .filter_map(|e| event(e, program))
+            .collect();
         span
     }
 
@@ -196,16 +215,24 @@ impl Story {
         let (n, number) = at;
         let effect = EffectId { case: self.case, n };
         let action = row.map_or("?", |r| &r.action);
-        let mut span = self.span(head, attempt_id(effect, number), format!("attempt {action}"));
+        let mut span = self.span(
+            head,
+            attempt_id(effect, number),
+            format!("attempt {action}"),
+        );
         span.parent = Some(self.turn_id(self.planned.get(&n).copied().unwrap_or(head.seq)));
         span.attrs.extend([
             ("throughline.effect_id", effect.to_string().into()),
             ("throughline.action", action.into()),
-            ("throughline.class", row.map_or("?", |r| r.class.word()).into()),
+            (
+                "throughline.class",
+                row.map_or("?", |r| r.class.word()).into(),
+            ),
             ("throughline.attempt", i64::from(number).into()),
         ]);
         if let Some(connection) = row.map(|r| &r.connection).filter(|c| !c.is_empty()) {
-            span.attrs.push(("throughline.connection", connection.as_str().into()));
+            span.attrs
+                .push(("throughline.connection", connection.as_str().into()));
             span.kind = Kind::Client;
         }
         span
@@ -219,17 +246,23 @@ impl Story {
         of: (u32, (u32, u32)),
     ) -> impl Iterator<Item = Span> + 'a {
         let (n, (after, upto)) = of;
-        let (row, done) = ledger.get(&n).map_or((None, &[][..]), |(r, a)| (Some(r), a));
-        done.iter().filter(move |a| after < a.n && a.n <= upto).map(move |a| {
-            let mut span = self.attempt(head, row, (n, a.n));
-            (span.start, span.end) = (a.at, a.at.saturating_add(a.took));
-            span.attrs.push(("throughline.knowledge", code(&a.knowledge).into()));
-            if a.status != 0 {
-                span.attrs.push(("http.response.status_code", i64::from(a.status).into()));
-            }
-            span.error = (!a.code.is_empty()).then(|| code(&a.code));
-            span
-        })
+        let (row, done) = ledger
+            .get(&n)
+            .map_or((None, &[][..]), |(r, a)| (Some(r), a));
+        done.iter()
+            .filter(move |a| after < a.n && a.n <= upto)
+            .map(move |a| {
+                let mut span = self.attempt(head, row, (n, a.n));
+                (span.start, span.end) = (a.at, a.at.saturating_add(a.took));
+                span.attrs
+                    .push(("throughline.knowledge", code(&a.knowledge).into()));
+                if a.status != 0 {
+                    span.attrs
+                        .push(("http.response.status_code", i64::from(a.status).into()));
+                }
+                span.error = (!a.code.is_empty()).then(|| code(&a.code));
+                span
+            })
     }
 
     /// An effect in our own database, which leaves no evidence of attempts.
@@ -252,7 +285,10 @@ impl Story {
             ("throughline.repairs", i64::from(answered.repairs).into()),
         ]);
         if let Some(confidence) = answered.confidence {
-            span.attrs.push(("throughline.confidence_thousandths", i64::from(confidence).into()));
+            span.attrs.push((
+                "throughline.confidence_thousandths",
+                i64::from(confidence).into(),
+            ));
         }
         span
     }
@@ -278,7 +314,9 @@ fn actor(actor: &Actor) -> &'static str {
 fn event(entry: &Entry, program: Option<&Program>) -> Option<(&'static str, Attrs)> {
     let number = |n: u32| i64::from(n).into();
     Some(match entry {
-        Entry::Moved { from, to, reason, .. } => (
+        Entry::Moved {
+            from, to, reason, ..
+        } => (
             "moved",
             vec![
                 ("from", state_name(program, *from).into()),
@@ -291,7 +329,10 @@ fn event(entry: &Entry, program: Option<&Program>) -> Option<(&'static str, Attr
             vec![
                 ("branch", number(d.branch)),
                 ("line", number(d.line)),
-                ("confidence_thousandths", i64::from(d.confidence.unwrap_or(0)).into()),
+                (
+                    "confidence_thousandths",
+                    i64::from(d.confidence.unwrap_or(0)).into(),
+                ),
                 ("threshold_thousandths", i64::from(d.threshold).into()),
                 ("policy_allows", d.policy_allows.into()),
                 ("needs_human", d.needs_human.join(",").into()),
@@ -306,7 +347,13 @@ fn event(entry: &Entry, program: Option<&Program>) -> Option<(&'static str, Attr
                 ("verdict", p.verdict.word().into()),
             ],
         ),
-        Entry::Settled { n, state, attempts, code: why, evidence } => (
+        Entry::Settled {
+            n,
+            state,
+            attempts,
+            code: why,
+            evidence,
+        } => (
             "settled",
             vec![
                 ("effect", number(*n)),
@@ -321,13 +368,21 @@ fn event(entry: &Entry, program: Option<&Program>) -> Option<(&'static str, Attr
             "task_opened",
             vec![("kind", code(kind).into()), ("reason", code(reason).into())],
         ),
-        Entry::TaskClosed { decision, reason, .. } => (
+        Entry::TaskClosed {
+            decision, reason, ..
+        } => (
             "task_closed",
-            vec![("decision", code(decision).into()), ("reason", code(reason).into())],
+            vec![
+                ("decision", code(decision).into()),
+                ("reason", code(reason).into()),
+            ],
         ),
         Entry::Sla { state, met, .. } => (
             "sla",
-            vec![("state", state_name(program, *state).into()), ("met", (*met).into())],
+            vec![
+                ("state", state_name(program, *state).into()),
+                ("met", (*met).into()),
+            ],
         ),
         Entry::Conflict { n, round, .. } => (
             "conflict",

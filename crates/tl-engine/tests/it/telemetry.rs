@@ -23,7 +23,8 @@ use crate::flows::TO_CRM;
 use crate::world::{TENANT, World};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const LEAD: &str = r#"{"email":"ada@canary.example","name":"Canary","size":12,"text":"Canary asks for a demo"}"#;
+const LEAD: &str =
+    r#"{"email":"ada@canary.example","name":"Canary","size":12,"text":"Canary asks for a demo"}"#;
 const ACK: (&str, &str) = ("templates/ack.md", "Hello ${record.email}");
 
 /// The workflow to the CRM, with a change.
@@ -43,9 +44,16 @@ fn scrape(w: &World) -> String {
 
 async fn command(w: &World, case: CaseId, what: CommandKind) {
     let by = Actor::Person("ben".into());
-    let command = Command { by, reason: "test".into(), what };
+    let command = Command {
+        by,
+        reason: "test".into(),
+        what,
+    };
     let input = Input::Command(command);
-    w.desk.advance((TENANT, case), input, Vec::new(), None).await.expect("the command is taken");
+    w.desk
+        .advance((TENANT, case), input, Vec::new(), None)
+        .await
+        .expect("the command is taken");
 }
 
 /// What happens in a row of the table below.
@@ -65,22 +73,39 @@ enum Do {
 async fn series_move_as_cases_do() {
     let own = |name: &str, labels: &str| format!("throughline_{name}{{workflow=\"w\",{labels}}}");
     let attempts = |outcome: &str| {
-        own("effect_attempts_total", &format!("action=\"crm_upsert\",connection=\"crm\",outcome=\"{outcome}\""))
+        own(
+            "effect_attempts_total",
+            &format!("action=\"crm_upsert\",connection=\"crm\",outcome=\"{outcome}\""),
+        )
     };
     let settled = |outcome: &str| {
-        own("effects_settled_total", &format!("action=\"crm_upsert\",class=\"E2\",outcome=\"{outcome}\""))
+        own(
+            "effects_settled_total",
+            &format!("action=\"crm_upsert\",class=\"E2\",outcome=\"{outcome}\""),
+        )
     };
     let gate = |verdict: &str| {
-        own("gate_answers_total", &format!("action=\"crm_upsert\",verdict=\"{verdict}\""))
+        own(
+            "gate_answers_total",
+            &format!("action=\"crm_upsert\",verdict=\"{verdict}\""),
+        )
     };
     let steps = |step: &str, outcome: &str| {
-        own("steps_total", &format!("queue=\"inbound\",step=\"{step}\",outcome=\"{outcome}\""))
+        own(
+            "steps_total",
+            &format!("queue=\"inbound\",step=\"{step}\",outcome=\"{outcome}\""),
+        )
     };
     let stays = |state: &str, outcome: &str| {
-        own("sla_stays_total", &format!("state=\"{state}\",outcome=\"{outcome}\""))
+        own(
+            "sla_stays_total",
+            &format!("state=\"{state}\",outcome=\"{outcome}\""),
+        )
     };
     let with_queue = crm("decision:", "queue: { name: inbound }\ndecision:");
-    let review = with_queue.replace("crm_upsert: auto", "crm_upsert: approve").replace(" && policy_allows", "");
+    let review = with_queue
+        .replace("crm_upsert: auto", "crm_upsert: approve")
+        .replace(" && policy_allows", "");
     let unsure = r#"{"email":"ada@canary.example","size":7}"#;
     let table = [
         (
@@ -102,36 +127,63 @@ async fn series_move_as_cases_do() {
             with_queue.clone(),
             LEAD,
             Do::Fail(2),
-            vec![(attempts("retry"), 2), (attempts("succeeded"), 1), (settled("succeeded"), 1)],
+            vec![
+                (attempts("retry"), 2),
+                (attempts("succeeded"), 1),
+                (settled("succeeded"), 1),
+            ],
         ),
         (
             "hold",
             with_queue.clone(),
             LEAD,
             Do::Hold,
-            vec![(gate("hold"), 1), (gate("refuse"), 1), (settled("expired"), 1)],
+            vec![
+                (gate("hold"), 1),
+                (gate("refuse"), 1),
+                (settled("expired"), 1),
+            ],
         ),
-        ("approval", review, LEAD, Do::Nothing, vec![(gate("needs_approval"), 1)]),
+        (
+            "approval",
+            review,
+            LEAD,
+            Do::Nothing,
+            vec![(gate("needs_approval"), 1)],
+        ),
         (
             "breach",
             with_queue.clone(),
             unsure,
             Do::Wait(9 * DAY),
-            vec![(stays("needs_human", "breached"), 1), (steps("timer", "done"), 1)],
+            vec![
+                (stays("needs_human", "breached"), 1),
+                (steps("timer", "done"), 1),
+            ],
         ),
         (
             "refusal",
             with_queue,
             unsure,
             Do::CloseTwice,
-            vec![(steps("person", "done"), 1), (steps("person", "refused"), 1)],
+            vec![
+                (steps("person", "done"), 1),
+                (steps("person", "refused"), 1),
+            ],
         ),
     ];
     for (name, yaml, message, what, want) in table {
         let dir = tempfile::tempdir().unwrap();
         let mut w = World::new(dir.path(), &yaml).await;
         if let Do::Fail(n) = what {
-            w.crm.script(On::All, Fault::Status { status: 503, retry_after: None }, n);
+            w.crm.script(
+                On::All,
+                Fault::Status {
+                    status: 503,
+                    retry_after: None,
+                },
+                n,
+            );
         }
         if let Do::Hold = what {
             w.switch("everything", Some("hold")).await;
@@ -152,15 +204,26 @@ async fn series_move_as_cases_do() {
             Do::CloseTwice => {
                 command(&w, case, CommandKind::Close).await;
                 let by = Actor::Person("ben".into());
-                let again = Command { by, reason: "test".into(), what: CommandKind::Close };
-                let again = w.desk.advance((TENANT, case), Input::Command(again), Vec::new(), None);
+                let again = Command {
+                    by,
+                    reason: "test".into(),
+                    what: CommandKind::Close,
+                };
+                let again = w
+                    .desk
+                    .advance((TENANT, case), Input::Command(again), Vec::new(), None);
                 again.await.expect_err("a closed case cannot be closed");
             }
         }
         let text = scrape(&w);
         for (series, at_least) in want {
-            let count = text.lines().find_map(|l| l.strip_prefix(&series)?.trim().parse::<u64>().ok());
-            assert!(count >= Some(at_least), "{name}: {series} is {count:?}\n{text}");
+            let count = text
+                .lines()
+                .find_map(|l| l.strip_prefix(&series)?.trim().parse::<u64>().ok());
+            assert!(
+                count >= Some(at_least),
+                "{name}: {series} is {count:?}\n{text}"
+            );
         }
         assert!(!text.to_lowercase().contains("canary"), "{name}: {text}");
     }
@@ -195,10 +258,22 @@ async fn a_workflow_may_have_no_series_of_its_own() {
         let dir = tempfile::tempdir().unwrap();
         let observed = format!("observability: {{ metrics: {metrics} }}\ndecision:");
         let mut w = World::new(dir.path(), &crm("decision:", &observed)).await;
-        w.crm.script(On::All, Fault::Status { status: 503, retry_after: None }, 1);
+        w.crm.script(
+            On::All,
+            Fault::Status {
+                status: 503,
+                retry_after: None,
+            },
+            1,
+        );
         w.case_of("a", LEAD).await;
         w.settle_for(5).await.unwrap();
-        assert_eq!(scrape(&w).contains("workflow=\"w\""), has, "{metrics}: {}", scrape(&w));
+        assert_eq!(
+            scrape(&w).contains("workflow=\"w\""),
+            has,
+            "{metrics}: {}",
+            scrape(&w)
+        );
     }
 }
 
@@ -207,7 +282,12 @@ const PAGE: &str = include_str!("../../../../docs/reference/metrics.md");
 
 /// Rows `| `name` | type | labels | meaning |` below a heading: name → labels.
 fn documented(heading: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let part = PAGE.split(heading).nth(1).expect("the heading").split("\n## ").next();
+    let part = PAGE
+        .split(heading)
+        .nth(1)
+        .expect("the heading")
+        .split("\n## ")
+        .next();
     let words = |cell: &str| {
         let between = cell.split('`').skip(1).step_by(2);
         between.map(str::to_owned).collect::<BTreeSet<String>>()
@@ -232,9 +312,13 @@ fn scraped(text: &str) -> BTreeMap<String, BTreeSet<String>> {
             }
             continue;
         }
-        let Some((_, rest)) = line.split_once('{').filter(|_| !line.starts_with('#')) else { continue };
+        let Some((_, rest)) = line.split_once('{').filter(|_| !line.starts_with('#')) else {
+            continue;
+        };
         let labels = rest.split('}').next().unwrap_or_default().split(',');
-        let names = labels.filter_map(|l| Some(l.split_once('=')?.0.to_owned())).filter(|n| n != "le");
+        let names = labels
+            .filter_map(|l| Some(l.split_once('=')?.0.to_owned()))
+            .filter(|n| n != "le");
         found.insert(family.clone(), names.collect());
     }
     found
@@ -251,10 +335,23 @@ async fn every_series_is_documented_with_its_labels() {
     receiver.exporter(&w).catch_up().await.unwrap();
     let mut found = scraped(&scrape(&w));
     // The one series without labels.
-    found.insert("throughline_trace_export_failures_total".into(), BTreeSet::new());
-    let registered = include_str!("../../src/telemetry.rs").matches(concat!("r.reg", "ister(")).count();
-    assert_eq!(found.len(), registered, "every registered family has a series here: {found:?}");
-    assert_eq!(found, documented("## Engine"), "left: the registry; right: docs/reference/metrics.md");
+    found.insert(
+        "throughline_trace_export_failures_total".into(),
+        BTreeSet::new(),
+    );
+    let registered = include_str!("../../src/telemetry/series.rs")
+        .matches(concat!("r.reg", "ister("))
+        .count();
+    assert_eq!(
+        found.len(),
+        registered,
+        "every registered family has a series here: {found:?}"
+    );
+    assert_eq!(
+        found,
+        documented("## Engine"),
+        "left: the registry; right: docs/reference/metrics.md"
+    );
 }
 
 thread_local! {
@@ -278,10 +375,16 @@ impl Write for Lines {
 
 #[tokio::test]
 async fn lines_carry_the_ids_that_the_workflow_names() {
-    let log = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter("tl_engine=debug");
+    let log = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter("tl_engine=debug");
     log.with_writer(|| Lines).init();
     let table = [
-        ("[event_id, correlation_id, tenant_id]", vec!["event_id", "correlation_id", "tenant_id"]),
+        (
+            "[event_id, correlation_id, tenant_id]",
+            vec!["event_id", "correlation_id", "tenant_id"],
+        ),
         ("[case_id]", vec!["case_id"]),
     ];
     for (payload, ids) in table {
@@ -293,16 +396,26 @@ async fn lines_carry_the_ids_that_the_workflow_names() {
         w.settle().await.unwrap();
         let text = String::from_utf8(LINES.take().expect("lines")).unwrap();
         assert!(!text.to_lowercase().contains("canary"), "{text}");
-        let lines: Vec<Json> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let lines: Vec<Json> = text
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect();
         let of = |message: &'static str| lines.iter().filter(move |l| l["message"] == message);
-        assert_eq!(of("turn").count() as u32, w.case(case).await.seq, "one line per turn: {text}");
+        assert_eq!(
+            of("turn").count() as u32,
+            w.case(case).await.seq,
+            "one line per turn: {text}"
+        );
         for line in of("turn") {
             let has: Vec<&str> = ["event_id", "correlation_id", "tenant_id", "case_id"]
                 .into_iter()
                 .filter(|id| !line[*id].is_null())
                 .collect();
             assert_eq!(has, ids, "{line}");
-            assert_eq!((&line["queue"], &line["workflow"]), (&"inbound".into(), &"w".into()));
+            assert_eq!(
+                (&line["queue"], &line["workflow"]),
+                (&"inbound".into(), &"w".into())
+            );
         }
         let effect = w.effects(case).await[0].clone();
         for line in of("attempt") {
@@ -324,7 +437,10 @@ impl Receiver {
         let bodies: Arc<Mutex<Vec<(u16, Json)>>> = Arc::default();
         let (kept, first) = (Arc::clone(&bodies), first.to_vec());
         let handler: Handler = Arc::new(move |request| {
-            assert_eq!((request.method.as_str(), request.path()), ("POST", "/v1/traces"));
+            assert_eq!(
+                (request.method.as_str(), request.path()),
+                ("POST", "/v1/traces")
+            );
             assert_eq!(request.header("content-type"), Some("application/json"));
             let mut kept = kept.lock().unwrap();
             let status = first.get(kept.len()).copied().unwrap_or(200);
@@ -332,7 +448,9 @@ impl Receiver {
             let answer = Answer::json(status, &serde_json::json!({}));
             Box::pin(async move { Reply::Answer(answer) })
         });
-        let server = Server::start(([127, 0, 0, 1], 0).into(), handler).await.expect("it listens");
+        let server = Server::start(([127, 0, 0, 1], 0).into(), handler)
+            .await
+            .expect("it listens");
         Receiver { server, bodies }
     }
 
@@ -347,7 +465,11 @@ impl Receiver {
     fn spans(&self) -> Vec<Json> {
         let bodies = self.bodies.lock().unwrap();
         let taken = bodies.iter().filter(|(status, _)| *status == 200);
-        let spans = taken.map(|(_, b)| b["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().expect("spans"));
+        let spans = taken.map(|(_, b)| {
+            b["resourceSpans"][0]["scopeSpans"][0]["spans"]
+                .as_array()
+                .expect("spans")
+        });
         let spans: Vec<Vec<Json>> = spans.cloned().collect();
         assert!(spans.iter().all(|s| s.len() <= 512), "too large a batch");
         spans.concat()
@@ -358,21 +480,39 @@ impl Receiver {
 fn tree(spans: &[Json]) -> Vec<(String, String)> {
     let traces: BTreeSet<&str> = spans.iter().filter_map(|s| s["traceId"].as_str()).collect();
     assert_eq!(traces.len(), 1, "{traces:?}");
-    let by_id: BTreeMap<&str, &Json> = spans.iter().map(|s| (s["spanId"].as_str().expect("an id"), s)).collect();
+    let by_id: BTreeMap<&str, &Json> = spans
+        .iter()
+        .map(|s| (s["spanId"].as_str().expect("an id"), s))
+        .collect();
     assert_eq!(by_id.len(), spans.len(), "span ids are unique");
-    let roots: Vec<&Json> = spans.iter().filter(|s| s["parentSpanId"].is_null()).collect();
+    let roots: Vec<&Json> = spans
+        .iter()
+        .filter(|s| s["parentSpanId"].is_null())
+        .collect();
     assert_eq!(roots.len(), 1, "{roots:?}");
     let hex = |s: &Json, n: usize| {
-        s.as_str().is_some_and(|s| s.len() == n && s.bytes().all(|b| b.is_ascii_hexdigit()))
+        s.as_str()
+            .is_some_and(|s| s.len() == n && s.bytes().all(|b| b.is_ascii_hexdigit()))
     };
     let name = |s: &Json| s["name"].as_str().expect("a name").to_owned();
-    let instant = |s: &Json, key: &str| s[key].as_str().expect("text").parse::<u64>().expect("nanoseconds");
+    let instant = |s: &Json, key: &str| {
+        s[key]
+            .as_str()
+            .expect("text")
+            .parse::<u64>()
+            .expect("nanoseconds")
+    };
     spans
         .iter()
         .map(|s| {
             assert!(hex(&s["traceId"], 32) && hex(&s["spanId"], 16), "{s}");
-            assert!(instant(s, "startTimeUnixNano") <= instant(s, "endTimeUnixNano"), "{s}");
-            let parent = s["parentSpanId"].as_str().map(|p| by_id.get(p).unwrap_or_else(|| panic!("no parent: {s}")));
+            assert!(
+                instant(s, "startTimeUnixNano") <= instant(s, "endTimeUnixNano"),
+                "{s}"
+            );
+            let parent = s["parentSpanId"]
+                .as_str()
+                .map(|p| by_id.get(p).unwrap_or_else(|| panic!("no parent: {s}")));
             (name(s), parent.map_or_else(String::new, |p| name(p)))
         })
         .collect()
@@ -381,7 +521,9 @@ fn tree(spans: &[Json]) -> Vec<(String, String)> {
 fn attribute(span: &Json, key: &str) -> Option<String> {
     let all = span["attributes"].as_array()?;
     let value = &all.iter().find(|a| a["key"] == key)?["value"];
-    let text = ["stringValue", "intValue"].iter().find_map(|k| value[*k].as_str());
+    let text = ["stringValue", "intValue"]
+        .iter()
+        .find_map(|k| value[*k].as_str());
     text.map(str::to_owned)
 }
 
@@ -392,9 +534,19 @@ fn pair(name: &str, parent: &str) -> (String, String) {
 #[tokio::test]
 async fn each_case_is_one_trace() {
     let dir = tempfile::tempdir().unwrap();
-    let correlated = crm("version: \"1\"", "version: \"1\", correlation_id: \"${event.body.trace}\"");
+    let correlated = crm(
+        "version: \"1\"",
+        "version: \"1\", correlation_id: \"${event.body.trace}\"",
+    );
     let mut w = World::new(dir.path(), &correlated).await;
-    w.crm.script(On::All, Fault::Status { status: 503, retry_after: None }, 2);
+    w.crm.script(
+        On::All,
+        Fault::Status {
+            status: 503,
+            retry_after: None,
+        },
+        2,
+    );
     let receiver = Receiver::start(&[503]).await;
     let lead = LEAD.replace('{', &format!("{{\"trace\":\"{TRACE}\","));
     let case = w.case_of("a", &lead).await;
@@ -402,12 +554,22 @@ async fn each_case_is_one_trace() {
     assert_eq!(w.state(case).await, "closed");
 
     let exporter = receiver.exporter(&w);
-    let refused = exporter.catch_up().await.expect_err("the receiver is not ready");
-    assert!(matches!(refused, ExportError::NotTaken { ref why, .. } if why == "http_503"), "{refused}");
+    let refused = exporter
+        .catch_up()
+        .await
+        .expect_err("the receiver is not ready");
+    assert!(
+        matches!(refused, ExportError::NotTaken { ref why, .. } if why == "http_503"),
+        "{refused}"
+    );
     let sent = exporter.catch_up().await.unwrap();
     let spans = receiver.spans();
     assert_eq!(spans.len(), sent, "what was refused is sent again, once");
-    assert_eq!(exporter.catch_up().await.unwrap(), 0, "the cursor has moved");
+    assert_eq!(
+        exporter.catch_up().await.unwrap(),
+        0,
+        "the cursor has moved"
+    );
 
     let tree = tree(&spans);
     let attempt = pair("attempt crm_upsert", "turn message");
@@ -425,10 +587,30 @@ async fn each_case_is_one_trace() {
     assert_eq!(left, right);
     assert_eq!(spans[0]["traceId"], TRACE);
     let errors = spans.iter().filter(|s| s["status"]["code"] == 2);
-    assert_eq!(errors.map(|s| attribute(s, "http.response.status_code")).collect::<Vec<_>>(), [Some("503".into()), Some("503".into())]);
+    assert_eq!(
+        errors
+            .map(|s| attribute(s, "http.response.status_code"))
+            .collect::<Vec<_>>(),
+        [Some("503".into()), Some("503".into())]
+    );
+    let last = spans
+        .iter()
+        .find(|s| attribute(s, "throughline.attempt").as_deref() == Some("3"))
+        .unwrap();
+    let sent = format!("00-{TRACE}-{}-01", last["spanId"].as_str().unwrap());
+    assert_eq!(
+        w.crm.ledger()[0].traceparent,
+        Some(sent),
+        "the CRM's spans belong below the attempt"
+    );
     let root = spans.iter().find(|s| s["parentSpanId"].is_null()).unwrap();
-    assert_eq!(attribute(root, "throughline.state").as_deref(), Some("closed"));
-    let said = serde_json::to_string(&receiver.bodies.lock().unwrap()[1].1).unwrap().to_lowercase();
+    assert_eq!(
+        attribute(root, "throughline.state").as_deref(),
+        Some("closed")
+    );
+    let said = serde_json::to_string(&receiver.bodies.lock().unwrap()[1].1)
+        .unwrap()
+        .to_lowercase();
     assert!(!said.contains("canary"), "{said}");
 }
 
@@ -439,7 +621,11 @@ async fn traces_go_on_after_a_restart_and_a_second_opening() {
     let receiver = Receiver::start(&[]).await;
     w.case_of("a", LEAD).await;
     receiver.exporter(&w).catch_up().await.unwrap();
-    assert_eq!(tree_names(&receiver.spans()), ["turn message"], "the rest is to come");
+    assert_eq!(
+        tree_names(&receiver.spans()),
+        ["turn message"],
+        "the rest is to come"
+    );
     w.settle().await.unwrap();
     let case = w.case_of("b", &LEAD.replace("12", "20")).await;
     w.settle().await.unwrap();
@@ -450,15 +636,31 @@ async fn traces_go_on_after_a_restart_and_a_second_opening() {
     let spans = receiver.spans();
     let tree = tree(&spans);
     assert!(tree.contains(&pair("case again w", "case w")), "{tree:?}");
-    assert!(tree.contains(&pair("turn message", "case again w")), "{tree:?}");
-    assert!(tree.contains(&pair("turn person", "case again w")), "{tree:?}");
-    let turns = tree.iter().filter(|(name, _)| name.starts_with("turn ")).count();
+    assert!(
+        tree.contains(&pair("turn message", "case again w")),
+        "{tree:?}"
+    );
+    assert!(
+        tree.contains(&pair("turn person", "case again w")),
+        "{tree:?}"
+    );
+    let turns = tree
+        .iter()
+        .filter(|(name, _)| name.starts_with("turn "))
+        .count();
     assert_eq!(turns as u32, w.case(case).await.seq, "a span per turn");
-    assert_eq!(tree.iter().filter(|(_, parent)| parent.is_empty()).count(), 1, "{tree:?}");
+    assert_eq!(
+        tree.iter().filter(|(_, parent)| parent.is_empty()).count(),
+        1,
+        "{tree:?}"
+    );
     // The steps are called alike in traces and series.
     let text = scrape(&w);
     for step in ["message", "effect", "person"] {
-        let count = tree.iter().filter(|(name, _)| *name == format!("turn {step}")).count();
+        let count = tree
+            .iter()
+            .filter(|(name, _)| *name == format!("turn {step}"))
+            .count();
         let line = format!("step=\"{step}\",outcome=\"done\"}} {count}\n");
         assert!(text.contains(&line), "{line}{text}");
     }
@@ -486,7 +688,11 @@ async fn models_and_our_own_database_have_spans() {
         pair("attempt ack", "turn model"),
         pair("case w", ""),
     ] {
-        assert_eq!(tree.iter().filter(|t| **t == want).count(), 1, "{want:?} in {tree:?}");
+        assert_eq!(
+            tree.iter().filter(|t| **t == want).count(),
+            1,
+            "{want:?} in {tree:?}"
+        );
     }
     let said = serde_json::to_string(&spans).unwrap().to_lowercase();
     assert!(!said.contains("canary"), "{said}");
@@ -506,6 +712,12 @@ async fn a_batch_that_is_never_taken_holds_nothing_up() {
     exporter.catch_up().await.unwrap();
     assert_eq!(tree(&receiver.spans()).len(), 4, "the second case's");
     let text = scrape(&w);
-    assert!(text.contains("throughline_trace_spans_total{outcome=\"rejected\"} 4"), "{text}");
-    assert!(text.contains("throughline_trace_spans_total{outcome=\"sent\"} 4"), "{text}");
+    assert!(
+        text.contains("throughline_trace_spans_total{outcome=\"rejected\"} 4"),
+        "{text}"
+    );
+    assert!(
+        text.contains("throughline_trace_spans_total{outcome=\"sent\"} 4"),
+        "{text}"
+    );
 }

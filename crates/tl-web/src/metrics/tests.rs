@@ -78,10 +78,7 @@ fn scraped(text: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut family = String::new();
     for line in text.lines() {
-        if let Some((name, kind)) = line
-            .strip_prefix("# TYPE ")
-            .and_then(|l| l.split_once(' '))
-        {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|l| l.split_once(' ')) {
             let ending = if kind == "counter" { "_total" } else { "" };
             family = format!("{name}{ending}");
             found.insert(family.clone(), BTreeSet::new());
