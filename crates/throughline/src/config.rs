@@ -53,6 +53,11 @@ const KEYS: &[Key] = &[
         help: "effects that may be on their way at once",
     },
     Key {
+        name: "rate",
+        default: Default::Number(1_000),
+        help: "messages per second that one door takes; a tenant takes twice as many over all its doors",
+    },
+    Key {
         name: "log_format",
         default: Default::Text("json"),
         help: "json or text",
@@ -89,6 +94,8 @@ pub struct Config {
     pub allow_private: Vec<String>,
     /// Effects on their way at once.
     pub slots: usize,
+    /// Messages per second that one door takes.
+    pub rate: u32,
     /// JSON log lines; else text.
     pub log_json: bool,
     /// Filter of the log.
@@ -161,6 +168,10 @@ impl Config {
                     .filter_map(|v| v.as_str().map(str::to_owned))
                     .collect(),
                 _ => Vec::new(),
+            },
+            rate: match raw["rate"].0 {
+                Value::Integer(n @ 1..=1_000_000) => n as u32,
+                _ => return Err(wrong("rate", "a number from 1 to 1000000", &raw["rate"].1)),
             },
             slots: match raw["slots"].0 {
                 Value::Integer(n) if (1..=10_000).contains(&n) => n as usize,

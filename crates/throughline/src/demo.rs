@@ -41,7 +41,9 @@ pub struct Options {
 
 /// Runs the demo.
 pub async fn run(options: Options) -> Result<(), Failure> {
-    let outcome = play(&options).await.map_err(|e| Failure::unreachable(format!("{e:#}")))?;
+    let outcome = play(&options)
+        .await
+        .map_err(|e| Failure::unreachable(format!("{e:#}")))?;
     if options.json {
         println!("{}", outcome.report.json());
     } else {
@@ -54,7 +56,9 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         outcome.stage.stay().await;
     }
     if broken {
-        return Err(Failure::refused("an invariant does not hold: see the report above"));
+        return Err(Failure::refused(
+            "an invariant does not hold: see the report above",
+        ));
     }
     Ok(())
 }
@@ -90,9 +94,16 @@ struct Answers {
     acked: BTreeSet<String>,
 }
 
-async fn send_all((entries, by_machine): (&[Entry], bool), stage: &Stage, sender: &Sender, bar: &ProgressBar) -> anyhow::Result<Answers> {
+async fn send_all(
+    (entries, by_machine): (&[Entry], bool),
+    stage: &Stage,
+    sender: &Sender,
+    bar: &ProgressBar,
+) -> anyhow::Result<Answers> {
     let by_name: BTreeMap<&str, &Entry> = entries.iter().map(|e| (e.id.as_str(), e)).collect();
-    let outage_ends = entries.iter().rposition(|e| e.incident.as_deref() == Some("crm_outage"));
+    let outage_ends = entries
+        .iter()
+        .rposition(|e| e.incident.as_deref() == Some("crm_outage"));
     let mut out = Answers {
         by_id: BTreeMap::new(),
         cases: BTreeMap::new(),
@@ -107,7 +118,11 @@ async fn send_all((entries, by_machine): (&[Entry], bool), stage: &Stage, sender
         match entry.incident.as_deref() {
             Some("crm_outage") => stage.crm.shut(true),
             Some("crm_conflict") => {
-                let case = entry.expect.same_case_as.as_ref().and_then(|n| out.cases.get(n));
+                let case = entry
+                    .expect
+                    .same_case_as
+                    .as_ref()
+                    .and_then(|n| out.cases.get(n));
                 if let Some(case) = case {
                     stage.a_person_edits(*case).await?;
                 }
@@ -115,8 +130,14 @@ async fn send_all((entries, by_machine): (&[Entry], bool), stage: &Stage, sender
             _ => {}
         }
         let key = key_of(entry, &by_name);
-        let answered = sender.send(entry, key, stage.app().desk.now() / 1_000_000).await?;
-        if let Some(event) = answered.event.as_deref().and_then(|e| e.parse::<EventId>().ok()) {
+        let answered = sender
+            .send(entry, key, stage.app().desk.now() / 1_000_000)
+            .await?;
+        if let Some(event) = answered
+            .event
+            .as_deref()
+            .and_then(|e| e.parse::<EventId>().ok())
+        {
             out.acked.insert(event.to_string());
             let stored = stage.app().desk.store().event(stage.tenant, event).await?;
             if let Some(case) = stored.and_then(|(_, e)| e.case) {
@@ -125,12 +146,22 @@ async fn send_all((entries, by_machine): (&[Entry], bool), stage: &Stage, sender
         }
         out.by_id.insert(entry.id.clone(), answered);
         if outage_ends == Some(i) {
-            stage.outage_is_met(entries.iter().filter(|e| e.incident.as_deref() == Some("crm_outage")).count()).await;
+            stage
+                .outage_is_met(
+                    entries
+                        .iter()
+                        .filter(|e| e.incident.as_deref() == Some("crm_outage"))
+                        .count(),
+                )
+                .await;
             stage.crm.shut(false);
         }
         bar.inc(1);
         if bar.is_hidden() && by_machine {
-            eprintln!("{}", serde_json::json!({ "sent": i + 1, "of": entries.len() }));
+            eprintln!(
+                "{}",
+                serde_json::json!({ "sent": i + 1, "of": entries.len() })
+            );
         }
     }
     Ok(out)
@@ -142,7 +173,9 @@ async fn wait_for_case(stage: &Stage, case: CaseId, limit: Duration) -> anyhow::
     loop {
         let case = stage.app().desk.load(stage.tenant, case).await?;
         let asked = case.asks.values().any(|(_, open)| *open);
-        let moving = case.open_effects().any(|(_, e)| e.state != tl_kernel::effect::EffectState::Planned);
+        let moving = case
+            .open_effects()
+            .any(|(_, e)| e.state != tl_kernel::effect::EffectState::Planned);
         if !(asked || moving) || stage.crm.is_shut() || Instant::now() > end {
             return Ok(());
         }
@@ -154,7 +187,12 @@ async fn wait_for_case(stage: &Stage, case: CaseId, limit: Duration) -> anyhow::
 async fn wait_for_rest(stage: &Stage, limit: Duration) -> anyhow::Result<()> {
     let end = Instant::now() + limit;
     loop {
-        let stats = stage.app().desk.store().stats(stage.app().desk.now()).await?;
+        let stats = stage
+            .app()
+            .desk
+            .store()
+            .stats(stage.app().desk.now())
+            .await?;
         let moving = stats
             .effects_open
             .iter()
@@ -166,7 +204,12 @@ async fn wait_for_rest(stage: &Stage, limit: Duration) -> anyhow::Result<()> {
     }
 }
 
-async fn judge_all(entries: &[Entry], answers: &Answers, stage: &Stage, took: Duration) -> anyhow::Result<Report> {
+async fn judge_all(
+    entries: &[Entry],
+    answers: &Answers,
+    stage: &Stage,
+    took: Duration,
+) -> anyhow::Result<Report> {
     let bench = Bench {
         desk: &stage.app().desk,
         tenant: stage.tenant,
@@ -181,13 +224,25 @@ async fn judge_all(entries: &[Entry], answers: &Answers, stage: &Stage, took: Du
     }
     let mut explained = Vec::new();
     for wanted in [Outcome::Hot, Outcome::Joined, Outcome::Review] {
-        let shown = verdicts.iter().find(|v| v.expected == wanted && v.differs.is_empty());
+        let shown = verdicts
+            .iter()
+            .find(|v| v.expected == wanted && v.differs.is_empty());
         if let Some((v, case)) = shown.and_then(|v| Some((v, v.case?))) {
             explained.push((v.id.clone(), stage.explain(case).await?));
         }
     }
-    let stats = stage.app().desk.store().stats(stage.app().desk.now()).await?;
-    let outbox = stage.app().desk.store().outbox(stage.tenant, None, 10_000).await?;
+    let stats = stage
+        .app()
+        .desk
+        .store()
+        .stats(stage.app().desk.now())
+        .await?;
+    let outbox = stage
+        .app()
+        .desk
+        .store()
+        .outbox(stage.tenant, None, 10_000)
+        .await?;
     Ok(Report {
         sent: entries.len(),
         took,

@@ -16,6 +16,7 @@ mod intake;
 mod keys;
 mod lock;
 mod otlp;
+mod panics;
 mod project;
 mod serve;
 mod text;
@@ -29,6 +30,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    panics::without_values();
     let args = cli::Args::parse();
     let json = args.json;
     match commands::run(args) {

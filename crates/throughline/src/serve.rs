@@ -12,7 +12,7 @@ use tl_engine::outward::{Connections, Outward};
 use tl_engine::worker::Worker;
 use tl_kernel::journal::Actor;
 use tl_kernel::program::Auth;
-use tl_web::{AppState, WebConfig, router};
+use tl_web::{AppState, Rate, WebConfig, router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -167,6 +167,8 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         store: app.desk.store().clone(),
         config: WebConfig {
             drain_grace: DRAIN / 3,
+            endpoint_rate: pace(app.config.rate),
+            tenant_rate: pace(app.config.rate.saturating_mul(2)),
             ..WebConfig::default()
         },
         metrics: Arc::new(otlp::metrics(&app.desk)),
@@ -383,6 +385,14 @@ async fn join_pending(app: Arc<App>, stop: CancellationToken) {
         if let Err(e) = app.desk.join_pending(tl_web::stored_event).await {
             tracing::warn!(error = %e, "pending joins");
         }
+    }
+}
+
+/// A pace with room for two seconds at once.
+fn pace(per_second: u32) -> Rate {
+    Rate {
+        per_second,
+        burst: per_second.saturating_mul(2),
     }
 }
 

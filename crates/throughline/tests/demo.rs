@@ -29,9 +29,18 @@ fn finish(dir: &Path) -> Json {
 fn check(report: &Json, when: &str) {
     let messages = report["messages"].as_u64().expect("a number");
     assert!(messages >= 200, "{when}: only {messages} messages");
-    assert_eq!(report["right"].as_u64(), Some(messages), "{when}: {:#}", report["wrong"]);
+    assert_eq!(
+        report["right"].as_u64(),
+        Some(messages),
+        "{when}: {:#}",
+        report["wrong"]
+    );
     for i in report["invariants"].as_array().expect("a list") {
-        assert_eq!(i["violations"].as_array().map(Vec::len), Some(0), "{when}: {i:#}");
+        assert_eq!(
+            i["violations"].as_array().map(Vec::len),
+            Some(0),
+            "{when}: {i:#}"
+        );
     }
     assert_eq!(report["uncertain"], 0, "{when}");
     assert_eq!(report["dead"], 0, "{when}");
@@ -43,8 +52,19 @@ fn every_message_comes_out_as_expected() {
     let report = finish(dir.path());
     check(&report, "in one go");
     // A demo without its incidents proves less than it says.
-    for (what, least) in [("duplicate", 20), ("refused", 30), ("joined", 25), ("hot", 100), ("conflicts", 1), ("crm_refused", 1)] {
-        assert!(report[what].as_u64() >= Some(least), "{what}: {}", report[what]);
+    for (what, least) in [
+        ("duplicate", 20),
+        ("refused", 30),
+        ("joined", 25),
+        ("hot", 100),
+        ("conflicts", 1),
+        ("crm_refused", 1),
+    ] {
+        assert!(
+            report[what].as_u64() >= Some(least),
+            "{what}: {}",
+            report[what]
+        );
     }
 }
 
@@ -63,7 +83,9 @@ fn kill_after(dir: &Path, messages: u64) -> bool {
     let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let mut reached = false;
     for line in lines.map_while(Result::ok) {
-        let sent = serde_json::from_str::<Json>(&line).ok().and_then(|j| j["sent"].as_u64());
+        let sent = serde_json::from_str::<Json>(&line)
+            .ok()
+            .and_then(|j| j["sent"].as_u64());
         if sent.is_some_and(|n| n >= messages) {
             reached = true;
             break;
@@ -76,7 +98,10 @@ fn kill_after(dir: &Path, messages: u64) -> bool {
 
 #[test]
 fn killed_at_twenty_moments_nothing_is_lost_and_nothing_doubled() {
-    let seed = std::env::var("TL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_122);
+    let seed = std::env::var("TL_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(20_261_122);
     println!("TL_SEED={seed}");
     let mut state = seed;
     let mut kills = 0;

@@ -114,13 +114,16 @@ impl Desk {
             match self.commit(unit).await? {
                 Ok(_) => {
                     let case = self.after(target.case, &turn, &target.bundle, slot)?;
-                    self.telemetry().turned(&step, &turn, (&case, &target.bundle.program));
+                    self.telemetry()
+                        .turned(&step, &turn, (&case, &target.bundle.program));
                     return Ok(Admitted::Accepted {
                         case: Some(case.id),
                         joined: target.matched,
                     });
                 }
-                Err(Refused::Duplicate { event, payload }) => return self.duplicate(&message, event, payload).await,
+                Err(Refused::Duplicate { event, payload }) => {
+                    return self.duplicate(&message, event, payload).await;
+                }
                 Err(Refused::GateMoved) => {
                     self.reload(message.tenant).await?;
                 }
@@ -171,7 +174,11 @@ impl Desk {
                 });
             }
         }
-        let natural = if program.record.on_match == OnMatch::Open { Vec::new() } else { digests };
+        let natural = if program.record.on_match == OnMatch::Open {
+            Vec::new()
+        } else {
+            digests
+        };
         Ok(Target {
             case: Case::new(view.id, CaseId(message.id.0), *number),
             bundle: Arc::clone(bundle),
@@ -182,14 +189,22 @@ impl Desk {
 
     /// Joins what was accepted without a case. `event` reads a stored message again, as expressions see it.
     /// Returns how many were joined.
-    pub async fn join_pending(&self, event: impl Fn(&Endpoint, &StoredEvent) -> Option<Value>) -> Result<usize, DeskError> {
-        let pending = self.store().pending_joins(JOIN_BATCH).await.map_err(read_error)?;
+    pub async fn join_pending(
+        &self,
+        event: impl Fn(&Endpoint, &StoredEvent) -> Option<Value>,
+    ) -> Result<usize, DeskError> {
+        let pending = self
+            .store()
+            .pending_joins(JOIN_BATCH)
+            .await
+            .map_err(read_error)?;
         let mut joined = 0;
         for (tenant, stored) in pending {
             let view = self.tenant(tenant).await?;
             let mut programs = view.current.values().map(|(_, bundle)| &bundle.program);
             let found = programs.find_map(|p| Some((p, p.endpoint(&stored.endpoint)?)));
-            let Some((program, value)) = found.and_then(|(p, e)| Some((p, event(e, &stored)?))) else {
+            let Some((program, value)) = found.and_then(|(p, e)| Some((p, event(e, &stored)?)))
+            else {
                 tracing::warn!(event = %stored.id, "a pending message has no door any more");
                 continue;
             };
@@ -221,7 +236,12 @@ impl Desk {
     }
 
     /// The duplicate is counted; bytes that differ from the first are kept as a digest.
-    async fn duplicate(&self, message: &Message, event: EventId, payload: Digest) -> Result<Admitted, DeskError> {
+    async fn duplicate(
+        &self,
+        message: &Message,
+        event: EventId,
+        payload: Digest,
+    ) -> Result<Admitted, DeskError> {
         let ours = sha256(&[&message.payload]);
         let variant = ours != payload;
         let mut unit = Unit::new(message.tenant);
@@ -237,14 +257,21 @@ impl Desk {
     }
 
     /// The race for the natural key was lost too often: the event is committed alone and joined later.
-    async fn accept_pending(&self, message: &Message, view: &Tenant, target: &Target) -> Result<Admitted, DeskError> {
+    async fn accept_pending(
+        &self,
+        message: &Message,
+        view: &Tenant,
+        target: &Target,
+    ) -> Result<Admitted, DeskError> {
         let unit = unit(message, view, target, None);
         match self.commit(unit).await? {
             Ok(_) => Ok(Admitted::Accepted {
                 case: None,
                 joined: None,
             }),
-            Err(Refused::Duplicate { event, payload }) => self.duplicate(message, event, payload).await,
+            Err(Refused::Duplicate { event, payload }) => {
+                self.duplicate(message, event, payload).await
+            }
             Err(other) => Err(DeskError::Store(other)),
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tl_connect::model::{
-    ClassifySpec, DraftSpec, FieldSpec, LocalModel, ModelAnswer as Answer, ModelConnection, ModelFailure, ModelRequest,
-    OpenAi, OpenAiOptions, Sender,
+    ClassifySpec, DraftSpec, FieldSpec, LocalModel, ModelAnswer as Answer, ModelConnection,
+    ModelFailure, ModelRequest, OpenAi, OpenAiOptions, Sender,
 };
 use tl_kernel::decide::{ModelAnswer, ProposedField};
 use tl_kernel::digest::{Digest, keyed};
@@ -42,14 +42,24 @@ impl Default for Models {
 impl Models {
     /// Trains the local classifier of a program ahead of its first message.
     pub async fn prepare(&self, bundle: &Bundle) {
-        let local = bundle.program.ai.as_ref().is_some_and(|ai| ai.model == LOCAL);
-        if let (ModelConnection::Local(model), Some(spec), true) = (&self.local, &bundle.classify, local) {
+        let local = bundle
+            .program
+            .ai
+            .as_ref()
+            .is_some_and(|ai| ai.model == LOCAL);
+        if let (ModelConnection::Local(model), Some(spec), true) =
+            (&self.local, &bundle.classify, local)
+        {
             model.prepare(spec).await;
         }
     }
 
     /// Asks the local model without any ledger: for `try`, which stores nothing.
-    pub async fn consult(&self, client: &tl_connect::client::Client, request: &ModelRequest) -> Result<Answer, ModelFailure> {
+    pub async fn consult(
+        &self,
+        client: &tl_connect::client::Client,
+        request: &ModelRequest,
+    ) -> Result<Answer, ModelFailure> {
         self.local.ask(client, request).await
     }
 }
@@ -91,7 +101,10 @@ pub fn question(bundle: &Bundle, ai: &AiStep, args: &Value) -> ModelRequest {
 
 /// What the classifier of a program is asked, with its examples; made once per bundle.
 pub(crate) fn classify_spec(program: &Program) -> Option<Arc<ClassifySpec>> {
-    let ai = program.ai.as_ref().filter(|ai| ai.modes.contains(&Mode::Classify))?;
+    let ai = program
+        .ai
+        .as_ref()
+        .filter(|ai| ai.modes.contains(&Mode::Classify))?;
     let classify = ai.classify.as_ref()?;
     let labels = match &program.record.field(&classify.field)?.ty {
         Type::Enum(values) => values.clone(),
@@ -134,7 +147,12 @@ pub fn proposal(ai: &AiStep, n: u32, request: &ModelRequest, answer: Answer) -> 
     if let Some(summary) = &answer.summary {
         parts.push(("summary".into(), Value::text(&**summary)));
     }
-    let reasons: Vec<Value> = answer.reasons.iter().take(5).map(|(word, _)| Value::text(&**word)).collect();
+    let reasons: Vec<Value> = answer
+        .reasons
+        .iter()
+        .take(5)
+        .map(|(word, _)| Value::text(&**word))
+        .collect();
     if !reasons.is_empty() {
         parts.push(("reasons".into(), Value::List(reasons)));
     }
@@ -235,9 +253,15 @@ impl Worker {
             return Ok(Ok(None));
         }
         let view = self.desk.tenant(row.tenant).await?;
-        let found = self.outward.connections.find(&view, &row.workflow, &ai.model);
+        let found = self
+            .outward
+            .connections
+            .find(&view, &row.workflow, &ai.model);
         Ok(found.map(|connection| {
-            let model = self.outward.connections.model(&view, &row.workflow, &ai.model);
+            let model = self
+                .outward
+                .connections
+                .model(&view, &row.workflow, &ai.model);
             Some(ModelConnection::OpenAi(OpenAi::new(
                 (*connection).clone(),
                 model.unwrap_or_else(|| ai.model.clone()),
@@ -254,4 +278,3 @@ fn no_answer(reason: &str) -> Finished {
         rows: Vec::new(),
     }
 }
-

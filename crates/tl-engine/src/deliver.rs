@@ -84,7 +84,8 @@ impl Worker {
             EffectKind::Effect => self.send(&mut row).await?,
         };
         let (outcome, code) = finished.words();
-        self.observe(&row, Observed::Ended(outcome, code, begun.elapsed())).await;
+        self.observe(&row, Observed::Ended(outcome, code, begun.elapsed()))
+            .await;
         if let Outcome::Answer(a) = &finished.outcome {
             let (read, written) = a.answered.tokens;
             self.observe(&row, Observed::Tokens(read, written)).await;
@@ -93,7 +94,8 @@ impl Worker {
     }
 
     fn past_deadline(&self, row: &EffectRow) -> bool {
-        row.claim.is_some_and(|(_, _, deadline)| deadline < self.desk.now())
+        row.claim
+            .is_some_and(|(_, _, deadline)| deadline < self.desk.now())
     }
 
     /// Asks the gate and makes the attempt durable.
@@ -131,12 +133,15 @@ impl Worker {
             let stop = match answer {
                 GateVerdict::Send => None,
                 GateVerdict::Hold { until, why } => {
-                    self.hold(row, until.unwrap_or(now + HOLD_RECHECK), why).await?;
+                    self.hold(row, until.unwrap_or(now + HOLD_RECHECK), why)
+                        .await?;
                     return Ok(Cleared::Done);
                 }
                 GateVerdict::NeedsApproval => Some((EffectState::Cancelled, "policy".to_owned())),
                 GateVerdict::DryRun { .. } => Some((EffectState::Succeeded, "dry_run".to_owned())),
-                GateVerdict::Refuse { why } if why == "expired" => Some((EffectState::Expired, why)),
+                GateVerdict::Refuse { why } if why == "expired" => {
+                    Some((EffectState::Expired, why))
+                }
                 GateVerdict::Refuse { why } => Some((EffectState::Cancelled, why)),
             };
             if let Some((state, code)) = stop {
@@ -246,7 +251,12 @@ impl Worker {
     }
 
     /// The gate ended it: no byte left.
-    async fn stop_at_gate(&self, row: EffectRow, state: EffectState, code: String) -> Result<(), DeskError> {
+    async fn stop_at_gate(
+        &self,
+        row: EffectRow,
+        state: EffectState,
+        code: String,
+    ) -> Result<(), DeskError> {
         let outcome = match row.kind {
             // Which switch kept a model from being asked stands in the journal.
             EffectKind::Ask if code.starts_with("kill:") => Outcome::NoAnswer(code),
@@ -262,7 +272,12 @@ impl Worker {
     }
 
     /// Writes what an attempt came to: the ledger's row and the case's turn in one unit.
-    pub(crate) async fn record(&self, row: EffectRow, case: Option<Case>, finished: Finished) -> Result<(), DeskError> {
+    pub(crate) async fn record(
+        &self,
+        row: EffectRow,
+        case: Option<Case>,
+        finished: Finished,
+    ) -> Result<(), DeskError> {
         let Finished {
             outcome,
             attempt,
@@ -270,9 +285,15 @@ impl Worker {
         } = finished;
         rows.extend(attempt.map(Row::Attempt));
         let (to, code, input) = match outcome {
-            Outcome::Retry { code, hold, wait } => return self.retry(row, code, hold, wait, rows).await,
+            Outcome::Retry { code, hold, wait } => {
+                return self.retry(row, code, hold, wait, rows).await;
+            }
             Outcome::Settle(s) => (s.state, s.code.clone(), Input::EffectSettled(s)),
-            Outcome::Answer(a) => (EffectState::Succeeded, String::new(), Input::ModelAnswered(*a)),
+            Outcome::Answer(a) => (
+                EffectState::Succeeded,
+                String::new(),
+                Input::ModelAnswered(*a),
+            ),
             Outcome::NoAnswer(reason) => (
                 EffectState::Failed,
                 reason.clone(),
@@ -282,7 +303,11 @@ impl Worker {
                 },
             ),
         };
-        let due = if to == EffectState::Uncertain { i64::MAX } else { self.desk.now() };
+        let due = if to == EffectState::Uncertain {
+            i64::MAX
+        } else {
+            self.desk.now()
+        };
         let mut settled = self.change(&row, to, due);
         settled.code = code;
         if to == EffectState::Expired {
@@ -310,8 +335,15 @@ impl Worker {
     /// Somebody else moved the effect on: what we saw is evidence, not truth.
     async fn late(&self, rows: Vec<Row>, row: &EffectRow) -> Result<(), DeskError> {
         let mut unit = Unit::new(row.tenant);
-        unit.rows = rows.into_iter().filter(|r| matches!(r, Row::Attempt(_))).collect();
-        if unit.rows.is_empty() { Ok(()) } else { self.commit_late(unit).await }
+        unit.rows = rows
+            .into_iter()
+            .filter(|r| matches!(r, Row::Attempt(_)))
+            .collect();
+        if unit.rows.is_empty() {
+            Ok(())
+        } else {
+            self.commit_late(unit).await
+        }
     }
 
     async fn commit_late(&self, unit: Unit) -> Result<(), DeskError> {
@@ -371,7 +403,9 @@ impl Worker {
         if crashes >= MAX_CRASHES {
             let outcome = match row.kind {
                 EffectKind::Ask => Outcome::NoAnswer("failed".into()),
-                EffectKind::Effect => Outcome::Settle(settlement(&row, EffectState::Dead, "poison", "recovery")),
+                EffectKind::Effect => {
+                    Outcome::Settle(settlement(&row, EffectState::Dead, "poison", "recovery"))
+                }
             };
             let finished = Finished {
                 outcome,
@@ -389,14 +423,19 @@ impl Worker {
             Class::E2 => nothing_written,
             Class::E3 | Class::E4 => false,
         };
-        let to = if again { EffectState::Ready } else { EffectState::Uncertain };
+        let to = if again {
+            EffectState::Ready
+        } else {
+            EffectState::Uncertain
+        };
         let mut change = self.change(&row, to, now);
         change.crashes = crashes;
         change.code = "crashed".into();
         let attempt = crashed_attempt(&row, now);
         let took = Duration::from_micros(attempt.took.max(0).unsigned_abs());
         self.write(&row, change, Some(attempt)).await?;
-        self.observe(&row, Observed::Ended("crashed", "crashed", took)).await;
+        self.observe(&row, Observed::Ended("crashed", "crashed", took))
+            .await;
         self.desk.nudge();
         Ok(())
     }
@@ -412,7 +451,11 @@ impl Worker {
             attempt: row.attempt,
             due,
             hold: String::new(),
-            claim: if to == EffectState::Dispatching { row.claim } else { None },
+            claim: if to == EffectState::Dispatching {
+                row.claim
+            } else {
+                None
+            },
             first_send: None,
             base_version: None,
             code: String::new(),
@@ -444,7 +487,12 @@ impl Slot {
     }
 }
 
-pub(crate) fn settlement(row: &EffectRow, state: EffectState, code: &str, evidence: &str) -> Settlement {
+pub(crate) fn settlement(
+    row: &EffectRow,
+    state: EffectState,
+    code: &str,
+    evidence: &str,
+) -> Settlement {
     Settlement {
         n: row.effect.n,
         state,
@@ -470,6 +518,7 @@ fn crashed_attempt(row: &EffectRow, now: i64) -> Attempt {
         knowledge: "unknown".into(),
         status: 0,
         code: "crashed".into(),
-        detail: "the process ended, or the deadline passed, while the attempt was on its way".into(),
+        detail: "the process ended, or the deadline passed, while the attempt was on its way"
+            .into(),
     }
 }

@@ -282,7 +282,12 @@ impl Desk {
         if let Some(b) = read(&self.inner.bundles).get(&(tenant, number)) {
             return Ok(Arc::clone(b));
         }
-        let row = self.inner.store.bundle(tenant, number).await.map_err(read_error)?;
+        let row = self
+            .inner
+            .store
+            .bundle(tenant, number)
+            .await
+            .map_err(read_error)?;
         let row = row.ok_or_else(|| DeskError::Missing(format!("bundle {number}")))?;
         let project = unpack(&row.files).ok_or(DeskError::Bundle(number))?;
         let program = tl_lang::load(&project, &row.workflow).program;
@@ -294,7 +299,12 @@ impl Desk {
 
     /// The case as its journal has it.
     pub async fn load(&self, tenant: TenantId, case: CaseId) -> Result<Case, DeskError> {
-        let journal = self.inner.store.journal(tenant, case).await.map_err(read_error)?;
+        let journal = self
+            .inner
+            .store
+            .journal(tenant, case)
+            .await
+            .map_err(read_error)?;
         if journal.is_empty() {
             return Err(DeskError::Missing(case.to_string()));
         }
@@ -323,7 +333,12 @@ impl Desk {
             let bundle = self.bundle(tenant, case.definition).await?;
             let slot = if may_be_born { self.reserve() } else { None };
             let facts = FactSheet::new(self, &view, &bundle, case.definition);
-            let turn = match decide(&bundle.program, &case, input.clone(), &facts.facts(None, slot.is_some())) {
+            let turn = match decide(
+                &bundle.program,
+                &case,
+                input.clone(),
+                &facts.facts(None, slot.is_some()),
+            ) {
                 Decision::Turn(turn) => *turn,
                 Decision::Refused(refusal) => {
                     self.telemetry().refused(&step, &bundle.program);
@@ -337,7 +352,8 @@ impl Desk {
             match self.commit(unit).await? {
                 Ok(_) => {
                     let case = self.after(case, &turn, &bundle, slot)?;
-                    self.telemetry().turned(&step, &turn, (&case, &bundle.program));
+                    self.telemetry()
+                        .turned(&step, &turn, (&case, &bundle.program));
                     return Ok(Advanced { turn, case });
                 }
                 Err(Refused::GateMoved) => {
@@ -354,7 +370,12 @@ impl Desk {
 
     /// Decides an input and commits its turn inside a unit that the caller has begun. Races on the case are
     /// decided again; every other refusal is the caller's.
-    pub(crate) async fn advance_in(&self, unit: Unit, at: (TenantId, CaseId), input: Input) -> Result<(), DeskError> {
+    pub(crate) async fn advance_in(
+        &self,
+        unit: Unit,
+        at: (TenantId, CaseId),
+        input: Input,
+    ) -> Result<(), DeskError> {
         let (tenant, id) = at;
         let step = Step::of(&input);
         for _ in 0..RACES {
@@ -363,7 +384,12 @@ impl Desk {
             let bundle = self.bundle(tenant, case.definition).await?;
             let facts = FactSheet::new(self, &view, &bundle, case.definition);
             let mut unit = unit.clone();
-            let decided = decide(&bundle.program, &case, input.clone(), &facts.facts(None, false));
+            let decided = decide(
+                &bundle.program,
+                &case,
+                input.clone(),
+                &facts.facts(None, false),
+            );
             let turn = match decided {
                 Decision::Turn(turn) => Some(*turn),
                 // The case does not wait for it any more; the effect still happens once, or not at all.
@@ -374,7 +400,8 @@ impl Desk {
                 Ok(_) => {
                     if let Some(turn) = turn {
                         let case = self.after(case, &turn, &bundle, None)?;
-                        self.telemetry().turned(&step, &turn, (&case, &bundle.program));
+                        self.telemetry()
+                            .turned(&step, &turn, (&case, &bundle.program));
                     }
                     return Ok(());
                 }
@@ -423,7 +450,11 @@ impl Desk {
     }
 
     /// Records a refusal in the tenant's control stream and returns it as the error.
-    pub(crate) async fn record(&self, tenant: TenantId, refusal: Refusal) -> Result<DeskError, Stopped> {
+    pub(crate) async fn record(
+        &self,
+        tenant: TenantId,
+        refusal: Refusal,
+    ) -> Result<DeskError, Stopped> {
         let mut unit = Unit::new(tenant);
         unit.control.push(refusal.sealed.clone());
         match self.commit(unit).await? {
@@ -443,7 +474,12 @@ pub(crate) struct FactSheet<'a> {
 }
 
 impl<'a> FactSheet<'a> {
-    pub(crate) fn new(desk: &'a Desk, view: &'a Tenant, bundle: &'a Bundle, definition: u32) -> Self {
+    pub(crate) fn new(
+        desk: &'a Desk,
+        view: &'a Tenant,
+        bundle: &'a Bundle,
+        definition: u32,
+    ) -> Self {
         FactSheet {
             desk,
             view,

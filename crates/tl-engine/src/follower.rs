@@ -38,7 +38,10 @@ fn node(left: &Digest, right: &Digest) -> Digest {
 impl Frontier {
     /// Reads what `to_bytes` wrote for a tree of a size.
     pub fn from_bytes(size: u64, bytes: &[u8]) -> Option<Frontier> {
-        let roots: Vec<Digest> = bytes.chunks(32).map(|c| c.try_into().ok()).collect::<Option<_>>()?;
+        let roots: Vec<Digest> = bytes
+            .chunks(32)
+            .map(|c| c.try_into().ok())
+            .collect::<Option<_>>()?;
         (roots.len() == size.count_ones() as usize).then_some(Frontier { size, roots })
     }
 
@@ -150,12 +153,17 @@ impl Follower {
     async fn place(&self, tenant: TenantId) -> Result<usize, DeskError> {
         let store = self.desk.store();
         let tree = store.tree(tenant).await.map_err(read_error)?;
-        let turns = store.turns(tree.after, BATCH, Some(tenant), false).await.map_err(read_error)?;
+        let turns = store
+            .turns(tree.after, BATCH, Some(tenant), false)
+            .await
+            .map_err(read_error)?;
         let Some((after, ..)) = turns.last() else {
             return Ok(0);
         };
         let Some(mut frontier) = Frontier::from_bytes(tree.size, &tree.frontier) else {
-            return Err(DeskError::Read("TL0905 the audit tree's frontier is damaged".into()));
+            return Err(DeskError::Read(
+                "TL0905 the audit tree's frontier is damaged".into(),
+            ));
         };
         let leaves: Vec<Digest> = turns.iter().map(|(_, _, _, turn)| turn.leaf).collect();
         leaves.iter().for_each(|leaf| frontier.push(*leaf));
@@ -172,7 +180,12 @@ impl Follower {
         }
     }
 
-    async fn checkpoint(&mut self, tenant: TenantId, name: &str, now_or_never: bool) -> Result<(), DeskError> {
+    async fn checkpoint(
+        &mut self,
+        tenant: TenantId,
+        name: &str,
+        now_or_never: bool,
+    ) -> Result<(), DeskError> {
         let store = self.desk.store();
         let tree = store.tree(tenant).await.map_err(read_error)?;
         let now = self.desk.now();
@@ -215,7 +228,11 @@ impl Follower {
     async fn write_outside(&self, text: &str, sig: &[u8]) {
         let Some(path) = &self.file else { return };
         let line = format!("{}{}\n\n", text, hex(sig));
-        let open = tokio::fs::OpenOptions::new().create(true).append(true).open(path).await;
+        let open = tokio::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .await;
         let written = match open {
             Ok(mut file) => file.write_all(line.as_bytes()).await,
             Err(e) => Err(e),
@@ -237,7 +254,10 @@ mod tests {
             [one] => *one,
             many => {
                 let k = many.len().next_power_of_two() / 2;
-                node(&root_by_definition(&many[..k]), &root_by_definition(&many[k..]))
+                node(
+                    &root_by_definition(&many[..k]),
+                    &root_by_definition(&many[k..]),
+                )
             }
         }
     }
@@ -247,7 +267,11 @@ mod tests {
         let leaves: Vec<Digest> = (0..70u8).map(|i| sha256(&[&[0], &[i]])).collect();
         let mut frontier = Frontier::default();
         for n in 0..=leaves.len() {
-            assert_eq!(frontier.root(), root_by_definition(&leaves[..n]), "size {n}");
+            assert_eq!(
+                frontier.root(),
+                root_by_definition(&leaves[..n]),
+                "size {n}"
+            );
             let read = Frontier::from_bytes(n as u64, &frontier.to_bytes()).unwrap();
             assert_eq!(read, frontier);
             if let Some(leaf) = leaves.get(n) {

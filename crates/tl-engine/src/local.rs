@@ -22,7 +22,12 @@ pub const WRITER: &str = "throughline";
 
 impl Worker {
     /// Delivers an effect of class E0. False when a guard refused it: the gate is asked again.
-    pub(crate) async fn deliver_local(&self, row: &EffectRow, view: &Tenant, slot: Option<Slot>) -> Result<bool, DeskError> {
+    pub(crate) async fn deliver_local(
+        &self,
+        row: &EffectRow,
+        view: &Tenant,
+        slot: Option<Slot>,
+    ) -> Result<bool, DeskError> {
         let begun = Instant::now();
         let args = arguments(row);
         let mut unit = Unit::new(row.tenant);
@@ -64,10 +69,15 @@ impl Worker {
         done.attempt = row.attempt + 1;
         unit.rows.push(Row::Effect(done));
         let at = (row.tenant, row.effect.case);
-        match self.desk.advance_in(unit, at, Input::EffectSettled(settled)).await {
+        match self
+            .desk
+            .advance_in(unit, at, Input::EffectSettled(settled))
+            .await
+        {
             Ok(()) => {
                 self.observe(row, Observed::Begun).await;
-                self.observe(row, Observed::Ended("succeeded", "", begun.elapsed())).await;
+                self.observe(row, Observed::Ended("succeeded", "", begun.elapsed()))
+                    .await;
                 Ok(true)
             }
             Err(DeskError::Store(Refused::GateMoved)) => {
@@ -89,18 +99,28 @@ impl Worker {
         id: String,
         body: Option<&Value>,
     ) -> Result<RecordWrite, DeskError> {
-        let stored = self.desk.store().record(row.tenant, kind.clone(), id.clone()).await;
+        let stored = self
+            .desk
+            .store()
+            .record(row.tenant, kind.clone(), id.clone())
+            .await;
         let stored = stored.map_err(crate::desk::read_error)?;
         let parse = |bytes: &[u8]| match parse_json(bytes) {
             Ok(Value::Record(map)) => map,
             _ => BTreeMap::new(),
         };
         let mut fields = stored.as_ref().map(|r| parse(&r.body)).unwrap_or_default();
-        let mut provenance = stored.as_ref().map(|r| parse(&r.provenance)).unwrap_or_default();
+        let mut provenance = stored
+            .as_ref()
+            .map(|r| parse(&r.provenance))
+            .unwrap_or_default();
         let now = self.desk.now();
         if let Some(Value::Record(ours)) = body {
             for (name, value) in ours {
-                let by = provenance.get(name).and_then(|p| p.at(&["by"])).map(Value::to_string);
+                let by = provenance
+                    .get(name)
+                    .and_then(|p| p.at(&["by"]))
+                    .map(Value::to_string);
                 let theirs = by.is_some_and(|by| by != WRITER);
                 if theirs && fields.get(name).is_some_and(|v| !v.is_blank()) {
                     continue;

@@ -60,7 +60,11 @@ impl Worker {
             lock: &target.rest.lock,
             base_version: base.as_deref().filter(|b| *b != ABSENT),
             create: base.as_deref() == Some(ABSENT),
-            idempotency: target.rest.idempotency_header.as_deref().map(|h| (h, key.as_str())),
+            idempotency: target
+                .rest
+                .idempotency_header
+                .as_deref()
+                .map(|h| (h, key.as_str())),
             expected_id: None,
             correlation_id: &row.correlation,
             trace: Some(&trace),
@@ -73,16 +77,28 @@ impl Worker {
         };
         self.desk.at(Point::AfterSend)?;
         let evidence = self.attempt(row, &done.observation, &done.receipt);
-        let next = classify(row.class, target.action.on_unknown, &done.observation, &Overrides::default());
+        let next = classify(
+            row.class,
+            target.action.on_unknown,
+            &done.observation,
+            &Overrides::default(),
+        );
         let outcome = match next {
             Next::Succeed | Next::AssumeSent => {
-                let known = if next == Next::Succeed { "answer" } else { "assumed" };
+                let known = if next == Next::Succeed {
+                    "answer"
+                } else {
+                    "assumed"
+                };
                 let mut s = settlement(row, EffectState::Succeeded, "", known);
                 s.vendor_ref = done.vendor_ref;
                 s.seen = done.version.map(|v| (v, None));
                 Outcome::Settle(s)
             }
-            Next::Conflict | Next::Reread => self.by_reading(row, &target, next == Next::Conflict).await?,
+            Next::Conflict | Next::Reread => {
+                self.by_reading(row, &target, next == Next::Conflict)
+                    .await?
+            }
             other => plain_outcome(row, other, &evidence.code),
         };
         Ok(Finished {
@@ -104,7 +120,10 @@ impl Worker {
             let why = format!("no connector for `{}` in this build", row.action);
             return Ok(Err(Box::new(self.failed(row, &why))));
         };
-        let found = self.outward.connections.find(&view, &row.workflow, &rest.connection);
+        let found = self
+            .outward
+            .connections
+            .find(&view, &row.workflow, &rest.connection);
         let connection = match found {
             Ok(connection) => connection,
             Err(why) => {
@@ -132,7 +151,11 @@ impl Worker {
     }
 
     /// Reads the base version and makes it durable before the write. `Some` where the read decides already.
-    async fn read_first(&self, row: &mut EffectRow, target: &Target<'_>) -> Result<Option<Finished>, DeskError> {
+    async fn read_first(
+        &self,
+        row: &mut EffectRow,
+        target: &Target<'_>,
+    ) -> Result<Option<Finished>, DeskError> {
         let found = self.read(row, target).await;
         let version = match &found.state {
             ReadState::Absent => ABSENT.to_owned(),
@@ -149,7 +172,9 @@ impl Worker {
                 v.clone()
             }
             ReadState::Present { version: None, .. } => {
-                return Ok(Some(self.failed(row, "TL0801 the answer to the read carries no version")));
+                return Ok(Some(
+                    self.failed(row, "TL0801 the answer to the read carries no version"),
+                ));
             }
             ReadState::Unread => {
                 let evidence = self.attempt(row, &found.observation, &found.receipt);
@@ -199,7 +224,12 @@ impl Worker {
 
     /// After a conflict or an unknown outcome: what the record holds now decides. Our values in it: it
     /// happened. The base version still there: it did not. Anything else: somebody was first.
-    async fn by_reading(&self, row: &EffectRow, target: &Target<'_>, conflict: bool) -> Result<Outcome, DeskError> {
+    async fn by_reading(
+        &self,
+        row: &EffectRow,
+        target: &Target<'_>,
+        conflict: bool,
+    ) -> Result<Outcome, DeskError> {
         let found = self.read(row, target).await;
         let base = row.base_version.as_deref().filter(|b| *b != ABSENT);
         let again = |code: &str| Outcome::Retry {
@@ -223,14 +253,29 @@ impl Worker {
                 Outcome::Settle(s)
             }
             // The vendor gives no versions to compare, but knows our key: the same bytes again do no harm.
-            AfterReading::Unclear if target.rest.idempotency_header.is_some() && !conflict => again("unclear"),
-            AfterReading::Unclear if matches!(found.state, ReadState::Unread) && row.attempt < 5 => again("unread"),
-            AfterReading::Unclear => Outcome::Settle(settlement(row, EffectState::Uncertain, "unclear", "look_up")),
+            AfterReading::Unclear if target.rest.idempotency_header.is_some() && !conflict => {
+                again("unclear")
+            }
+            AfterReading::Unclear
+                if matches!(found.state, ReadState::Unread) && row.attempt < 5 =>
+            {
+                again("unread")
+            }
+            AfterReading::Unclear => Outcome::Settle(settlement(
+                row,
+                EffectState::Uncertain,
+                "unclear",
+                "look_up",
+            )),
         })
     }
 
     /// Resolves an uncertain effect after a crash or a lost answer.
-    pub(crate) async fn resolve(&self, row: EffectRow, case: Option<Case>) -> Result<(), DeskError> {
+    pub(crate) async fn resolve(
+        &self,
+        row: EffectRow,
+        case: Option<Case>,
+    ) -> Result<(), DeskError> {
         let bundle = self.desk.bundle(row.tenant, row.definition).await?;
         let readable = matches!(
             bundle.program.actions.iter().find(|a| a.name == row.action).map(|a| &a.kind),
@@ -267,7 +312,11 @@ impl Worker {
     }
 
     fn failed(&self, row: &EffectRow, why: &str) -> Finished {
-        let code = why.split(' ').next().filter(|c| c.starts_with("TL")).unwrap_or("failed");
+        let code = why
+            .split(' ')
+            .next()
+            .filter(|c| c.starts_with("TL"))
+            .unwrap_or("failed");
         let attempt = Attempt {
             effect: row.effect,
             n: row.attempt,
@@ -326,13 +375,17 @@ fn plain_outcome(row: &EffectRow, next: Next, seen_code: &str) -> Outcome {
             hold: "connection",
             wait: Some(60_000_000),
         },
-        Next::Failed { code } => Outcome::Settle(settlement(row, EffectState::Failed, code, "answer")),
+        Next::Failed { code } => {
+            Outcome::Settle(settlement(row, EffectState::Failed, code, "answer"))
+        }
         Next::Succeed
         | Next::AssumeSent
         | Next::AwaitCallback
         | Next::Reread
         | Next::Conflict
-        | Next::Uncertain => Outcome::Settle(settlement(row, EffectState::Uncertain, seen_code, "none")),
+        | Next::Uncertain => {
+            Outcome::Settle(settlement(row, EffectState::Uncertain, seen_code, "none"))
+        }
     }
 }
 
@@ -377,4 +430,3 @@ fn deadline() -> Duration {
     // Half of the attempt's deadline: a read and a write fit into it.
     Duration::from_micros((ATTEMPT_DEADLINE / 2) as u64)
 }
-

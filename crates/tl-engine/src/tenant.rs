@@ -63,7 +63,13 @@ impl Bundle {
 
 impl Tenant {
     /// Builds the view from the store's rows and the current bundles.
-    pub fn new(id: TenantId, name: String, key: [u8; 32], rows: GateRows, current: BTreeMap<String, (u32, Arc<Bundle>)>) -> Tenant {
+    pub fn new(
+        id: TenantId,
+        name: String,
+        key: [u8; 32],
+        rows: GateRows,
+        current: BTreeMap<String, (u32, Arc<Bundle>)>,
+    ) -> Tenant {
         let switches = rows
             .switches
             .iter()

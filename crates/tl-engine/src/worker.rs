@@ -86,7 +86,9 @@ impl Worker {
     async fn prepare_models(&self) {
         let tenants = self.desk.store().tenants().await.unwrap_or_default();
         for (id, _) in tenants {
-            let Ok(view) = self.desk.tenant(id).await else { continue };
+            let Ok(view) = self.desk.tenant(id).await else {
+                continue;
+            };
             for (_, bundle) in view.current.values() {
                 self.models.prepare(bundle).await;
             }
@@ -132,8 +134,13 @@ impl Worker {
         match self.candidates().await {
             Ok(rows) => {
                 let now = self.desk.now();
-                let oldest = rows.iter().filter(|r| r.state == EffectState::Ready).map(|r| r.due).min();
-                self.desk.set_backlog_age(oldest.map_or(0, |due| (now - due).max(0)));
+                let oldest = rows
+                    .iter()
+                    .filter(|r| r.state == EffectState::Ready)
+                    .map(|r| r.due)
+                    .min();
+                self.desk
+                    .set_backlog_age(oldest.map_or(0, |due| (now - due).max(0)));
                 self.waiting().extend(rows);
                 self.refill();
             }
@@ -144,7 +151,9 @@ impl Worker {
     /// Begins what was found and waits for a slot; asks for more once it is all begun.
     fn refill(&self) {
         loop {
-            let Some(slot) = self.desk.reserve() else { return };
+            let Some(slot) = self.desk.reserve() else {
+                return;
+            };
             let next = self.waiting().pop_front();
             match next {
                 Some(row) => self.take(row, None, slot),
@@ -160,9 +169,20 @@ impl Worker {
     async fn candidates(&self) -> Result<Vec<EffectRow>, DeskError> {
         let now = self.desk.now();
         let store = self.desk.store();
-        let mut rows = store.stale(now, BATCH).await.map_err(crate::desk::read_error)?;
-        rows.extend(store.candidates(now, BATCH).await.map_err(crate::desk::read_error)?);
-        let flying = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = store
+            .stale(now, BATCH)
+            .await
+            .map_err(crate::desk::read_error)?;
+        rows.extend(
+            store
+                .candidates(now, BATCH)
+                .await
+                .map_err(crate::desk::read_error)?,
+        );
+        let flying = self
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         rows.retain(|r| !flying.contains(&r.effect));
         Ok(rows)
     }
@@ -174,7 +194,11 @@ impl Worker {
         let count = due.len();
         for t in due {
             let input = Input::TimerFired { n: t.n };
-            match self.desk.advance((t.tenant, t.case), input, Vec::new(), None).await {
+            match self
+                .desk
+                .advance((t.tenant, t.case), input, Vec::new(), None)
+                .await
+            {
                 Ok(_) | Err(DeskError::Busy) => {}
                 Err(DeskError::Stopped(s)) => return Err(s.into()),
                 Err(e) => tracing::warn!(error = %e, case = %t.case, "timer"),
@@ -183,9 +207,17 @@ impl Worker {
         Ok(count)
     }
 
-    fn take(&self, row: EffectRow, case: Option<tl_kernel::case::Case>, slot: OwnedSemaphorePermit) {
+    fn take(
+        &self,
+        row: EffectRow,
+        case: Option<tl_kernel::case::Case>,
+        slot: OwnedSemaphorePermit,
+    ) {
         let effect = row.effect;
-        let mut flying = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flying = self
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if !flying.insert(effect) {
             return;
         }

@@ -432,7 +432,10 @@ pub fn fold(tenant: TenantId, id: CaseId, journal: &[Sealed]) -> Result<Case, Jo
 /// Folds the next turn into a case.
 pub fn fold_one(case: &mut Case, sealed: &Sealed) -> Result<(), JournalError> {
     let (head, body) = open(sealed)?;
-    if head.seq != case.seq + 1 || head.prev != case.last_leaf || leaf_hash(&sealed.head) != sealed.leaf {
+    if head.seq != case.seq + 1
+        || head.prev != case.last_leaf
+        || leaf_hash(&sealed.head) != sealed.leaf
+    {
         return Err(JournalError::Chain { seq: sealed.seq });
     }
     apply_turn(case, &head, body.as_ref());

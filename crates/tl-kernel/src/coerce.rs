@@ -30,7 +30,10 @@ pub fn coerce(value: &Value, ty: &Type, country: Option<&str>) -> Result<Option<
             },
         }),
         Type::Int => done(text.and_then(|t| t.parse().ok()).map(Value::Int)),
-        Type::Dec => done(text.and_then(|t| Decimal::from_str(&t).ok()).map(Value::Dec)),
+        Type::Dec => done(
+            text.and_then(|t| Decimal::from_str(&t).ok())
+                .map(Value::Dec),
+        ),
         Type::Float => done(
             text.and_then(|t| t.parse().ok())
                 .filter(|x: &f64| x.is_finite())
@@ -45,7 +48,10 @@ pub fn coerce(value: &Value, ty: &Type, country: Option<&str>) -> Result<Option<
                 .and_then(|t| values.iter().find(|v| v.to_lowercase() == t))
                 .map(|v| Value::Text(v.clone())),
         ),
-        Type::Email => done(text.and_then(|t| contact::normalise_email(&t)).map(Value::Text)),
+        Type::Email => done(
+            text.and_then(|t| contact::normalise_email(&t))
+                .map(Value::Text),
+        ),
         Type::Phone => done(
             text.and_then(|t| contact::normalise_phone(&t, country))
                 .map(Value::Text),
@@ -115,10 +121,18 @@ mod tests {
             (Value::text("HIGH"), &e, Some(Value::text("High"))),
             (Value::text("mid"), &e, None),
             (Value::Int(7), &Type::Text, Some(Value::text("7"))),
-            (Value::text("https://a.example/x"), &Type::Url, Some(Value::text("https://a.example/x"))),
+            (
+                Value::text("https://a.example/x"),
+                &Type::Url,
+                Some(Value::text("https://a.example/x")),
+            ),
             (Value::text("javascript:alert(1)"), &Type::Url, None),
             (Value::text("http://user@host/"), &Type::Url, None),
-            (Value::text("1h"), &Type::Dur, Some(Value::Dur(3_600_000_000))),
+            (
+                Value::text("1h"),
+                &Type::Dur,
+                Some(Value::Dur(3_600_000_000)),
+            ),
         ];
         for (value, ty, want) in table {
             let got = coerce(value, ty, None).ok().flatten();

@@ -328,11 +328,21 @@ impl<'a> Deciding<'a> {
     }
 
     /// Sets a field if the value differs. A field declared untrusted keeps that label whatever set it.
-    pub(crate) fn set_field(&mut self, name: &str, value: Value, label: Label, source: Source) -> bool {
+    pub(crate) fn set_field(
+        &mut self,
+        name: &str,
+        value: Value,
+        label: Label,
+        source: Source,
+    ) -> bool {
         let Some(def) = self.world.record.field(name) else {
             return false;
         };
-        let label = if def.untrusted { Label::Untrusted } else { label };
+        let label = if def.untrusted {
+            Label::Untrusted
+        } else {
+            label
+        };
         if self.case.record.get(name).is_some_and(|f| f.value == value) {
             return false;
         }
@@ -374,7 +384,10 @@ impl<'a> Deciding<'a> {
         };
         self.end_stay();
         let owner = edge.owner.clone().unwrap_or_else(|| state.owner.clone());
-        let sla = edge.sla.or(state.sla).filter(|_| !state.pause && !state.terminal);
+        let sla = edge
+            .sla
+            .or(state.sla)
+            .filter(|_| !state.pause && !state.terminal);
         let due = sla
             .filter(|_| edge.emit.contains(&Emit::SlaTimer))
             .map(|sla| self.now.saturating_add(sla));
@@ -440,7 +453,11 @@ impl<'a> Deciding<'a> {
             self.body.facts.insert(0, Fact::Seed(self.case.seed));
             self.body.facts.insert(1, Fact::Origin(self.case.origin));
         }
-        let sets = self.body.facts.iter().filter(|f| matches!(f, Fact::Set(..)));
+        let sets = self
+            .body
+            .facts
+            .iter()
+            .filter(|f| matches!(f, Fact::Set(..)));
         let count = sets.count() as u32;
         if count > 0 {
             self.entries.push(Entry::FieldsSet { count });

@@ -41,9 +41,16 @@ impl Class {
 
     /// Reads the word.
     pub fn parse(word: &str) -> Option<Class> {
-        [Class::E0, Class::E1, Class::E2, Class::E3, Class::E4, Class::E5]
-            .into_iter()
-            .find(|c| c.word() == word)
+        [
+            Class::E0,
+            Class::E1,
+            Class::E2,
+            Class::E3,
+            Class::E4,
+            Class::E5,
+        ]
+        .into_iter()
+        .find(|c| c.word() == word)
     }
 }
 

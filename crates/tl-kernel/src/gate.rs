@@ -247,7 +247,11 @@ mod tests {
             scope: "everything".into(),
             mode,
         };
-        let switches = [s(SwitchMode::DryRun), s(SwitchMode::Hold), s(SwitchMode::Cancel)];
+        let switches = [
+            s(SwitchMode::DryRun),
+            s(SwitchMode::Hold),
+            s(SwitchMode::Cancel),
+        ];
         assert!(matches!(
             gate(&INTENT, &known(&switches)),
             GateVerdict::Refuse { .. }

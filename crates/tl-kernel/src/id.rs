@@ -118,9 +118,7 @@ macro_rules! part_id {
             type Err = IdError;
             fn from_str(s: &str) -> Result<Self, IdError> {
                 let parse = || {
-                    let (case, n) = s
-                        .strip_prefix(concat!($prefix, "_"))?
-                        .split_once('-')?;
+                    let (case, n) = s.strip_prefix(concat!($prefix, "_"))?.split_once('-')?;
                     let n = n.parse().ok().filter(|n| *n > 0)?;
                     Some($ty {
                         case: CaseId(unbase32(case)?),
@@ -153,7 +151,12 @@ mod tests {
         assert_eq!(effect.to_string().parse(), Ok(effect));
         assert!(effect.to_string().ends_with("-3"));
         assert!(case.to_string().parse::<EventId>().is_err());
-        for bad in ["case_", "case_0", "eff_x-1", "case_zzzzzzzzzzzzzzzzzzzzzzzzzz"] {
+        for bad in [
+            "case_",
+            "case_0",
+            "eff_x-1",
+            "case_zzzzzzzzzzzzzzzzzzzzzzzzzz",
+        ] {
             assert!(bad.parse::<CaseId>().is_err(), "{bad}");
         }
         assert!(CaseId([0; 16]) < CaseId([1; 16]));

@@ -290,7 +290,8 @@ mod tests {
 
     #[test]
     fn good_bodies_parse() {
-        let v = parse_json(br#" {"a":[1,-2.50,true,null,"x\u00e9\ud83d\ude00\n"],"b":{}} "#).unwrap();
+        let v =
+            parse_json(br#" {"a":[1,-2.50,true,null,"x\u00e9\ud83d\ude00\n"],"b":{}} "#).unwrap();
         let Value::Record(m) = v else { panic!() };
         assert_eq!(m["b"], Value::Record(BTreeMap::new()));
         let Value::List(l) = &m["a"] else { panic!() };

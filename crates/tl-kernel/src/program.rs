@@ -721,7 +721,11 @@ impl Program {
     /// Whether an expression that may run after admission reads `event`: then the journal keeps the message.
     pub fn reads_event_later(&self) -> bool {
         let rules = self.rules.iter().map(|r| &r.when);
-        let branches = self.decision.branches.iter().filter_map(|b| b.condition.as_ref());
+        let branches = self
+            .decision
+            .branches
+            .iter()
+            .filter_map(|b| b.condition.as_ref());
         self.ai.is_some() || rules.chain(branches).any(|e| e.reads_root("event"))
     }
 

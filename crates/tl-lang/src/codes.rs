@@ -58,10 +58,16 @@ pub const CODES: &[(&str, &str)] = &[
     ("TL0413", "a file whose content does not read"),
     ("TL0501", "a state that no case reaches"),
     ("TL0502", "an action that may never happen is planned"),
-    ("TL0503", "values of an AI field that only the default takes"),
+    (
+        "TL0503",
+        "values of an AI field that only the default takes",
+    ),
     ("TL0504", "a control argument from outside without a check"),
     ("TL0505", "an effect that may not be repeated"),
-    ("TL0506", "a case without AI that reaches neither a person nor an end"),
+    (
+        "TL0506",
+        "a case without AI that reaches neither a person nor an end",
+    ),
     ("TL0511", "a state without a way out"),
     ("TL0512", "a state without an owner or an SLA"),
     ("TL0513", "a missed SLA that leads nowhere"),
@@ -70,8 +76,14 @@ pub const CODES: &[(&str, &str)] = &[
     ("TL0516", "a decision without a default"),
     ("TL0517", "a branch or rule that never applies"),
     ("TL0518", "free text in a control field"),
-    ("TL0519", "something used that does not exist or is not typed"),
-    ("TL0520", "an AI step that cannot run or must not be left out"),
+    (
+        "TL0519",
+        "something used that does not exist or is not typed",
+    ),
+    (
+        "TL0520",
+        "an AI step that cannot run or must not be left out",
+    ),
     ("TL0521", "an effect that is withdrawn before it can happen"),
 ];
 

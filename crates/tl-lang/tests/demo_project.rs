@@ -25,5 +25,8 @@ fn the_demo_project_loads() {
     let project = Project { files };
     let loaded = load(&project, "inbound_lead");
     let text = render(&loaded.diags, |f| project.text(f), false);
-    assert!(loaded.program.is_some() && loaded.diags.is_empty(), "{text}");
+    assert!(
+        loaded.program.is_some() && loaded.diags.is_empty(),
+        "{text}"
+    );
 }

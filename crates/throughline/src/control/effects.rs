@@ -66,12 +66,7 @@ impl Ctx<'_> {
             approved: own.is_some_and(|e| e.approved),
             arguments: args.as_ref().map(arguments).unwrap_or_default(),
             tries: attempts.iter().map(attempt_line).collect(),
-            next: effect_next(
-                &row,
-                &unusable,
-                &switches,
-                self.now(),
-            ),
+            next: effect_next(&row, &unusable, &switches, self.now()),
         })))
     }
 

@@ -7,20 +7,47 @@ use serde_json::{Map, Value as Json};
 
 /// The files of the corpus, in the order they are sent.
 const FILES: &[(&str, &str)] = &[
-    ("contact-forms.yaml", include_str!("../../demo/messages/contact-forms.yaml")),
-    ("duplicates.yaml", include_str!("../../demo/messages/duplicates.yaml")),
-    ("hostile.yaml", include_str!("../../demo/messages/hostile.yaml")),
-    ("incidents.yaml", include_str!("../../demo/messages/incidents.yaml")),
-    ("mail-languages.yaml", include_str!("../../demo/messages/mail-languages.yaml")),
+    (
+        "contact-forms.yaml",
+        include_str!("../../demo/messages/contact-forms.yaml"),
+    ),
+    (
+        "duplicates.yaml",
+        include_str!("../../demo/messages/duplicates.yaml"),
+    ),
+    (
+        "hostile.yaml",
+        include_str!("../../demo/messages/hostile.yaml"),
+    ),
+    (
+        "incidents.yaml",
+        include_str!("../../demo/messages/incidents.yaml"),
+    ),
+    (
+        "mail-languages.yaml",
+        include_str!("../../demo/messages/mail-languages.yaml"),
+    ),
     ("mail.yaml", include_str!("../../demo/messages/mail.yaml")),
-    ("missing.yaml", include_str!("../../demo/messages/missing.yaml")),
+    (
+        "missing.yaml",
+        include_str!("../../demo/messages/missing.yaml"),
+    ),
     ("notes.yaml", include_str!("../../demo/messages/notes.yaml")),
-    ("partners.yaml", include_str!("../../demo/messages/partners.yaml")),
+    (
+        "partners.yaml",
+        include_str!("../../demo/messages/partners.yaml"),
+    ),
     ("sms.yaml", include_str!("../../demo/messages/sms.yaml")),
     ("spam.yaml", include_str!("../../demo/messages/spam.yaml")),
     ("trios.yaml", include_str!("../../demo/messages/trios.yaml")),
-    ("unsure.yaml", include_str!("../../demo/messages/unsure.yaml")),
-    ("web-forms.yaml", include_str!("../../demo/messages/web-forms.yaml")),
+    (
+        "unsure.yaml",
+        include_str!("../../demo/messages/unsure.yaml"),
+    ),
+    (
+        "web-forms.yaml",
+        include_str!("../../demo/messages/web-forms.yaml"),
+    ),
 ];
 
 /// One message.
@@ -115,8 +142,8 @@ impl Outcome {
 pub fn corpus() -> anyhow::Result<Vec<Entry>> {
     let mut all = Vec::new();
     for (name, text) in FILES {
-        let entries: Vec<Entry> =
-            serde_saphyr::from_str(text).map_err(|e| anyhow::anyhow!("the demo's {name} cannot be read: {e}"))?;
+        let entries: Vec<Entry> = serde_saphyr::from_str(text)
+            .map_err(|e| anyhow::anyhow!("the demo's {name} cannot be read: {e}"))?;
         all.extend(entries);
     }
     Ok(in_order(all))
@@ -165,7 +192,10 @@ mod tests {
         let all = corpus().unwrap();
         assert!(all.len() >= 200, "{} messages", all.len());
         for (i, e) in all.iter().enumerate() {
-            for named in [&e.after, &e.repeats, &e.expect.same_case_as].into_iter().flatten() {
+            for named in [&e.after, &e.repeats, &e.expect.same_case_as]
+                .into_iter()
+                .flatten()
+            {
                 let at = all.iter().position(|o| o.id == *named);
                 assert!(at.is_some_and(|at| at < i), "{} names {named}", e.id);
             }

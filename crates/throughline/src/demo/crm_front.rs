@@ -2,8 +2,8 @@
 //! HTTP API; this door can be shut for a while, and counts what passes.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -48,7 +48,8 @@ impl CrmFront {
         });
         let app = Router::new().fallback(pass).with_state(Arc::clone(&state));
         tokio::spawn(async move {
-            let served = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
+            let served = axum::serve(listener, app)
+                .with_graceful_shutdown(async move { stop.cancelled().await });
             if let Err(e) = served.await {
                 tracing::warn!(error = %e, "the demo's CRM");
             }
@@ -84,17 +85,27 @@ impl CrmFront {
 }
 
 async fn pass(State(front): State<Arc<Front>>, request: Request) -> Response {
-    let backend = front.backend.get().filter(|_| !front.shut.load(Ordering::Relaxed));
+    let backend = front
+        .backend
+        .get()
+        .filter(|_| !front.shut.load(Ordering::Relaxed));
     let Some(backend) = backend else {
         front.turned_away.fetch_add(1, Ordering::Relaxed);
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
+    let path = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |p| p.as_str())
+        .to_owned();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let mut onward = front.http.request(parts.method, format!("{backend}{path}")).body(body);
+    let mut onward = front
+        .http
+        .request(parts.method, format!("{backend}{path}"))
+        .body(body);
     for (name, value) in &parts.headers {
         if name != "host" && name != "content-length" {
             onward = onward.header(name, value);

@@ -69,22 +69,39 @@ impl Bench<'_> {
         if let Some(other) = &entry.expect.same_case_as
             && self.cases.get(other) != Some(&id)
         {
-            verdict.differs.push(format!("it did not join the case of {other}"));
+            verdict
+                .differs
+                .push(format!("it did not join the case of {other}"));
         }
         let journal = self.desk.store().journal(self.tenant, id).await?;
         let case = fold(self.tenant, id, &until_second_event(&journal))?;
-        let got = if outcome == Outcome::Joined { Outcome::Joined } else { rest_of(&case) };
+        let got = if outcome == Outcome::Joined {
+            Outcome::Joined
+        } else {
+            rest_of(&case)
+        };
         verdict.got = Some(got);
         if got != outcome {
-            verdict.differs.push(format!("{}, expected {}: {}", got.word(), outcome.word(), why(&case)));
+            verdict.differs.push(format!(
+                "{}, expected {}: {}",
+                got.word(),
+                outcome.word(),
+                why(&case)
+            ));
         }
         let whole = fold(self.tenant, id, &journal)?;
-        let record = if outcome == Outcome::Joined { &whole } else { &case };
+        let record = if outcome == Outcome::Joined {
+            &whole
+        } else {
+            &case
+        };
         for (field, want) in &entry.expect.record {
             let have = record.record.get(field).map(|f| f.value.to_string());
             if !same(have.as_deref(), want) {
                 let have = have.unwrap_or_else(|| "nothing".into());
-                verdict.differs.push(format!("{field}: {have}, expected {want}"));
+                verdict
+                    .differs
+                    .push(format!("{field}: {have}, expected {want}"));
             }
         }
         Ok(verdict)
@@ -93,21 +110,34 @@ impl Bench<'_> {
     fn status_differs(&self, entry: &Entry, answered: &Answered) -> Option<String> {
         let again = self.resumed && answered.status == 200 && entry.expect.status == 202;
         let as_expected = answered.status == entry.expect.status || again;
-        (!as_expected).then(|| format!("answered {}, expected {}", answered.status, entry.expect.status))
+        (!as_expected).then(|| {
+            format!(
+                "answered {}, expected {}",
+                answered.status, entry.expect.status
+            )
+        })
     }
 }
 
 /// The turns before the case's second message: what a later one changed is not the first one's outcome.
 fn until_second_event(journal: &[Sealed]) -> Vec<Sealed> {
     let second = journal.iter().position(|turn| {
-        open(turn).is_ok_and(|(head, _)| head.entries.iter().any(|e| matches!(e, Turned::Event { n, .. } if *n > 1)))
+        open(turn).is_ok_and(|(head, _)| {
+            head.entries
+                .iter()
+                .any(|e| matches!(e, Turned::Event { n, .. } if *n > 1))
+        })
     });
     journal[..second.unwrap_or(journal.len())].to_vec()
 }
 
 /// Where a case came to rest, in the demo's words.
 fn rest_of(case: &Case) -> Outcome {
-    let open = |kind: &str| case.tasks.values().any(|t| t.kind == kind && t.closed.as_deref() != Some("answered"));
+    let open = |kind: &str| {
+        case.tasks
+            .values()
+            .any(|t| t.kind == kind && t.closed.as_deref() != Some("answered"))
+    };
     let wrote = case.effects.values().any(|e| e.name == "crm_upsert");
     if open("hand_off") && wrote {
         Outcome::Hot
@@ -125,10 +155,24 @@ fn rest_of(case: &Case) -> Outcome {
 }
 
 fn why(case: &Case) -> String {
-    let tasks: Vec<String> = case.tasks.values().map(|t| format!("{} ({})", t.kind, t.reason)).collect();
-    let intent = case.record.get("intent").map(|f| f.value.to_string()).unwrap_or_default();
-    let confidence = case.confidence().map_or("none".into(), |c| format!("0.{c:03}"));
-    format!("intent {intent}, confidence {confidence}, {} {}", case.reason, tasks.join(", "))
+    let tasks: Vec<String> = case
+        .tasks
+        .values()
+        .map(|t| format!("{} ({})", t.kind, t.reason))
+        .collect();
+    let intent = case
+        .record
+        .get("intent")
+        .map(|f| f.value.to_string())
+        .unwrap_or_default();
+    let confidence = case
+        .confidence()
+        .map_or("none".into(), |c| format!("0.{c:03}"));
+    format!(
+        "intent {intent}, confidence {confidence}, {} {}",
+        case.reason,
+        tasks.join(", ")
+    )
 }
 
 /// Equal but for white space: a name is the same however its blanks were typed.
@@ -142,7 +186,10 @@ fn same(have: Option<&str>, want: &Json) -> bool {
 }
 
 /// The invariants of a finished run, each with what was counted; a violation is a line.
-pub async fn invariants(bench: &Bench<'_>, acked: &BTreeSet<String>) -> anyhow::Result<Vec<(&'static str, String, Vec<String>)>> {
+pub async fn invariants(
+    bench: &Bench<'_>,
+    acked: &BTreeSet<String>,
+) -> anyhow::Result<Vec<(&'static str, String, Vec<String>)>> {
     let store = bench.desk.store();
     let mut out = Vec::new();
     let cases = all_cases(bench).await?;
@@ -176,19 +223,49 @@ pub async fn invariants(bench: &Bench<'_>, acked: &BTreeSet<String>) -> anyhow::
         }
         written_once(bench, &case, &mut i6, &mut i8).await?;
     }
-    let lost = acked.iter().filter(|a| !events.contains(*a)).map(|a| format!("{a} was acknowledged and is gone"));
-    out.push(("I1", format!("{} acknowledged messages are stored", acked.len()), lost.collect()));
-    out.push(("I2", format!("{} messages, each in one case", events.len()), i2));
-    let phantom = events.iter().filter(|e| !acked.contains(*e)).map(|e| format!("{e} was never acknowledged"));
-    out.push(("I3", "every stored message was sent and signed".into(), phantom.collect()));
+    let lost = acked
+        .iter()
+        .filter(|a| !events.contains(*a))
+        .map(|a| format!("{a} was acknowledged and is gone"));
+    out.push((
+        "I1",
+        format!("{} acknowledged messages are stored", acked.len()),
+        lost.collect(),
+    ));
+    out.push((
+        "I2",
+        format!("{} messages, each in one case", events.len()),
+        i2,
+    ));
+    let phantom = events
+        .iter()
+        .filter(|e| !acked.contains(*e))
+        .map(|e| format!("{e} was never acknowledged"));
+    out.push((
+        "I3",
+        "every stored message was sent and signed".into(),
+        phantom.collect(),
+    ));
     out.push(("I4", format!("{turns} turns fold along declared edges"), i4));
     let stats = store.stats(bench.desk.now()).await?;
     let unplaced = stats.turns.saturating_sub(stats.leaves);
     let i5 = (unplaced > 0).then(|| format!("{unplaced} turns have no audit leaf"));
-    out.push(("I5", format!("{} turns, {} audit leaves", stats.turns, stats.leaves), i5.into_iter().collect()));
+    out.push((
+        "I5",
+        format!("{} turns, {} audit leaves", stats.turns, stats.leaves),
+        i5.into_iter().collect(),
+    ));
     out.push(("I6", "no write of an effect was applied twice".into(), i6));
-    out.push(("I7", format!("{settled} of {effects} effects are settled, the rest have a task"), i7));
-    out.push(("I8", "what the ledger says is what the CRM holds".into(), i8));
+    out.push((
+        "I7",
+        format!("{settled} of {effects} effects are settled, the rest have a task"),
+        i7,
+    ));
+    out.push((
+        "I8",
+        "what the ledger says is what the CRM holds".into(),
+        i8,
+    ));
     Ok(out)
 }
 
@@ -211,21 +288,33 @@ async fn all_cases(bench: &Bench<'_>) -> anyhow::Result<Vec<CaseId>> {
 }
 
 fn undeclared<'a>(bundle: &'a Bundle, journal: &'a [Sealed]) -> impl Iterator<Item = String> + 'a {
-    journal.iter().filter_map(|t| open(t).ok()).flat_map(move |(head, _)| {
-        let moves = head.entries.into_iter().filter_map(move |e| match e {
-            Turned::Moved { from, to, .. } if bundle.program.edge(from, to).is_none() => {
-                Some(format!("moved from {from} to {to} without an edge"))
-            }
-            _ => None,
-        });
-        moves.collect::<Vec<_>>()
-    })
+    journal
+        .iter()
+        .filter_map(|t| open(t).ok())
+        .flat_map(move |(head, _)| {
+            let moves = head.entries.into_iter().filter_map(move |e| match e {
+                Turned::Moved { from, to, .. } if bundle.program.edge(from, to).is_none() => {
+                    Some(format!("moved from {from} to {to} without an edge"))
+                }
+                _ => None,
+            });
+            moves.collect::<Vec<_>>()
+        })
 }
 
 /// Compares the ledger with the versions that the CRM keeps: each write carries its effect's key.
-async fn written_once(bench: &Bench<'_>, case: &Case, twice: &mut Vec<String>, wrong: &mut Vec<String>) -> anyhow::Result<()> {
+async fn written_once(
+    bench: &Bench<'_>,
+    case: &Case,
+    twice: &mut Vec<String>,
+    wrong: &mut Vec<String>,
+) -> anyhow::Result<()> {
     let view = bench.desk.tenant(bench.tenant).await?;
-    let history = bench.desk.store().record_history(bench.tenant, "lead".into(), case.id.to_string()).await?;
+    let history = bench
+        .desk
+        .store()
+        .record_history(bench.tenant, "lead".into(), case.id.to_string())
+        .await?;
     let filter = tl_store::contract::EffectFilter {
         tenant: Some(bench.tenant),
         case: Some(case.id),
@@ -237,13 +326,24 @@ async fn written_once(bench: &Bench<'_>, case: &Case, twice: &mut Vec<String>, w
             continue;
         }
         let vendor_key = tl_kernel::digest::hex(&row.key);
-        let applied = history.iter().filter(|v| wrote(&view.key, v, &vendor_key)).count();
+        let applied = history
+            .iter()
+            .filter(|v| wrote(&view.key, v, &vendor_key))
+            .count();
         if applied > 1 {
-            twice.push(format!("{}: {} was applied {applied} times", case.id, row.effect));
+            twice.push(format!(
+                "{}: {} was applied {applied} times",
+                case.id, row.effect
+            ));
         }
         let happened = row.state == EffectState::Succeeded;
         if happened != (applied == 1) && row.state != EffectState::Superseded {
-            wrong.push(format!("{}: {} is {} and was applied {applied} times", case.id, row.effect, row.state.word()));
+            wrong.push(format!(
+                "{}: {} is {} and was applied {applied} times",
+                case.id,
+                row.effect,
+                row.state.word()
+            ));
         }
     }
     Ok(())
@@ -252,7 +352,12 @@ async fn written_once(bench: &Bench<'_>, case: &Case, twice: &mut Vec<String>, w
 /// Whether a version was written under an idempotency key.
 fn wrote(tenant_key: &[u8; 32], version: &tl_store::contract::RecordWrite, key: &str) -> bool {
     let principal = format!("key:{}", version.by);
-    version.key == Some(tl_web::write_mark(tenant_key, (&version.kind, &version.id), (&principal, key)))
+    version.key
+        == Some(tl_web::write_mark(
+            tenant_key,
+            (&version.kind, &version.id),
+            (&principal, key),
+        ))
 }
 
 /// First touch of the hot cases, µs after the message arrived, in order.

@@ -46,19 +46,32 @@ pub struct Report {
 impl Report {
     /// An invariant does not hold.
     pub fn broken(&self) -> bool {
-        self.invariants.iter().any(|(_, _, violations)| !violations.is_empty())
+        self.invariants
+            .iter()
+            .any(|(_, _, violations)| !violations.is_empty())
     }
 
     fn count(&self, outcome: Outcome) -> usize {
-        self.verdicts.iter().filter(|v| v.got == Some(outcome)).count()
+        self.verdicts
+            .iter()
+            .filter(|v| v.got == Some(outcome))
+            .count()
     }
 
     fn right(&self) -> usize {
-        self.verdicts.iter().filter(|v| v.differs.is_empty()).count()
+        self.verdicts
+            .iter()
+            .filter(|v| v.differs.is_empty())
+            .count()
     }
 
     fn effects(&self, state: EffectState) -> u64 {
-        self.stats.effects.iter().filter(|(_, s, _)| *s == state).map(|(_, _, n)| n).sum()
+        self.stats
+            .effects
+            .iter()
+            .filter(|(_, s, _)| *s == state)
+            .map(|(_, _, n)| n)
+            .sum()
     }
 
     /// The n-th percentile of the first touches, µs.
@@ -114,7 +127,10 @@ impl Report {
         self.table(&mut out);
         self.differences(&mut out);
         for (id, screen) in &self.explained {
-            let _ = write!(out, "\n── one case explained: the message {id} ──\n\n{screen}\n");
+            let _ = write!(
+                out,
+                "\n── one case explained: the message {id} ──\n\n{screen}\n"
+            );
         }
         self.proofs(&mut out);
         self.where_next(&mut out);
@@ -123,33 +139,98 @@ impl Report {
 
     fn table(&self, out: &mut String) {
         let accepted = self.sent - self.count(Outcome::Refused) - self.count(Outcome::Duplicate);
-        let person = self.count(Outcome::Hot) + self.count(Outcome::FollowUp) + self.count(Outcome::Review);
+        let person =
+            self.count(Outcome::Hot) + self.count(Outcome::FollowUp) + self.count(Outcome::Review);
         let rows: [(&str, String, &str); 13] = [
-            ("messages sent", self.sent.to_string(), "through real HTTP: forms, partners, mail, SMS, phone notes"),
+            (
+                "messages sent",
+                self.sent.to_string(),
+                "through real HTTP: forms, partners, mail, SMS, phone notes",
+            ),
             ("accepted", accepted.to_string(), "signed, well formed, new"),
-            ("duplicate", self.count(Outcome::Duplicate).to_string(), "recognised; nothing happened twice"),
-            ("refused", self.count(Outcome::Refused).to_string(), "bad signature or body; nothing was stored"),
-            ("joined a case", self.count(Outcome::Joined).to_string(), "the same person by another door"),
-            ("automated", self.count(Outcome::Automated).to_string(), "written to the CRM, no person needed"),
-            ("waiting for a person", person.to_string(), "hot leads handed over, follow-ups, unsure ones"),
-            ("closed", self.count(Outcome::ClosedSpam).to_string(), "spam, applications, automatic replies"),
-            ("came out right", format!("{} of {}", self.right(), self.verdicts.len()), "record and outcome as expected"),
-            ("first touch p50 / p95", format!("{} / {}", ms(self.touch(50)), ms(self.touch(95))), "message in to acknowledgment out"),
-            ("messages to people", self.messages.to_string(), "in the outbox"),
-            ("CRM conflicts (412)", self.conflicts.to_string(), "a person had edited the record: the edit was kept"),
-            ("uncertain / dead", format!("{} / {}", self.effects(EffectState::Uncertain), self.effects(EffectState::Dead) + self.effects(EffectState::Failed)), "effects nobody can vouch for, effects given up"),
+            (
+                "duplicate",
+                self.count(Outcome::Duplicate).to_string(),
+                "recognised; nothing happened twice",
+            ),
+            (
+                "refused",
+                self.count(Outcome::Refused).to_string(),
+                "bad signature or body; nothing was stored",
+            ),
+            (
+                "joined a case",
+                self.count(Outcome::Joined).to_string(),
+                "the same person by another door",
+            ),
+            (
+                "automated",
+                self.count(Outcome::Automated).to_string(),
+                "written to the CRM, no person needed",
+            ),
+            (
+                "waiting for a person",
+                person.to_string(),
+                "hot leads handed over, follow-ups, unsure ones",
+            ),
+            (
+                "closed",
+                self.count(Outcome::ClosedSpam).to_string(),
+                "spam, applications, automatic replies",
+            ),
+            (
+                "came out right",
+                format!("{} of {}", self.right(), self.verdicts.len()),
+                "record and outcome as expected",
+            ),
+            (
+                "first touch p50 / p95",
+                format!("{} / {}", ms(self.touch(50)), ms(self.touch(95))),
+                "message in to acknowledgment out",
+            ),
+            (
+                "messages to people",
+                self.messages.to_string(),
+                "in the outbox",
+            ),
+            (
+                "CRM conflicts (412)",
+                self.conflicts.to_string(),
+                "a person had edited the record: the edit was kept",
+            ),
+            (
+                "uncertain / dead",
+                format!(
+                    "{} / {}",
+                    self.effects(EffectState::Uncertain),
+                    self.effects(EffectState::Dead) + self.effects(EffectState::Failed)
+                ),
+                "effects nobody can vouch for, effects given up",
+            ),
         ];
-        let _ = writeln!(out, "\nInbound lead → qualified opportunity, in {:.1} s\n", self.took.as_secs_f64());
+        let _ = writeln!(
+            out,
+            "\nInbound lead → qualified opportunity, in {:.1} s\n",
+            self.took.as_secs_f64()
+        );
         for (name, value, note) in rows {
             let _ = writeln!(out, "  {name:<22} {value:>14}   {note}");
         }
         if self.turned_away > 0 {
-            let _ = writeln!(out, "  {:<22} {:>14}   while it was down; every write arrived once afterwards", "refused by the CRM", self.turned_away);
+            let _ = writeln!(
+                out,
+                "  {:<22} {:>14}   while it was down; every write arrived once afterwards",
+                "refused by the CRM", self.turned_away
+            );
         }
     }
 
     fn differences(&self, out: &mut String) {
-        let wrong: Vec<&Verdict> = self.verdicts.iter().filter(|v| !v.differs.is_empty()).collect();
+        let wrong: Vec<&Verdict> = self
+            .verdicts
+            .iter()
+            .filter(|v| !v.differs.is_empty())
+            .collect();
         if wrong.is_empty() {
             return;
         }
@@ -163,7 +244,11 @@ impl Report {
     fn proofs(&self, out: &mut String) {
         let _ = writeln!(out, "\nInvariants");
         for (name, counted, violations) in &self.invariants {
-            let mark = if violations.is_empty() { "holds" } else { "BROKEN" };
+            let mark = if violations.is_empty() {
+                "holds"
+            } else {
+                "BROKEN"
+            };
             let _ = writeln!(out, "  {name}  {mark:<7} {counted}");
             for v in violations.iter().take(10) {
                 let _ = writeln!(out, "       {v}");
@@ -177,14 +262,30 @@ impl Report {
         if self.kept {
             let _ = writeln!(out, "  cd {dir}");
         } else {
-            let _ = writeln!(out, "  The server still runs at {}; its project is in {dir} until you stop it (ctrl-c).", self.url);
+            let _ = writeln!(
+                out,
+                "  The server still runs at {}; its project is in {dir} until you stop it (ctrl-c).",
+                self.url
+            );
             let _ = writeln!(out, "  In another terminal: export THROUGHLINE_DIR={dir}");
         }
-        let _ = writeln!(out, "  throughline task list                 what waits for a person, most urgent first");
+        let _ = writeln!(
+            out,
+            "  throughline task list                 what waits for a person, most urgent first"
+        );
         let _ = writeln!(out, "  throughline case list                 all cases");
-        let _ = writeln!(out, "  throughline explain CASE              why a case is where it is");
-        let _ = writeln!(out, "  throughline kill set everything --mode hold --reason drill");
-        let _ = writeln!(out, "  workflows/inbound_lead/workflow.yaml  the whole process in one file");
+        let _ = writeln!(
+            out,
+            "  throughline explain CASE              why a case is where it is"
+        );
+        let _ = writeln!(
+            out,
+            "  throughline kill set everything --mode hold --reason drill"
+        );
+        let _ = writeln!(
+            out,
+            "  workflows/inbound_lead/workflow.yaml  the whole process in one file"
+        );
     }
 }
 

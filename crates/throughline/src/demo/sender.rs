@@ -59,18 +59,24 @@ impl Sender {
     /// Sends one message and returns the answer. `now` in seconds since the Unix epoch.
     pub async fn send(&self, entry: &Entry, key: &str, now: i64) -> anyhow::Result<Answered> {
         let post = self.post(entry, key, now)?;
-        let mut request = self.http.post(format!("{}{}", self.doors.base, post.path)).body(post.body);
+        let mut request = self
+            .http
+            .post(format!("{}{}", self.doors.base, post.path))
+            .body(post.body);
         for (name, value) in post.headers {
             request = request.header(name, value);
         }
-        let answer = request.send().await.with_context(|| format!("sending {}", entry.id))?;
+        let answer = request
+            .send()
+            .await
+            .with_context(|| format!("sending {}", entry.id))?;
         let status = answer.status().as_u16();
         let body: Json = serde_json::from_slice(&answer.bytes().await?).unwrap_or(Json::Null);
-        let event = body.get("event_id").and_then(Json::as_str).map(str::to_owned);
-        Ok(Answered {
-            status,
-            event,
-        })
+        let event = body
+            .get("event_id")
+            .and_then(Json::as_str)
+            .map(str::to_owned);
+        Ok(Answered { status, event })
     }
 
     fn post(&self, entry: &Entry, key: &str, now: i64) -> anyhow::Result<Post> {
@@ -94,7 +100,11 @@ impl Sender {
             "gzip" => headers.push(("content-encoding".into(), "gzip".into())),
             _ => {}
         }
-        let path = if attack == "unknown_endpoint" { path.replace(&entry.door, "nowhere") } else { path };
+        let path = if attack == "unknown_endpoint" {
+            path.replace(&entry.door, "nowhere")
+        } else {
+            path
+        };
         headers.push(("content-type".into(), content_type));
         headers.extend(self.credentials(entry, key, now, &body)?);
         Ok(Post {
@@ -105,7 +115,13 @@ impl Sender {
     }
 
     /// The headers that prove who sends.
-    fn credentials(&self, entry: &Entry, key: &str, now: i64, body: &[u8]) -> anyhow::Result<Vec<(String, String)>> {
+    fn credentials(
+        &self,
+        entry: &Entry,
+        key: &str,
+        now: i64,
+        body: &[u8],
+    ) -> anyhow::Result<Vec<(String, String)>> {
         let attack = entry.attack.as_deref().unwrap_or("");
         let mut headers = Vec::new();
         match entry.door.as_str() {
@@ -125,7 +141,11 @@ impl Sender {
                     _ => &self.doors.webhook,
                 };
                 let secret = Secret::standard_webhooks("demo", secret, 0, None)?;
-                let timestamp_s = if attack == "stale_timestamp" { now - 3_600 } else { now };
+                let timestamp_s = if attack == "stale_timestamp" {
+                    now - 3_600
+                } else {
+                    now
+                };
                 let stamp = Stamp {
                     delivery_id: Some(key),
                     timestamp_s,
@@ -135,7 +155,13 @@ impl Sender {
             _ => {
                 let key_bytes = match attack {
                     "wrong_secret" => b"not-the-secret-of-this-door".to_vec(),
-                    _ => self.doors.hmac.get(&entry.door).cloned().unwrap_or_default().into_bytes(),
+                    _ => self
+                        .doors
+                        .hmac
+                        .get(&entry.door)
+                        .cloned()
+                        .unwrap_or_default()
+                        .into_bytes(),
                 };
                 let secret = Secret::new("demo", key_bytes, 0, None)?;
                 let stamp = Stamp {
@@ -147,7 +173,9 @@ impl Sender {
             }
         }
         match attack {
-            "no_signature" => headers.retain(|(name, _)| !name.to_lowercase().contains("signature")),
+            "no_signature" => {
+                headers.retain(|(name, _)| !name.to_lowercase().contains("signature"))
+            }
             "bad_signature" => {
                 for (name, value) in &mut headers {
                     if name.to_lowercase().contains("signature") {
@@ -198,7 +226,10 @@ fn shape(entry: &Entry) -> anyhow::Result<(String, String, Vec<u8>)> {
 fn encoded(mail: &str, charset: Option<&str>) -> Vec<u8> {
     let crlf = mail.replace('\n', "\r\n");
     match charset {
-        Some("iso-8859-1") => crlf.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
+        Some("iso-8859-1") => crlf
+            .chars()
+            .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
+            .collect(),
         _ => crlf.into_bytes(),
     }
 }
@@ -215,7 +246,9 @@ fn urlencoded(fields: &Map<String, Json>) -> Vec<u8> {
         let mut out = String::new();
         for b in t.bytes() {
             match b {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' => out.push(char::from(b)),
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' => {
+                    out.push(char::from(b))
+                }
                 b' ' => out.push('+'),
                 other => out.push_str(&format!("%{other:02X}")),
             }

@@ -62,11 +62,14 @@ impl Stage {
         let (dir, temporary) = match keep {
             Some(dir) => (dir, None),
             None => {
-                let dir = tempfile::Builder::new().prefix("throughline-demo-").tempdir()?;
+                let dir = tempfile::Builder::new()
+                    .prefix("throughline-demo-")
+                    .tempdir()?;
                 (dir.path().to_path_buf(), Some(dir))
             }
         };
-        std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+        std::fs::create_dir_all(&dir)
+            .with_context(|| format!("{} cannot be made", dir.display()))?;
         let known: Option<Keys> = match std::fs::read(dir.join(KEYS_FILE)) {
             Ok(bytes) => serde_json::from_slice(&bytes).ok(),
             Err(_) => None,
@@ -155,7 +158,13 @@ impl Stage {
 
     /// The one screen about a case.
     pub async fn explain(&self, case: CaseId) -> anyhow::Result<String> {
-        let reply = ask(self.app(), Request::Explain { id: case.to_string() }).await?;
+        let reply = ask(
+            self.app(),
+            Request::Explain {
+                id: case.to_string(),
+            },
+        )
+        .await?;
         match reply {
             Reply::Explanation(e) => Ok(crate::explain::render(&e)),
             _ => Err(anyhow!("no explanation of {case}")),
@@ -197,7 +206,9 @@ const OVER_HTTP: &str = "    api: rest\n    connection: crm\n    method: PUT\n  
 
 fn over_http(file: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     match std::str::from_utf8(file) {
-        Ok(text) if text.contains(BUILT_IN) => text.replace(BUILT_IN, OVER_HTTP).into_bytes().into(),
+        Ok(text) if text.contains(BUILT_IN) => {
+            text.replace(BUILT_IN, OVER_HTTP).into_bytes().into()
+        }
         _ => file.into(),
     }
 }
@@ -210,14 +221,16 @@ fn write_project(dir: &Path, crm_port: u16) -> anyhow::Result<()> {
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        std::fs::write(&to, &*bytes).with_context(|| format!("{} cannot be written", to.display()))?;
+        std::fs::write(&to, &*bytes)
+            .with_context(|| format!("{} cannot be written", to.display()))?;
     }
     let connections = format!(
         "connections:\n  crm: {{ kind: rest, base_url: \"http://127.0.0.1:{crm_port}/v1/records\", auth: bearer, secret: \
          \"file:{CRM_TOKEN}\" }}\n"
     );
     std::fs::write(dir.join("connections.yaml"), connections)?;
-    let settings = "allow_private_connections = [\"crm\"]\nlog_level = \"error\"\nlog_format = \"text\"\n";
+    let settings =
+        "allow_private_connections = [\"crm\"]\nlog_level = \"error\"\nlog_format = \"text\"\n";
     std::fs::write(dir.join(FILE), settings)?;
     Ok(())
 }
@@ -263,7 +276,12 @@ fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(path)?;
+    let mut file = options
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(bytes)?;
     Ok(())
 }

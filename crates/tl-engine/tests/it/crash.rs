@@ -37,7 +37,11 @@ impl StopAt {
 impl Tap for StopAt {
     fn at(&self, _: Point) -> Result<(), Stopped> {
         self.passed.fetch_add(1, Ordering::SeqCst);
-        if self.left.fetch_sub(1, Ordering::SeqCst) <= 0 { Err(Stopped) } else { Ok(()) }
+        if self.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
+            Err(Stopped)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -58,9 +62,18 @@ struct Scenario {
 }
 
 const MESSAGES: [(&str, &str); 3] = [
-    ("a", r#"{"email":"ada@x.example","name":"Ada","size":12,"text":"please show me a demo"}"#),
-    ("b", r#"{"email":"bob@x.example","name":"Bob","size":30,"text":"what does it cost per month"}"#),
-    ("c", r#"{"email":"cyd@x.example","name":"Cyd","size":11,"text":"can you show us how it works"}"#),
+    (
+        "a",
+        r#"{"email":"ada@x.example","name":"Ada","size":12,"text":"please show me a demo"}"#,
+    ),
+    (
+        "b",
+        r#"{"email":"bob@x.example","name":"Bob","size":30,"text":"what does it cost per month"}"#,
+    ),
+    (
+        "c",
+        r#"{"email":"cyd@x.example","name":"Cyd","size":11,"text":"can you show us how it works"}"#,
+    ),
 ];
 
 pub const WITH_AI: &str = r#"
@@ -114,9 +127,30 @@ fn scenarios() -> Vec<Scenario> {
         crm("conditional write, read first", TO_CRM.into(), None, 1, 8),
         crm("without slots", TO_CRM.into(), None, 1, 0),
         crm(DECLARED, declared, None, 1, 8),
-        crm("without a key", TO_CRM.replace("    idempotency_header: idempotency-key\n", ""), None, 1, 8),
-        crm("the answer is lost after applying", TO_CRM.into(), Some(Fault::ResetAfterApplying), 1, 8),
-        crm("the CRM fails first", TO_CRM.into(), Some(Fault::Status { status: 503, retry_after: None }), 1, 8),
+        crm(
+            "without a key",
+            TO_CRM.replace("    idempotency_header: idempotency-key\n", ""),
+            None,
+            1,
+            8,
+        ),
+        crm(
+            "the answer is lost after applying",
+            TO_CRM.into(),
+            Some(Fault::ResetAfterApplying),
+            1,
+            8,
+        ),
+        crm(
+            "the CRM fails first",
+            TO_CRM.into(),
+            Some(Fault::Status {
+                status: 503,
+                retry_after: None,
+            }),
+            1,
+            8,
+        ),
         Scenario {
             name: "model, record store and outbox",
             yaml: WITH_AI.into(),
@@ -137,7 +171,9 @@ async fn run(w: &mut World, acked: &mut BTreeMap<String, CaseId>) -> Result<(), 
             continue;
         }
         match w.send(key, json).await? {
-            Admitted::Accepted { case: Some(case), .. } => acked.insert(key.into(), case),
+            Admitted::Accepted {
+                case: Some(case), ..
+            } => acked.insert(key.into(), case),
             Admitted::Accepted { case: None, .. } => None,
             Admitted::Duplicate { event, .. } => acked.insert(key.into(), CaseId(event.0)),
         };
@@ -145,7 +181,13 @@ async fn run(w: &mut World, acked: &mut BTreeMap<String, CaseId>) -> Result<(), 
     w.settle_for(6).await
 }
 
-async fn open(dir: &std::path::Path, s: &Scenario, crm: &Arc<Crm>, clock: &Arc<ManualClock>, tap: Arc<StopAt>) -> World {
+async fn open(
+    dir: &std::path::Path,
+    s: &Scenario,
+    crm: &Arc<Crm>,
+    clock: &Arc<ManualClock>,
+    tap: Arc<StopAt>,
+) -> World {
     World::open(Plan {
         dir,
         clock: Arc::clone(clock),
@@ -158,12 +200,19 @@ async fn open(dir: &std::path::Path, s: &Scenario, crm: &Arc<Crm>, clock: &Arc<M
 /// Runs a scenario with a crash at one port; returns how many ports it passed.
 async fn crash_at(s: &Scenario, point: i64) -> u64 {
     let dir = tempfile::tempdir().expect("a directory");
-    let crm = Arc::new(Crm::start(([127, 0, 0, 1], 0).into()).await.expect("the CRM starts"));
+    let crm = Arc::new(
+        Crm::start(([127, 0, 0, 1], 0).into())
+            .await
+            .expect("the CRM starts"),
+    );
     if let Some(fault) = &s.fault {
         crm.script(On::Writes, fault.clone(), 2);
     }
     for name in ["ada", "bob", "cyd"].iter().filter(|_| s.existing) {
-        crm.edit(&format!("/leads/{name}%40x.example"), serde_json::Map::new());
+        crm.edit(
+            &format!("/leads/{name}%40x.example"),
+            serde_json::Map::new(),
+        );
     }
     let clock = Arc::new(ManualClock::at(START));
     let tap = StopAt::new(point);
@@ -173,13 +222,19 @@ async fn crash_at(s: &Scenario, point: i64) -> u64 {
     let first = run(&mut w, &mut acked).await;
     let passed = tap.passed.load(Ordering::SeqCst);
     if point < i64::MAX {
-        assert!(matches!(first, Err(DeskError::Stopped(_))), "{}: not stopped at {point}", s.name);
+        assert!(
+            matches!(first, Err(DeskError::Stopped(_))),
+            "{}: not stopped at {point}",
+            s.name
+        );
     } else {
         first.expect("a run without a crash");
     }
     drop(w);
     let mut w = open(dir.path(), s, &crm, &clock, StopAt::new(i64::MAX)).await;
-    run(&mut w, &mut acked).await.unwrap_or_else(|e| panic!("{} after a crash at {point}: {e}", s.name));
+    run(&mut w, &mut acked)
+        .await
+        .unwrap_or_else(|e| panic!("{} after a crash at {point}: {e}", s.name));
     check(&w, s, point, &acked).await;
     passed
 }
@@ -194,17 +249,40 @@ async fn check(w: &World, s: &Scenario, point: i64, acked: &BTreeMap<String, Cas
     let cases = w.desk.store().cases(all).await.expect("cases");
     assert_eq!(cases.len(), MESSAGES.len(), "{at}: one case per message");
     for (key, case) in acked {
-        assert!(cases.iter().any(|c| c.case == *case), "{at}: acknowledged {key} is lost");
+        assert!(
+            cases.iter().any(|c| c.case == *case),
+            "{at}: acknowledged {key} is lost"
+        );
         for e in w.effects(*case).await {
-            let task = w.open_tasks(*case).await.iter().any(|t| t.effect == Some(e.effect.n));
+            let task = w
+                .open_tasks(*case)
+                .await
+                .iter()
+                .any(|t| t.effect == Some(e.effect.n));
             let at_rest = e.state.is_settled() || (e.state == EffectState::Uncertain && task);
-            assert!(at_rest, "{at}: effect {} of {key} is {}", e.effect.n, e.state.word());
+            assert!(
+                at_rest,
+                "{at}: effect {} of {key} is {}",
+                e.effect.n,
+                e.state.word()
+            );
             if e.kind == EffectKind::Effect {
-                assert_eq!(e.state, EffectState::Succeeded, "{at}: {} {}", e.action, e.code);
+                assert_eq!(
+                    e.state,
+                    EffectState::Succeeded,
+                    "{at}: {} {}",
+                    e.action,
+                    e.code
+                );
             }
         }
         assert_eq!(w.state(*case).await, "closed", "{at}: {key}");
-        let outbox = w.desk.store().outbox(TENANT, Some(*case), 10).await.expect("outbox");
+        let outbox = w
+            .desk
+            .store()
+            .outbox(TENANT, Some(*case), 10)
+            .await
+            .expect("outbox");
         assert_eq!(outbox.len(), s.messages, "{at}: messages of {key}");
     }
     let Some(writes) = s.writes else { return };
@@ -213,7 +291,10 @@ async fn check(w: &World, s: &Scenario, point: i64, acked: &BTreeMap<String, Cas
         *per_record.entry(applied.path).or_default() += 1;
     }
     assert_eq!(per_record.len(), MESSAGES.len(), "{at}: {per_record:?}");
-    assert!(per_record.values().all(|n| *n == writes), "{at}: {per_record:?}");
+    assert!(
+        per_record.values().all(|n| *n == writes),
+        "{at}: {per_record:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

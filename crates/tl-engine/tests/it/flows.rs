@@ -101,7 +101,10 @@ async fn a_person_edit_is_kept() {
     let case = w.case_of("a", BIG).await;
     w.settle().await.unwrap();
     let edit = serde_json::json!({ "name": "Countess Ada" });
-    w.crm.edit("/leads/ada%40example.com", edit.as_object().unwrap().clone());
+    w.crm.edit(
+        "/leads/ada%40example.com",
+        edit.as_object().unwrap().clone(),
+    );
     let second = r#"{"email":"ada@example.com","name":"Ada L.","size":20}"#;
     w.case_of("b", second).await;
     w.settle().await.unwrap();
@@ -109,7 +112,10 @@ async fn a_person_edit_is_kept() {
     assert_eq!(record["name"], "Countess Ada", "the person's value stands");
     assert_eq!(record["size"], 20, "ours is written beside it");
     assert_eq!(w.state(case).await, "closed");
-    assert_eq!(w.case(case).await.record["name"].value.to_string(), "Countess Ada");
+    assert_eq!(
+        w.case(case).await.record["name"].value.to_string(),
+        "Countess Ada"
+    );
 }
 
 #[tokio::test]
@@ -121,7 +127,10 @@ async fn a_switch_holds_and_releases() {
     w.settle().await.unwrap();
     assert_eq!(w.crm.ledger().len(), 0);
     let row = &w.effects(case).await[0];
-    assert_eq!((row.state, row.hold.as_str()), (EffectState::Ready, "kill:action:crm_upsert"));
+    assert_eq!(
+        (row.state, row.hold.as_str()),
+        (EffectState::Ready, "kill:action:crm_upsert")
+    );
     w.switch("action:crm_upsert", None).await;
     w.settle_for(1).await.unwrap();
     assert_eq!(w.crm.ledger().len(), 1);
@@ -149,7 +158,14 @@ async fn a_failing_crm_is_retried_until_it_answers() {
     use tl_connect::fake::crm::{Fault, On};
     let dir = tempfile::tempdir().unwrap();
     let mut w = World::new(dir.path(), TO_CRM).await;
-    w.crm.script(On::All, Fault::Status { status: 503, retry_after: None }, 3);
+    w.crm.script(
+        On::All,
+        Fault::Status {
+            status: 503,
+            retry_after: None,
+        },
+        3,
+    );
     let case = w.case_of("a", BIG).await;
     w.settle_for(30).await.unwrap();
     assert_eq!(w.state(case).await, "closed");
@@ -161,7 +177,14 @@ async fn a_dead_effect_is_resolved_by_a_person() {
     use tl_connect::fake::crm::{Fault, On};
     let dir = tempfile::tempdir().unwrap();
     let mut w = World::new(dir.path(), TO_CRM).await;
-    w.crm.script(On::Writes, Fault::Status { status: 400, retry_after: None }, 1);
+    w.crm.script(
+        On::Writes,
+        Fault::Status {
+            status: 400,
+            retry_after: None,
+        },
+        1,
+    );
     let case = w.case_of("a", BIG).await;
     w.settle_for(2).await.unwrap();
     assert_eq!(w.state(case).await, "needs_human");
@@ -175,7 +198,10 @@ async fn a_dead_effect_is_resolved_by_a_person() {
             how: Resolve::SendAgain,
         },
     });
-    w.desk.advance((TENANT, case), resolve, Vec::new(), None).await.unwrap();
+    w.desk
+        .advance((TENANT, case), resolve, Vec::new(), None)
+        .await
+        .unwrap();
     w.settle_for(2).await.unwrap();
     assert_eq!(w.crm.ledger().len(), 1);
     assert_eq!(w.state(case).await, "closed");
@@ -204,12 +230,25 @@ async fn an_approval_is_bound_to_what_was_shown() {
             digest: Some(digest),
         })
     };
-    let wrong = w.desk.advance((TENANT, case), decide([0; 32]), Vec::new(), None).await;
+    let wrong = w
+        .desk
+        .advance((TENANT, case), decide([0; 32]), Vec::new(), None)
+        .await;
     assert!(wrong.unwrap_err().to_string().starts_with("TL0725"));
     w.settle().await.unwrap();
-    assert_eq!(w.crm.ledger().len(), 0, "nothing leaves before the approval");
-    w.desk.advance((TENANT, case), decide(shown), Vec::new(), None).await.unwrap();
-    let twice = w.desk.advance((TENANT, case), decide(shown), Vec::new(), None).await;
+    assert_eq!(
+        w.crm.ledger().len(),
+        0,
+        "nothing leaves before the approval"
+    );
+    w.desk
+        .advance((TENANT, case), decide(shown), Vec::new(), None)
+        .await
+        .unwrap();
+    let twice = w
+        .desk
+        .advance((TENANT, case), decide(shown), Vec::new(), None)
+        .await;
     assert!(twice.unwrap_err().to_string().starts_with("TL0720"));
     w.settle().await.unwrap();
     assert_eq!(w.crm.ledger().len(), 1);
@@ -227,7 +266,12 @@ async fn a_missed_sla_goes_to_a_person() {
     w.clock.advance(4 * DAY);
     w.worker.round().await.unwrap();
     assert_eq!(w.state(case).await, "needs_human");
-    let reasons: Vec<_> = w.open_tasks(case).await.into_iter().map(|t| t.reason).collect();
+    let reasons: Vec<_> = w
+        .open_tasks(case)
+        .await
+        .into_iter()
+        .map(|t| t.reason)
+        .collect();
     assert!(reasons.contains(&"sla_breach".to_owned()), "{reasons:?}");
 }
 

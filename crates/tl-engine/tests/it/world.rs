@@ -32,7 +32,11 @@ struct ToCrm(Arc<Connection>);
 
 impl Connections for ToCrm {
     fn find(&self, _: &Tenant, _: &str, name: &str) -> Result<Arc<Connection>, String> {
-        if name == "crm" { Ok(Arc::clone(&self.0)) } else { Err(format!("no connection `{name}`")) }
+        if name == "crm" {
+            Ok(Arc::clone(&self.0))
+        } else {
+            Err(format!("no connection `{name}`"))
+        }
     }
 
     fn model(&self, _: &Tenant, _: &str, _: &str) -> Option<String> {
@@ -71,7 +75,11 @@ impl World {
         let plan = Plan {
             dir,
             clock: Arc::new(ManualClock::at(START)),
-            crm: Arc::new(Crm::start(([127, 0, 0, 1], 0).into()).await.expect("the CRM starts")),
+            crm: Arc::new(
+                Crm::start(([127, 0, 0, 1], 0).into())
+                    .await
+                    .expect("the CRM starts"),
+            ),
             tap: None,
             slots: 8,
         };
@@ -80,7 +88,8 @@ impl World {
 
     /// Opens (or opens again) the engine on a directory.
     pub fn open(plan: Plan<'_>) -> World {
-        let store = Store::open(&plan.dir.join("store.db"), &Default::default()).expect("the store opens");
+        let store =
+            Store::open(&plan.dir.join("store.db"), &Default::default()).expect("the store opens");
         let clock: Arc<dyn Clock> = plan.clock.clone();
         let (desk, queue) = Desk::new(Setting {
             store,
@@ -89,7 +98,8 @@ impl World {
             slots: plan.slots,
             tap: plan.tap,
         });
-        let connection = Connection::new("crm", &plan.crm.base_url(), &Auth::None, true).expect("a connection");
+        let connection =
+            Connection::new("crm", &plan.crm.base_url(), &Auth::None, true).expect("a connection");
         let outward = Outward {
             client: Client::new(&Options::default()).expect("a client"),
             connections: Arc::new(ToCrm(Arc::new(connection))),
@@ -109,7 +119,10 @@ impl World {
 
     /// Deploys a workflow named `w` with further files below its directory.
     pub async fn deploy_files(&self, yaml: &str, more: &[(&str, &str)]) -> u32 {
-        let mut files = BTreeMap::from([("workflows/w/workflow.yaml".to_owned(), yaml.as_bytes().to_vec())]);
+        let mut files = BTreeMap::from([(
+            "workflows/w/workflow.yaml".to_owned(),
+            yaml.as_bytes().to_vec(),
+        )]);
         for (path, text) in more {
             files.insert(format!("workflows/w/{path}"), text.as_bytes().to_vec());
         }
@@ -156,7 +169,11 @@ impl World {
     /// Admits a JSON message with a delivery key, at endpoint `api`.
     pub async fn send(&self, key: &str, json: &str) -> Result<Admitted, DeskError> {
         let body = parse_json(json.as_bytes()).expect("good JSON");
-        let id = EventId(sha256(&[key.as_bytes(), &self.clock.now().to_be_bytes()])[..16].try_into().expect("16"));
+        let id = EventId(
+            sha256(&[key.as_bytes(), &self.clock.now().to_be_bytes()])[..16]
+                .try_into()
+                .expect("16"),
+        );
         let event = BTreeMap::from([
             ("id".to_owned(), Value::text(id.to_string())),
             ("source".to_owned(), Value::text("api")),
@@ -172,7 +189,9 @@ impl World {
                 endpoint: "api".into(),
                 event: Value::Record(event),
                 id,
-                seed: sha256(&[b"seed", key.as_bytes()])[..16].try_into().expect("16"),
+                seed: sha256(&[b"seed", key.as_bytes()])[..16]
+                    .try_into()
+                    .expect("16"),
                 keys: vec![keyed(b"dedupe", &[key.as_bytes()])],
                 key_source: "signed_id".into(),
                 expires: i64::MAX,
@@ -189,7 +208,9 @@ impl World {
     /// The case a message opened or joined.
     pub async fn case_of(&self, key: &str, json: &str) -> CaseId {
         match self.send(key, json).await.expect("admitted") {
-            Admitted::Accepted { case: Some(case), .. } => case,
+            Admitted::Accepted {
+                case: Some(case), ..
+            } => case,
             other => panic!("{other:?}"),
         }
     }
@@ -224,7 +245,11 @@ impl World {
 
     pub async fn state(&self, id: CaseId) -> String {
         let case = self.case(id).await;
-        let bundle = self.desk.bundle(TENANT, case.definition).await.expect("its bundle");
+        let bundle = self
+            .desk
+            .bundle(TENANT, case.definition)
+            .await
+            .expect("its bundle");
         bundle.program.state_name(case.state).to_owned()
     }
 

@@ -1,7 +1,7 @@
 //! The decision: its words, the choice of a branch, and what the branch does.
 
-use super::scope::Words;
 use super::Deciding;
+use super::scope::Words;
 use crate::case::Ai;
 use crate::effect::EffectState;
 use crate::expr::EvalError;
@@ -51,7 +51,11 @@ impl Deciding<'_> {
     }
 
     /// `None` when the branch is taken, else the parts that failed.
-    fn condition(&self, branch: &Branch, w: &Weighed) -> Result<(bool, Option<Vec<String>>), EvalError> {
+    fn condition(
+        &self,
+        branch: &Branch,
+        w: &Weighed,
+    ) -> Result<(bool, Option<Vec<String>>), EvalError> {
         let policy_allows = self.policy_allows(branch)?;
         let Some(expr) = &branch.condition else {
             return Ok((policy_allows, None));
@@ -102,7 +106,9 @@ impl Deciding<'_> {
         }
         if self.world.ai.is_some() && !self.case.vouched {
             match (&self.case.ai, confidence) {
-                (Ai::Failed(why), _) if why == "off" || why.starts_with("kill:") => needs_human.push("ai_off".into()),
+                (Ai::Failed(why), _) if why == "off" || why.starts_with("kill:") => {
+                    needs_human.push("ai_off".into())
+                }
                 (Ai::Failed(_), _) => needs_human.push("ai_failed".into()),
                 (_, None) => needs_human.push("ai_off".into()),
                 (_, Some(c)) if c < threshold => needs_human.push("unsure".into()),

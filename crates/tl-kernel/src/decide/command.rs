@@ -24,7 +24,10 @@ impl Deciding<'_> {
                     return Err(No::new(
                         "TL0702",
                         "move",
-                        format!("there is no state `{name}`; the states are {}", names.join(", ")),
+                        format!(
+                            "there is no state `{name}`; the states are {}",
+                            names.join(", ")
+                        ),
                     ));
                 };
                 self.command_move(to, &c.reason)
@@ -71,7 +74,9 @@ impl Deciding<'_> {
             return Err(No::new(
                 "TL0726",
                 "resolve",
-                format!("effect {n} is {is}: only an uncertain, failed or dead effect can be resolved this way"),
+                format!(
+                    "effect {n} is {is}: only an uncertain, failed or dead effect can be resolved this way"
+                ),
             ));
         };
         self.effects.push(EffectWrite::Change {
@@ -102,7 +107,8 @@ impl Deciding<'_> {
                 code: reason.to_owned(),
                 evidence: "person".into(),
             });
-            if self.case.state == canonical::NEEDS_HUMAN && self.case.open_tasks().next().is_none() {
+            if self.case.state == canonical::NEEDS_HUMAN && self.case.open_tasks().next().is_none()
+            {
                 self.move_to(canonical::AUTOMATED, reason);
             }
             return Ok(());
@@ -129,8 +135,12 @@ impl Deciding<'_> {
         if let Some(r) = s.vendor_ref {
             self.fact(crate::journal::Fact::VendorRef(s.n, r));
         }
-        let idle = self.case.open_tasks().next().is_none() && self.case.open_effects().next().is_none();
-        if idle && self.case.state == canonical::NEEDS_HUMAN && !self.move_to(canonical::CLOSED, &s.code) {
+        let idle =
+            self.case.open_tasks().next().is_none() && self.case.open_effects().next().is_none();
+        if idle
+            && self.case.state == canonical::NEEDS_HUMAN
+            && !self.move_to(canonical::CLOSED, &s.code)
+        {
             return Err(undeclared(self, canonical::CLOSED));
         }
         Ok(())

@@ -25,7 +25,10 @@ impl Scope for EventScope<'_> {
         };
         let (value, label) = match root.as_str() {
             "event" => (self.event.at(rest), Label::Untrusted),
-            "record" => match rest.split_first().and_then(|(f, r)| Some((self.record.get(f)?, r))) {
+            "record" => match rest
+                .split_first()
+                .and_then(|(f, r)| Some((self.record.get(f)?, r)))
+            {
                 Some((f, r)) => (f.value.at(r), f.label),
                 None => (None, Label::Config),
             },
@@ -45,7 +48,12 @@ impl Scope for EventScope<'_> {
 
 /// The fields that a message's mapping gives, in their normal forms. A value that has none is left out: its
 /// name and what was expected are returned beside the record.
-pub fn map_event(world: &Program, endpoint: &Endpoint, event: &Value, n: u32) -> (Record, Vec<(String, String)>) {
+pub fn map_event(
+    world: &Program,
+    endpoint: &Endpoint,
+    event: &Value,
+    n: u32,
+) -> (Record, Vec<(String, String)>) {
     let mut record = Record::new();
     let mut unread = Vec::new();
     // The country comes first: it tells how a local phone number is read.
@@ -96,7 +104,12 @@ pub fn map_event(world: &Program, endpoint: &Endpoint, event: &Value, n: u32) ->
 
 /// Keyed digests of the record's natural keys; a key with an absent part is left out. Each comes with its
 /// position in the file.
-pub fn natural_key_digests(world: &Program, record: &Record, event: &Value, tenant_key: &[u8]) -> Vec<(u8, Digest)> {
+pub fn natural_key_digests(
+    world: &Program,
+    record: &Record,
+    event: &Value,
+    tenant_key: &[u8],
+) -> Vec<(u8, Digest)> {
     let scope = EventScope {
         event,
         record,
@@ -117,7 +130,12 @@ pub fn natural_key_digests(world: &Program, record: &Record, event: &Value, tena
 
 /// The correlation id of a message: the one its workflow takes from it, else the transport's, else its id.
 /// Only printable ASCII without blanks survives, so that no personal text reaches log lines unseen.
-fn correlation(world: &Program, event: &Value, settings: &BTreeMap<String, Value>, id: &str) -> String {
+fn correlation(
+    world: &Program,
+    event: &Value,
+    settings: &BTreeMap<String, Value>,
+    id: &str,
+) -> String {
     let fit = |t: &str| {
         let ok = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
         (!t.is_empty() && t.len() <= MAX_CORRELATION && t.chars().all(ok)).then(|| t.to_owned())
@@ -133,7 +151,12 @@ fn correlation(world: &Program, event: &Value, settings: &BTreeMap<String, Value
         .as_ref()
         .and_then(|t| t.render(&scope).ok())
         .and_then(|r| fit(&r.text))
-        .or_else(|| event.at(&["correlation_id"]).and_then(Value::as_text).and_then(fit))
+        .or_else(|| {
+            event
+                .at(&["correlation_id"])
+                .and_then(Value::as_text)
+                .and_then(fit)
+        })
         .unwrap_or_else(|| id.to_owned())
 }
 
@@ -144,7 +167,10 @@ impl Deciding<'_> {
             return Err(No::new(
                 "TL0711",
                 "event",
-                format!("endpoint `{}` is not in this version of the workflow", e.endpoint),
+                format!(
+                    "endpoint `{}` is not in this version of the workflow",
+                    e.endpoint
+                ),
             ));
         };
         self.actor = Actor::Endpoint {
@@ -208,7 +234,9 @@ impl Deciding<'_> {
                 .is_some_and(|d| d.from == FieldFrom::Event || first);
             let free = match self.case.record.get(&name) {
                 None => true,
-                Some(old) => old.value.is_blank() || (update && matches!(old.source, Source::Event { .. })),
+                Some(old) => {
+                    old.value.is_blank() || (update && matches!(old.source, Source::Event { .. }))
+                }
             };
             if allowed && free {
                 changed |= self.set_field(&name, field.value, field.label, field.source);

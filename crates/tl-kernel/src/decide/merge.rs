@@ -37,7 +37,10 @@ impl Deciding<'_> {
             base: seen.version,
             keep,
         };
-        if matches!(self.plan_effect(effect.action, Some(replacement)), None | Some(EffectState::Cancelled)) {
+        if matches!(
+            self.plan_effect(effect.action, Some(replacement)),
+            None | Some(EffectState::Cancelled)
+        ) {
             self.exception("arguments", n);
         }
     }
@@ -65,7 +68,11 @@ impl Deciding<'_> {
 
 /// Properties that the other side changed: they differ from what we would write and from what we wrote last.
 /// Without an earlier write every value of theirs that differs counts.
-fn theirs(values: Option<&Value>, ours: Option<&Value>, base: Option<&Value>) -> BTreeMap<String, Value> {
+fn theirs(
+    values: Option<&Value>,
+    ours: Option<&Value>,
+    base: Option<&Value>,
+) -> BTreeMap<String, Value> {
     let (Some(Value::Record(theirs)), Some(Value::Record(ours))) = (values, ours) else {
         return BTreeMap::new();
     };
@@ -74,7 +81,8 @@ fn theirs(values: Option<&Value>, ours: Option<&Value>, base: Option<&Value>) ->
         .filter_map(|(name, our)| {
             let written = base.and_then(|b| b.at(&[name.as_str()]));
             let their = theirs.get(name)?;
-            let changed = !their.is_blank() && !same(their, our) && !written.is_some_and(|w| same(their, w));
+            let changed =
+                !their.is_blank() && !same(their, our) && !written.is_some_and(|w| same(their, w));
             changed.then(|| (name.clone(), their.clone()))
         })
         .collect()

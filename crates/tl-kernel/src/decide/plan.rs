@@ -11,7 +11,8 @@ use crate::journal::{Entry, Fact, Planned};
 use crate::limits::{ATTEMPT_DEADLINE, DEFAULT_VALID_FOR};
 use crate::policy::{Ruling, Verdict};
 use crate::program::{
-    Action, ActionIx, ActionKind, BaseVersion, Channel, Emit, FieldDef, Lock, Message, RecipientCheck, RestWrite,
+    Action, ActionIx, ActionKind, BaseVersion, Channel, Emit, FieldDef, Lock, Message,
+    RecipientCheck, RestWrite,
 };
 use crate::turn::{Born, EffectKind, EffectPlan, EffectWrite};
 use crate::value::{Label, Source, Type, Value};
@@ -78,7 +79,11 @@ impl Deciding<'_> {
 
     /// Plans an action. Returns the state it was born in: `Planned` waits for an approval (its task is open),
     /// `Cancelled` was refused by the policy and is only recorded. `None`: its arguments cannot be made.
-    pub(super) fn plan_effect(&mut self, ix: ActionIx, replaces: Option<Replacement>) -> Option<EffectState> {
+    pub(super) fn plan_effect(
+        &mut self,
+        ix: ActionIx,
+        replaces: Option<Replacement>,
+    ) -> Option<EffectState> {
         let world = self.world;
         let action = world.action(ix)?;
         let ruling = self.ruling(ix).ok()?;
@@ -88,7 +93,12 @@ impl Deciding<'_> {
         let bytes = to_cbor(&args);
         let digest = keyed(
             &self.case.seed,
-            &[b"args", action.name.as_bytes(), connection(action).as_bytes(), &bytes],
+            &[
+                b"args",
+                action.name.as_bytes(),
+                connection(action).as_bytes(),
+                &bytes,
+            ],
         );
         let base = match &replaces {
             Some(r) => Some(r.base.clone()),
@@ -124,7 +134,9 @@ impl Deciding<'_> {
             key: self.vendor_key(&action.name, n),
             base_version: base,
             serial_key: self.serial_key(action, &args),
-            born: (state == EffectState::Dispatching).then(|| self.born()).flatten(),
+            born: (state == EffectState::Dispatching)
+                .then(|| self.born())
+                .flatten(),
         };
         self.effects.push(EffectWrite::Plan(Box::new(plan)));
         if state == EffectState::Planned {
@@ -172,9 +184,17 @@ impl Deciding<'_> {
             n,
             kind: EffectKind::Ask,
             action: ai.model.clone(),
-            connection: if ai.model == "local" { String::new() } else { ai.model.clone() },
+            connection: if ai.model == "local" {
+                String::new()
+            } else {
+                ai.model.clone()
+            },
             class: Class::E5,
-            state: if born.is_some() { EffectState::Dispatching } else { EffectState::Ready },
+            state: if born.is_some() {
+                EffectState::Dispatching
+            } else {
+                EffectState::Ready
+            },
             due: self.now,
             valid_until: self.now.saturating_add(DEFAULT_VALID_FOR),
             args: bytes,
@@ -222,7 +242,10 @@ impl Deciding<'_> {
             Class::E0 | Class::E3 | Class::E4 => false,
         };
         let unlimited = line.is_none_or(|l| l.limit.is_none());
-        let goes = gate(&intent, &self.known(line.and_then(|l| l.quiet_hours.as_ref()))) == GateVerdict::Send;
+        let goes = gate(
+            &intent,
+            &self.known(line.and_then(|l| l.quiet_hours.as_ref())),
+        ) == GateVerdict::Send;
         let slot = self.facts.sender.is_some_and(|s| self.born < s.slots);
         if resolvable && unlimited && goes && slot {
             EffectState::Dispatching
@@ -285,7 +308,12 @@ impl Deciding<'_> {
             return None;
         }
         // A version belongs to an address: what was seen elsewhere says nothing here.
-        let last = self.case.effects.values().rev().find(|e| e.name == action.name && !e.is_open());
+        let last = self
+            .case
+            .effects
+            .values()
+            .rev()
+            .find(|e| e.name == action.name && !e.is_open());
         let same_path = last.and_then(|e| e.args.as_ref()?.at(&["path"])) == args.at(&["path"]);
         let seen = self.case.seen.get(&action.name).filter(|_| same_path);
         let carried = seen.map(|s| s.version.clone());
@@ -296,7 +324,11 @@ impl Deciding<'_> {
     }
 
     /// The arguments of an action. `Ok(None)`: something that must be there is absent.
-    fn arguments(&self, action: &Action, keep: Option<&BTreeMap<String, Value>>) -> Result<Option<Value>, EvalError> {
+    fn arguments(
+        &self,
+        action: &Action,
+        keep: Option<&BTreeMap<String, Value>>,
+    ) -> Result<Option<Value>, EvalError> {
         fn text(t: impl Into<String>) -> Value {
             Value::text(t)
         }
@@ -340,7 +372,14 @@ impl Deciding<'_> {
                 args.push(("text", text(body)));
             }
             ActionKind::DomainEvent => {
-                args.push(("type", text(format!("{}.{}", self.world.record.name, self.world.state_name(self.case.state)))));
+                args.push((
+                    "type",
+                    text(format!(
+                        "{}.{}",
+                        self.world.record.name,
+                        self.world.state_name(self.case.state)
+                    )),
+                ));
                 args.push(("case", text(self.case.id.to_string())));
                 args.push(("state", text(self.world.state_name(self.case.state))));
             }
@@ -351,7 +390,11 @@ impl Deciding<'_> {
 
     fn drafts(&self, action: &Action) -> bool {
         let drafted = self.world.ai.as_ref().and_then(|ai| ai.draft.as_ref());
-        drafted.is_some_and(|d| self.world.action(d.action).is_some_and(|a| a.name == action.name))
+        drafted.is_some_and(|d| {
+            self.world
+                .action(d.action)
+                .is_some_and(|a| a.name == action.name)
+        })
     }
 
     /// A message's text. Values fill its slots on one line each: a name cannot bring its own paragraphs.
@@ -378,7 +421,11 @@ impl Deciding<'_> {
         Ok((!out.is_empty()).then_some(out))
     }
 
-    fn properties(&self, map: &[(String, Expr)], keep: Option<&BTreeMap<String, Value>>) -> Result<Value, EvalError> {
+    fn properties(
+        &self,
+        map: &[(String, Expr)],
+        keep: Option<&BTreeMap<String, Value>>,
+    ) -> Result<Value, EvalError> {
         let scope = self.scope();
         let mut body = BTreeMap::new();
         for (name, expr) in map {
@@ -408,7 +455,8 @@ impl Deciding<'_> {
 
     /// Plans the write to the system of record, once per turn.
     fn sync_crm(&mut self) {
-        let planned_now = |w: &EffectWrite| matches!(w, EffectWrite::Plan(p) if p.action == "crm_upsert");
+        let planned_now =
+            |w: &EffectWrite| matches!(w, EffectWrite::Plan(p) if p.action == "crm_upsert");
         if !self.effects.iter().any(planned_now)
             && let Some(ix) = self.world.action_ix("crm_upsert")
         {
@@ -434,7 +482,11 @@ impl Deciding<'_> {
 
     /// Withdraws what may still be withdrawn when a case closes.
     pub(super) fn withdraw_effects(&mut self) {
-        let open: Vec<(u32, EffectState)> = self.case.open_effects().map(|(n, e)| (n, e.state)).collect();
+        let open: Vec<(u32, EffectState)> = self
+            .case
+            .open_effects()
+            .map(|(n, e)| (n, e.state))
+            .collect();
         for (n, state) in open {
             if state == EffectState::Planned {
                 self.cancel_planned(n, "closed");
@@ -495,5 +547,9 @@ fn percent_encode(text: &str) -> String {
         }
     }
     // `.` and `..` alone would climb; encode them too.
-    if out == "." || out == ".." { out.replace('.', "%2E") } else { out }
+    if out == "." || out == ".." {
+        out.replace('.', "%2E")
+    } else {
+        out
+    }
 }

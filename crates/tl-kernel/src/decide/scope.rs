@@ -55,7 +55,8 @@ impl<'a> CaseScope<'a> {
 
     /// The label that an absent field would have: being absent says something too.
     fn label_of(&self, field: &str) -> Label {
-        let outside = |d: &FieldDef| d.untrusted || matches!(d.from, FieldFrom::Event | FieldFrom::Ai);
+        let outside =
+            |d: &FieldDef| d.untrusted || matches!(d.from, FieldFrom::Event | FieldFrom::Ai);
         match self.world.record.field(field) {
             Some(def) if outside(def) => Label::Untrusted,
             _ => Label::Config,
@@ -95,8 +96,14 @@ impl Scope for CaseScope<'_> {
                 None => Found::absent(self.label_of(field)),
             },
             ("event", path) => {
-                let ours = path.first().is_some_and(|p| OUR_EVENT_NAMES.contains(&p.as_str()));
-                let label = if ours { Label::Config } else { Label::Untrusted };
+                let ours = path
+                    .first()
+                    .is_some_and(|p| OUR_EVENT_NAMES.contains(&p.as_str()));
+                let label = if ours {
+                    Label::Config
+                } else {
+                    Label::Untrusted
+                };
                 match self.event.and_then(|e| e.at(path)) {
                     Some(v) => Found::borrowed(v, label),
                     None => Found::absent(label),

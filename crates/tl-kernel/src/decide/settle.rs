@@ -8,7 +8,11 @@ use crate::program::{ActionKind, canonical};
 impl Deciding<'_> {
     pub(super) fn on_settled(&mut self, s: Settlement) -> Result<(), No> {
         let Some(effect) = self.case.effects.get(&s.n).cloned() else {
-            return Err(No::new("TL0715", "effect", format!("the case has no effect {}", s.n)));
+            return Err(No::new(
+                "TL0715",
+                "effect",
+                format!("the case has no effect {}", s.n),
+            ));
         };
         if effect.state.is_settled() {
             return Err(No::new(
@@ -22,7 +26,10 @@ impl Deciding<'_> {
             return Err(No::new(
                 "TL0716",
                 "effect",
-                format!("effect {} waits for an approval: nothing of it can have happened", s.n),
+                format!(
+                    "effect {} waits for an approval: nothing of it can have happened",
+                    s.n
+                ),
             ));
         }
         self.withdraw_approval(s.n);
@@ -54,12 +61,17 @@ impl Deciding<'_> {
             EffectState::Cancelled if s.code == "limit" => self.finish_if_done(),
             EffectState::Uncertain => self.exception("uncertain", s.n),
             // A closed case withdrew it; that is what was asked for.
-            EffectState::Expired | EffectState::Cancelled if self.case.state == canonical::CLOSED => {}
+            EffectState::Expired | EffectState::Cancelled
+                if self.case.state == canonical::CLOSED => {}
             EffectState::Failed
             | EffectState::Dead
             | EffectState::Expired
             | EffectState::Cancelled => {
-                let reason = if s.code.is_empty() { s.state.word() } else { &s.code };
+                let reason = if s.code.is_empty() {
+                    s.state.word()
+                } else {
+                    &s.code
+                };
                 self.exception(reason, s.n);
             }
             EffectState::Planned
@@ -98,8 +110,14 @@ impl Deciding<'_> {
     /// A case whose effects are settled and whose tasks are done is closed, also where a missed SLA had shown it
     /// to a person meanwhile.
     pub(super) fn finish_if_done(&mut self) {
-        let done = self.case.open_effects().next().is_none() && self.case.open_tasks().next().is_none();
-        if done && matches!(self.case.state, canonical::AUTOMATED | canonical::NEEDS_HUMAN) {
+        let done =
+            self.case.open_effects().next().is_none() && self.case.open_tasks().next().is_none();
+        if done
+            && matches!(
+                self.case.state,
+                canonical::AUTOMATED | canonical::NEEDS_HUMAN
+            )
+        {
             self.move_to(canonical::CLOSED, "done");
         }
     }

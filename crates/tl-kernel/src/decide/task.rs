@@ -52,11 +52,17 @@ impl Deciding<'_> {
         }
         if kind == "approve"
             && let Some(e) = effect.and_then(|n| self.case.effects.get(&n))
-            && let Some(team) = self.world.policy.line(&e.name).and_then(|l| l.approve.clone())
+            && let Some(team) = self
+                .world
+                .policy
+                .line(&e.name)
+                .and_then(|l| l.approve.clone())
         {
             return team;
         }
-        self.world.states[usize::from(canonical::NEEDS_HUMAN)].owner.clone()
+        self.world.states[usize::from(canonical::NEEDS_HUMAN)]
+            .owner
+            .clone()
     }
 
     pub(super) fn close_task(&mut self, n: u32, decision: &str, reason: &str) {
@@ -95,7 +101,9 @@ impl Deciding<'_> {
 
     /// Closes the approval task of an effect that needs none any more.
     pub(super) fn withdraw_approval(&mut self, effect: u32) {
-        self.withdraw_if("settled", "withdrawn", |t| t.kind == "approve" && t.effect == Some(effect));
+        self.withdraw_if("settled", "withdrawn", |t| {
+            t.kind == "approve" && t.effect == Some(effect)
+        });
     }
 
     fn withdraw_if(&mut self, reason: &str, decision: &str, which: impl Fn(&CaseTask) -> bool) {
@@ -121,8 +129,18 @@ impl Deciding<'_> {
     }
 
     pub(super) fn on_task(&mut self, t: TaskDecision) -> Result<(), No> {
-        let Some(task) = self.case.tasks.get(&t.n).cloned().filter(|k| k.closed.is_none()) else {
-            return Err(No::new("TL0720", "task", format!("task {} is not open", t.n)));
+        let Some(task) = self
+            .case
+            .tasks
+            .get(&t.n)
+            .cloned()
+            .filter(|k| k.closed.is_none())
+        else {
+            return Err(No::new(
+                "TL0720",
+                "task",
+                format!("task {} is not open", t.n),
+            ));
         };
         if t.reason.trim().is_empty() {
             return Err(No::new(
@@ -165,7 +183,11 @@ impl Deciding<'_> {
     fn check_edits(&self, t: &TaskDecision) -> Result<(), No> {
         for (name, value) in &t.edits {
             let Some(def) = self.world.record.field(name) else {
-                return Err(No::new("TL0723", "task", format!("the record has no field `{name}`")));
+                return Err(No::new(
+                    "TL0723",
+                    "task",
+                    format!("the record has no field `{name}`"),
+                ));
             };
             if let Err(expected) = coerce(value, &def.ty, None) {
                 return Err(No::new("TL0723", "task", format!("`{name}` {expected}")));
@@ -177,7 +199,11 @@ impl Deciding<'_> {
     fn on_approval(&mut self, t: &TaskDecision, task: &CaseTask) -> Result<(), No> {
         let n = task.effect.unwrap_or(0);
         let Some(effect) = self.case.effects.get(&n).cloned() else {
-            return Err(No::new("TL0724", "task", "the effect of this task is gone".into()));
+            return Err(No::new(
+                "TL0724",
+                "task",
+                "the effect of this task is gone".into(),
+            ));
         };
         if t.decision == "reject" {
             self.close_task(t.n, "reject", &t.reason);
@@ -211,7 +237,8 @@ impl Deciding<'_> {
 
     /// Nothing else is open: the case is closed with the person's reason.
     fn after_rejection(&mut self, reason: &str) -> Result<(), No> {
-        let idle = self.case.open_tasks().next().is_none() && self.case.open_effects().next().is_none();
+        let idle =
+            self.case.open_tasks().next().is_none() && self.case.open_effects().next().is_none();
         if idle && !self.move_to(canonical::CLOSED, reason) {
             return Err(undeclared(self, canonical::CLOSED));
         }
@@ -238,7 +265,9 @@ impl Deciding<'_> {
             return self.after_breach(&t.reason);
         }
         if self.case.state == canonical::NEEDS_HUMAN {
-            self.withdraw_if("decided", "withdrawn", |k| k.kind == "review" || k.kind == "missing");
+            self.withdraw_if("decided", "withdrawn", |k| {
+                k.kind == "review" || k.kind == "missing"
+            });
             if !self.move_to(canonical::TRIAGED, &t.reason) {
                 return Err(undeclared(self, canonical::TRIAGED));
             }
@@ -257,9 +286,14 @@ impl Deciding<'_> {
             self.redecide();
             return Ok(());
         }
-        let under_way = self.case.open_effects().next().is_some() || self.case.open_tasks().next().is_some();
+        let under_way =
+            self.case.open_effects().next().is_some() || self.case.open_tasks().next().is_some();
         if self.case.state == canonical::NEEDS_HUMAN {
-            let to = if under_way { canonical::AUTOMATED } else { canonical::CLOSED };
+            let to = if under_way {
+                canonical::AUTOMATED
+            } else {
+                canonical::CLOSED
+            };
             if !self.move_to(to, reason) {
                 return Err(undeclared(self, to));
             }
@@ -273,9 +307,13 @@ impl Deciding<'_> {
         if task.kind == "hand_off" && t.decision == "accept" {
             self.stamp("qualified_at");
         }
-        let idle = self.case.open_tasks().next().is_none() && self.case.open_effects().next().is_none();
+        let idle =
+            self.case.open_tasks().next().is_none() && self.case.open_effects().next().is_none();
         let ends = t.decision != "accept" || (idle && self.case.state != canonical::CLOSED);
-        if ends && self.case.state != canonical::CLOSED && !self.move_to(canonical::CLOSED, &t.reason) {
+        if ends
+            && self.case.state != canonical::CLOSED
+            && !self.move_to(canonical::CLOSED, &t.reason)
+        {
             return Err(undeclared(self, canonical::CLOSED));
         }
         Ok(())

@@ -53,7 +53,10 @@ impl Deciding<'_> {
             }
             canonical::NEEDS_HUMAN => {
                 let waits_for_sender = self.case.open_tasks().any(|(_, t)| t.kind == "missing");
-                let goes_on = self.world.edge(canonical::NEEDS_HUMAN, canonical::TRIAGED).is_some();
+                let goes_on = self
+                    .world
+                    .edge(canonical::NEEDS_HUMAN, canonical::TRIAGED)
+                    .is_some();
                 if waits_for_sender && goes_on && self.missing().is_empty() {
                     self.withdraw_kind("missing", "answered");
                     if self.move_to(canonical::TRIAGED, "answered") {
@@ -115,7 +118,8 @@ impl Deciding<'_> {
                     let Ok(got) = expr.eval(&self.scope()) else {
                         continue;
                     };
-                    let (Some(value), Some(def)) = (got.value, self.world.record.field(name)) else {
+                    let (Some(value), Some(def)) = (got.value, self.world.record.field(name))
+                    else {
                         continue;
                     };
                     if let Ok(Some(value)) = coerce(&value, &def.ty, None) {
@@ -177,7 +181,8 @@ impl Deciding<'_> {
             };
             // An empty output cell leaves the field as it is.
             if value != Value::Null {
-                changed |= self.set_field(field, value, Label::Config, Source::Table(t, first as u32));
+                changed |=
+                    self.set_field(field, value, Label::Config, Source::Table(t, first as u32));
             }
         }
         if changed {
@@ -187,17 +192,20 @@ impl Deciding<'_> {
     }
 
     fn row_matches(&self, table: &Table, row: &TableRow) -> bool {
-        table.inputs.iter().zip(&row.tests).all(|((field, _), test)| {
-            let value = self.case.record.get(field).map(|f| &f.value);
-            match (test, value) {
-                (CellTest::Any, _) => true,
-                (_, None) => false,
-                (CellTest::OneOf(values), Some(v)) => values.contains(v),
-                (CellTest::Range(from, to), Some(v)) => number(v).is_some_and(|n| {
-                    from.is_none_or(|f| n >= f) && to.is_none_or(|t| n < t)
-                }),
-            }
-        })
+        table
+            .inputs
+            .iter()
+            .zip(&row.tests)
+            .all(|((field, _), test)| {
+                let value = self.case.record.get(field).map(|f| &f.value);
+                match (test, value) {
+                    (CellTest::Any, _) => true,
+                    (_, None) => false,
+                    (CellTest::OneOf(values), Some(v)) => values.contains(v),
+                    (CellTest::Range(from, to), Some(v)) => number(v)
+                        .is_some_and(|n| from.is_none_or(|f| n >= f) && to.is_none_or(|t| n < t)),
+                }
+            })
     }
 
     pub(super) fn on_answer(&mut self, a: ModelAnswer) -> Result<(), No> {
@@ -216,7 +224,12 @@ impl Deciding<'_> {
                 None => true,
                 Some(old) => matches!(old.source, Source::Model { .. }),
             };
-            if !free || matches!(def.from, FieldFrom::Rules | FieldFrom::Engine | FieldFrom::Crm) {
+            if !free
+                || matches!(
+                    def.from,
+                    FieldFrom::Rules | FieldFrom::Engine | FieldFrom::Crm
+                )
+            {
                 continue;
             }
             if let Ok(Some(value)) = coerce(&f.value, &def.ty, self.country().as_deref()) {
@@ -244,7 +257,13 @@ impl Deciding<'_> {
 
     /// After the model's turn the case may have moved on (a person closed it meanwhile): then nothing follows.
     fn after_ask(&mut self) {
-        if self.world.ai.as_ref().is_some_and(|ai| ai.when_state == self.case.state) && !self.run_rules() {
+        if self
+            .world
+            .ai
+            .as_ref()
+            .is_some_and(|ai| ai.when_state == self.case.state)
+            && !self.run_rules()
+        {
             self.run_decision();
         }
     }
@@ -275,7 +294,11 @@ impl Deciding<'_> {
 
     pub(super) fn on_timer(&mut self, n: u32) -> Result<(), No> {
         let Some((kind, due)) = self.case.timers.get(&n).copied() else {
-            return Err(No::new("TL0714", "timer", format!("timer {n} is not set any more")));
+            return Err(No::new(
+                "TL0714",
+                "timer",
+                format!("timer {n} is not set any more"),
+            ));
         };
         self.entry(Entry::TimerEnded { n, fired: true });
         self.cancelled.push(n);

@@ -70,11 +70,17 @@ impl<'s> Run<'s> {
                     Value::Text(text) => {
                         self.budget.pattern(text.len())?;
                         if *capture {
-                            return Ok(pattern.first_group(text).map(|t| Cow::Owned(Value::text(t))));
+                            return Ok(pattern
+                                .first_group(text)
+                                .map(|t| Cow::Owned(Value::text(t))));
                         }
                         Ok(Some(Cow::Owned(Value::Bool(pattern.is_match(text)))))
                     }
-                    other => Err(wrong(if *capture { "capture" } else { "matches" }, &[other], *at)),
+                    other => Err(wrong(
+                        if *capture { "capture" } else { "matches" },
+                        &[other],
+                        *at,
+                    )),
                 }
             }
             Node::Each {

@@ -226,7 +226,8 @@ impl Checker<'_> {
                 &format!("a bad pattern: {why}"),
             ),
             Ok(pattern) if name == "capture" && !pattern.has_group() => {
-                let message = "`capture` gives what a group found: put the part you want in parentheses";
+                let message =
+                    "`capture` gives what a group found: put the part you want in parentheses";
                 self.refuse(written, ErrorKind::Pattern, message)
             }
             Ok(pattern) => {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 /// Label names that name no topic: as examples they would only teach that the word stands for them.
-const NO_TOPIC: [&str; 7] = ["other", "others", "none", "unknown", "misc", "rest", "general"];
+const NO_TOPIC: [&str; 7] = [
+    "other", "others", "none", "unknown", "misc", "rest", "general",
+];
 
 use crate::features::{Row, Vocabulary, counted};
 
@@ -35,7 +37,10 @@ impl TrainingSet {
         }
         let mut folds = assign_folds(examples, &targets, labels.len(), options.folds.clamp(2, 20));
         if options.label_names {
-            let telling = labels.iter().enumerate().filter(|(_, l)| !NO_TOPIC.contains(&l.as_str()));
+            let telling = labels
+                .iter()
+                .enumerate()
+                .filter(|(_, l)| !NO_TOPIC.contains(&l.as_str()));
             for (number, label) in telling {
                 let features = counted(label);
                 for _ in 0..2 {

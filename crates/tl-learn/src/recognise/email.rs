@@ -1,7 +1,7 @@
 //! E-mail addresses in text.
 
-use tl_kernel::contact::{is_local_char, normalise_email};
 use super::{Found, Span};
+use tl_kernel::contact::{is_local_char, normalise_email};
 
 const LONGEST_LOCAL: usize = 64;
 const LONGEST_DOMAIN: usize = 253;

@@ -22,9 +22,9 @@ pub use company::companies;
 pub use date::dates;
 pub use email::emails;
 pub use money::{Money, money};
-pub use tl_kernel::contact::{normalise_email, normalise_phone};
 pub use phone::phones;
 pub use quantity::{Quantity, quantities};
+pub use tl_kernel::contact::{normalise_email, normalise_phone};
 pub use url::urls;
 
 pub(crate) use company::has_legal_form;

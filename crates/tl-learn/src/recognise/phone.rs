@@ -2,8 +2,8 @@
 
 use crate::lists::has_word;
 
-use tl_kernel::contact::normalise_phone;
 use super::{Context, Found, Span};
+use tl_kernel::contact::normalise_phone;
 
 const LONGEST: usize = 40;
 /// How far back a word such as "Tel." may stand.

@@ -18,7 +18,12 @@ use crate::headers;
 pub fn stored_event(endpoint: &Endpoint, stored: &StoredEvent) -> Option<Value> {
     let content_type = ContentType::parse(stored.content_type.as_bytes()).ok()?;
     let message = message(endpoint, &content_type, stored.payload.clone()).ok()?;
-    Some(of_parts(endpoint, &message, (stored.id, stored.received_at), &HeaderMap::new()))
+    Some(of_parts(
+        endpoint,
+        &message,
+        (stored.id, stored.received_at),
+        &HeaderMap::new(),
+    ))
 }
 
 /// Builds the value of `event`. A mail brings its own headers; they hide those of the request that carried it.
@@ -31,7 +36,12 @@ pub(crate) fn build(
     of_parts(found.endpoint(), message, at, request)
 }
 
-fn of_parts(endpoint: &Endpoint, message: &Message, (id, now): (EventId, i64), request: &HeaderMap) -> Value {
+fn of_parts(
+    endpoint: &Endpoint,
+    message: &Message,
+    (id, now): (EventId, i64),
+    request: &HeaderMap,
+) -> Value {
     let mut event = message.parts.clone();
     if !event.contains_key("correlation_id")
         && let Some(trace) = headers::trace_id(request)
@@ -49,10 +59,7 @@ fn of_parts(endpoint: &Endpoint, message: &Message, (id, now): (EventId, i64), r
         ("id".to_owned(), Value::text(id.to_string())),
         ("source".to_owned(), Value::text(&endpoint.name)),
         ("endpoint".to_owned(), Value::text(&endpoint.name)),
-        (
-            "channel".to_owned(),
-            Value::text(endpoint.channel.word()),
-        ),
+        ("channel".to_owned(), Value::text(endpoint.channel.word())),
         ("received_at".to_owned(), Value::Time(now)),
         ("headers".to_owned(), Value::Record(headers)),
         ("body".to_owned(), message.body.clone()),

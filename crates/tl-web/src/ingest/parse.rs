@@ -169,7 +169,9 @@ fn from_mail(raw: &[u8]) -> Result<Message, Problem> {
     let zones =
         tl_learn::mail_text::zones_from(&mail.text, mail.from_name.as_deref().unwrap_or(""));
     // What the sender wrote: the newest text, and with the signature below it; quoted and forwarded parts are not.
-    let end = zones.signature.map_or(zones.newest.end, |s| s.end.max(zones.newest.end));
+    let end = zones
+        .signature
+        .map_or(zones.newest.end, |s| s.end.max(zones.newest.end));
     let own = mail.text.get(zones.newest.start..end).unwrap_or(&mail.text);
     let newest = mail.text.get(zones.newest).unwrap_or(&mail.text);
     let mut parts = BTreeMap::from([
