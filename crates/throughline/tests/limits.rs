@@ -155,14 +155,27 @@ fn a_workflow_file_cannot_exhaust_its_reader() {
         }
         t.replace("  fields:\n", &format!("  fields:\n{f}"))
     };
+    let spread = |n: usize| {
+        let (mut m, mut b) = (String::new(), String::new());
+        for k in 0..n {
+            let _ = writeln!(m, "    m{k}: {{ to: record.email, subject: \"Hi\", text: \"Hi\" }}");
+            let _ = writeln!(b, "    - {{ condition: \"record.message == 'a{k}'\", action: [crm_upsert, m{k}] }}");
+        }
+        WORKFLOW.replace("  messaging:\n", &format!("  messaging:\n{m}")).replace("    - default: human_queue", &format!("{b}    - default: human_queue"))
+    };
+    let _ = (fields(1), channels(1), sets(1), branches(1));
     let table: Vec<(&str, String, &[&str])> = vec![
-        ("branches 100", branches(100), &[""]),
-        ("branches 200", branches(200), &[""]),
-        ("branches 400", branches(400), &[""]),
-        ("messages 1200", messages(1_200), &[""]),
-        ("fields 4000", fields(4_000), &[""]),
-        ("channels 4000", channels(4_000), &[""]),
-        ("sets 1000", sets(1_000), &[""]),
+        ("messages 4", messages(4), &[""]),
+        ("messages 8", messages(8), &[""]),
+        ("messages 12", messages(12), &[""]),
+        ("messages 16", messages(16), &[""]),
+        ("messages 24", messages(24), &[""]),
+        ("messages 32", messages(32), &[""]),
+        ("messages 64", messages(64), &[""]),
+        ("messages 128", messages(128), &[""]),
+        ("spread 50", spread(50), &[""]),
+        ("spread 100", spread(100), &[""]),
+        ("spread 200", spread(200), &[""]),
     ];
     let _ = (chain(1), rules(1), bools(1), regex("x"));
     let _ = q("x".into());

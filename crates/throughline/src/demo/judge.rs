@@ -217,7 +217,8 @@ pub async fn invariants(
             effects += 1;
             let task = case.open_tasks().any(|(_, t)| t.effect == Some(*n));
             settled += usize::from(e.state.is_settled());
-            if !e.state.is_settled() && !(e.state == EffectState::Uncertain && task) {
+            let at_rest = e.state.is_settled() || (e.state == EffectState::Uncertain && task);
+            if !at_rest {
                 i7.push(format!("{id}: effect {n} is {}", e.state.word()));
             }
         }

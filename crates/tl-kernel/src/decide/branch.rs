@@ -228,24 +228,13 @@ impl Deciding<'_> {
 }
 
 /// What the steps of a branch came to.
+#[derive(Default)]
 struct Outcome {
     effects: bool,
     human: bool,
     hand_off: bool,
     close: bool,
     why: &'static str,
-}
-
-impl Default for Outcome {
-    fn default() -> Self {
-        Outcome {
-            effects: false,
-            human: false,
-            hand_off: false,
-            close: false,
-            why: "",
-        }
-    }
 }
 
 fn first(old: &'static str, new: &'static str) -> &'static str {

@@ -21,7 +21,8 @@ impl Deciding<'_> {
         }
         match def.on_breach {
             Some(to) if to != state => {
-                if self.move_to(to, "sla_breach") && to == canonical::NEEDS_HUMAN {
+                let moved = self.move_to(to, "sla_breach");
+                if moved && to == canonical::NEEDS_HUMAN {
                     self.open_task_once("review", "sla_breach");
                 }
             }

@@ -47,7 +47,8 @@ impl Deciding<'_> {
         match self.case.state {
             canonical::CLOSED => {
                 // A new message is new text: it is read anew.
-                if self.move_to(canonical::TRIAGED, "reply") && !self.run_rules() {
+                let reopened = self.move_to(canonical::TRIAGED, "reply");
+                if reopened && !self.run_rules() {
                     self.ask_or_decide();
                 }
             }
