@@ -40,6 +40,7 @@ pub fn check(project: &Project, workflow: &str) -> Checked {
     let loaded = tl_lang::load(project, workflow);
     let mut diags = loaded.diags;
     if let Some(program) = &loaded.program {
+        diags.extend(schemas(project, program));
         let dir = Project::directory(workflow);
         let workflow_file = format!("{dir}workflow.yaml");
         let own_policy = format!("{dir}policy.yaml");
@@ -63,4 +64,39 @@ pub fn check(project: &Project, workflow: &str) -> Checked {
         diags,
         notes: loaded.notes,
     }
+}
+
+/// Schema files that the doors could not use.
+fn schemas(project: &Project, program: &Program) -> Vec<Diag> {
+    let mut out: Vec<Diag> = Vec::new();
+    let own = program
+        .endpoints
+        .iter()
+        .filter_map(|e| e.schema.as_ref())
+        .filter(|s| !s.derived);
+    for schema in own {
+        let file = project
+            .files
+            .iter()
+            .find(|(_, bytes)| bytes.as_slice() == schema.json.as_bytes());
+        let file = file.map_or("", |(path, _)| path.as_str());
+        let Some(why) =
+            tl_web::schema_fault(&schema.json).filter(|_| out.iter().all(|d| d.file != file))
+        else {
+            continue;
+        };
+        out.push(Diag {
+            code: "TL0413",
+            severity: Severity::Error,
+            file: file.to_owned(),
+            line: 1,
+            column: 1,
+            start: 0,
+            end: 0,
+            message: "this schema cannot be used".into(),
+            why,
+            mend: None,
+        });
+    }
+    out
 }

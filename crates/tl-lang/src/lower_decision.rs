@@ -13,6 +13,9 @@ use crate::tree::{List, Node};
 /// The threshold where the file names none.
 const DEFAULT_THRESHOLD: f64 = 0.80;
 
+/// Branches of one decision; what needs more is a decision table. The proofs compare each with those before it.
+const MAX_BRANCHES: usize = 200;
+
 /// The decision of the file.
 pub(crate) fn decision(l: &mut Lower<'_>, node: Option<&Node>) -> Option<DecisionDef> {
     let keys = l.cx.section(node?, &DECISION)?;
@@ -28,6 +31,19 @@ pub(crate) fn decision(l: &mut Lower<'_>, node: Option<&Node>) -> Option<Decisio
         l.cx.wrong_kind(node, "a list of branches");
         return None;
     };
+    if list.items.len() > MAX_BRANCHES {
+        l.cx.push(
+            Problem::new(
+                "TL0106",
+                node.span,
+                format!("the decision has {} branches", list.items.len()),
+            )
+            .why(format!(
+                "a decision has at most {MAX_BRANCHES}; a decision table holds more cases"
+            )),
+        );
+        return None;
+    }
     let mut branches: Vec<Branch> = Vec::new();
     let mut default_seen = false;
     for n in &list.items {

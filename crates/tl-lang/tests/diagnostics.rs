@@ -128,14 +128,14 @@ fn there_are_at_least_sixty_and_they_cover_the_codes() {
     let all = cases();
     assert!(all.len() >= 60, "{}", all.len());
     let covered: BTreeSet<&str> = all.iter().map(|c| c.code.as_str()).collect();
-    // Limits, missing files and the bounds of expressions have tests of their own.
+    // Limits, missing files, the bounds of expressions and the proofs have tests of their own.
     let elsewhere = [
         "TL0106", "TL0109", "TL0302", "TL0307", "TL0308", "TL0309", "TL0310", "TL0311", "TL0410",
         "TL0411",
     ];
     for (code, _) in CODES {
         assert!(
-            covered.contains(code) || elsewhere.contains(code),
+            covered.contains(code) || elsewhere.contains(code) || code.starts_with("TL05"),
             "{code} has no case"
         );
     }

@@ -10,6 +10,7 @@ pub use event::stored_event;
 mod lookup;
 mod parse;
 mod schema;
+mod soundness;
 mod sender;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) use dedupe::{Keys, api_command, keys};
 pub(crate) use event::build;
 pub(crate) use lookup::{Found, Way, find, within};
 pub(crate) use parse::{Message, from_value, json};
+pub use soundness::schema_fault;
 pub(crate) use schema::{Schemas, check, child, shape};
 pub(crate) use sender::{Evidence, Sender, verify};
 

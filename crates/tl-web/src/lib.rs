@@ -24,6 +24,6 @@ mod state;
 
 pub use answer::accepted_body;
 pub use api::{router, write_mark};
-pub use ingest::stored_event;
+pub use ingest::{schema_fault, stored_event};
 pub use server::serve;
 pub use state::{AppState, Rate, WebConfig};

@@ -52,6 +52,10 @@ pub const MAX_FIELD_PROBLEMS: usize = 100;
 pub const MAX_POINTER: usize = 300;
 /// Compiled schemas kept.
 pub const MAX_SCHEMAS: usize = 1_000;
+/// Longest schema of a door, bytes.
+pub const MAX_SCHEMA: usize = 256 * 1024;
+/// Parts of a schema with its references followed.
+pub const MAX_SCHEMA_PARTS: usize = 10_000;
 /// Size of one compiled pattern of a schema, bytes.
 pub const MAX_PATTERN: usize = 1024 * 1024;
 /// Versions in an answer about a record's history.

@@ -71,7 +71,7 @@ fn codes_are_explained() {
         .expect(0, &["# TL0701", "throughline graph"]);
     bench
         .run(&["explain", "TL0799"])
-        .expect(3, &["there is no code TL0799; did you mean TL07"]);
+        .expect(3, &["there is no code TL0799; did you mean TL"]);
     let page = bench.json(&["explain", "TL0725"]);
     assert!(page["page"].as_str().unwrap().contains("digest"));
 }

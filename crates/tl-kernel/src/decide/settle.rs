@@ -50,16 +50,21 @@ impl Deciding<'_> {
         if let Some(r) = s.vendor_ref {
             self.fact(Fact::VendorRef(s.n, r));
         }
-        match s.state {
+        self.follow(s.n, s.state, &s.code)
+    }
+
+    /// What follows for the case.
+    fn follow(&mut self, n: u32, state: EffectState, code: &str) -> Result<(), No> {
+        match state {
             EffectState::Succeeded => {
-                if s.code != "dry_run" {
-                    self.touched(s.n);
+                if code != "dry_run" {
+                    self.touched(n);
                 }
                 self.finish_if_done();
             }
-            EffectState::Superseded => self.resolve_conflict(s.n),
-            EffectState::Cancelled if s.code == "limit" => self.finish_if_done(),
-            EffectState::Uncertain => self.exception("uncertain", s.n),
+            EffectState::Superseded => self.resolve_conflict(n),
+            EffectState::Cancelled if code == "limit" => self.finish_if_done(),
+            EffectState::Uncertain => self.exception("uncertain", n),
             // A closed case withdrew it; that is what was asked for.
             EffectState::Expired | EffectState::Cancelled
                 if self.case.state == canonical::CLOSED => {}
@@ -67,12 +72,8 @@ impl Deciding<'_> {
             | EffectState::Dead
             | EffectState::Expired
             | EffectState::Cancelled => {
-                let reason = if s.code.is_empty() {
-                    s.state.word()
-                } else {
-                    &s.code
-                };
-                self.exception(reason, s.n);
+                let reason = if code.is_empty() { state.word() } else { code };
+                self.exception(reason, n);
             }
             EffectState::Planned
             | EffectState::Ready
@@ -81,7 +82,7 @@ impl Deciding<'_> {
                 return Err(No::new(
                     "TL0717",
                     "effect",
-                    format!("{} is no settlement", s.state.word()),
+                    format!("{} is no settlement", state.word()),
                 ));
             }
         }

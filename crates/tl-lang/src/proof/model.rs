@@ -200,10 +200,10 @@ impl<'p> Model<'p> {
             if *step == Step::Deny && branch.to.is_some_and(|to| to != NEEDS_HUMAN) {
                 continue;
             }
-            all = all
+            let next = all
                 .into_iter()
-                .flat_map(|(s, came)| self.step(s, came, *step))
-                .collect();
+                .flat_map(|(s, came)| self.step(s, came, *step));
+            all = distinct(next);
         }
         let mut out = Vec::new();
         for (s, came) in all {
@@ -422,12 +422,24 @@ pub(super) enum Born {
 }
 
 /// What the steps of a branch came to.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Came {
     effects: bool,
     human: bool,
     hand_off: bool,
     close: bool,
+}
+
+/// Each once, in order. There are few, however many ways lead to them: without this the ways of a branch would
+/// multiply with each of its actions.
+fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut out = Vec::new();
+    for one in all {
+        if !out.contains(&one) {
+            out.push(one);
+        }
+    }
+    out
 }
 
 fn review(s: Spot) -> Spot {

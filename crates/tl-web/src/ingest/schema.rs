@@ -42,7 +42,7 @@ impl Schemas {
 }
 
 /// Patterns take time in proportion to the text, never more; nothing outside the document is read.
-fn compile(text: &str) -> Result<Validator, String> {
+pub(super) fn compile(text: &str) -> Result<Validator, String> {
     let schema: Json = serde_json::from_str(text).map_err(|e| e.to_string())?;
     jsonschema::options()
         .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN))
