@@ -236,6 +236,14 @@ impl Installation {
     }
 }
 
+impl Drop for Installation {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn status(answer: &[u8]) -> u16 {
     let text = String::from_utf8_lossy(answer);
     text.split(' ')

@@ -104,7 +104,7 @@ fn a_workflow_file_cannot_keep_its_reader_busy() {
             "a thousand branches",
             branches(1_000),
             1,
-            &["TL0106", "1001 branches", "a decision table"],
+            &["TL0106", "1002 branches", "a decision table"],
         ),
         (
             "as many branches as may be",
@@ -142,7 +142,7 @@ fn a_workflow_file_cannot_keep_its_reader_busy() {
         ),
         (
             "a pattern of classes",
-            matches(&r"\\w{900}".repeat(20)),
+            matches(&"[^a]{900}".repeat(20)),
             1,
             &["TL0309", "repeat less"],
         ),
@@ -268,7 +268,6 @@ fn a_schema_that_no_door_could_use_is_refused_before_it_is_deployed() {
         let begun = Instant::now();
         let answer = bench.run(&["check"]);
         assert!(begun.elapsed() < BUSY, "{what}");
-        println!("{what}");
         answer.expect(code, &[part]);
         assert_eq!(
             answer.out.contains("TL0413"),
@@ -279,14 +278,13 @@ fn a_schema_that_no_door_could_use_is_refused_before_it_is_deployed() {
     }
 }
 
-/// A server with its secret, and what it answers to a message.
-fn serving(bench: &Bench) -> (Server, String) {
-    let secret = bench.secret("web");
-    (bench.serve(), secret)
-}
-
+/// A message that was not sent before is taken.
 fn takes_messages(bench: &Bench, server: &Server, secret: &str) {
-    bench.write("m.json", r#"{"email":"a@b.example","message":"x"}"#);
+    let before = bench.json(&["case", "list"]).as_array().unwrap().len();
+    bench.write(
+        "m.json",
+        &format!("{{\"email\":\"a{before}@b.example\",\"message\":\"x\"}}"),
+    );
     let to = format!("{}/hooks/default/web", server.url);
     bench
         .run(&["send", "m.json", "--to", &to, "--secret", secret])
@@ -296,13 +294,14 @@ fn takes_messages(bench: &Bench, server: &Server, secret: &str) {
 #[test]
 fn a_half_written_deployment_leaves_the_version_that_runs() {
     let bench = Bench::project();
-    let (server, secret) = serving(&bench);
+    let secret = bench.secret("web");
+    let server = bench.serve();
     takes_messages(&bench, &server, &secret);
     let template = bench.path().join("workflows/lead/templates/reply.md");
     let half = &WORKFLOW[..WORKFLOW.len() / 2];
     let table: [(&str, &str, &str); 5] = [
         (WORKFLOW, "no template", "templates/reply.md"),
-        (half, "a template", "TL0202"),
+        (half, "a template", "TL0102"),
         ("", "a template", "error[TL"),
         ("\u{0}\u{1}", "a template", "error[TL"),
         (&WORKFLOW.replace("auto\n", "aut\n"), "a template", "TL0204"),
@@ -403,8 +402,7 @@ fn a_database_that_this_build_cannot_read_is_left_alone() {
     bench.run(&["status"]).expect(0, &[]);
     let path = bench.path().join("data/throughline.db");
     let execute = |sql: &str| {
-        let database = rusqlite::Connection::open(&path).unwrap();
-        let mut database = database;
+        let mut database = rusqlite::Connection::open(&path).unwrap();
         let tx = database.transaction().unwrap();
         tx.execute(sql, []).unwrap();
         tx.commit().unwrap();

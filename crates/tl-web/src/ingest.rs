@@ -10,8 +10,8 @@ pub use event::stored_event;
 mod lookup;
 mod parse;
 mod schema;
-mod soundness;
 mod sender;
+mod soundness;
 
 use std::sync::Arc;
 
@@ -31,9 +31,9 @@ pub(crate) use dedupe::{Keys, api_command, keys};
 pub(crate) use event::build;
 pub(crate) use lookup::{Found, Way, find, within};
 pub(crate) use parse::{Message, from_value, json};
-pub use soundness::schema_fault;
 pub(crate) use schema::{Schemas, check, child, shape};
 pub(crate) use sender::{Evidence, Sender, verify};
+pub use soundness::schema_fault;
 
 use crate::answer;
 use crate::guard::RequestId;

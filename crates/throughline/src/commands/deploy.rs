@@ -16,7 +16,7 @@ pub fn run(shell: &Shell, yes: bool) -> Result<(), Failure> {
     let project = crate::project::read(&shell.dir)?;
     if project.workflows().is_empty() {
         return Err(Failure::not_found(format!(
-            "TL0109 {} has no workflow: there is no workflows/<id>/workflow.yaml",
+            "TL0109 {} has no workflow: there is no workflows/<id>/workflow.yaml. `throughline init` makes a project",
             shell.dir.display()
         )));
     }
