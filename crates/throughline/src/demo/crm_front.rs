@@ -37,7 +37,7 @@ struct Front {
 impl CrmFront {
     /// Opens the door at a port of loopback; 0 takes any free one.
     pub async fn start(port: u16, stop: CancellationToken) -> anyhow::Result<CrmFront> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let listener = listen(port).await?;
         let addr = listener.local_addr()?;
         let state = Arc::new(Front {
             backend: OnceLock::new(),
@@ -82,6 +82,21 @@ impl CrmFront {
     pub fn conflicts(&self) -> u64 {
         self.state.conflicts.load(Ordering::Relaxed)
     }
+}
+
+/// Port 0: one below those that the system gives to outgoing connections, so that a demo that goes on finds its
+/// port free again.
+async fn listen(port: u16) -> std::io::Result<TcpListener> {
+    if port != 0 {
+        return TcpListener::bind(("127.0.0.1", port)).await;
+    }
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    for port in first..first + 200 {
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
+            return Ok(listener);
+        }
+    }
+    TcpListener::bind(("127.0.0.1", 0)).await
 }
 
 async fn pass(State(front): State<Arc<Front>>, request: Request) -> Response {

@@ -150,7 +150,8 @@ impl Stage {
 
     /// Waits until the outage was met so many times, or for a while: a run that goes on may have met it before.
     pub async fn outage_is_met(&self, times: usize) {
-        let end = tokio::time::Instant::now() + OUTAGE;
+        let limit = if self.resumed { OUTAGE / 20 } else { OUTAGE };
+        let end = tokio::time::Instant::now() + limit;
         while self.crm.turned_away() < times as u64 && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
