@@ -470,7 +470,6 @@ pub(crate) struct FactSheet<'a> {
     view: &'a Tenant,
     bundle: &'a Bundle,
     definition: u32,
-    taken: BTreeMap<String, u64>,
 }
 
 impl<'a> FactSheet<'a> {
@@ -485,7 +484,6 @@ impl<'a> FactSheet<'a> {
             view,
             bundle,
             definition,
-            taken: BTreeMap::new(),
         }
     }
 
@@ -512,7 +510,6 @@ impl<'a> FactSheet<'a> {
                 epoch: self.desk.store().epoch(),
                 slots: 1,
             }),
-            taken: &self.taken,
         }
     }
 }

@@ -58,8 +58,6 @@ pub struct Facts<'a> {
     pub event: Option<&'a Value>,
     /// Where effects may be born dispatching: the node, its epoch, and how many send slots were reserved.
     pub sender: Option<Sender>,
-    /// Uses of action limits taken in their present windows, by action, for this case's recipients.
-    pub taken: &'a BTreeMap<String, u64>,
 }
 
 /// A node with reserved send slots.

@@ -1,6 +1,6 @@
 //! Every limit of the kernel, with its unit and reason.
 
-use crate::time::{DAY, HOUR, MINUTE, SECOND};
+use crate::time::{DAY, MINUTE, SECOND};
 
 /// Longest text of one field, bytes: a long mail fits, an attachment does not.
 pub const MAX_TEXT: usize = 256 * 1024;
@@ -24,10 +24,6 @@ pub const MAX_CRASHES: u32 = 3;
 pub const ATTEMPT_DEADLINE: i64 = 30 * SECOND;
 /// Outward actions are not sent later than this after they were planned unless the file says otherwise, µs.
 pub const DEFAULT_VALID_FOR: i64 = DAY;
-/// First delay of the retry schedule, µs.
-pub const RETRY_BASE: i64 = 2 * SECOND;
-/// Longest delay of the retry schedule, µs.
-pub const RETRY_CAP: i64 = HOUR;
 /// A model may take this long unless the file says otherwise, µs.
 pub const DEFAULT_MODEL_TIMEOUT: i64 = MINUTE;
 /// Dedupe keys are kept at least this long, µs.

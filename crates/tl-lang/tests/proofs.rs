@@ -457,7 +457,7 @@ fn every_proof_finds_what_it_is_about() {
 
 /// Goes a printed way in the kernel; the case and the entries of its last turn.
 fn go(program: &Program, path: &CounterExample) -> (Case, Vec<Entry>) {
-    let (flags, taken) = (BTreeMap::new(), BTreeMap::new());
+    let flags = BTreeMap::new();
     let mut case = Case::new(TenantId(1), CaseId([1; 16]), 1);
     let mut entries = Vec::new();
     for (given, step) in path.inputs.iter().zip(&path.steps) {
@@ -482,7 +482,6 @@ fn go(program: &Program, path: &CounterExample) -> (Case, Vec<Entry>) {
             switches: &[],
             event: message.as_ref(),
             sender: None,
-            taken: &taken,
         };
         match decide(program, &case, input, &facts) {
             Decision::Turn(turn) => {

@@ -47,7 +47,6 @@ struct Trial<'p> {
     says: [Say; 4],
     policies: [Policy; 3],
     flags: BTreeMap<String, bool>,
-    taken: BTreeMap<String, u64>,
 }
 
 /// A case and how it came there.
@@ -238,7 +237,6 @@ impl<'p> Trial<'p> {
             says,
             policies,
             flags: BTreeMap::new(),
-            taken: BTreeMap::new(),
         }
     }
 
@@ -261,7 +259,6 @@ impl<'p> Trial<'p> {
             switches: &[],
             event,
             sender: None,
-            taken: &self.taken,
         }
     }
 

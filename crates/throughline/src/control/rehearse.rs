@@ -306,7 +306,6 @@ impl Stage<'_> {
         let current = self.view.current.get(&program.id);
         let (policy_number, current) =
             current.map_or((done.case.definition, program), |(n, b)| (*n, &b.program));
-        let none_taken = BTreeMap::new();
         let facts = Facts {
             now: self.now,
             tenant: self.view.id,
@@ -319,7 +318,6 @@ impl Stage<'_> {
             switches: &self.view.switches,
             event: Some(self.event),
             sender: None,
-            taken: &none_taken,
         };
         let turn: Turn = match decide(program, &done.case, input, &facts) {
             Decision::Turn(turn) => *turn,

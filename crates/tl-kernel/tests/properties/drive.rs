@@ -29,7 +29,6 @@ pub struct Now {
     pub switches: Vec<Switch>,
     pub event: Option<Value>,
     pub sender: Option<Sender>,
-    pub taken: BTreeMap<String, u64>,
 }
 
 impl Now {
@@ -43,7 +42,6 @@ impl Now {
             switches: Vec::new(),
             event: None,
             sender: None,
-            taken: BTreeMap::new(),
         }
     }
 
@@ -60,7 +58,6 @@ impl Now {
             switches: &self.switches,
             event: self.event.as_ref(),
             sender: self.sender,
-            taken: &self.taken,
         }
     }
 
