@@ -1,0 +1,39 @@
+//! Rows of `decision`, `policy` and `tasks`.
+
+use super::{Row, SAY};
+use crate::acts::{Act, LEAD};
+
+const LOST: &[Act] = &[Act::LoseAnswer, Act::Say(LEAD)];
+/// Two leads, one after the other.
+const TWO: &[Act] = &[
+    Act::Say(LEAD),
+    Act::Say(r#"{"name":"Eve","email":"eve@x.example"}"#),
+];
+
+#[rustfmt::skip]
+pub const ROWS: &[Row] = &[
+    ("decision", "", "-decision", SAY, "door 202", "TL0202 the key `decision`"),
+    ("decision.threshold", "worker: { ai_step: { model: gpt } }\ndecision: { threshold: 0.9, branches: [{ condition: confidence >= threshold, action: close }, { default: human_queue }] }", "worker: { ai_step: { model: gpt } }\ndecision: { threshold: 0.8, branches: [{ condition: confidence >= threshold, action: close }, { default: human_queue }] }", SAY, "case in needs_human", "case in closed"),
+    ("decision.threshold.until_known", "worker: { ai_step: { model: gpt } }\ndecision: { threshold: {}, branches: [{ condition: confidence >= threshold, action: close }, { default: human_queue }] }", "worker: { ai_step: { model: gpt } }\ndecision: { threshold: { until_known: 0.7 }, branches: [{ condition: confidence >= threshold, action: close }, { default: human_queue }] }", SAY, "case in needs_human", "case in closed"),
+    ("decision.branches", "", "%CLOSE%", SAY, "case in needs_human", "case in closed"),
+    ("decision.branches.*.condition", "decision: { branches: [{ condition: \"record.name == 'Ada'\", action: close }, { default: human_queue }] }", "decision: { branches: [{ condition: \"record.name == 'Eve'\", action: close }, { default: human_queue }] }", SAY, "case in closed", "case in needs_human"),
+    ("decision.branches.*.action", "%CLOSE%", "%CRM%", SAY, "", "stored lead/"),
+    ("decision.branches.*.default", "decision: { branches: [{ default: human_queue }] }", "decision: { branches: [{ default: close }] }", SAY, "case in needs_human", "case in closed"),
+    ("decision.branches.*.reason", "decision: { branches: [{ default: human_queue }] }", "decision: { branches: [{ default: human_queue, reason: look }] }", SAY, "", "task review for operators, reason look"),
+    ("decision.branches.*.to", "decision: { branches: [{ default: deny }] }", "decision: { branches: [{ default: deny, to: closed }] }", SAY, "case in needs_human", "case in closed"),
+    ("policy", "%CRM%", "%CRM%\npolicy: { crm_upsert: approve }", SAY, "case in closed", "task approve for operators"),
+    ("policy.*.auto", "%CRM%\npolicy: { crm_upsert: { auto: \"record.name == 'Eve'\" } }", "%CRM%\npolicy: { crm_upsert: { auto: \"record.name == 'Ada'\" } }", SAY, "task approve", "case in closed"),
+    ("policy.*.approve", "%CRM%\npolicy: { crm_upsert: { approve: ben } }", "%CRM%\npolicy: { crm_upsert: { approve: anna } }", SAY, "task approve for ben", "task approve for anna"),
+    ("policy.*.never", "%CRM%\npolicy: { crm_upsert: { auto: true } }", "%CRM%\npolicy: { crm_upsert: { auto: true, never: \"record.name == 'Ada'\" } }", SAY, "stored lead/", "reason policy_never"),
+    ("policy.*.limit", "%CRM%\npolicy: { crm_upsert: { auto: true } }", "%CRM%\npolicy: { crm_upsert: { auto: true, limit: 1 per tenant per day } }", TWO, "", "code `limit`"),
+    ("policy.*.quiet_hours", "%CRM%\npolicy: { crm_upsert: { auto: true } }", "%CRM%\npolicy: { crm_upsert: { auto: true, quiet_hours: 11:00-12:00 } }", SAY, "stored lead/", "hold `quiet_hours`"),
+    ("tasks", "", "tasks: { review: { owner: anna } }", SAY, "task review for operators", "task review for anna"),
+    ("tasks.*.message", "%MISSING%\nrecord: { type: d, fields: { email: { type: email }, b: { type: int, required: true } } }\nside_effects: { messaging: { m: { to: record.email, text: Tell us } } }", "%MISSING%\nrecord: { type: d, fields: { email: { type: email }, b: { type: int, required: true } } }\nside_effects: { messaging: { m: { to: record.email, text: Tell us } } }\ntasks: { ask_missing: { message: m } }", SAY, "", "effect m "),
+    ("tasks.*.owner", "tasks: { review: { owner: ben } }", "tasks: { review: { owner: '${record.name}' } }", SAY, "task review for ben", "task review for Ada"),
+    ("tasks.*.sla", "", "tasks: { review: { sla: 1h } }", SAY, "task review for operators, reason decision, due +4h", "task review for operators, reason decision, due +1h"),
+    ("decision.branches.*.default", "decision: { branches: [{ default: human_queue }] }", "decision: { branches: [{ default: deny }] }", SAY, "reason needs_human", "reason denied"),
+    ("tasks.*.owner", "%CRM%\npolicy: { crm_upsert: approve }", "%CRM%\npolicy: { crm_upsert: approve }\ntasks: { approve: { owner: anna } }", SAY, "task approve for operators", "task approve for anna"),
+    ("tasks.*.owner", "decision: { branches: [{ condition: \"record.name != ''\", action: hand_off }, { default: human_queue }] }", "decision: { branches: [{ condition: \"record.name != ''\", action: hand_off }, { default: human_queue }] }\ntasks: { hand_off: { owner: anna } }", SAY, "task hand_off for operators", "task hand_off for anna"),
+    ("tasks.*.owner", "%MISSING%\nrecord: { type: d, fields: { b: { type: int, required: true } } }", "%MISSING%\nrecord: { type: d, fields: { b: { type: int, required: true } } }\ntasks: { ask_missing: { owner: anna } }", SAY, "task missing for operators", "task missing for anna"),
+    ("tasks.*.owner", "%CRM%\n%AUTO%\nside_effects: { crm: { %BLIND% } }", "%CRM%\n%AUTO%\nside_effects: { crm: { %BLIND% } }\ntasks: { exception: { owner: anna } }", LOST, "task exception for operators", "task exception for anna"),
+];
