@@ -251,6 +251,11 @@ impl App {
                 detail: c.detail,
             })
             .collect();
+        self.seal_entries(tenant, by, entries)
+    }
+
+    /// Entries of the control stream, sealed.
+    pub fn seal_entries(&self, tenant: TenantId, by: &Actor, entries: Vec<Entry>) -> Sealed {
         let no_digest: Digest = [0; 32];
         let head = Head {
             v: HEAD_VERSION,

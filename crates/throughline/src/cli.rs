@@ -82,6 +82,8 @@ pub enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// Print the JSON Schema of the workflow file, for editors that complete and check while one types
+    Schema,
     /// Draw the states and transitions of a workflow
     Graph {
         /// Which workflow; needed where the project has several

@@ -95,10 +95,27 @@ impl FromBundles {
     }
 }
 
+fn key(tenant: &Tenant, workflow: &str, name: &str) -> Key {
+    let number = tenant.current.get(workflow).map_or(0, |(n, _)| *n);
+    (tenant.id, workflow.to_owned(), number, name.to_owned())
+}
+
 impl Connections for FromBundles {
+    fn renew(
+        &self,
+        tenant: &Tenant,
+        workflow: &str,
+        name: &str,
+    ) -> Result<Arc<Connection>, String> {
+        let key = key(tenant, workflow, name);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(&key);
+        drop(kept);
+        self.find(tenant, workflow, name)
+    }
+
     fn find(&self, tenant: &Tenant, workflow: &str, name: &str) -> Result<Arc<Connection>, String> {
-        let number = tenant.current.get(workflow).map_or(0, |(n, _)| *n);
-        let key = (tenant.id, workflow.to_owned(), number, name.to_owned());
+        let key = key(tenant, workflow, name);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, connection)) = kept.get(&key)
             && at.elapsed() < FRESH

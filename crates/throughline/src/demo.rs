@@ -17,11 +17,12 @@ use tl_engine::follower::Follower;
 use tl_kernel::id::{CaseId, EventId};
 
 use self::corpus::{Entry, Outcome, corpus, key_of};
-use self::judge::{Bench, Verdict, first_touches, invariants};
+use self::judge::{Bench, Verdict, first_touches, invariants, writes};
 use self::report::Report;
 use self::sender::{Answered, Sender};
 use self::stage::Stage;
 use crate::failure::Failure;
+use crate::page::Page;
 
 /// How long a case may take to come to rest before its follower is sent.
 const REST: Duration = Duration::from_secs(10);
@@ -47,7 +48,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     if options.json {
         println!("{}", outcome.report.json());
     } else {
-        print!("{}", outcome.report.text());
+        print!("{}", outcome.report.text(Page::of_stdout()));
     }
     let broken = outcome.report.broken();
     if options.once || broken {
@@ -83,7 +84,8 @@ async fn play(options: &Options) -> anyhow::Result<Played> {
     if let Some(mut follower) = Follower::new(stage.app().desk.clone(), None) {
         follower.catch_up(true).await?;
     }
-    let report = judge_all(&entries, &answers, &stage, took).await?;
+    let mut report = judge_all(&entries, &answers, &stage, took).await?;
+    report.stays = !options.once;
     Ok(Played { report, stage })
 }
 
@@ -243,10 +245,21 @@ async fn judge_all(
         .store()
         .outbox(stage.tenant, None, 10_000)
         .await?;
+    let mut invariants = invariants(&bench, &answers.acked).await?;
+    let writes = writes(&bench, &stage.crm_kid).await?;
+    if writes.succeeded != writes.in_crm
+        && let Some((.., violations)) = invariants.iter_mut().find(|(name, ..)| *name == "I8")
+    {
+        violations.push(format!(
+            "the ledger has {} writes, the CRM {}",
+            writes.succeeded, writes.in_crm
+        ));
+    }
     Ok(Report {
         sent: entries.len(),
         took,
-        invariants: invariants(&bench, &answers.acked).await?,
+        invariants,
+        writes,
         first_touch: first_touches(&bench).await?,
         verdicts,
         messages: outbox.len(),
@@ -257,6 +270,7 @@ async fn judge_all(
         dir: stage.dir().to_path_buf(),
         kept: stage.is_kept(),
         url: stage.doors.base.clone(),
+        stays: false,
     })
 }
 

@@ -8,6 +8,8 @@ use tl_kernel::program::{ActionKind, Program, RuleEffect, Step, Threshold};
 use tl_kernel::time::duration_text;
 use tl_lang::effective_policy_text;
 
+use crate::explain::goal_words;
+
 /// The differences, one sentence each; empty where nothing changes that decides.
 pub fn diff(old: &Program, new: &Program) -> Vec<String> {
     let mut out = Vec::new();
@@ -15,21 +17,20 @@ pub fn diff(old: &Program, new: &Program) -> Vec<String> {
     if old.decision.threshold != new.decision.threshold {
         let words = |t: Threshold| match t {
             Threshold::Fixed(x) => format!("{x}"),
-            Threshold::UntilKnown {
-                until_known,
-                max_error,
-                confidence_level,
-            } => format!(
-                "chosen for at most {:.1} % error at {:.0} %, {until_known} until known",
-                max_error * 100.0,
-                confidence_level * 100.0
-            ),
+            Threshold::UntilKnown(x) => format!("{x} until known"),
         };
         out.push(format!(
             "decision: threshold {} is now {}",
             words(old.decision.threshold),
             words(new.decision.threshold)
         ));
+    }
+    let goal = |p: &Program| {
+        let goal = p.goal.as_ref();
+        goal.map_or_else(|| "none".to_owned(), |g| goal_words(p, g))
+    };
+    if goal(old) != goal(new) {
+        out.push(format!("workflow: goal {} is now {}", goal(old), goal(new)));
     }
     sequence("decision: branch", &branches(old), &branches(new), &mut out);
     sequence("rule", &rules(old), &rules(new), &mut out);
@@ -278,9 +279,10 @@ fn states(p: &Program) -> BTreeMap<String, String> {
             let breach = s
                 .on_breach
                 .map_or_else(String::new, |b| format!(", breach to {}", p.state_name(b)));
+            let pause = if s.pause { ", pauses the goal" } else { "" };
             (
                 s.name.clone(),
-                format!("owner {}, {sla}{breach}{escalate}", s.owner),
+                format!("owner {}, {sla}{breach}{escalate}{pause}", s.owner),
             )
         })
         .collect()
@@ -459,6 +461,16 @@ mod tests {
             (
                 format!("{BASE}states: {{ needs_human: {{ owner: operators, sla: 7m }} }}\n"),
                 Some("state `needs_human`"),
+            ),
+            (
+                format!("{BASE}states: {{ needs_human: {{ pause: true }} }}\n"),
+                Some("SLA 4h, breach to needs_human, pauses the goal"),
+            ),
+            (
+                BASE.replace("version: \"1\"", "version: \"1\", goal: { sla: 2h }"),
+                Some(
+                    "workflow: goal none is now pending -> closed within 2h, answered for by operators",
+                ),
             ),
             (
                 format!(

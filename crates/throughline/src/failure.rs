@@ -42,7 +42,8 @@ impl Kind {
 pub struct Failure {
     /// What kind.
     pub kind: Kind,
-    /// `TLnnnn`, or empty.
+    /// `TLnnnn`; empty, and left out of JSON, where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub code: String,
     /// What happened and what to do.
     pub message: String,
@@ -161,6 +162,9 @@ mod tests {
         assert!(f.to_string().contains("throughline explain TL0725"));
         let f = Failure::usage("no such flag");
         assert_eq!(f.to_string(), "error: no such flag");
+        let json = serde_json::to_string(&f).unwrap();
+        assert!(!json.contains("code"), "{json}");
+        assert_eq!(serde_json::from_str::<Failure>(&json).unwrap(), f);
         assert!(!is_code("TLnnnn") && !is_code("TL07255"));
     }
 }

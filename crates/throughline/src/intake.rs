@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tl_engine::admit::{self, Message};
+use tl_engine::admit::{self, Message, SavedAnswer};
 use tl_engine::desk::DeskError;
 use tl_engine::tenant::{Bundle, Tenant};
-use tl_kernel::decide::{map_event, natural_key_digests};
-use tl_kernel::id::{CaseId, TenantId};
+use tl_kernel::id::TenantId;
 use tl_kernel::limits::DEDUPE_KEEP;
-use tl_kernel::program::{Auth, OnMatch, Program};
-use tl_store::contract::{Refused, Row, SecretRow};
+use tl_kernel::program::{Auth, Program};
+use tl_store::contract::{Refused, SecretRow};
 use tl_web::accepted_body;
 use tl_web::intake::{Admission, AdmitError, Admitted, Answer, ApiKey, Door, Intake, TenantView};
 use tl_wire::jwt::KeySet;
@@ -205,7 +204,7 @@ impl DeskIntake {
                 continue;
             };
             let found = match keys {
-                Some(url) if url.starts_with("https://") || url.starts_with("http://") => self
+                Some(url) if tl_lang::is_key_address(url) => self
                     .fetched
                     .read()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -265,18 +264,17 @@ impl DeskIntake {
         let door =
             door.ok_or_else(|| AdmitError::Refused("TL0711", "the endpoint is gone".into()))?;
         let seed = random::<16>().map_err(|_| AdmitError::Unavailable)?;
-        let mut rows = Vec::new();
-        if let Some((principal, key, fingerprint)) = a.idempotent.clone() {
-            let case = self.joins(&view, door, &a).await.unwrap_or(CaseId(a.id.0));
-            rows.push(Row::Idempotent {
+        let expires = a.received_at.saturating_add(DEDUPE_KEEP);
+        let answer = a
+            .idempotent
+            .map(|(principal, key, fingerprint)| SavedAnswer {
                 principal,
                 key,
                 fingerprint,
                 status: 202,
-                body: accepted_body(a.id, Some(case)),
-                expires: a.received_at.saturating_add(DEDUPE_KEEP),
+                body: accepted_body,
+                expires,
             });
-        }
         let id = a.id;
         let message = Message {
             tenant: a.tenant,
@@ -292,7 +290,7 @@ impl DeskIntake {
             received_at: a.received_at,
             content_type: a.content_type,
             payload: a.payload,
-            rows,
+            answer,
             pending: false,
         };
         match self.app.desk.admit(message).await {
@@ -309,25 +307,6 @@ impl DeskIntake {
             }),
             Err(e) => Err(refusal(e)),
         }
-    }
-
-    /// The case that a message will join, for the answer that is saved with it.
-    async fn joins(&self, view: &TenantView, door: &Door, a: &Admission) -> Option<CaseId> {
-        let program = &door.program;
-        if program.record.natural_keys.is_empty() || program.record.on_match == OnMatch::Open {
-            return None;
-        }
-        let endpoint = program.endpoints.get(door.endpoint)?;
-        let (record, _) = map_event(program, endpoint, &a.event, 1);
-        let keys = natural_key_digests(program, &record, &a.event, &view.key);
-        let keys = keys.into_iter().map(|(_, d)| d).collect();
-        let found = self
-            .app
-            .desk
-            .store()
-            .natural_key(view.id, program.id.clone(), keys)
-            .await;
-        found.ok().flatten().map(|(case, _)| case)
     }
 }
 

@@ -76,7 +76,9 @@ fn unwritable(data_dir: &Path, e: &std::io::Error) -> Failure {
         ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
             "a file stands where the directory should be. Choose another data_dir in throughline.toml".to_owned()
         }
-        _ => e.to_string(),
+        _ => format!(
+            "{e}. Choose a directory that can be made there: data_dir in throughline.toml, or THROUGHLINE_DATA_DIR"
+        ),
     };
     Failure::unreachable(format!(
         "TL0610 cannot write the data directory {}: {why}",
@@ -119,6 +121,23 @@ mod tests {
         assert_eq!(holder.socket.as_deref(), Some(Path::new("/x/control.sock")));
         drop(lock);
         assert!(matches!(take(dir.path()).unwrap(), Taken::Ours(_)));
+    }
+
+    #[test]
+    fn whatever_is_wrong_with_the_place_it_says_what_to_do() {
+        let table = [
+            ErrorKind::PermissionDenied,
+            ErrorKind::NotADirectory,
+            ErrorKind::NotFound,
+            ErrorKind::InvalidInput,
+            ErrorKind::Other,
+        ];
+        for kind in table {
+            let e = unwritable(Path::new("/proc/nope"), &kind.into());
+            assert_eq!(e.code, "TL0610", "{kind}");
+            assert!(e.message.contains("/proc/nope"), "{kind}: {}", e.message);
+            assert!(e.message.contains("data_dir in"), "{kind}: {}", e.message);
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod intake;
 mod keys;
 mod lock;
 mod otlp;
+mod page;
 mod panics;
 mod project;
 mod serve;
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             match serde_json::to_string(&failure) {
                 Ok(text) if json => eprintln!("{text}"),
-                _ => eprintln!("{failure}"),
+                _ => eprintln!("{}", page::Page::of_stderr().fit(&failure.to_string())),
             }
             ExitCode::from(failure.kind.exit_code())
         }

@@ -9,6 +9,14 @@ use crate::failure::Failure;
 /// Largest project file that is read, bytes; the loader has tighter limits of its own.
 const MAX_FILE: u64 = 8 * 1024 * 1024;
 
+/// What is said of a directory without a workflow.
+pub fn no_workflow(dir: &Path) -> String {
+    format!(
+        "TL0109 {} has no workflow: there is no workflows/<id>/workflow.yaml. `throughline init` makes a project",
+        dir.display()
+    )
+}
+
 /// Reads the files of a project that decide: workflows, teams, connections, calendars.
 pub fn read(dir: &Path) -> Result<Project, Failure> {
     let mut project = Project::default();
@@ -80,10 +88,7 @@ pub fn find(path: &Path) -> Result<Target, Failure> {
         let project = read(path)?;
         let workflows = project.workflows();
         if workflows.is_empty() {
-            return Err(Failure::not_found(format!(
-                "TL0109 {} has no workflow: there is no workflows/<id>/workflow.yaml. `throughline init` makes a project",
-                path.display()
-            )));
+            return Err(Failure::not_found(no_workflow(path)));
         }
         return Ok(Target {
             dir: path.to_owned(),

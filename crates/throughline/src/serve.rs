@@ -14,6 +14,7 @@ use tl_kernel::journal::Actor;
 use tl_kernel::program::Auth;
 use tl_web::{AppState, Rate, WebConfig, router};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
@@ -76,6 +77,8 @@ impl Part {
 /// Serves until a signal. The first line on standard output is the address.
 pub async fn run(config: Config, json: bool) -> Result<(), Failure> {
     start_log(&config);
+    // Before anything is opened: a signal that comes while the server starts ends it in order once it has started.
+    let mut signals = Signals::watch()?;
     let running = start(config).await?;
     let url = format!("http://{}", running.address);
     if json {
@@ -86,7 +89,7 @@ pub async fn run(config: Config, json: bool) -> Result<(), Failure> {
     } else {
         println!("listening on {url}");
     }
-    wait_for_signal().await;
+    signals.wait().await;
     tracing::info!("stopping");
     running.stop().await;
     tracing::info!("stopped");
@@ -95,6 +98,10 @@ pub async fn run(config: Config, json: bool) -> Result<(), Failure> {
 
 /// Starts everything that a server consists of.
 pub async fn start(config: Config) -> Result<Running, Failure> {
+    let project = crate::project::read(&config.dir)?;
+    if project.workflows().is_empty() && !config.database().exists() {
+        return Err(nothing_to_serve(&config));
+    }
     let lock = match lock::take(&config.data_dir)? {
         Taken::Ours(lock) => lock,
         Taken::Theirs(holder) => {
@@ -118,6 +125,10 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
     let (app, handoff) = App::open(config, Some(lock), Mode::Serving).await?;
     app.listens_on(address.to_string());
     first_deploy(&app).await?;
+    if !anything_deployed(&app).await? {
+        app.close().await;
+        return Err(nothing_to_serve(&app.config));
+    }
     let control = socket::listen(&app.config.data_dir)?;
     app.announce(&control.path, &address.to_string())
         .map_err(|e| Failure::unreachable(format!("TL0610 cannot write the lock: {e}")))?;
@@ -210,6 +221,20 @@ impl Running {
     }
 }
 
+/// Whether any tenant has a workflow.
+async fn anything_deployed(app: &App) -> Result<bool, Failure> {
+    for (id, _) in app.desk.store().tenants().await? {
+        if !app.desk.tenant(id).await?.current.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn nothing_to_serve(config: &Config) -> Failure {
+    Failure::not_found(crate::project::no_workflow(&config.dir))
+}
+
 /// Workflows of the project directory that were never deployed are deployed; a changed file is only reported,
 /// because a version changes by `throughline deploy` alone.
 async fn first_deploy(app: &App) -> Result<(), Failure> {
@@ -272,19 +297,31 @@ fn start_log(config: &Config) {
     };
 }
 
-async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = match signal(SignalKind::terminate()) {
-        Ok(s) => s,
-        Err(e) => {
-            tracing::warn!(error = %e, "no SIGTERM can be received");
-            let _ = tokio::signal::ctrl_c().await;
-            return;
+/// The signals that end a server in order.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on they no longer end the process by themselves.
+    fn watch() -> Result<Signals, Failure> {
+        let watch = |kind: SignalKind, name: &str| {
+            signal(kind)
+                .map_err(|e| Failure::unreachable(format!("no {name} can be received: {e}")))
+        };
+        Ok(Signals {
+            terminate: watch(SignalKind::terminate(), "SIGTERM")?,
+            interrupt: watch(SignalKind::interrupt(), "SIGINT")?,
+        })
+    }
+
+    /// Waits for one of them; one that has come already counts.
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }
 
@@ -369,7 +406,8 @@ async fn key_addresses(app: &App) -> BTreeSet<(String, bool)> {
                 if let Auth::Jwt {
                     keys: Some(url), ..
                 } = auth
-                    && url.starts_with("http")
+                    && tl_lang::is_key_address(url)
+                    && tl_lang::may_fetch_keys(url)
                 {
                     out.insert((url.clone(), private));
                 }

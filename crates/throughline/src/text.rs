@@ -1,4 +1,4 @@
-//! Small things about text on a terminal: the nearest known word, tables, times and durations.
+//! Small things about text on a terminal: the nearest known word, times and durations.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tl_kernel::time::{duration_text, parse_rfc3339, rfc3339};
@@ -43,6 +43,14 @@ impl At {
     }
 }
 
+/// So many of a thing.
+pub fn count(n: impl Into<u64>, one: &str) -> String {
+    match n.into() {
+        1 => format!("1 {one}"),
+        n => format!("{n} {one}s"),
+    }
+}
+
 /// A due time in words.
 pub fn due_text(due: Option<At>, now: i64) -> String {
     match due {
@@ -81,34 +89,6 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     rows[a.len()][b.len()]
-}
-
-/// Rows in columns, a head over them; nothing but `none` for no rows.
-pub fn table(head: &[&str], rows: &[Vec<String>], none: &str) -> String {
-    if rows.is_empty() {
-        return format!("{none}\n");
-    }
-    let width = |i: usize| {
-        let cells = rows
-            .iter()
-            .filter_map(|r| r.get(i))
-            .map(|c| c.chars().count());
-        cells.chain([head[i].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |cells: Vec<&str>| {
-        let padded: Vec<String> = cells
-            .iter()
-            .zip(&widths)
-            .map(|(c, w)| format!("{c:w$}"))
-            .collect();
-        padded.join("  ").trim_end().to_owned() + "\n"
-    };
-    let mut out = line(head.to_vec());
-    for row in rows {
-        out.push_str(&line(row.iter().map(String::as_str).collect()));
-    }
-    out
 }
 
 /// Text from outside made fit for a terminal: control characters and direction overrides are shown, not obeyed.
@@ -164,19 +144,10 @@ mod tests {
         assert_eq!(at.from(at.0 + 90_000_000), "1m30s ago");
         assert_eq!(safe("a\u{1b}[31m\u{202e}b"), "a\u{fffd}[31m\u{fffd}b");
         assert_eq!(one_line("ab\ncdef", 5), "ab c…");
-        assert_eq!(due_text(Some(At(0)), 60_000_000), "late by 1m");
-    }
-
-    #[test]
-    fn tables_line_up() {
-        let rows = vec![
-            vec!["a".into(), "b".into()],
-            vec!["long".into(), "c".into()],
-        ];
         assert_eq!(
-            table(&["x", "y"], &rows, "none"),
-            "x     y\na     b\nlong  c\n"
+            (count(1u32, "turn"), count(0u32, "turn")),
+            ("1 turn".into(), "0 turns".into())
         );
-        assert_eq!(table(&["x"], &[], "none"), "none\n");
+        assert_eq!(due_text(Some(At(0)), 60_000_000), "late by 1m");
     }
 }

@@ -2,7 +2,8 @@
 //! chain and signatures are computed here from the published rules.
 //!
 //! 1. `leaf = SHA-256(0x00 ‖ head)` for every turn;
-//! 2. the head of a case's turn names the leaf of the turn before it, and its number;
+//! 2. the head of a case's turn names the leaf of the turn before it, and its number; what was refused has number 0
+//!    and stands outside of the chain;
 //! 3. the root over the first `size` leaves (RFC 9162, section 2.1.1) is the one that a checkpoint states;
 //! 4. the checkpoint's signature (Ed25519) covers `throughline/TENANT\nSIZE\nROOT\n`.
 
@@ -148,8 +149,12 @@ fn turn(value: &Value, cases: &mut BTreeMap<Vec<u8>, (u64, Hash)>) -> Result<Has
         return Err(format!("the leaf of this head is {}", hex(&leaf)));
     }
     let chain = Chain::read(&head).ok_or("the head cannot be read")?;
-    if chain.case.iter().all(|b| *b == 0) {
-        return Ok(leaf);
+    // Control stream and refusals: leaves of the tree and links of no chain. A refusal names the case it was about.
+    if chain.case.iter().all(|b| *b == 0) || chain.seq == 0 {
+        return match chain.prev == [0; 32] {
+            true => Ok(leaf),
+            false => Err("a leaf outside of every chain names a leaf before it".into()),
+        };
     }
     let before = cases.get(&chain.case).copied().unwrap_or((0, [0; 32]));
     if (chain.seq, chain.prev) != (before.0 + 1, before.1) {
@@ -331,13 +336,12 @@ mod tests {
         out
     }
 
-    /// An export of three turns (two of a case, one of the control stream) and a checkpoint over all.
-    fn export() -> Vec<String> {
+    /// An export of three turns (two of a case, and `between` them another) and a checkpoint over all.
+    fn export(between: Vec<u8>) -> Vec<String> {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap();
         let first = head(7, 1, &[0; 32]);
         let second = head(7, 2, &sha256(&[&[0], &first]));
-        let control = head(0, 0, &[0; 32]);
-        let heads = [first, control, second];
+        let heads = [first, between, second];
         let leaves: Vec<Hash> = heads.iter().map(|h| sha256(&[&[0], h])).collect();
         let root = node(&node(&leaves[0], &leaves[1]), &leaves[2]);
         let note = format!("throughline/t\n3\n{}\n", hex(&root));
@@ -361,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_sound_export_verifies_and_every_change_is_found() {
-        let good = export();
+        let good = export(head(0, 0, &[0; 32]));
         let verdict = run(&good).unwrap();
         assert_eq!(
             (verdict.turns, verdict.checkpoints, verdict.covered),
@@ -400,6 +404,23 @@ mod tests {
         }
         let e = verify(good.join("\n").as_bytes(), Some("00"), None).unwrap_err();
         assert!(e.contains("not by the key you know"));
+    }
+
+    #[test]
+    fn what_was_refused_stands_outside_of_the_chain() {
+        let refused_before_anything = head(8, 0, &[0; 32]);
+        let table = [
+            (head(7, 0, &[0; 32]), ""),
+            (refused_before_anything, ""),
+            (head(7, 0, &[3; 32]), "names a leaf before it"),
+            (head(7, 1, &[0; 32]), "does not follow"),
+        ];
+        for (between, want) in table {
+            match run(&export(between)) {
+                Ok(verdict) => assert!(want.is_empty() && verdict.covered == 3, "{want}"),
+                Err(e) => assert!(!want.is_empty() && e.contains(want), "{want}: {e}"),
+            }
+        }
     }
 
     #[test]

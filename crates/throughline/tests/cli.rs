@@ -5,4 +5,5 @@ mod cli {
     mod errors;
     mod golden;
     mod life;
+    mod schema;
 }

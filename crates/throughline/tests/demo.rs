@@ -42,6 +42,9 @@ fn check(report: &Json, when: &str) {
             "{when}: {i:#}"
         );
     }
+    let writes = report["writes_succeeded"].as_u64();
+    assert_eq!(writes, report["writes_in_crm"].as_u64(), "{when}");
+    assert!(writes > Some(0), "{when}: no write");
     assert_eq!(report["uncertain"], 0, "{when}");
     assert_eq!(report["dead"], 0, "{when}");
 }

@@ -187,21 +187,6 @@ pub fn below(base: &Url, path_and_query: &str) -> Result<Url, TargetError> {
     }
 }
 
-/// Text made fit to be one segment of a path: every byte that could mean something else is percent-encoded.
-/// The segments `.` and `..` stay as they are and are refused by [`below`].
-pub fn segment(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for b in text.bytes() {
-        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
-            out.push(char::from(b));
-        } else {
-            out.push('%');
-            out.push_str(&tl_kernel::digest::hex(&[b]).to_ascii_uppercase());
-        }
-    }
-    out
-}
-
 /// The IP address a host is, if it is one.
 pub(crate) fn literal(host: &str) -> Option<IpAddr> {
     host.trim_start_matches('[')

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -140,6 +142,11 @@ impl Connection {
         format!("{host}:{}", self.base.port_or_known_default().unwrap_or(0))
     }
 
+    /// Whether it leads to the same place with the same credential.
+    pub fn is_same(&self, other: &Connection) -> bool {
+        self.base == other.base && self.auth == other.auth
+    }
+
     /// Whether it may reach private addresses.
     pub fn allows_private(&self) -> bool {
         self.allow_private
@@ -218,29 +225,64 @@ pub struct SetUpError(String);
 /// The client. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Client {
+    way: Way,
+}
+
+#[derive(Debug, Clone)]
+enum Way {
+    Sockets(Sockets),
+    Given(Arc<dyn Exchange>),
+}
+
+#[derive(Debug, Clone)]
+struct Sockets {
     public: reqwest::Client,
     /// A second pool: a connection to a private address must not be found by a request that may not reach it.
     private: reqwest::Client,
+}
+
+/// One exchange with a system that is reached without sockets: what a simulation puts in place of the network.
+pub trait Exchange: fmt::Debug + Send + Sync {
+    /// Sends a request that the client has checked, once.
+    fn exchange(
+        &self,
+        connection: &Connection,
+        request: Request,
+    ) -> Pin<Box<dyn Future<Output = Sent> + Send>>;
 }
 
 impl Client {
     /// Sets the client up. The operating system's trusted certificates are read.
     pub fn new(options: &Options) -> Result<Client, SetUpError> {
         Ok(Client {
-            public: build(options, false)?,
-            private: build(options, true)?,
+            way: Way::Sockets(Sockets {
+                public: build(options, false)?,
+                private: build(options, true)?,
+            }),
         })
+    }
+
+    /// A client whose requests go to `exchange` and to no socket.
+    pub fn over(exchange: Arc<dyn Exchange>) -> Client {
+        Client {
+            way: Way::Given(exchange),
+        }
     }
 
     /// Sends one request once.
     pub async fn send(&self, connection: &Connection, request: Request) -> Sent {
+        let sockets = match &self.way {
+            Way::Given(exchange) => return given(exchange.as_ref(), connection, request).await,
+            Way::Sockets(sockets) => sockets,
+        };
         let begun = Instant::now();
         let body_bytes = request.body.as_ref().map_or(0, Vec::len);
         let deadline = tokio::time::Instant::now() + request.deadline;
         let knowledge = match prepare(connection, request) {
             Err(why) => Knowledge::NotSent(why),
             Ok(request) => {
-                self.exchange(connection.allow_private, request, deadline)
+                sockets
+                    .exchange(connection.allow_private, request, deadline)
                     .await
             }
         };
@@ -250,7 +292,21 @@ impl Client {
             body_bytes,
         }
     }
+}
 
+/// The same checks, and another way out.
+async fn given(exchange: &dyn Exchange, connection: &Connection, request: Request) -> Sent {
+    match prepare(connection, request.clone()) {
+        Ok(_) => exchange.exchange(connection, request).await,
+        Err(why) => Sent {
+            knowledge: Knowledge::NotSent(why),
+            took: Duration::ZERO,
+            body_bytes: request.body.as_ref().map_or(0, Vec::len),
+        },
+    }
+}
+
+impl Sockets {
     async fn exchange(
         &self,
         private: bool,

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod classify;
 pub mod client;
 pub mod fake;
+pub mod guard;
 pub mod json;
 pub mod keysets;
 pub mod knowledge;

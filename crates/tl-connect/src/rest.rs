@@ -4,10 +4,11 @@
 //! the workflow says aloud that the last writer wins.
 
 use http::Method;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tl_kernel::digest::{Digest, sha256};
+use tl_kernel::payload::object_to_json;
 use tl_kernel::program::Lock;
 use tl_kernel::value::Value;
 
@@ -214,9 +215,10 @@ fn request_of(attempt: &RestAttempt<'_>) -> Result<Request, RestError> {
         "POST" => Method::POST,
         _ => return Err(RestError::Method),
     };
-    let Json::Object(mut body) = json::from_value(attempt.body) else {
+    let Value::Record(body) = attempt.body else {
         return Err(RestError::Body);
     };
+    let mut body = body.clone();
     let mut headers = vec![
         ("content-type".to_owned(), "application/json".to_owned()),
         ("accept".to_owned(), "application/json".to_owned()),
@@ -234,7 +236,7 @@ fn request_of(attempt: &RestAttempt<'_>) -> Result<Request, RestError> {
         method,
         path_and_query: attempt.path.to_owned(),
         headers,
-        body: Some(Json::Object(body).to_string().into_bytes()),
+        body: Some(object_to_json(&body).into_bytes()),
         deadline: attempt.deadline,
     })
 }
@@ -246,7 +248,7 @@ fn traceparent(trace: Option<&str>) -> Option<(String, String)> {
 /// The header that makes the write conditional; a version that is a property goes into the body.
 fn condition(
     attempt: &RestAttempt<'_>,
-    body: &mut Map<String, Json>,
+    body: &mut BTreeMap<String, Value>,
 ) -> Result<Option<(String, String)>, RestError> {
     if *attempt.lock == Lock::LastWriterWins {
         return Ok(None);
@@ -263,7 +265,7 @@ fn condition(
         .filter(usable)
         .ok_or(RestError::NoVersion)?;
     if let Lock::Field(name) = attempt.lock {
-        body.insert(name.clone(), Json::from(version));
+        body.insert(name.clone(), Value::text(version));
         return Ok(None);
     }
     Ok(Some(("if-match".to_owned(), version.to_owned())))

@@ -49,10 +49,41 @@ pub struct Message {
     pub content_type: String,
     /// The raw bytes.
     pub payload: Vec<u8>,
-    /// Rows to commit with it: the saved answer of an API command.
-    pub rows: Vec<Row>,
+    /// The answer to save with it: the same API command gets the same bytes again.
+    pub answer: Option<SavedAnswer>,
     /// It was accepted before, without a case: the race for its natural key had been lost too often.
     pub pending: bool,
+}
+
+/// The answer of an API command, saved in the unit that it speaks of. Its bytes name the case, and which case that
+/// is is known only when the message has been decided, after every race.
+#[derive(Debug, Clone)]
+pub struct SavedAnswer {
+    /// The caller.
+    pub principal: String,
+    /// The caller's own key for the command.
+    pub key: String,
+    /// Keyed digest of the request.
+    pub fingerprint: Digest,
+    /// HTTP status.
+    pub status: u16,
+    /// The body, from the event and its case; no case while its join is pending.
+    pub body: fn(EventId, Option<CaseId>) -> Vec<u8>,
+    /// The row may be dropped after this instant, µs.
+    pub expires: i64,
+}
+
+impl SavedAnswer {
+    fn row(&self, event: EventId, case: Option<CaseId>) -> Row {
+        Row::Idempotent {
+            principal: self.principal.clone(),
+            key: self.key.clone(),
+            fingerprint: self.fingerprint,
+            status: self.status,
+            body: (self.body)(event, case),
+            expires: self.expires,
+        }
+    }
 }
 
 /// What became of a message.
@@ -78,8 +109,10 @@ pub enum Admitted {
 struct Target {
     case: Case,
     bundle: Arc<Bundle>,
+    /// Position of the natural key that joins it to the case.
     matched: Option<u8>,
-    natural: Vec<Digest>,
+    /// The case was there before.
+    joins: bool,
 }
 
 impl Desk {
@@ -88,9 +121,14 @@ impl Desk {
         let step = Step::message();
         let mut joins = 0;
         let mut may_be_born = true;
+        // The case that holds one of the message's natural keys, once the store has named it.
+        let mut holder = None;
         loop {
             let view = self.tenant(message.tenant).await?;
-            let target = self.target(&view, &message).await?;
+            let target = match holder {
+                None => opened(&view, &message)?,
+                Some(case) => self.joined(&view, &message, case).await?,
+            };
             let slot = if may_be_born { self.reserve() } else { None };
             let sheet = FactSheet::new(self, &view, &target.bundle, target.case.definition);
             let facts = sheet.facts(Some(&message.event), slot.is_some());
@@ -103,8 +141,8 @@ impl Desk {
                 seed: message.seed,
                 matched_key: target.matched,
             });
-            let turn = match decide(&target.bundle.program, &target.case, input, &facts) {
-                Decision::Turn(turn) => *turn,
+            let (turn, case) = match decide(&target.bundle.program, &target.case, input, &facts) {
+                Decision::Turn(turn, after) => (*turn, *after),
                 Decision::Refused(refusal) => {
                     self.telemetry().refused(&step, &target.bundle.program);
                     return Err(self.record(message.tenant, refusal).await?);
@@ -113,7 +151,7 @@ impl Desk {
             let unit = unit(&message, &view, &target, Some(&turn));
             match self.commit(unit).await? {
                 Ok(_) => {
-                    let case = self.after(target.case, &turn, &target.bundle, slot)?;
+                    self.after(&case, &turn, &target.bundle, slot);
                     self.telemetry()
                         .turned(&step, &turn, (&case, &target.bundle.program));
                     return Ok(Admitted::Accepted {
@@ -126,6 +164,11 @@ impl Desk {
                 }
                 Err(Refused::GateMoved) => {
                     self.reload(message.tenant).await?;
+                }
+                // Almost every message is the first one of its case, so who holds its natural keys is not asked
+                // before: the commit that finds one taken says whose it is.
+                Err(Refused::NaturalKeyTaken { case, .. }) if holder.is_none() => {
+                    holder = Some(case);
                 }
                 Err(Refused::NaturalKeyTaken { .. } | Refused::CaseMoved { .. }) => {
                     joins += 1;
@@ -143,47 +186,29 @@ impl Desk {
         }
     }
 
-    async fn target(&self, view: &Tenant, message: &Message) -> Result<Target, DeskError> {
-        let (number, bundle) = view
-            .current
-            .get(&message.workflow)
-            .ok_or_else(|| DeskError::Missing(format!("workflow {}", message.workflow)))?;
-        let program = &bundle.program;
-        let mut natural = Vec::new();
-        if !program.record.natural_keys.is_empty()
-            && let Some(endpoint) = program.endpoint(&message.endpoint)
-        {
+    /// The case that holds a natural key of the message.
+    async fn joined(
+        &self,
+        view: &Tenant,
+        message: &Message,
+        case: CaseId,
+    ) -> Result<Target, DeskError> {
+        let (_, current) = current(view, message)?;
+        let case = self.load(view.id, case).await?;
+        let bundle = self.bundle(view.id, case.definition).await?;
+        let program = &current.program;
+        let mut matched = None;
+        if let Some(endpoint) = program.endpoint(&message.endpoint) {
             let (record, _) = map_event(program, endpoint, &message.event, 1);
-            natural = natural_key_digests(program, &record, &message.event, &view.key);
+            let keys = natural_key_digests(program, &record, &message.event, &view.key);
+            let held = keys.iter().find(|(_, key)| case.keys.contains(key));
+            matched = held.map(|(position, _)| *position);
         }
-        let digests: Vec<Digest> = natural.iter().map(|(_, d)| *d).collect();
-        if program.record.on_match != OnMatch::Open && !digests.is_empty() {
-            let found = self
-                .store()
-                .natural_key(view.id, program.id.clone(), digests.clone())
-                .await
-                .map_err(read_error)?;
-            if let Some((case, position)) = found {
-                let case = self.load(view.id, case).await?;
-                let bundle = self.bundle(view.id, case.definition).await?;
-                return Ok(Target {
-                    case,
-                    bundle,
-                    matched: natural.get(position as usize).map(|(ix, _)| *ix),
-                    natural: Vec::new(),
-                });
-            }
-        }
-        let natural = if program.record.on_match == OnMatch::Open {
-            Vec::new()
-        } else {
-            digests
-        };
         Ok(Target {
-            case: Case::new(view.id, CaseId(message.id.0), *number),
-            bundle: Arc::clone(bundle),
-            matched: None,
-            natural,
+            case,
+            bundle,
+            matched,
+            joins: true,
         })
     }
 
@@ -223,7 +248,7 @@ impl Desk {
                 received_at: stored.received_at,
                 content_type: stored.content_type.clone(),
                 payload: stored.payload.clone(),
-                rows: Vec::new(),
+                answer: None,
                 pending: true,
             };
             match self.admit(message).await {
@@ -277,6 +302,24 @@ impl Desk {
     }
 }
 
+/// The current version of the message's workflow.
+fn current<'v>(view: &'v Tenant, message: &Message) -> Result<&'v (u32, Arc<Bundle>), DeskError> {
+    view.current
+        .get(&message.workflow)
+        .ok_or_else(|| DeskError::Missing(format!("workflow {}", message.workflow)))
+}
+
+/// A case of its own.
+fn opened(view: &Tenant, message: &Message) -> Result<Target, DeskError> {
+    let (number, bundle) = current(view, message)?;
+    Ok(Target {
+        case: Case::new(view.id, CaseId(message.id.0), *number),
+        bundle: Arc::clone(bundle),
+        matched: None,
+        joins: false,
+    })
+}
+
 fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) -> Unit {
     let mut unit = Unit::new(message.tenant);
     if !message.pending {
@@ -286,10 +329,15 @@ fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) 
         });
     }
     unit.guards.push(gate_guard(view));
-    if turn.is_some() && target.matched.is_none() && !target.natural.is_empty() {
+    let program = &target.bundle.program;
+    if let Some(turn) = turn
+        && !target.joins
+        && program.record.on_match != OnMatch::Open
+        && !turn.natural_keys.is_empty()
+    {
         unit.guards.push(Guard::NaturalKeysFree {
-            workflow: target.bundle.program.id.clone(),
-            keys: target.natural.clone(),
+            workflow: program.id.clone(),
+            keys: turn.natural_keys.clone(),
         });
     }
     unit.turns.extend(turn.cloned());
@@ -300,6 +348,7 @@ fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) 
         });
         return unit;
     }
+    let case = turn.map(|t| t.case);
     unit.rows.push(Row::Event {
         event: StoredEvent {
             id: message.id,
@@ -307,13 +356,14 @@ fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) 
             received_at: message.received_at,
             kid: message.kid.clone(),
             key_source: message.key_source.clone(),
-            case: turn.map(|t| t.case),
+            case,
             content_type: message.content_type.clone(),
             payload: message.payload.clone(),
         },
         keys: message.keys.clone(),
         expires: message.expires,
     });
-    unit.rows.extend(message.rows.iter().cloned());
+    let answer = message.answer.as_ref();
+    unit.rows.extend(answer.map(|a| a.row(message.id, case)));
     unit
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tl_connect::guard::Seen;
 use tl_connect::model::{
-    ClassifySpec, DraftSpec, FieldSpec, LocalModel, ModelAnswer as Answer, ModelConnection,
-    ModelFailure, ModelRequest, OpenAi, OpenAiOptions, Sender,
+    ClassifySpec, DraftSpec, FailureKind, FieldSpec, LocalModel, ModelAnswer as Answer,
+    ModelConnection, ModelFailure, ModelRequest, OpenAi, OpenAiOptions, Sender,
 };
 use tl_kernel::decide::{ModelAnswer, ProposedField};
 use tl_kernel::digest::{Digest, keyed};
@@ -14,8 +15,10 @@ use tl_kernel::program::{AiStep, Mode, Program};
 use tl_kernel::value::{Type, Value};
 use tl_store::contract::{Attempt, EffectRow};
 
+use crate::again::Again;
 use crate::deliver::{Finished, Outcome, arguments};
 use crate::desk::DeskError;
+use crate::lanes::Pass;
 use crate::tap::Point;
 use crate::tenant::Bundle;
 use crate::worker::Worker;
@@ -190,7 +193,7 @@ fn thousandths(x: f64) -> u16 {
 
 impl Worker {
     /// One attempt of an ask.
-    pub(crate) async fn ask(&self, row: &EffectRow) -> Result<Finished, DeskError> {
+    pub(crate) async fn ask(&self, row: &EffectRow, mut pass: Pass) -> Result<Finished, DeskError> {
         let bundle = self.desk.bundle(row.tenant, row.definition).await?;
         let Some(ai) = &bundle.program.ai else {
             return Ok(no_answer("off"));
@@ -206,6 +209,7 @@ impl Worker {
                 return Ok(no_answer("off"));
             }
         };
+        pass.seen(self.desk.now(), seen(&answer));
         self.desk.at(Point::AfterSend)?;
         let attempt = |code: &str, status: &str| Attempt {
             effect: row.effect,
@@ -219,7 +223,9 @@ impl Worker {
         };
         Ok(match answer {
             Ok(answer) => {
-                let proposal = proposal(ai, row.effect.n, &request, answer);
+                let mut proposal = proposal(ai, row.effect.n, &request, answer);
+                // The journal knows one time: the engine's.
+                proposal.answered.took = self.desk.now() - begun;
                 Finished {
                     outcome: Outcome::Answer(Box::new(proposal)),
                     attempt: None,
@@ -227,11 +233,7 @@ impl Worker {
                 }
             }
             Err(f) if f.retryable && row.attempt < MAX_TRIES => Finished {
-                outcome: Outcome::Retry {
-                    code: f.kind.code().to_owned(),
-                    hold: "retry",
-                    wait: f.retry_after,
-                },
+                outcome: Outcome::Retry(Again::new(f.kind.code(), f.retry_after)),
                 attempt: Some(attempt(f.kind.code(), &f.detail)),
                 rows: Vec::new(),
             },
@@ -268,6 +270,24 @@ impl Worker {
                 OpenAiOptions::default(),
             )))
         }))
+    }
+}
+
+/// What an answer, or its absence, says about the model's connection. A credential that is not accepted ends the
+/// question at once; it holds nobody up.
+fn seen(answer: &Result<Answer, ModelFailure>) -> Seen {
+    let Err(failure) = answer else {
+        return Seen::Well;
+    };
+    match failure.kind {
+        FailureKind::Throttled => Seen::Throttled(failure.retry_after),
+        FailureKind::Timeout => Seen::Badly,
+        FailureKind::Failed if failure.retryable => Seen::Badly,
+        FailureKind::Failed => Seen::Nothing,
+        FailureKind::Refused
+        | FailureKind::Invalid
+        | FailureKind::TooLong
+        | FailureKind::Credential => Seen::Well,
     }
 }
 

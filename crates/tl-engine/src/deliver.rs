@@ -1,38 +1,31 @@
 //! One effect's way: gate, attempt, outcome. Intent is durable before the first byte; a crash in between makes
 //! the effect uncertain and is resolved by its class, never by age.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tl_connect::backoff::Backoff;
 use tl_kernel::case::Case;
 use tl_kernel::decide::{CaseScope, Input, ModelAnswer, Settlement, window_start};
 use tl_kernel::digest::{Digest, keyed};
 use tl_kernel::effect::{Class, EffectState};
-use tl_kernel::gate::{GateVerdict, Intent, Known, gate};
-use tl_kernel::limits::{ATTEMPT_DEADLINE, MAX_ATTEMPTS, MAX_CRASHES};
+use tl_kernel::gate::{DRY_RUN, GateVerdict, Intent, Known, gate, is_dry_run};
+use tl_kernel::limits::ATTEMPT_DEADLINE;
 use tl_kernel::policy::{LimitScope, PolicyLine, Verdict};
-use tl_kernel::time::{DAY, SECOND};
+use tl_kernel::time::SECOND;
 use tl_kernel::turn::EffectKind;
 use tl_kernel::value::Value;
 use tl_store::contract::{Attempt, EffectChange, EffectRow, Guard, Refused, Row, Unit};
 
+use crate::again::{Again, first_send};
 use crate::desk::{DeskError, FactSheet, NODE, gate_guard};
+use crate::lanes::Pass;
 use crate::telemetry::Observed;
 use crate::tenant::Tenant;
 use crate::worker::{Flight, Worker};
 
 /// A row that a switch holds is looked at again after this.
 const HOLD_RECHECK: i64 = 5 * SECOND;
-/// A vendor's key is trusted for this long after the first send (0.8 of a day).
-const KEY_WINDOW: i64 = DAY / 10 * 8;
-
-/// What the gate let happen.
-enum Cleared {
-    /// The attempt is durable; send.
-    Go,
-    /// Nothing more to do now.
-    Done,
-}
+/// How long a vendor that accepted something has to say what became of it before it is looked up.
+const CALLBACK: i64 = 120 * SECOND;
 
 /// What an attempt came to.
 #[derive(Debug)]
@@ -40,11 +33,9 @@ pub(crate) enum Outcome {
     /// The effect ends, or needs a person.
     Settle(Settlement),
     /// It is tried again.
-    Retry {
-        code: String,
-        hold: &'static str,
-        wait: Option<i64>,
-    },
+    Retry(Again),
+    /// The vendor accepted it and will do it later.
+    Accepted(Settlement),
     /// A model answered.
     Answer(Box<ModelAnswer>),
     /// A model gave no usable answer.
@@ -58,6 +49,17 @@ pub(crate) struct Finished {
     pub(crate) rows: Vec<Row>,
 }
 
+impl Finished {
+    /// An outcome without an attempt.
+    pub(crate) fn of(outcome: Outcome) -> Finished {
+        Finished {
+            outcome,
+            attempt: None,
+            rows: Vec::new(),
+        }
+    }
+}
+
 impl Worker {
     /// Sees one effect through to its next resting place.
     pub(crate) async fn see_through(&self, flight: Flight) -> Result<(), DeskError> {
@@ -65,23 +67,25 @@ impl Worker {
         let ours = row
             .claim
             .is_some_and(|(node, epoch, _)| node == NODE && epoch == self.desk.store().epoch());
-        if row.state == EffectState::Dispatching && (!ours || self.past_deadline(&row)) {
+        // Only what was handed over by the turn that planned it is known to be unsent. A row that is found on its way
+        // may have been sent, whatever else is true of it.
+        let handed_over = case.is_some() && ours && !self.past_deadline(&row);
+        if row.state == EffectState::Dispatching && !handed_over {
             return self.recover(row).await;
         }
-        if row.state == EffectState::Uncertain {
-            return self.resolve(row, case).await;
-        }
-        if row.state == EffectState::Ready {
-            match self.clear(&mut row).await? {
-                Cleared::Done => return Ok(()),
-                Cleared::Go => {}
-            }
-        }
+        let pass = match row.state {
+            EffectState::Uncertain => return self.resolve(row, case).await,
+            EffectState::AwaitingCallback => return self.overdue(&row).await,
+            EffectState::Ready => self.clear(&mut row).await?,
+            // Born dispatching: the turn that planned it has passed the gate.
+            _ => self.pass(&row).await?,
+        };
+        let Some(pass) = pass else { return Ok(()) };
         self.observe(&row, Observed::Begun).await;
         let begun = Instant::now();
         let finished = match row.kind {
-            EffectKind::Ask => self.ask(&row).await?,
-            EffectKind::Effect => self.send(&mut row).await?,
+            EffectKind::Ask => self.ask(&row, pass).await?,
+            EffectKind::Effect => self.send(&mut row, pass).await?,
         };
         let (outcome, code) = finished.words();
         self.observe(&row, Observed::Ended(outcome, code, begun.elapsed()))
@@ -98,9 +102,11 @@ impl Worker {
             .is_some_and(|(_, _, deadline)| deadline < self.desk.now())
     }
 
-    /// Asks the gate and makes the attempt durable.
-    async fn clear(&self, row: &mut EffectRow) -> Result<Cleared, DeskError> {
+    /// Asks the gate and the guard of its connection, and makes the attempt durable. `None`: nothing more is to
+    /// be done now.
+    async fn clear(&self, row: &mut EffectRow) -> Result<Option<Pass>, DeskError> {
         let mut fresh = false;
+        let mut pass = None;
         loop {
             let view = self.desk.tenant(row.tenant).await?;
             let (verdict, approved) = self.verdict(&view, row).await?;
@@ -135,10 +141,12 @@ impl Worker {
                 GateVerdict::Hold { until, why } => {
                     self.hold(row, until.unwrap_or(now + HOLD_RECHECK), why)
                         .await?;
-                    return Ok(Cleared::Done);
+                    return Ok(None);
                 }
                 GateVerdict::NeedsApproval => Some((EffectState::Cancelled, "policy".to_owned())),
-                GateVerdict::DryRun { .. } => Some((EffectState::Succeeded, "dry_run".to_owned())),
+                GateVerdict::DryRun { scope } => {
+                    Some((EffectState::Succeeded, format!("{DRY_RUN}{scope}")))
+                }
                 GateVerdict::Refuse { why } if why == "expired" => {
                     Some((EffectState::Expired, why))
                 }
@@ -146,13 +154,19 @@ impl Worker {
             };
             if let Some((state, code)) = stop {
                 self.stop_at_gate(row.clone(), state, code).await?;
-                return Ok(Cleared::Done);
+                return Ok(None);
             }
             if row.class == Class::E0 {
                 if self.deliver_local(row, &view, slot).await? {
-                    return Ok(Cleared::Done);
+                    return Ok(None);
                 }
                 continue;
+            }
+            if pass.is_none() {
+                pass = self.pass(row).await?;
+            }
+            if pass.is_none() {
+                return Ok(None);
             }
             let mut unit = Unit::new(row.tenant);
             unit.guards.push(gate_guard(&view));
@@ -161,7 +175,7 @@ impl Worker {
             let mut change = self.change(row, EffectState::Dispatching, now);
             change.attempt = row.attempt + 1;
             change.claim = Some((NODE, epoch, now + ATTEMPT_DEADLINE));
-            change.first_send = row.first_send.or(Some(now));
+            change.first_send = first_send(row).or(Some(now));
             unit.rows.push(Row::Effect(change.clone()));
             match self.desk.commit(unit).await? {
                 Ok(_) => {
@@ -169,13 +183,13 @@ impl Worker {
                     row.attempt = change.attempt;
                     row.claim = change.claim;
                     row.first_send = change.first_send;
-                    return Ok(Cleared::Go);
+                    return Ok(pass);
                 }
                 Err(Refused::GateMoved) => {
                     self.desk.reload(row.tenant).await?;
                 }
                 Err(Refused::SlotTaken) => {}
-                Err(Refused::EffectMoved { .. } | Refused::Serial) => return Ok(Cleared::Done),
+                Err(Refused::EffectMoved { .. } | Refused::Serial) => return Ok(None),
                 Err(other) => return Err(DeskError::Store(other)),
             }
         }
@@ -247,10 +261,11 @@ impl Worker {
     async fn hold(&self, row: &EffectRow, until: i64, why: String) -> Result<(), DeskError> {
         let mut change = self.change(row, EffectState::Ready, until);
         change.hold = why;
+        change.code.clone_from(&row.code);
         self.write(row, change, None).await
     }
 
-    /// The gate ended it: no byte left.
+    /// The gate ended it.
     async fn stop_at_gate(
         &self,
         row: EffectRow,
@@ -259,16 +274,18 @@ impl Worker {
     ) -> Result<(), DeskError> {
         let outcome = match row.kind {
             // Which switch kept a model from being asked stands in the journal.
-            EffectKind::Ask if code.starts_with("kill:") => Outcome::NoAnswer(code),
+            EffectKind::Ask if code.starts_with("kill:") || is_dry_run(&code) => {
+                Outcome::NoAnswer(code)
+            }
             EffectKind::Ask => Outcome::NoAnswer("off".into()),
+            // No byte leaves now; one may have left before.
+            EffectKind::Effect if self.is_in_doubt(&row).await? => {
+                let in_doubt = settlement(&row, EffectState::Uncertain, "in_doubt", "gate");
+                Outcome::Settle(in_doubt)
+            }
             EffectKind::Effect => Outcome::Settle(settlement(&row, state, &code, "gate")),
         };
-        let finished = Finished {
-            outcome,
-            attempt: None,
-            rows: Vec::new(),
-        };
-        self.record(row, None, finished).await
+        self.record(row, None, Finished::of(outcome)).await
     }
 
     /// Writes what an attempt came to: the ledger's row and the case's turn in one unit.
@@ -285,9 +302,8 @@ impl Worker {
         } = finished;
         rows.extend(attempt.map(Row::Attempt));
         let (to, code, input) = match outcome {
-            Outcome::Retry { code, hold, wait } => {
-                return self.retry(row, code, hold, wait, rows).await;
-            }
+            Outcome::Retry(again) => return self.retry(row, again, rows).await,
+            Outcome::Accepted(s) => return self.accepted(&row, s, rows).await,
             Outcome::Settle(s) => (s.state, s.code.clone(), Input::EffectSettled(s)),
             Outcome::Answer(a) => (
                 EffectState::Succeeded,
@@ -346,38 +362,24 @@ impl Worker {
         }
     }
 
-    async fn commit_late(&self, unit: Unit) -> Result<(), DeskError> {
+    pub(crate) async fn commit_late(&self, unit: Unit) -> Result<(), DeskError> {
         match self.desk.commit(unit).await? {
             Ok(_) | Err(Refused::EffectMoved { .. }) => Ok(()),
             Err(other) => Err(DeskError::Store(other)),
         }
     }
 
-    async fn retry(
+    /// The vendor has it. The case waits on; nothing is settled.
+    async fn accepted(
         &self,
-        row: EffectRow,
-        code: String,
-        hold: &str,
-        wait: Option<i64>,
+        row: &EffectRow,
+        s: Settlement,
         mut rows: Vec<Row>,
     ) -> Result<(), DeskError> {
-        if row.attempt >= MAX_ATTEMPTS {
-            let outcome = if row.kind == EffectKind::Ask {
-                Outcome::NoAnswer("failed".into())
-            } else {
-                Outcome::Settle(settlement(&row, EffectState::Dead, &code, "answer"))
-            };
-            let finished = Finished {
-                outcome,
-                attempt: None,
-                rows,
-            };
-            return Box::pin(self.record(row, None, finished)).await;
-        }
-        let delay = Backoff::DURABLE.delay(row.attempt.saturating_sub(1), &row.key, wait);
-        let mut again = self.change(&row, EffectState::Ready, self.desk.now() + delay);
-        (again.hold, again.code) = (hold.to_owned(), code);
-        rows.push(Row::Effect(again));
+        let until = self.desk.now() + CALLBACK;
+        let mut change = self.change(row, EffectState::AwaitingCallback, until);
+        (change.code, change.vendor_ref) = (s.code, s.vendor_ref);
+        rows.push(Row::Effect(change));
         let mut unit = Unit::new(row.tenant);
         unit.rows = rows;
         self.commit_late(unit).await
@@ -394,50 +396,6 @@ impl Worker {
         unit.rows.push(Row::Effect(change));
         unit.rows.extend(attempt.map(Row::Attempt));
         self.commit_late(unit).await
-    }
-
-    /// An attempt that nobody finished: its node died or it passed its deadline. What may be repeated is ready
-    /// again; everything else is uncertain. The crash is counted before anything is tried.
-    async fn recover(&self, row: EffectRow) -> Result<(), DeskError> {
-        let crashes = row.crashes + 1;
-        if crashes >= MAX_CRASHES {
-            let outcome = match row.kind {
-                EffectKind::Ask => Outcome::NoAnswer("failed".into()),
-                EffectKind::Effect => {
-                    Outcome::Settle(settlement(&row, EffectState::Dead, "poison", "recovery"))
-                }
-            };
-            let finished = Finished {
-                outcome,
-                attempt: None,
-                rows: Vec::new(),
-            };
-            return self.record(row, None, finished).await;
-        }
-        let now = self.desk.now();
-        let in_key_window = row.first_send.is_some_and(|t| now < t + KEY_WINDOW);
-        let nothing_written = row.class == Class::E2 && row.base_version.is_none();
-        let again = match row.class {
-            Class::E5 | Class::E0 => true,
-            Class::E1 => in_key_window,
-            Class::E2 => nothing_written,
-            Class::E3 | Class::E4 => false,
-        };
-        let to = if again {
-            EffectState::Ready
-        } else {
-            EffectState::Uncertain
-        };
-        let mut change = self.change(&row, to, now);
-        change.crashes = crashes;
-        change.code = "crashed".into();
-        let attempt = crashed_attempt(&row, now);
-        let took = Duration::from_micros(attempt.took.max(0).unsigned_abs());
-        self.write(&row, change, Some(attempt)).await?;
-        self.observe(&row, Observed::Ended("crashed", "crashed", took))
-            .await;
-        self.desk.nudge();
-        Ok(())
     }
 }
 
@@ -507,18 +465,4 @@ pub(crate) fn settlement(
 /// The arguments of a row; an empty record where they are erased.
 pub(crate) fn arguments(row: &EffectRow) -> Value {
     minicbor::decode(&row.args).unwrap_or(Value::Record(Default::default()))
-}
-
-fn crashed_attempt(row: &EffectRow, now: i64) -> Attempt {
-    Attempt {
-        effect: row.effect,
-        n: row.attempt,
-        at: row.updated_at,
-        took: now.saturating_sub(row.updated_at),
-        knowledge: "unknown".into(),
-        status: 0,
-        code: "crashed".into(),
-        detail: "the process ended, or the deadline passed, while the attempt was on its way"
-            .into(),
-    }
 }

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use tl_kernel::case::{Case, fold, fold_one};
+use tl_kernel::case::{Case, fold};
 use tl_kernel::decide::{Facts, Input, Sender, decide};
 use tl_kernel::id::{CaseId, EffectId, TenantId};
 use tl_kernel::journal::JournalError;
@@ -16,6 +17,7 @@ use tl_store::contract::{CommitAnswer, EffectRow, Guard, Refused, Row, Unit};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::clock::Clock;
+use crate::host::{Host, Task, Tokio};
 use crate::tap::{Point, Stopped, Tap};
 use crate::telemetry::{Step, Telemetry};
 use crate::tenant::{Bundle, Tenant, tenant_key, unpack};
@@ -45,6 +47,7 @@ struct Inner {
     work: Notify,
     telemetry: Telemetry,
     tap: Option<Arc<dyn Tap>>,
+    host: Arc<dyn Host>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -125,6 +128,14 @@ pub struct Advanced {
 impl Desk {
     /// A desk, and the queue of effects it hands to the worker.
     pub fn new(setting: Setting) -> (Desk, mpsc::UnboundedReceiver<Handoff>) {
+        Desk::hosted(setting, Arc::new(Tokio))
+    }
+
+    /// As `new`, with loops that stand on another host than tokio.
+    pub fn hosted(
+        setting: Setting,
+        host: Arc<dyn Host>,
+    ) -> (Desk, mpsc::UnboundedReceiver<Handoff>) {
         let (handoff, queue) = mpsc::unbounded_channel();
         let inner = Inner {
             store: setting.store,
@@ -141,6 +152,7 @@ impl Desk {
             work: Notify::new(),
             telemetry: Telemetry::default(),
             tap: setting.tap,
+            host,
         };
         let inner = Arc::new(inner);
         (Desk { inner }, queue)
@@ -200,6 +212,22 @@ impl Desk {
         self.inner.work.notified().await;
     }
 
+    /// Ends when so much time has passed.
+    pub(crate) fn sleep(&self, time: Duration) -> Task {
+        self.inner.host.sleep(time)
+    }
+
+    /// Begins a task of the engine.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.inner.host.spawn(Box::pin(task));
+    }
+
+    async fn pause(&self) {
+        if let Some(wait) = self.inner.host.pause() {
+            wait.await;
+        }
+    }
+
     /// Passes a port.
     pub fn at(&self, point: Point) -> Result<(), Stopped> {
         match &self.inner.tap {
@@ -211,7 +239,16 @@ impl Desk {
     /// Commits a unit between its two ports.
     pub async fn commit(&self, unit: Unit) -> Result<CommitAnswer, Stopped> {
         self.at(Point::BeforeCommit)?;
-        let answer = self.inner.store.commit(unit).await;
+        self.pause().await;
+        let answer = match &self.inner.tap {
+            None => self.inner.store.commit(unit).await,
+            Some(tap) => {
+                let answer = self.inner.store.commit(unit.clone()).await;
+                tap.answered(&unit, &answer);
+                answer
+            }
+        };
+        self.pause().await;
         self.at(Point::AfterCommit)?;
         Ok(answer)
     }
@@ -333,13 +370,13 @@ impl Desk {
             let bundle = self.bundle(tenant, case.definition).await?;
             let slot = if may_be_born { self.reserve() } else { None };
             let facts = FactSheet::new(self, &view, &bundle, case.definition);
-            let turn = match decide(
+            let (turn, case) = match decide(
                 &bundle.program,
                 &case,
                 input.clone(),
                 &facts.facts(None, slot.is_some()),
             ) {
-                Decision::Turn(turn) => *turn,
+                Decision::Turn(turn, after) => (*turn, *after),
                 Decision::Refused(refusal) => {
                     self.telemetry().refused(&step, &bundle.program);
                     return Err(self.record(tenant, refusal).await?);
@@ -351,7 +388,7 @@ impl Desk {
             unit.turns.push(turn.clone());
             match self.commit(unit).await? {
                 Ok(_) => {
-                    let case = self.after(case, &turn, &bundle, slot)?;
+                    self.after(&case, &turn, &bundle, slot);
                     self.telemetry()
                         .turned(&step, &turn, (&case, &bundle.program));
                     return Ok(Advanced { turn, case });
@@ -390,16 +427,17 @@ impl Desk {
                 input.clone(),
                 &facts.facts(None, false),
             );
-            let turn = match decided {
-                Decision::Turn(turn) => Some(*turn),
+            let decided = match decided {
+                Decision::Turn(turn, after) => Some((*turn, *after)),
                 // The case does not wait for it any more; the effect still happens once, or not at all.
                 Decision::Refused(_) => None,
             };
-            unit.turns.extend(turn.clone());
+            unit.turns
+                .extend(decided.iter().map(|(turn, _)| turn.clone()));
             match self.commit(unit).await? {
                 Ok(_) => {
-                    if let Some(turn) = turn {
-                        let case = self.after(case, &turn, &bundle, None)?;
+                    if let Some((turn, case)) = decided {
+                        self.after(&case, &turn, &bundle, None);
                         self.telemetry()
                             .turned(&step, &turn, (&case, &bundle.program));
                     }
@@ -412,15 +450,14 @@ impl Desk {
         Err(DeskError::Busy)
     }
 
-    /// The case after a committed turn; effects that were born dispatching go to the worker.
+    /// After a committed turn: effects that were born dispatching go to the worker with the case as it is now.
     pub(crate) fn after(
         &self,
-        mut case: Case,
+        case: &Case,
         turn: &Turn,
         bundle: &Bundle,
         slot: Option<OwnedSemaphorePermit>,
-    ) -> Result<Case, DeskError> {
-        fold_one(&mut case, &turn.sealed)?;
+    ) {
         if turn.effects.iter().any(|e| !is_born(e)) {
             self.inner.work.notify_one();
         }
@@ -438,7 +475,6 @@ impl Desk {
             // The worker is gone while the process stops: recovery finds the row dispatching.
             let _ = self.inner.handoff.send(handoff);
         }
-        Ok(case)
     }
 
     /// Reserves a send slot, unless the engine is draining.

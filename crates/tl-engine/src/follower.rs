@@ -126,8 +126,9 @@ impl Follower {
     pub async fn run(mut self, stop: CancellationToken) {
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = self.desk.sleep(LOOK_EVERY) => {}
             }
             if let Err(e) = self.catch_up(false).await {
                 tracing::warn!(error = %e, "audit follower");

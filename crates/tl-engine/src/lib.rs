@@ -2,12 +2,14 @@
 //! effects and asks models, the follower that places audit leaves.
 
 pub mod admit;
+mod again;
 pub mod ask;
 pub mod clock;
 mod deliver;
 pub mod desk;
 pub mod follower;
-mod json;
+pub mod host;
+mod lanes;
 mod local;
 pub mod outward;
 mod send;

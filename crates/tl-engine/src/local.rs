@@ -6,13 +6,12 @@ use std::time::Instant;
 
 use tl_kernel::decide::Input;
 use tl_kernel::effect::EffectState;
-use tl_kernel::payload::parse_json;
+use tl_kernel::payload::{object_to_json, parse_json, to_json};
 use tl_kernel::value::Value;
 use tl_store::contract::{EffectRow, Guard, OutboxMessage, RecordWrite, Refused, Row, Unit};
 
 use crate::deliver::{Slot, arguments, settlement};
 use crate::desk::{DeskError, gate_guard};
-use crate::json::to_json;
 use crate::telemetry::Observed;
 use crate::tenant::Tenant;
 use crate::worker::Worker;
@@ -139,8 +138,8 @@ impl Worker {
             kind,
             id,
             version: stored.map_or(0, |r| r.version) + 1,
-            body: to_json(&Value::Record(fields)).into_bytes(),
-            provenance: to_json(&Value::Record(provenance)).into_bytes(),
+            body: object_to_json(&fields).into_bytes(),
+            provenance: object_to_json(&provenance).into_bytes(),
             by: WRITER.into(),
             at: now,
             key: Some(row.key),

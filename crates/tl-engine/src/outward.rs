@@ -12,6 +12,16 @@ pub trait Connections: Send + Sync + 'static {
     /// The connection, or a sentence that says what is missing and which command sets it.
     fn find(&self, tenant: &Tenant, workflow: &str, name: &str) -> Result<Arc<Connection>, String>;
 
+    /// As `find`, with the credential read anew where it lies: the other side has refused the one that is known.
+    fn renew(
+        &self,
+        tenant: &Tenant,
+        workflow: &str,
+        name: &str,
+    ) -> Result<Arc<Connection>, String> {
+        self.find(tenant, workflow, name)
+    }
+
     /// The name of the model to ask at a model connection.
     fn model(&self, tenant: &Tenant, workflow: &str, name: &str) -> Option<String>;
 }

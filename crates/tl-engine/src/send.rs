@@ -3,20 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tl_connect::backoff::Backoff;
 use tl_connect::classify::{Action as Next, BodySays, Observation, Overrides, classify};
 use tl_connect::client::Connection;
+use tl_connect::guard::{Seen, Why};
 use tl_connect::reconcile::{AfterReading, after_reading};
-use tl_connect::rest::{ReadState, Receipt, RestAttempt, RestRead, read, write};
+use tl_connect::rest::{
+    ReadOutcome, ReadState, Receipt, RestAttempt, RestError, RestRead, WriteOutcome, read, write,
+};
 use tl_kernel::case::Case;
+use tl_kernel::decide::theirs;
 use tl_kernel::digest::hex;
-use tl_kernel::effect::EffectState;
-use tl_kernel::limits::ATTEMPT_DEADLINE;
-use tl_kernel::program::{Action, ActionKind, BaseVersion, Lock, RestWrite};
+use tl_kernel::effect::{Class, EffectState};
+use tl_kernel::limits::{ATTEMPT_DEADLINE, MAX_CRASHES};
+use tl_kernel::program::{Action, ActionKind, Lock, OnUnknown, RestWrite};
+use tl_kernel::time::{MINUTE, SECOND};
 use tl_kernel::value::Value;
 use tl_store::contract::{Attempt, EffectRow, Refused, Row, Unit};
 
+use crate::again::{Again, NOT_APPLIED};
 use crate::deliver::{Finished, Outcome, arguments, settlement};
 use crate::desk::DeskError;
+use crate::lanes::Pass;
 use crate::tap::Point;
 use crate::telemetry::traceparent;
 use crate::tenant::Bundle;
@@ -24,57 +32,56 @@ use crate::worker::Worker;
 
 /// The base version of a write that creates: the read found nothing.
 pub(crate) const ABSENT: &str = "";
+/// The code of a write whose target is not there.
+const TARGET_MISSING: &str = "target_missing";
+/// Attempts after which a record that cannot be read is left to a person.
+const UNREAD: u32 = 5;
 
 /// Everything one attempt at an HTTP system of record needs.
 struct Target<'a> {
     rest: &'a RestWrite,
     action: &'a Action,
     connection: Arc<Connection>,
+    pass: Pass,
     path: String,
     body: Value,
 }
 
 impl Worker {
     /// One attempt of a dispatched effect.
-    pub(crate) async fn send(&self, row: &mut EffectRow) -> Result<Finished, DeskError> {
+    pub(crate) async fn send(
+        &self,
+        row: &mut EffectRow,
+        pass: Pass,
+    ) -> Result<Finished, DeskError> {
         let bundle = self.desk.bundle(row.tenant, row.definition).await?;
-        let target = match self.target(row, &bundle).await? {
+        let mut target = match self.target(row, &bundle, pass) {
             Ok(target) => target,
             Err(finished) => return Ok(*finished),
         };
+        if self.key_is_forgotten(row).await? {
+            let s = settlement(row, EffectState::Uncertain, "key_window", "none");
+            return Ok(Finished::of(Outcome::Settle(s)));
+        }
         self.desk.at(Point::BeforeSend)?;
         if row.base_version.is_none()
             && target.rest.lock != Lock::LastWriterWins
-            && let Some(finished) = self.read_first(row, &target).await?
+            && let Some(finished) = self.read_first(row, &mut target).await?
         {
             return Ok(finished);
         }
-        let key = hex(&row.key);
-        let base = row.base_version.clone();
-        let trace = traceparent(row);
-        let attempt = RestAttempt {
-            connection: &target.connection,
-            method: &target.rest.method,
-            path: &target.path,
-            body: &target.body,
-            lock: &target.rest.lock,
-            base_version: base.as_deref().filter(|b| *b != ABSENT),
-            create: base.as_deref() == Some(ABSENT),
-            idempotency: target
-                .rest
-                .idempotency_header
-                .as_deref()
-                .map(|h| (h, key.as_str())),
-            expected_id: None,
-            correlation_id: &row.correlation,
-            trace: Some(&trace),
-            deadline: deadline(),
-            now: self.desk.now(),
-        };
-        let done = match write(&self.outward.client, &attempt).await {
+        let mut done = match self.write_once(row, &target).await {
             Ok(done) => done,
             Err(e) => return Ok(self.failed(row, &e.to_string())),
         };
+        if is_refused(&done.observation) && self.renewed(row, &mut target).await? {
+            // Refused is refused: nothing of the first came about.
+            done = match self.write_once(row, &target).await {
+                Ok(done) => done,
+                Err(e) => return Ok(self.failed(row, &e.to_string())),
+            };
+        }
+        self.saw(&mut target, &done.observation);
         self.desk.at(Point::AfterSend)?;
         let evidence = self.attempt(row, &done.observation, &done.receipt);
         let next = classify(
@@ -84,90 +91,126 @@ impl Worker {
             &Overrides::default(),
         );
         let outcome = match next {
-            Next::Succeed | Next::AssumeSent => {
-                let known = if next == Next::Succeed {
-                    "answer"
-                } else {
+            Next::Succeed | Next::AssumeSent | Next::AwaitCallback => {
+                let known = if next == Next::AssumeSent {
                     "assumed"
+                } else {
+                    "answer"
                 };
                 let mut s = settlement(row, EffectState::Succeeded, "", known);
                 s.vendor_ref = done.vendor_ref;
                 s.seen = done.version.map(|v| (v, None));
-                Outcome::Settle(s)
+                if next == Next::AwaitCallback {
+                    Outcome::Accepted(s)
+                } else {
+                    Outcome::Settle(s)
+                }
             }
-            Next::Conflict | Next::Reread => {
-                self.by_reading(row, &target, next == Next::Conflict)
-                    .await?
-            }
-            other => plain_outcome(row, other, &evidence.code),
+            Next::Reread => self.by_reading(row, &mut target, false).await?,
+            Next::Conflict => self.by_reading(row, &mut target, true).await?,
+            // What was there a moment ago is looked for once more.
+            Next::Failed {
+                code: TARGET_MISSING,
+            } if based_on(row).is_some() => self.by_reading(row, &mut target, true).await?,
+            other => plain_outcome(row, other, (&done.observation, &evidence.code)),
         };
         Ok(Finished {
-            outcome,
             attempt: Some(evidence),
-            rows: Vec::new(),
+            ..Finished::of(outcome)
         })
     }
 
+    async fn write_once(
+        &self,
+        row: &EffectRow,
+        target: &Target<'_>,
+    ) -> Result<WriteOutcome, RestError> {
+        let key = hex(&row.key);
+        let trace = traceparent(row);
+        let header = target.rest.idempotency_header.as_deref();
+        let attempt = RestAttempt {
+            connection: &target.connection,
+            method: &target.rest.method,
+            path: &target.path,
+            body: &target.body,
+            lock: &target.rest.lock,
+            base_version: based_on(row),
+            create: row.base_version.as_deref() == Some(ABSENT),
+            idempotency: header.map(|h| (h, key.as_str())),
+            expected_id: None,
+            correlation_id: &row.correlation,
+            trace: Some(&trace),
+            deadline: deadline(),
+            now: self.desk.now(),
+        };
+        write(&self.outward.client, &attempt).await
+    }
+
+    /// The guard of the connection learns what was seen.
+    fn saw(&self, target: &mut Target<'_>, observation: &Observation) {
+        let seen = Seen::of(observation, &Overrides::default());
+        target.pass.seen(self.desk.now(), seen);
+    }
+
+    /// The credential was refused: it is read again where it lies. Another one is worth one more try at once.
+    async fn renewed(&self, row: &EffectRow, target: &mut Target<'_>) -> Result<bool, DeskError> {
+        let view = self.desk.tenant(row.tenant).await?;
+        let connections = &self.outward.connections;
+        let name = target.connection.name();
+        match connections.renew(&view, &row.workflow, name) {
+            Ok(newer) if !newer.is_same(&target.connection) => {
+                target.connection = newer;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// What the attempt is aimed at; `Err(finished)` where it cannot be made.
-    async fn target<'b>(
+    fn target<'b>(
         &self,
         row: &EffectRow,
         bundle: &'b Bundle,
-    ) -> Result<Result<Target<'b>, Box<Finished>>, DeskError> {
-        let view = self.desk.tenant(row.tenant).await?;
+        pass: Pass,
+    ) -> Result<Target<'b>, Box<Finished>> {
         let action = bundle.program.actions.iter().find(|a| a.name == row.action);
-        let Some((action, ActionKind::Rest(rest))) = action.map(|a| (a, &a.kind)) else {
+        let rest = action.and_then(|a| match &a.kind {
+            ActionKind::Rest(rest) => Some((a, rest)),
+            _ => None,
+        });
+        let Some(((action, rest), connection)) = rest.zip(pass.to()) else {
             let why = format!("no connector for `{}` in this build", row.action);
-            return Ok(Err(Box::new(self.failed(row, &why))));
-        };
-        let found = self
-            .outward
-            .connections
-            .find(&view, &row.workflow, &rest.connection);
-        let connection = match found {
-            Ok(connection) => connection,
-            Err(why) => {
-                tracing::warn!(connection = rest.connection, why, "no connection");
-                let outcome = Outcome::Retry {
-                    code: "no_connection".into(),
-                    hold: "connection",
-                    wait: None,
-                };
-                return Ok(Err(Box::new(Finished {
-                    outcome,
-                    attempt: None,
-                    rows: Vec::new(),
-                })));
-            }
+            return Err(Box::new(self.failed(row, &why)));
         };
         let args = arguments(row);
-        Ok(Ok(Target {
+        Ok(Target {
             rest,
             action,
             connection,
+            pass,
             path: args.at(&["path"]).map(Value::to_string).unwrap_or_default(),
             body: args.at(&["body"]).cloned().unwrap_or(Value::Null),
-        }))
+        })
     }
 
     /// Reads the base version and makes it durable before the write. `Some` where the read decides already.
     async fn read_first(
         &self,
         row: &mut EffectRow,
-        target: &Target<'_>,
+        target: &mut Target<'_>,
     ) -> Result<Option<Finished>, DeskError> {
-        let found = self.read(row, target).await;
+        let found = self.read(row, target).await?;
         let version = match &found.state {
             ReadState::Absent => ABSENT.to_owned(),
             ReadState::Present {
                 version: Some(v),
                 values,
             } => {
-                if differs(&target.body, values) {
+                if !theirs(Some(values), Some(&target.body), None).is_empty() {
                     // Somebody's values are there: they are merged before anything is written.
                     let mut s = settlement(row, EffectState::Superseded, "exists", "read");
                     s.seen = Some((v.clone(), Some(values.clone())));
-                    return Ok(Some(finished(Outcome::Settle(s))));
+                    return Ok(Some(Finished::of(Outcome::Settle(s))));
                 }
                 v.clone()
             }
@@ -178,13 +221,15 @@ impl Worker {
             }
             ReadState::Unread => {
                 let evidence = self.attempt(row, &found.observation, &found.receipt);
-                let outcome = Outcome::Retry {
-                    code: evidence.code.clone(),
-                    hold: "retry",
-                    wait: wait_of(&found.observation),
-                };
+                let seen = (&found.observation, evidence.code.as_str());
+                let next = classify(
+                    Class::E5,
+                    OnUnknown::Hold,
+                    &found.observation,
+                    &Overrides::default(),
+                );
                 return Ok(Some(Finished {
-                    outcome,
+                    outcome: plain_outcome(row, next, seen),
                     attempt: Some(evidence),
                     rows: Vec::new(),
                 }));
@@ -199,16 +244,28 @@ impl Worker {
                 row.base_version = Some(version);
                 Ok(None)
             }
-            Err(Refused::EffectMoved { .. }) => Ok(Some(finished(Outcome::Retry {
-                code: "moved".into(),
-                hold: "retry",
-                wait: None,
-            }))),
+            Err(Refused::EffectMoved { .. }) => {
+                let again = Again::new("moved", None);
+                Ok(Some(Finished::of(Outcome::Retry(again))))
+            }
             Err(other) => Err(DeskError::Store(other)),
         }
     }
 
-    async fn read(&self, row: &EffectRow, target: &Target<'_>) -> tl_connect::rest::ReadOutcome {
+    async fn read(
+        &self,
+        row: &EffectRow,
+        target: &mut Target<'_>,
+    ) -> Result<ReadOutcome, DeskError> {
+        let mut found = self.read_once(row, target).await;
+        if is_refused(&found.observation) && self.renewed(row, target).await? {
+            found = self.read_once(row, target).await;
+        }
+        self.saw(target, &found.observation);
+        Ok(found)
+    }
+
+    async fn read_once(&self, row: &EffectRow, target: &Target<'_>) -> ReadOutcome {
         let trace = traceparent(row);
         let query = RestRead {
             connection: &target.connection,
@@ -222,93 +279,95 @@ impl Worker {
         read(&self.outward.client, &query).await
     }
 
-    /// After a conflict or an unknown outcome: what the record holds now decides. Our values in it: it
-    /// happened. The base version still there: it did not. Anything else: somebody was first.
+    /// What the record holds now decides: our values in it: it happened. The base version still there: it did not.
+    /// Anything else: somebody was first. `refused`: the answer said that this write changed nothing; else nothing
+    /// is known of it.
     async fn by_reading(
         &self,
         row: &EffectRow,
-        target: &Target<'_>,
-        conflict: bool,
+        target: &mut Target<'_>,
+        refused: bool,
     ) -> Result<Outcome, DeskError> {
-        let found = self.read(row, target).await;
-        let base = row.base_version.as_deref().filter(|b| *b != ABSENT);
-        let again = |code: &str| Outcome::Retry {
-            code: code.to_owned(),
-            hold: "retry",
-            wait: wait_of(&found.observation),
-        };
-        Ok(match after_reading(base, &target.body, &found.state) {
-            AfterReading::Applied => {
-                let mut s = settlement(row, EffectState::Succeeded, "", "look_up");
-                s.seen = seen(&found.state);
-                Outcome::Settle(s)
+        let found = self.read(row, target).await?;
+        let again = |code: &str| Outcome::Retry(Again::new(code, wait_of(&found.observation)));
+        let settled = |state, code: &str| settlement(row, state, code, "look_up");
+        let seen = seen(&found.state);
+        let verdict = after_reading(based_on(row), &target.body, &found.state);
+        Ok(Outcome::Settle(match (verdict, seen) {
+            (AfterReading::NotApplied, _) => return Ok(again(NOT_APPLIED)),
+            (AfterReading::Applied, seen) => {
+                let mut s = settled(EffectState::Succeeded, "");
+                s.seen = seen;
+                s
             }
-            AfterReading::NotApplied => again("not_applied"),
-            AfterReading::ChangedByOthers => {
-                let mut s = settlement(row, EffectState::Superseded, "conflict", "look_up");
-                s.seen = seen(&found.state);
-                if s.seen.is_none() {
-                    s.state = EffectState::Uncertain;
-                }
-                Outcome::Settle(s)
+            (AfterReading::ChangedByOthers, Some(seen)) => {
+                let mut s = settled(EffectState::Superseded, "conflict");
+                s.seen = Some(seen);
+                s
             }
-            // The vendor gives no versions to compare, but knows our key: the same bytes again do no harm.
-            AfterReading::Unclear if target.rest.idempotency_header.is_some() && !conflict => {
-                again("unclear")
+            // The read shows neither our write nor somebody's. The vendor knows our key: the same bytes again do
+            // no harm.
+            _ if target.rest.idempotency_header.is_some() && !refused => {
+                return Ok(again("unclear"));
             }
-            AfterReading::Unclear
-                if matches!(found.state, ReadState::Unread) && row.attempt < 5 =>
-            {
-                again("unread")
+            _ if found.state == ReadState::Unread && row.attempt < UNREAD => {
+                return Ok(again("unread"));
             }
-            AfterReading::Unclear => Outcome::Settle(settlement(
-                row,
-                EffectState::Uncertain,
-                "unclear",
-                "look_up",
-            )),
-        })
+            (AfterReading::Unclear, _) => settled(EffectState::Uncertain, "unclear"),
+            (AfterReading::ChangedByOthers, None) if refused && !self.is_in_doubt(row).await? => {
+                let code = match found.state {
+                    ReadState::Absent => TARGET_MISSING,
+                    _ => "conflict",
+                };
+                settled(EffectState::Failed, code)
+            }
+            (AfterReading::ChangedByOthers, None) => settled(EffectState::Uncertain, "conflict"),
+        }))
     }
 
     /// Resolves an uncertain effect after a crash or a lost answer.
     pub(crate) async fn resolve(
         &self,
-        row: EffectRow,
+        mut row: EffectRow,
         case: Option<Case>,
     ) -> Result<(), DeskError> {
         let bundle = self.desk.bundle(row.tenant, row.definition).await?;
-        let readable = matches!(
-            bundle.program.actions.iter().find(|a| a.name == row.action).map(|a| &a.kind),
-            Some(ActionKind::Rest(r)) if r.lock != Lock::LastWriterWins
+        let action = bundle.program.actions.iter().find(|a| a.name == row.action);
+        let readable = action.is_some_and(
+            |a| matches!(&a.kind, ActionKind::Rest(r) if r.lock != Lock::LastWriterWins),
         );
-        if !readable {
-            let s = settlement(&row, EffectState::Uncertain, "uncertain", "none");
-            return self.record(row, case, finished(Outcome::Settle(s))).await;
-        }
-        let finished = match self.target(&row, &bundle).await? {
-            Err(finished) => *finished,
-            Ok(target) => {
-                let declared = matches!(target.rest.base, BaseVersion::Declared(_));
-                let outcome = self.by_reading(&row, &target, false).await?;
-                // A declared version of a vendor that serves no reads: its key is what makes a repeat harmless.
-                let outcome = match outcome {
-                    Outcome::Settle(s)
-                        if s.state == EffectState::Uncertain
-                            && declared
-                            && target.rest.idempotency_header.is_some() =>
-                    {
-                        Outcome::Retry {
-                            code: "unclear".into(),
-                            hold: "retry",
-                            wait: None,
-                        }
-                    }
-                    other => other,
-                };
-                finished(outcome)
+        let uncertain = |code| settlement(&row, EffectState::Uncertain, code, "none");
+        let outcome = if row.crashes >= MAX_CRASHES {
+            Outcome::Settle(uncertain("poison"))
+        } else if readable {
+            let Some(pass) = self.pass(&row).await? else {
+                return Ok(());
+            };
+            self.looked_at(&mut row).await?;
+            match self.target(&row, &bundle, pass) {
+                Err(finished) => finished.outcome,
+                Ok(mut target) => self.by_reading(&row, &mut target, false).await?,
+            }
+        } else {
+            let unknown = action.map_or(OnUnknown::Hold, |a| a.on_unknown);
+            match (row.class, unknown) {
+                (Class::E4, OnUnknown::AssumeSent) => {
+                    Outcome::Settle(settlement(&row, EffectState::Succeeded, "", "assumed"))
+                }
+                (Class::E4, OnUnknown::Resend) => Outcome::Retry(Again::new("uncertain", None)),
+                _ => Outcome::Settle(uncertain("uncertain")),
             }
         };
-        self.record(row, case, finished).await
+        self.record(row, case, Finished::of(outcome)).await
+    }
+
+    /// A look-up that the process does not survive counts: it is counted before it begins.
+    async fn looked_at(&self, row: &mut EffectRow) -> Result<(), DeskError> {
+        let until = self.desk.now() + ATTEMPT_DEADLINE;
+        let mut change = self.change(row, EffectState::Uncertain, until);
+        change.crashes = row.crashes + 1;
+        change.code.clone_from(&row.code);
+        self.write(row, change, None).await
     }
 
     fn failed(&self, row: &EffectRow, why: &str) -> Finished {
@@ -327,10 +386,10 @@ impl Worker {
             code: code.to_owned(),
             detail: why.to_owned(),
         };
+        let s = settlement(row, EffectState::Failed, code, "gate");
         Finished {
-            outcome: Outcome::Settle(settlement(row, EffectState::Failed, code, "gate")),
             attempt: Some(attempt),
-            rows: Vec::new(),
+            ..Finished::of(Outcome::Settle(s))
         }
     }
 
@@ -363,18 +422,30 @@ impl Worker {
 }
 
 /// Outcomes that need no further read.
-fn plain_outcome(row: &EffectRow, next: Next, seen_code: &str) -> Outcome {
+fn plain_outcome(row: &EffectRow, next: Next, seen: (&Observation, &str)) -> Outcome {
+    let (observation, code) = seen;
     match next {
-        Next::Retry { retry_after, .. } => Outcome::Retry {
-            code: seen_code.to_owned(),
-            hold: "retry",
-            wait: retry_after,
+        Next::Retry { retry_after, .. } => match observation {
+            Observation::NotSent(why) if why.worth_tries().is_some_and(|n| row.attempt >= n) => {
+                Outcome::Settle(settlement(row, EffectState::Failed, code, "answer"))
+            }
+            Observation::Answered { status: 429, .. } => Outcome::Retry(Again {
+                pace: Backoff::THROTTLED,
+                ..Again::new(code, retry_after)
+            }),
+            _ => Outcome::Retry(Again::new(code, retry_after)),
         },
-        Next::Hold { code } => Outcome::Retry {
-            code: code.to_owned(),
-            hold: "connection",
-            wait: Some(60_000_000),
-        },
+        Next::Hold { code } => {
+            let why = match code {
+                "credential_refused" => Why::Credential,
+                "not_permitted" => Why::Permission,
+                _ => Why::VendorPause,
+            };
+            // Others on the connection come first when it is looked at again.
+            let wait = wait_of(observation).filter(|_| why == Why::VendorPause);
+            let wait = wait.unwrap_or(MINUTE + 5 * SECOND);
+            Outcome::Retry(Again::held(code, why.word(), Some(wait)))
+        }
         Next::Failed { code } => {
             Outcome::Settle(settlement(row, EffectState::Failed, code, "answer"))
         }
@@ -383,18 +454,17 @@ fn plain_outcome(row: &EffectRow, next: Next, seen_code: &str) -> Outcome {
         | Next::AwaitCallback
         | Next::Reread
         | Next::Conflict
-        | Next::Uncertain => {
-            Outcome::Settle(settlement(row, EffectState::Uncertain, seen_code, "none"))
-        }
+        | Next::Uncertain => Outcome::Settle(settlement(row, EffectState::Uncertain, code, "none")),
     }
 }
 
-fn finished(outcome: Outcome) -> Finished {
-    Finished {
-        outcome,
-        attempt: None,
-        rows: Vec::new(),
-    }
+fn is_refused(observation: &Observation) -> bool {
+    matches!(observation, Observation::Answered { status: 401, .. })
+}
+
+/// The version that the write is based on; none for one that creates.
+fn based_on(row: &EffectRow) -> Option<&str> {
+    row.base_version.as_deref().filter(|b| *b != ABSENT)
 }
 
 fn seen(state: &ReadState) -> Option<(String, Option<Value>)> {
@@ -412,18 +482,6 @@ fn wait_of(observation: &Observation) -> Option<i64> {
         Observation::Answered { retry_after, .. } => *retry_after,
         _ => None,
     }
-}
-
-/// Whether the record there holds another value for a property that we would write.
-fn differs(ours: &Value, theirs: &Value) -> bool {
-    let (Value::Record(ours), Value::Record(theirs)) = (ours, theirs) else {
-        return true;
-    };
-    ours.iter().any(|(name, our)| {
-        theirs
-            .get(name)
-            .is_some_and(|their| !their.is_blank() && their.to_string() != our.to_string())
-    })
 }
 
 fn deadline() -> Duration {

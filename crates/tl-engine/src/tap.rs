@@ -1,6 +1,8 @@
 //! The ports where a crash matters: before and after every commit and every send. A test installs a tap that
 //! stops the engine there; the product runs without one.
 
+use tl_store::contract::{CommitAnswer, Unit};
+
 /// A place where the process may die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Point {
@@ -23,4 +25,7 @@ pub struct Stopped;
 pub trait Tap: Send + Sync + 'static {
     /// Called at every port, in order.
     fn at(&self, point: Point) -> Result<(), Stopped>;
+
+    /// Shown every unit of the desk with the store's answer, before anybody else knows of it.
+    fn answered(&self, _unit: &Unit, _answer: &CommitAnswer) {}
 }

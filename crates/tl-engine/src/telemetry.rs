@@ -18,8 +18,9 @@ use crate::deliver::{Finished, Outcome};
 use crate::worker::Worker;
 
 pub use export::{ExportError, Exporter};
+pub(crate) use series::ConnectionNow;
 pub use series::Telemetry;
-pub(crate) use span::traceparent;
+pub use span::traceparent;
 
 /// The step that a message begins.
 const MESSAGE: &str = "message";
@@ -90,7 +91,8 @@ impl Finished {
     pub(crate) fn words(&self) -> (&str, &str) {
         match &self.outcome {
             Outcome::Settle(s) => (s.state.word(), &s.code),
-            Outcome::Retry { code, .. } => ("retry", code),
+            Outcome::Retry(again) => ("retry", &again.code),
+            Outcome::Accepted(s) => ("accepted", &s.code),
             Outcome::Answer(_) => ("answered", ""),
             Outcome::NoAnswer(reason) => (reason, reason),
         }

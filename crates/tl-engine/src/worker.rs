@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::ask::Models;
 use crate::desk::{Desk, DeskError, Handoff};
+use crate::lanes::Lanes;
 use crate::outward::Outward;
 
 /// How often due timers and retries are looked for when nothing wakes the worker.
@@ -27,6 +28,7 @@ pub struct Worker {
     pub(crate) desk: Desk,
     pub(crate) outward: Outward,
     pub(crate) models: Arc<Models>,
+    pub(crate) lanes: Arc<Lanes>,
     in_flight: Arc<Mutex<BTreeSet<EffectId>>>,
     /// Found ready, waiting for a slot.
     waiting: Arc<Mutex<VecDeque<EffectRow>>>,
@@ -53,6 +55,7 @@ impl Worker {
             desk,
             outward,
             models: Arc::new(Models::default()),
+            lanes: Arc::default(),
             in_flight: Arc::default(),
             waiting: Arc::default(),
             tasks: TaskTracker::new(),
@@ -62,7 +65,7 @@ impl Worker {
     /// Runs until the token is cancelled, then waits for what is on its way.
     pub async fn run(self, mut handoff: mpsc::UnboundedReceiver<Handoff>, stop: CancellationToken) {
         let me = self.clone();
-        self.tasks.spawn(async move { me.prepare_models().await });
+        self.spawn(async move { me.prepare_models().await });
         self.desk.nudge();
         loop {
             tokio::select! {
@@ -70,7 +73,7 @@ impl Worker {
                 () = stop.cancelled() => break,
                 Some(h) = handoff.recv() => self.take(h.row, Some(h.case), h.slot),
                 () = self.desk.woken() => self.look().await,
-                () = tokio::time::sleep(POLL) => self.look().await,
+                () = self.desk.sleep(POLL) => self.look().await,
             }
         }
         self.desk.drain();
@@ -80,6 +83,11 @@ impl Worker {
         }
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Begins a task that a stop waits for.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.desk.spawn(self.tasks.track_future(task));
     }
 
     /// Trains the local classifiers of the current versions, so that no message pays for it.
@@ -108,6 +116,7 @@ impl Worker {
     /// One round without waiting: recovers what is stale, fires what is due, sends what is ready. Returns when
     /// all of it is done. For tests and for `demo`, which want to know when there is nothing left.
     pub async fn round(&self) -> Result<usize, DeskError> {
+        self.lanes.show(self.desk.now(), self.desk.telemetry());
         let mut done = self.fire_timers().await?;
         for row in self.candidates().await? {
             let Ok(slot) = Arc::clone(self.desk.slots()).acquire_owned().await else {
@@ -125,6 +134,7 @@ impl Worker {
     }
 
     async fn look(&self) {
+        self.lanes.show(self.desk.now(), self.desk.telemetry());
         if let Err(e) = self.fire_timers().await {
             tracing::warn!(error = %e, "timers");
         }
@@ -222,24 +232,43 @@ impl Worker {
             return;
         }
         drop(flying);
-        let me = self.clone();
-        self.tasks.spawn(async move {
+        let flying = Flying {
+            worker: self.clone(),
+            effect,
+        };
+        self.spawn(async move {
             let flight = Flight {
                 row,
                 case,
                 _slot: slot,
             };
-            if let Err(e) = me.see_through(flight).await {
+            let me = flying.worker.clone();
+            let seen = me.see_through(flight).await;
+            if let Err(e) = &seen {
                 tracing::warn!(error = %e, effect = %effect, "effect");
             }
-            let mut flying = me.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-            flying.remove(&effect);
             drop(flying);
             let had_waiting = !me.waiting().is_empty();
             me.refill();
-            if had_waiting && me.waiting().is_empty() {
+            // Where the store refuses everything, looking again at once would only spin.
+            if seen.is_ok() && had_waiting && me.waiting().is_empty() {
                 me.desk.nudge();
             }
         });
+    }
+}
+
+/// An effect on its way here. Whatever becomes of its task, somebody may take it up again after it: what a panic left
+/// behind is found by its deadline and counted as a crash.
+struct Flying {
+    worker: Worker,
+    effect: EffectId,
+}
+
+impl Drop for Flying {
+    fn drop(&mut self) {
+        let flying = self.worker.in_flight.lock();
+        let mut flying = flying.unwrap_or_else(PoisonError::into_inner);
+        flying.remove(&self.effect);
     }
 }

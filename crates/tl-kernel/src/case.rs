@@ -68,12 +68,46 @@ pub struct Case {
     pub timers: BTreeMap<u32, (TimerKind, i64)>,
     /// Timers set so far.
     pub timer_count: u32,
+    /// The clock of `workflow.goal`.
+    pub goal: GoalClock,
+    /// Person or team a rule gave the case to: they keep it through the moves that name nobody else.
+    pub routed: Option<String>,
     /// What the systems of record held when an effect last read or wrote them, by action.
     pub seen: BTreeMap<String, Seen>,
     /// Natural keys the case holds.
     pub keys: Vec<Digest>,
     /// Conflicts met so far, by action.
     pub conflicts: BTreeMap<String, u32>,
+}
+
+/// The clock of `workflow.goal`: it stands still in states that pause it and once the path has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GoalClock {
+    /// The case has not been in the state where the path starts.
+    #[default]
+    NotStarted,
+    /// Its timer is set.
+    Running {
+        /// When the goal is missed, µs.
+        due: i64,
+    },
+    /// A state pauses it.
+    Still {
+        /// What is left of the goal's time, µs.
+        left: i64,
+    },
+    /// The path ended in time.
+    Met {
+        /// When the goal would have been missed, µs.
+        due: i64,
+        /// What was left of its time, µs; a case that is opened again goes on with it.
+        left: i64,
+    },
+    /// The time passed before the path ended.
+    Missed {
+        /// When that was, µs.
+        due: i64,
+    },
 }
 
 /// A message of a case.
@@ -102,7 +136,7 @@ pub enum Ai {
         /// The proposal.
         proposal: Option<Value>,
     },
-    /// It did not: `off`, `kill:SCOPE`, `failed`, `refused`, `invalid`, `timeout`.
+    /// It did not: `off`, `kill:SCOPE`, `dry_run:SCOPE`, `failed`, `refused`, `invalid`, `timeout`.
     Failed(String),
 }
 
@@ -200,6 +234,8 @@ impl Case {
             tasks: BTreeMap::new(),
             timers: BTreeMap::new(),
             timer_count: 0,
+            goal: GoalClock::NotStarted,
+            routed: None,
             seen: BTreeMap::new(),
             keys: Vec::new(),
             conflicts: BTreeMap::new(),
@@ -267,7 +303,10 @@ impl Case {
                 self.owner = owner.clone();
                 (self.entered_at, self.due, self.breached) = (at, *due, false);
             }
-            Entry::Assigned { owner, .. } => self.owner = owner.clone(),
+            Entry::Assigned { owner, reason } => {
+                self.owner = owner.clone();
+                self.routed = (reason == "rule").then(|| owner.clone());
+            }
             Entry::Asked { n, model } => {
                 self.asks.insert(*n, (model.clone(), true));
                 self.ai = Ai::Asked;
@@ -298,12 +337,8 @@ impl Case {
                 }
             }
             Entry::TaskOpened { .. } | Entry::TaskClosed { .. } => self.apply_task(entry, at),
-            Entry::TimerSet { n, kind, due } => {
-                self.timers.insert(*n, (*kind, *due));
-                self.timer_count = self.timer_count.max(*n);
-            }
-            Entry::TimerEnded { n, .. } => {
-                self.timers.remove(n);
+            Entry::TimerSet { .. } | Entry::TimerEnded { .. } | Entry::Goal { .. } => {
+                self.apply_clock(entry, at)
             }
             Entry::Sla { met, .. } => self.breached = !met,
             Entry::Decided(_)
@@ -313,6 +348,30 @@ impl Case {
             | Entry::TableMiss { .. }
             | Entry::Refused { .. }
             | Entry::Control { .. } => {}
+        }
+    }
+
+    fn apply_clock(&mut self, entry: &Entry, at: i64) {
+        match entry {
+            Entry::TimerSet { n, kind, due } => {
+                self.timers.insert(*n, (*kind, *due));
+                self.timer_count = self.timer_count.max(*n);
+                if *kind == TimerKind::Goal {
+                    self.goal = GoalClock::Running { due: *due };
+                }
+            }
+            Entry::TimerEnded { n, fired } => match self.timers.remove(n) {
+                Some((TimerKind::Goal, due)) if !fired => {
+                    self.goal = GoalClock::Still { left: due - at };
+                }
+                _ => {}
+            },
+            Entry::Goal { met: true, due } => {
+                let left = due - at;
+                self.goal = GoalClock::Met { due: *due, left };
+            }
+            Entry::Goal { met: false, due } => self.goal = GoalClock::Missed { due: *due },
+            _ => {}
         }
     }
 

@@ -31,6 +31,7 @@ use crate::turn::{CaseHead, Decision, EffectWrite, Refusal, TaskWrite, TimerWrit
 use crate::value::{Field, Label, Record, Source, Value};
 
 pub use event::{map_event, natural_key_digests};
+pub use merge::theirs;
 pub use scope::CaseScope;
 
 /// Everything `decide` knows beside the case and the input. Current values, not pinned ones.
@@ -78,7 +79,7 @@ pub enum Input {
     EventAdmitted(Admitted),
     /// A model answered.
     ModelAnswered(ModelAnswer),
-    /// A model gave no usable answer: `off`, `kill:SCOPE`, `failed`, `refused`, `invalid`, `timeout`.
+    /// A model gave no usable answer: `off`, `kill:SCOPE`, `dry_run:SCOPE`, `failed`, `refused`, `invalid`, `timeout`.
     ModelFailed {
         /// Number of the ask.
         n: u32,
@@ -228,7 +229,10 @@ pub fn decide(world: &Program, case: &Case, input: Input, facts: &Facts<'_>) -> 
     let mut d = Deciding::new(world, case.clone(), facts);
     let outcome = d.take(input);
     match outcome {
-        Ok(()) => Decision::Turn(Box::new(d.finish())),
+        Ok(()) => {
+            let (turn, after) = d.finish();
+            Decision::Turn(Box::new(turn), Box::new(after))
+        }
         Err(no) => Decision::Refused(d.refuse(no)),
     }
 }
@@ -381,11 +385,9 @@ impl<'a> Deciding<'a> {
             return false;
         };
         self.end_stay();
-        let owner = edge.owner.clone().unwrap_or_else(|| state.owner.clone());
-        let sla = edge
-            .sla
-            .or(state.sla)
-            .filter(|_| !state.pause && !state.terminal);
+        let owner = edge.owner.as_ref().or(self.case.routed.as_ref());
+        let owner = owner.unwrap_or(&state.owner).clone();
+        let sla = edge.sla.or(state.sla).filter(|_| !state.terminal);
         let due = sla
             .filter(|_| edge.emit.contains(&Emit::SlaTimer))
             .map(|sla| self.now.saturating_add(sla));
@@ -399,6 +401,7 @@ impl<'a> Deciding<'a> {
         if let (Some(due), Some(sla)) = (due, sla) {
             self.start_clock(sla, due, state.warn_at);
         }
+        self.goal_clock(from);
         let emit = edge.emit.clone();
         if state.terminal {
             // What was open before the end is withdrawn; what the last edge itself emits is not.
@@ -431,20 +434,28 @@ impl<'a> Deciding<'a> {
             let met = self.now <= due;
             self.entry(Entry::Sla { state, met, due });
         }
-        let open: Vec<u32> = self.case.timers.keys().copied().collect();
+        // The goal's clock is not one of the stay.
+        let open = self.case.timers.iter();
+        let open = open.filter(|(_, (kind, _))| *kind != TimerKind::Goal);
+        let open: Vec<u32> = open.map(|(n, _)| *n).collect();
         for n in open {
-            self.entry(Entry::TimerEnded { n, fired: false });
-            // A timer that this same turn set never reached the store.
-            let before = self.timers.len();
-            self.timers.retain(|t| t.n != n);
-            if self.timers.len() == before {
-                self.cancelled.push(n);
-            }
+            self.end_timer(n);
         }
     }
 
-    /// Seals what was decided into a turn.
-    fn finish(mut self) -> Turn {
+    /// Ends a timer before it is due.
+    pub(crate) fn end_timer(&mut self, n: u32) {
+        self.entry(Entry::TimerEnded { n, fired: false });
+        // A timer that this same turn set never reached the store.
+        let before = self.timers.len();
+        self.timers.retain(|t| t.n != n);
+        if self.timers.len() == before {
+            self.cancelled.push(n);
+        }
+    }
+
+    /// Seals what was decided into a turn; returns the case after it as well.
+    fn finish(mut self) -> (Turn, Case) {
         let first = self.case.seq == 0;
         if first {
             // The seed stands first in the body, so that a reader has it before it needs it.
@@ -478,9 +489,12 @@ impl<'a> Deciding<'a> {
             correlation: case.correlation.clone(),
             workflow: self.world.id.clone(),
         };
-        Turn {
-            tenant: case.tenant,
-            case: case.id,
+        let mut after = self.case;
+        (after.seq, after.updated_at) = (sealed.seq, self.now);
+        (after.definition, after.last_leaf) = (self.facts.definition, sealed.leaf);
+        let turn = Turn {
+            tenant: after.tenant,
+            case: after.id,
             sealed,
             head,
             effects: self.effects,
@@ -488,7 +502,8 @@ impl<'a> Deciding<'a> {
             timers: self.timers,
             timers_cancelled: self.cancelled,
             natural_keys: self.keys,
-        }
+        };
+        (turn, after)
     }
 
     fn head(&self, entries: Vec<Entry>) -> Head {

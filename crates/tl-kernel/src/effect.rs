@@ -121,7 +121,8 @@ impl EffectState {
             (Ready, Failed),    // refused by the gate for good
             (Ready, Cancelled),
             (Ready, Expired),
-            (Ready, Dead), // poison: crashed too often
+            (Ready, Dead),      // poison: crashed too often
+            (Ready, Uncertain), // sent before, perhaps, and may not be sent again
             (Dispatching, Ready),
             (Dispatching, AwaitingCallback),
             (Dispatching, Uncertain),

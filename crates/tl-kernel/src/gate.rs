@@ -5,6 +5,17 @@
 
 use crate::policy::{QuietHours, Verdict};
 
+/// The name of the connection of actions that use none: record store and domain events.
+pub const BUILT_IN: &str = "built_in";
+/// In front of a switch's scope: the code of what a dry run settled without sending it.
+pub const DRY_RUN: &str = "dry_run:";
+
+/// Whether a code is that of a dry run: `dry_run:SCOPE`, or `dry_run` alone as earlier journals have it.
+pub fn is_dry_run(code: &str) -> bool {
+    code.strip_prefix("dry_run")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+}
+
 /// What a switch does to the effects in its scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SwitchMode {
@@ -43,7 +54,7 @@ pub struct Intent<'a> {
     pub workflow: &'a str,
     /// Action name, or the model's for an ask.
     pub action: &'a str,
-    /// Connection name, empty for built-in ones.
+    /// Connection name, empty for built-in ones; a switch calls those `built_in`.
     pub connection: &'a str,
     /// It asks a model.
     pub is_ask: bool,
@@ -147,9 +158,16 @@ fn covers(scope: &str, intent: &Intent<'_>) -> bool {
         None => true,
         Some(("workflow", id)) => id == intent.workflow,
         Some(("action", name)) => !intent.is_ask && name == intent.action,
-        Some(("connection", name)) => !intent.is_ask && name == intent.connection,
+        Some(("connection", name)) => !intent.is_ask && name == named(intent.connection),
         Some(("model", name)) => intent.is_ask && name == intent.action,
         Some(_) => true,
+    }
+}
+
+fn named(connection: &str) -> &str {
+    match connection {
+        "" => BUILT_IN,
+        own => own,
     }
 }
 
@@ -187,6 +205,7 @@ mod tests {
             ("action:reply", false),
             ("connection:outbox", true),
             ("connection:crm", false),
+            ("connection:built_in", false),
             ("model:ack", false),
             ("garbage:ack", true),
         ];
@@ -198,11 +217,21 @@ mod tests {
             let got = gate(&INTENT, &known(&switches));
             assert_eq!(got != GateVerdict::Send, held, "{scope}: {got:?}");
         }
+        let inside = Intent {
+            connection: "",
+            ..INTENT
+        };
         let ask = Intent {
             is_ask: true,
             action: "local",
-            ..INTENT
+            ..inside
         };
+        let built_in = [Switch {
+            scope: "connection:built_in".into(),
+            mode: SwitchMode::Hold,
+        }];
+        assert_ne!(gate(&inside, &known(&built_in)), GateVerdict::Send);
+        assert_eq!(gate(&ask, &known(&built_in)), GateVerdict::Send);
         let off = [Switch {
             scope: "model:local".into(),
             mode: SwitchMode::Cancel,
@@ -239,6 +268,19 @@ mod tests {
         );
         assert_eq!(with(|_, k| k.limit = Some((3, 3))), refused("limit"));
         assert_eq!(with(|_, k| k.limit = Some((2, 3))), GateVerdict::Send);
+    }
+
+    #[test]
+    fn codes_of_dry_runs_are_known() {
+        let table = [
+            ("dry_run", true),
+            ("dry_run:tenant", true),
+            ("dry_runs", false),
+            ("kill:tenant", false),
+        ];
+        for (code, want) in table {
+            assert_eq!(is_dry_run(code), want, "{code}");
+        }
     }
 
     #[test]

@@ -213,7 +213,7 @@ pub enum Entry {
         /// Number in the ledger.
         #[n(0)]
         n: u32,
-        /// `off`, `kill:SCOPE`, `failed`, `refused`, `invalid`, `timeout`.
+        /// `off`, `kill:SCOPE`, `dry_run:SCOPE`, `failed`, `refused`, `invalid`, `timeout`.
         #[n(1)]
         reason: String,
     },
@@ -360,6 +360,16 @@ pub enum Entry {
         #[n(2)]
         kept: u32,
     },
+    /// The path of `workflow.goal` ended within its time, or the time passed.
+    #[n(23)]
+    Goal {
+        /// Met: the turn's time ≤ due.
+        #[n(0)]
+        met: bool,
+        /// The due instant, µs: when it was missed, whenever that was noticed.
+        #[n(1)]
+        due: i64,
+    },
 }
 
 /// `Entry::Answered`.
@@ -464,7 +474,7 @@ pub struct Planned {
     /// The state it was born in.
     #[n(7)]
     pub state: EffectState,
-    /// Replaces this effect after a conflict.
+    /// Replaces this effect after a conflict. Where it was born cancelled: this effect has said the same already.
     #[n(8)]
     pub replaces: Option<u32>,
 }
@@ -481,6 +491,9 @@ pub enum TimerKind {
     /// The n-th step of the escalation, from 0.
     #[n(2)]
     Escalate(#[n(0)] u8),
+    /// The time that `workflow.goal` gives the whole path has passed.
+    #[n(3)]
+    Goal,
 }
 
 /// The body of a turn: everything that may be personal. Stored apart, so that erasing it touches no head.

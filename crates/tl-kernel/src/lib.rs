@@ -18,6 +18,7 @@ pub mod limits;
 pub mod payload;
 pub mod policy;
 pub mod program;
+pub mod slot;
 pub mod time;
 pub mod turn;
 pub mod value;

@@ -1,11 +1,16 @@
-//! Strict JSON: bounded depth and size, no duplicate keys, no NUL, no lone surrogates, nothing after the end.
+//! JSON, read strictly and written exactly. What is read has bounded depth and size, no duplicate keys, no NUL, no
+//! lone surrogates, nothing after the end.
 //!
 //! Own parser because a body is judged before it is stored: a library that keeps the last of two equal keys
 //! would let two readers of one signed body see two different messages.
 
+mod write;
+
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
+
+pub use write::{object_to_json, to_json};
 
 use crate::limits::{MAX_JSON_DEPTH, MAX_JSON_NODES};
 use crate::value::Value;

@@ -1,12 +1,16 @@
 //! A compiled workflow definition: what the loader produces from the files of a project and what `decide`
 //! reads. Immutable; identified by the digest of the bundle it was compiled from.
 
+mod auth;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::effect::Class;
 use crate::expr::{Expr, Template};
 use crate::policy::Policy;
 use crate::value::{Type, Value};
+
+pub use auth::{Auth, Idempotency, Proof};
 
 /// Position of a state in `Program::states`.
 pub type StateIx = u16;
@@ -141,12 +145,14 @@ pub struct FieldDef {
     pub name: String,
     /// Its type.
     pub ty: Type,
-    /// A case without it asks for it before hand-off.
+    /// A case without it asks for it before it is handed off or its write completes the goal.
     pub required: bool,
     /// `use: control`: it may address an effect, so untrusted text may not set it unchecked.
     pub control: bool,
     /// `untrusted: true`: always labelled untrusted, even where a trusted source set it.
     pub untrusted: bool,
+    /// Declared as `text`: it may have paragraphs, so a message that is sent by itself does not repeat it.
+    pub paragraphs: bool,
     /// Who may set it.
     pub from: FieldFrom,
     /// Line in the workflow file, from 1.
@@ -193,52 +199,6 @@ pub enum Format {
     Form,
     /// `message/rfc822`.
     Mail,
-}
-
-/// How an endpoint knows its sender.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Auth {
-    /// HMAC-SHA-256 over the raw body.
-    Hmac {
-        /// Header that carries the signature, lower case.
-        header: String,
-        /// Text before the encoded signature.
-        prefix: String,
-        /// Base 64 instead of hexadecimal.
-        base64: bool,
-        /// What is signed: `{body}` with optional `{timestamp}` and `{id}`.
-        signed: String,
-        /// Header of the timestamp, where `signed` names it.
-        timestamp_header: Option<String>,
-        /// Header of the delivery id, where `signed` names it.
-        id_header: Option<String>,
-    },
-    /// Standard Webhooks v1.
-    StandardWebhooks,
-    /// A bearer token of a pinned issuer.
-    Jwt {
-        /// Required `iss`.
-        issuer: String,
-        /// Required `aud`.
-        audience: String,
-        /// Allowed algorithms: `HS256`, `RS256`, `ES256`, `EdDSA`.
-        algorithms: Vec<String>,
-        /// Path of a key set file in the project, or an https address fetched in the background.
-        keys: Option<String>,
-    },
-    /// An API key with scope `events`.
-    ApiKey,
-}
-
-/// Where the dedupe key of a message comes from when its signature covers no delivery id.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Idempotency {
-    /// `header_idempotency_key`: the header's key and the hash of the signed bytes, either match = duplicate.
-    Header,
-    /// A pointer into the signed body.
-    Pointer(Template),
-    /// Only what the signature covers, else the weak body hash.
-    Covered,
 }
 
 /// One door of the workflow.
@@ -301,7 +261,7 @@ pub struct State {
     pub escalate: Vec<(i64, String)>,
     /// Where a breach leads; the state itself = the task is raised and the case stays.
     pub on_breach: Option<StateIx>,
-    /// The clock stands still here.
+    /// The clock of the goal stands still here; the state's own runs.
     pub pause: bool,
     /// Line in the workflow file, 0 where the state is a default.
     pub line: u32,
@@ -503,23 +463,15 @@ pub struct DecisionDef {
 pub enum Threshold {
     /// A plain number.
     Fixed(f64),
-    /// Chosen from reviewed outcomes; this value until there are enough.
-    UntilKnown {
-        /// The value in force until then.
-        until_known: f64,
-        /// Greatest share of wrong automated cases.
-        max_error: f64,
-        /// Confidence level of the bound.
-        confidence_level: f64,
-    },
+    /// `until_known`: in force as long as no threshold is chosen from reviewed outcomes, which this build never does.
+    UntilKnown(f64),
 }
 
 impl Threshold {
     /// The value in force while no certificate exists.
     pub fn value(self) -> f64 {
         match self {
-            Threshold::Fixed(x) => x,
-            Threshold::UntilKnown { until_known, .. } => until_known,
+            Threshold::Fixed(x) | Threshold::UntilKnown(x) => x,
         }
     }
 }
@@ -713,9 +665,34 @@ impl Program {
             .map(|i| i as ActionIx)
     }
 
+    /// The action of a name.
+    pub fn action_named(&self, name: &str) -> Option<&Action> {
+        self.actions.iter().find(|a| a.name == name)
+    }
+
     /// The action at a position.
     pub fn action(&self, ix: ActionIx) -> Option<&Action> {
         self.actions.get(ix as usize)
+    }
+
+    /// Whether a branch asks for the required fields before anything else: it hands the case off, or it completes
+    /// the goal with its write of the record.
+    pub fn asks_first(&self, branch: &Branch) -> bool {
+        let is_write = |s: &Step| match s {
+            Step::Effect(ix) => self.action(*ix).is_some_and(|a| a.name == "crm_upsert"),
+            _ => false,
+        };
+        let is_for_person =
+            |s: &Step| matches!(s, Step::HumanQueue | Step::AskMissing | Step::Deny);
+        let to = match branch.to {
+            None if branch.actions.iter().any(is_for_person) => canonical::NEEDS_HUMAN,
+            to => to.unwrap_or(canonical::AUTOMATED),
+        };
+        // A case whose effects are settled goes from `automated` to the end by itself.
+        let completes =
+            |g: &Goal| to == g.end || (to == canonical::AUTOMATED && g.end == canonical::CLOSED);
+        branch.actions.contains(&Step::HandOff)
+            || (self.goal.as_ref().is_some_and(completes) && branch.actions.iter().any(is_write))
     }
 
     /// Whether an expression that may run after admission reads `event`: then the journal keeps the message.

@@ -1,5 +1,6 @@
 //! What one input causes: the closed list of everything the kernel can bring about.
 
+use crate::case::Case;
 use crate::digest::Digest;
 use crate::effect::{Class, EffectState};
 use crate::id::{CaseId, EventId, TenantId};
@@ -9,8 +10,8 @@ use crate::program::StateIx;
 /// The result of deciding.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
-    /// The case goes on.
-    Turn(Box<Turn>),
+    /// The case goes on: what is to be committed, and the case after it, equal to what a fold of the turn gives.
+    Turn(Box<Turn>, Box<Case>),
     /// Nothing changes; the refusal itself is recorded in the control stream.
     Refused(Refusal),
 }

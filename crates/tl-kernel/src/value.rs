@@ -192,16 +192,10 @@ impl Label {
 /// Where the value of a record field came from.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum Source {
-    /// An inbound message; `path` is the expression that picked the value.
+    /// An inbound message, by its number within the case, from 1. Which expression picked the value stands in
+    /// the pinned definition, at the message's endpoint.
     #[n(0)]
-    Event {
-        /// The number of the message within the case, from 1.
-        #[n(0)]
-        event: u32,
-        /// The mapping expression, as written.
-        #[n(1)]
-        path: String,
-    },
+    Event(#[n(0)] u32),
     /// A model's proposal.
     #[n(1)]
     Model {

@@ -56,6 +56,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("TL0411", "a decision table that is too large"),
     ("TL0412", "a secret in a file"),
     ("TL0413", "a file whose content does not read"),
+    ("TL0414", "a row of a decision table that is never taken"),
     ("TL0501", "a state that no case reaches"),
     ("TL0502", "an action that may never happen is planned"),
     (

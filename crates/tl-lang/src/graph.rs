@@ -7,7 +7,7 @@ mod layout;
 
 use std::fmt::Write as _;
 
-use tl_kernel::program::{Edge, Emit, Program, State};
+use tl_kernel::program::{Edge, Emit, Goal, Program, State};
 use tl_kernel::time::duration_text;
 
 use layout::{BOX_H, BOX_W, Box, Layout, Line};
@@ -37,7 +37,17 @@ pub fn mermaid(program: &Program) -> String {
     {
         let _ = writeln!(out, "  s{i} --> [*] : {}", plain(&s.name));
     }
+    if let Some(goal) = &program.goal {
+        let words = plain(&goal_words(program, goal));
+        let _ = writeln!(out, "  note right of s{} : {words}", goal.end);
+    }
     out
+}
+
+/// The goal, as it stands at the state where it ends.
+fn goal_words(program: &Program, goal: &Goal) -> String {
+    let (start, sla) = (program.state_name(goal.start), duration_text(goal.sla));
+    format!("goal, within {sla} from {start}, {}", goal.owner)
 }
 
 /// Only what no notation reads as its own.
@@ -124,6 +134,10 @@ fn described(program: &Program) -> String {
             to.join(", ")
         };
         let _ = write!(out, "{} leads to {to}. ", s.name);
+    }
+    if let Some(goal) = &program.goal {
+        let end = program.state_name(goal.end);
+        let _ = write!(out, "{end} is the {}.", goal_words(program, goal));
     }
     out.trim_end().to_owned()
 }

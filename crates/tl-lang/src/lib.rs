@@ -37,6 +37,7 @@ pub use codes::{CODES, title};
 pub use diag::{Diag, Edit, Mend, Severity, Span, apply_mend, render, to_json};
 pub use keys::key_paths;
 pub use load::{Loaded, load};
+pub use lower_auth::{is_key_address, may_fetch_keys};
 pub use lower_policy::effective_policy_text;
 pub use project::{
     Connection, ConnectionAuth, ConnectionKind, OPERATORS, Owners, Project, SecretRef,

@@ -96,12 +96,34 @@ pub fn load(project: &Project, workflow: &str) -> Loaded {
     diags.extend(l.others);
     diag::sort(&mut diags);
     diags.dedup();
+    for d in diags.iter_mut().filter(|d| d.mend.is_none()) {
+        d.mend = in_words(d);
+    }
     let broken = diags.iter().any(|d| d.severity == Severity::Error);
     Loaded {
         program: program.filter(|_| !broken),
         diags,
         notes: l.notes,
     }
+}
+
+/// What to do about a mistake in an expression whose mend only its author knows.
+fn in_words(d: &Diag) -> Option<Mend> {
+    let say = match d.code {
+        "TL0303" if d.message.contains("`confidence`") || d.message.contains("`threshold`") => {
+            "move the condition to a branch of the decision: rules run before a model is asked"
+        }
+        "TL0303" => "declare it under `record.fields`, or use a name that is declared",
+        "TL0304" => {
+            "compare values of one type: an enum with `==` or `in` and its values, a number with a number"
+        }
+        _ if d.code.starts_with("TL03") => "write the expression in another way",
+        _ => return None,
+    };
+    Some(Mend {
+        edits: Vec::new(),
+        say: say.into(),
+    })
 }
 
 fn failed(mut diags: Vec<Diag>) -> Loaded {
@@ -237,6 +259,13 @@ impl<'a> Lower<'a> {
             .and_then(|n| self.cx.template(n, &schema));
         let goal = keys.get("goal").and_then(|n| lower_rest::goal(self, n));
         Some((own?, version?, correlation, goal))
+    }
+
+    /// Says something that nobody has to mend, once.
+    pub(crate) fn note(&mut self, text: &str) {
+        if !self.notes.iter().any(|n| n == text) {
+            self.notes.push(text.to_owned());
+        }
     }
 
     /// A person or team who exists.

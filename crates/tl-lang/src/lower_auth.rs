@@ -1,6 +1,6 @@
 //! `auth`: how a door knows its sender. Several ways are alternatives.
 
-use tl_kernel::program::{Auth, Channel};
+use tl_kernel::program::{Auth, Channel, Proof};
 
 use crate::cx::Keys;
 use crate::diag::{Mend, Problem, Span};
@@ -24,22 +24,38 @@ pub(crate) fn auth(
         Some(n) => from_words(l, n),
     };
     for a in &out {
-        if matches!(a, Auth::Jwt { issuer, .. } if issuer.is_empty()) {
-            note(
-                l,
-                format!(
-                    "endpoint `{endpoint}`: `jwt` is closed until `jwt: {{ issuer, audience, keys }}` is set"
-                ),
-            );
-        }
+        let lacks = match a {
+            Auth::Jwt { issuer, .. } if issuer.is_empty() => "jwt: { issuer, audience, keys }",
+            Auth::Jwt { .. } if a.proof() == Proof::Nothing => {
+                "keys: FILE or https address of the issuer's key set"
+            }
+            _ => continue,
+        };
+        l.note(&format!(
+            "endpoint `{endpoint}`: `jwt` is closed until `{lacks}` is set"
+        ));
     }
     out
 }
 
-fn note(l: &mut Lower<'_>, text: String) {
-    if !l.notes.contains(&text) {
-        l.notes.push(text);
-    }
+/// Whether the `keys` of a token name an address: then they are fetched, else they are a file of the project.
+pub fn is_key_address(keys: &str) -> bool {
+    keys.contains("://")
+}
+
+/// Whether keys may be fetched from an address: over https, or from this machine. What anybody on the way could
+/// change proves nothing about a sender.
+pub fn may_fetch_keys(address: &str) -> bool {
+    let Some(rest) = address.strip_prefix("http://") else {
+        return address.starts_with("https://");
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let name = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let parsed = name.parse::<core::net::IpAddr>();
+    name == "localhost" || parsed.is_ok_and(|ip| ip.is_loopback())
 }
 
 fn from_words(l: &mut Lower<'_>, node: &Node) -> Vec<Auth> {
@@ -187,6 +203,23 @@ fn jwt(l: &mut Lower<'_>, keys: Option<Keys<'_>>) -> Auth {
         node.and_then(|n| l.cx.text(n))
     };
     let (issuer, audience, set) = (text("issuer"), text("audience"), text("keys"));
+    if let Some(n) = keys.and_then(|k| k.get("keys"))
+        && let Some(set) = &set
+        && is_key_address(set)
+        && !may_fetch_keys(set)
+    {
+        let rest = set.split("://").nth(1).unwrap_or_default();
+        let secure = format!("https://{rest}");
+        l.cx.push(
+            Problem::new(
+                "TL0203",
+                n.span,
+                format!("keys are not fetched from `{set}`"),
+            )
+            .why("whoever is on the way could put keys of their own in place: https only, but for this machine")
+            .mend(Mend::replace(n.span, crate::quote::scalar(&secure), format!("write {secure}"))),
+        );
+    }
     let algorithms = match keys.and_then(|k| k.get("algorithms")) {
         Some(n) => l.cx.words(n, ALGORITHMS),
         None => vec!["RS256", "ES256", "EdDSA"],

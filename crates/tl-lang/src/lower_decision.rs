@@ -13,6 +13,9 @@ use crate::tree::{List, Node};
 /// The threshold where the file names none.
 const DEFAULT_THRESHOLD: f64 = 0.80;
 
+/// The threshold until there is evidence, where the file names none.
+const UNTIL_KNOWN: f64 = 0.90;
+
 /// Branches of one decision; what needs more is a decision table. The proofs compare each with those before it.
 const MAX_BRANCHES: usize = 200;
 
@@ -105,16 +108,8 @@ fn threshold(l: &mut Lower<'_>, node: &Node) -> Threshold {
     let Some(keys) = l.cx.section(node, &THRESHOLD) else {
         return Threshold::Fixed(DEFAULT_THRESHOLD);
     };
-    if keys.get("max_error").is_none() {
-        l.cx.missing(keys, "max_error", "2%");
-    }
-    let mut share =
-        |key: &str, usual: f64| keys.get(key).and_then(|n| l.cx.share(n)).unwrap_or(usual);
-    Threshold::UntilKnown {
-        until_known: share("until_known", 0.90),
-        max_error: share("max_error", 0.02),
-        confidence_level: share("confidence_level", 0.95),
-    }
+    let stated = keys.get("until_known").and_then(|n| l.cx.share(n));
+    Threshold::UntilKnown(stated.unwrap_or(UNTIL_KNOWN))
 }
 
 fn branch(l: &mut Lower<'_>, keys: Keys<'_>, node: &Node) -> Option<Branch> {

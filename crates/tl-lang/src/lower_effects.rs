@@ -20,6 +20,8 @@ use crate::tree::{Kind, Node};
 const WRITE_VALID: i64 = 7 * DAY;
 /// A message to a person that has waited this long would only confuse.
 const MESSAGE_VALID: i64 = DAY;
+/// Where messages go.
+const OUTBOX: &str = "outbox";
 
 /// The actions: the write of the record first, then the messages in file order.
 pub(crate) fn actions(
@@ -300,17 +302,13 @@ fn messaging(l: &mut Lower<'_>, node: &Node, drafted: Option<&str>, out: &mut Ve
             continue;
         };
         let line = l.cx.line(e.key_span);
-        let (class_on_unknown, valid) = (on_unknown(l, keys), valid_for(l, keys, MESSAGE_VALID));
+        let valid = valid_for(l, keys, MESSAGE_VALID);
         if let Some(message) = message(l, keys, drafted == Some(e.key.as_str())) {
             out.push(Action {
                 name: e.key.clone(),
-                class: if message.via == "outbox" {
-                    Class::E0
-                } else {
-                    Class::E4
-                },
+                class: Class::E0,
                 kind: ActionKind::Message(message),
-                on_unknown: class_on_unknown,
+                on_unknown: OnUnknown::Hold,
                 valid_for: valid,
                 line,
             });
@@ -342,11 +340,14 @@ fn message(l: &mut Lower<'_>, keys: Keys<'_>, drafted: bool) -> Option<Message> 
             None
         }
     };
-    let via = match keys.get("via") {
-        Some(n) if n.text() == Some("outbox") => Some("outbox".into()),
-        Some(n) => named_connection(l, n),
-        None => Some("outbox".into()),
-    };
+    if let Some(n) = keys.get("via").filter(|n| n.text() != Some(OUTBOX)) {
+        l.cx.later(
+            "via",
+            keys.key_span("via"),
+            n,
+            "messages go to the outbox, from which another system may take them",
+        );
+    }
     if channel == Channel::Sms
         && let Some(n) = keys.get("subject")
     {
@@ -364,7 +365,7 @@ fn message(l: &mut Lower<'_>, keys: Keys<'_>, drafted: bool) -> Option<Message> 
     let (body, template_file) = body(l, keys, drafted)?;
     Some(Message {
         channel,
-        via: via?,
+        via: OUTBOX.into(),
         to: to?,
         subject,
         body,

@@ -1,7 +1,9 @@
 //! `ingress`: the doors, what each knows about its sender, and how a message becomes a record.
 
 use tl_kernel::expr::Expr;
-use tl_kernel::program::{Channel, Endpoint, FieldDef, FieldFrom, Format, Idempotency, Schema};
+use tl_kernel::program::{
+    Auth, Channel, Endpoint, FieldDef, FieldFrom, Format, Idempotency, Schema,
+};
 use tl_kernel::value::Type;
 
 use crate::cx::Keys;
@@ -14,10 +16,18 @@ use crate::tree::{Kind, Map, Node};
 
 /// Largest body where the file names no other: 1 MiB.
 const MAX_BODY: u32 = 1024 * 1024;
+/// What `header_idempotency_key` comes to where the signature covers no delivery id.
+const BODIES_COUNT: &str = "`idempotency: header_idempotency_key`: two different messages with identical bodies count as \
+     one, because the header is not signed and so the body counts too; to tell them apart name a signed pointer such \
+     as `idempotency: \"${event.body.id}\"`, sign the delivery id (`standard_webhooks`, or `hmac_signature` with \
+     `id_header`), or join them by `record.natural_key`";
 /// Largest mail where the file names no other: 10 MiB.
 const MAX_MAIL: u32 = 10 * 1024 * 1024;
 /// Largest body a file may ask for: 25 MiB, the usual bound of mail systems.
 const MAX_ASKED: u32 = 25 * 1024 * 1024;
+
+/// The channel of timetables, whose feature comes later.
+const SCHEDULE: &str = "schedule";
 
 /// The endpoints of the file.
 pub(crate) fn ingress(l: &mut Lower<'_>, node: Option<&Node>) -> Vec<Endpoint> {
@@ -82,6 +92,11 @@ fn doors<'n>(l: &mut Lower<'_>, node: &'n Node) -> Vec<Door<'n>> {
             _ => l.cx.section(&e.value, &CHANNEL),
         };
         let named = keys.and_then(|k| k.get("channel"));
+        let timetable = named.map_or(e.key == SCHEDULE, |n| n.text() == Some(SCHEDULE));
+        if timetable {
+            schedule(l, named.unwrap_or(&at));
+            continue;
+        }
         let channel = match named {
             Some(n) => l.cx.word(n, CHANNELS).and_then(channel),
             None => channel(&e.key),
@@ -105,10 +120,15 @@ fn doors<'n>(l: &mut Lower<'_>, node: &'n Node) -> Vec<Door<'n>> {
     out
 }
 
+/// Refuses the channel of timetables by name.
+fn schedule(l: &mut Lower<'_>, node: &Node) {
+    let until_then = "until then a timer of your own may call an `api` channel";
+    l.cx.later(SCHEDULE, node.span, node, until_then);
+}
+
 fn bare_door<'n>(l: &mut Lower<'_>, node: Node) -> Option<Door<'n>> {
-    if node.text() == Some("schedule") {
-        let until_then = "until then a timer of your own may call an `api` channel";
-        l.cx.later("schedule", node.span, &node, until_then);
+    if node.text() == Some(SCHEDULE) {
+        schedule(l, &node);
         return None;
     }
     let word = l.cx.word(&node, CHANNELS)?;
@@ -147,6 +167,9 @@ fn endpoint(l: &mut Lower<'_>, door: &Door<'_>, gateway: Option<Keys<'_>>) -> En
     };
     let auth = auth(l, either("auth"), door.channel, &door.name);
     let idempotency = either("idempotency").map_or(Idempotency::Covered, |n| idempotency(l, n));
+    if idempotency == Idempotency::Header && !auth.iter().all(Auth::covers_id) {
+        l.note(BODIES_COUNT);
+    }
     let max_body = either("max_body").and_then(|n| size(l, n));
     let text = own("text").and_then(|n| {
         let schema = l.schema(Names::Event);

@@ -20,6 +20,7 @@ pub(crate) fn lead() -> RecordType {
         required: name == "name",
         control: false,
         untrusted: name == "message",
+        paragraphs: name == "message",
         from,
         line: 0,
     };
@@ -154,12 +155,14 @@ fn field(l: &mut Lower<'_>, keys: Keys<'_>, name: &str, line: u32) -> Option<Fie
             None
         }
     };
+    let paragraphs = keys.get("type").and_then(Node::text) == Some("text");
     Some(FieldDef {
         name: name.to_owned(),
         ty: ty.unwrap_or(Type::Any),
         required,
         control,
         untrusted,
+        paragraphs,
         from,
         line,
     })

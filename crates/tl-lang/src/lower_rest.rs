@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tl_kernel::program::canonical::{CLOSED, PENDING};
-use tl_kernel::program::{Goal, Observability, Queue};
+use tl_kernel::program::canonical::{CLOSED, NAMES, PENDING};
+use tl_kernel::program::{Goal, Observability, Queue, StateIx};
 use tl_kernel::time::DAY;
 use tl_kernel::value::{Type, Value};
 
+use crate::cx::Keys;
+use crate::diag::{Mend, Problem};
 use crate::keys::{GOAL, METRICS, OBSERVABILITY, PAYLOAD, QUEUE};
 use crate::load::Lower;
 use crate::project::OPERATORS;
@@ -124,6 +126,7 @@ pub(crate) fn goal(l: &mut Lower<'_>, node: &Node) -> Option<Goal> {
         None => usual,
     };
     let (start, end) = (state("start", PENDING), state("end", CLOSED));
+    goal_has_a_way(l, keys, (start, end));
     let sla = keys
         .get("sla")
         .and_then(|n| l.cx.duration(n))
@@ -135,4 +138,29 @@ pub(crate) fn goal(l: &mut Lower<'_>, node: &Node) -> Option<Goal> {
         sla,
         owner: owner.unwrap_or_else(|| OPERATORS.to_owned()),
     })
+}
+
+/// A goal that starts where the case or the path has ended would never be met nor missed.
+fn goal_has_a_way(l: &mut Lower<'_>, keys: Keys<'_>, (start, end): (StateIx, StateIx)) {
+    let terminal = l.states.get(usize::from(start)).is_some_and(|s| s.terminal);
+    let (key, usual, message) = match terminal {
+        true => (
+            "start",
+            NAMES[usize::from(PENDING)],
+            "the goal starts in a terminal state",
+        ),
+        false if start == end => (
+            "end",
+            NAMES[usize::from(CLOSED)],
+            "the goal ends where it starts",
+        ),
+        false => return,
+    };
+    if let Some(n) = keys.get(key) {
+        l.cx.push(
+            Problem::new("TL0209", n.span, message)
+                .why("its clock runs from one state to another")
+                .mend(Mend::replace(n.span, usual, format!("write `{usual}`"))),
+        );
+    }
 }

@@ -186,10 +186,15 @@ fn transition(l: &mut Lower<'_>, node: &Node, usual: &BTreeSet<Emit>) -> Option<
     let to = keys.get("to").and_then(|n| l.state(n));
     let owner = keys.get("owner").and_then(|n| l.owner(n));
     let sla = keys.get("sla").and_then(|n| l.cx.duration(n));
-    let emit = match keys.get("emit") {
+    let emit: BTreeSet<Emit> = match keys.get("emit") {
         None => usual.clone(),
         Some(n) => l.cx.words(n, EMIT).into_iter().map(emit).collect(),
     };
+    if !emit.contains(&Emit::AuditLog) {
+        l.note(
+            "`emit` without `audit_log` changes nothing: every turn is in the audit log, so naming it only says so",
+        );
+    }
     Some(Edge {
         from: from?,
         to: to?,

@@ -39,6 +39,7 @@ pub(crate) fn table(l: &mut Lower<'_>, node: &Node) -> Option<Table> {
         l,
         path,
         text,
+        hit: keys.get("hit").map(|n| n.span),
         broken: false,
     };
     let table = csv.table(keys, hit, inputs, &outputs)?;
@@ -61,6 +62,8 @@ struct Csv<'l, 'a> {
     l: &'l mut Lower<'a>,
     path: String,
     text: &'a str,
+    /// Where the hit policy stands.
+    hit: Option<Span>,
     broken: bool,
 }
 
@@ -88,6 +91,9 @@ impl Csv<'_, '_> {
             return None;
         };
         let types = self.head(&head, hit)?;
+        if hit == HitPolicy::Collect {
+            self.collected(outputs);
+        }
         let at = |name: &str| head.cells.iter().position(|c| c.text == name);
         for (name, node) in inputs.iter().flatten().chain(outputs) {
             if at(name).is_none() {
@@ -125,6 +131,35 @@ impl Csv<'_, '_> {
             outputs: out.iter().map(|i| head.cells[*i].text.clone()).collect(),
             rows,
         })
+    }
+
+    /// All rows that match give a value each: the field that takes them is a list.
+    fn collected(&mut self, outputs: &[(String, Node)]) {
+        for (name, node) in outputs {
+            let Some(ty) = self.l.record.field(name).map(|f| f.ty.clone()) else {
+                continue;
+            };
+            if matches!(ty, Type::List(_)) {
+                continue;
+            }
+            let p = Problem::new(
+                "TL0407",
+                node.span,
+                format!("`{name}` cannot take the values of several rows"),
+            )
+            .why(format!(
+                "`hit: collect` gives a list, and `{name}` is of type {}; give it the type `list of {}`, or take \
+                 the first row that matches",
+                ty.word(),
+                ty.word()
+            ));
+            let p = match self.hit {
+                Some(hit) => p.mend(Mend::replace(hit, "first", "write `hit: first`")),
+                None => p,
+            };
+            self.l.cx.push(p);
+            self.broken = true;
+        }
     }
 
     /// The type of each column, from the record.
@@ -287,17 +322,37 @@ impl Csv<'_, '_> {
                         "take this row out, or narrow one of the two",
                     )));
                 }
+                Finding::Shadowed { line, by } => {
+                    let Some(row) = place(line) else { continue };
+                    let by: Vec<String> = by.iter().map(u32::to_string).collect();
+                    let lines = if by.len() == 1 { "line" } else { "lines" };
+                    let p = Problem::new("TL0414", row.span, format!("line {line} is never taken"))
+                        .why(format!(
+                            "`hit: first` takes the first row that matches, and {lines} {} match every case that \
+                             this row matches",
+                            by.join(", ")
+                        ));
+                    let p = p.warning();
+                    self.push(p.mend(Mend::replace(
+                        row.whole,
+                        "",
+                        "take this row out, or move it up",
+                    )));
+                }
                 Finding::Gap { example } => {
                     let Some(head) = all.first() else { continue };
                     let p = Problem::new("TL0410", head.span, format!("no row matches {example}"))
-                        .why("the fields that the table sets stay absent for such a case");
-                    let p = p.warning();
+                        .why("the fields that the table sets would stay absent for such a case");
                     self.push(match catch_all(table, &all) {
                         Some(row) => {
                             let end = self.text.trim_end().len();
                             p.mend(Mend::insert(end, row, "add a last row for everything else"))
                         }
-                        None => p,
+                        None => p.mend(Mend {
+                            edits: Vec::new(),
+                            say: "add a row for it, or write `hit: first` and a last row of `-`"
+                                .into(),
+                        }),
                     });
                 }
                 Finding::TooMany => self.l.notes.push(format!(
@@ -309,7 +364,8 @@ impl Csv<'_, '_> {
     }
 }
 
-/// A last row that matches everything, with the outputs of the row before it. A unique table can have none.
+/// A last row that matches everything, with the outputs of the row before it. A unique table can have none:
+/// it would match what the others match.
 fn catch_all(table: &Table, all: &[Row]) -> Option<String> {
     let (head, last) = (all.first()?, all.last()?);
     if table.hit == HitPolicy::Unique || all.len() < 2 {

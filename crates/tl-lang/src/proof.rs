@@ -16,6 +16,7 @@
 
 mod ai;
 mod choice;
+mod fix;
 mod formula;
 mod model;
 mod permission;
@@ -29,16 +30,18 @@ mod states;
 mod trust;
 mod verdict;
 mod walk;
+mod ways;
 mod words;
 
-use tl_kernel::program::{Program, StateIx};
+use tl_kernel::program::{Action, ActionIx, Program, StateIx};
 use tl_kernel::value::Value;
 
-use crate::diag::{Diag, Mend, Problem, Severity, Span, sort};
+use crate::diag::{Diag, Edit, Mend, Problem, Severity, Span, sort};
+use fix::{Fix, Place};
 use search::Witness;
 use space::Name;
 
-pub use replay::{Setting, event, input, setting};
+pub use ways::{Claim, Happening, unborn};
 
 /// The files that a program's line numbers point into.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +66,7 @@ pub enum File {
 }
 
 /// What a proof found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Finding {
     /// `TL05nn`.
     pub code: &'static str,
@@ -83,6 +86,12 @@ pub struct Finding {
     pub path: Option<CounterExample>,
     /// Key of the file to point at where no line is known.
     key: &'static str,
+    /// The action it is about, where the way to its plan shows it.
+    action: Option<ActionIx>,
+    /// A place in another file.
+    place: Option<Place>,
+    /// The edit that mends it.
+    fix: Option<Fix>,
 }
 
 impl Finding {
@@ -97,7 +106,26 @@ impl Finding {
             mend: String::new(),
             path: None,
             key: "",
+            action: None,
+            place: None,
+            fix: None,
         }
+    }
+
+    /// It is about an action of the program.
+    fn about(mut self, program: &Program, action: &Action) -> Finding {
+        self.action = program.action_ix(&action.name);
+        self
+    }
+
+    fn place(mut self, place: Place) -> Finding {
+        self.place = Some(place);
+        self
+    }
+
+    fn fix(mut self, fix: Fix) -> Finding {
+        self.fix = Some(fix);
+        self
     }
 
     fn key(mut self, key: &'static str) -> Finding {
@@ -136,7 +164,10 @@ impl Finding {
             File::Workflow => (sources.workflow, sources.workflow_text),
             File::Policy => (sources.policy, sources.policy_text),
         };
-        let span = line_span(text, self.line, self.key);
+        let (file, text, span) = match &self.place {
+            Some(p) => (p.file.as_str(), p.text.as_str(), p.span),
+            None => (file, text, line_span(text, self.line, self.key)),
+        };
         let mut why = self.why.clone();
         if let Some(path) = &self.path {
             if !why.is_empty() {
@@ -149,8 +180,17 @@ impl Finding {
             problem = problem.warning();
         }
         if !self.mend.is_empty() {
+            let whole = file == sources.policy && sources.policy != sources.workflow;
+            let edits = self.fix.as_ref().map(|f| match f {
+                Fix::Slot => vec![Edit {
+                    start: span.start,
+                    end: span.end,
+                    text: String::new(),
+                }],
+                fix => fix.edits(text, self.line, whole),
+            });
             problem = problem.mend(Mend {
-                edits: Vec::new(),
+                edits: edits.unwrap_or_default(),
                 say: self.mend.clone(),
             });
         }
@@ -183,17 +223,46 @@ fn line_span(text: &str, line: u32, key: &str) -> Span {
 }
 
 /// A way through the workflow that shows what a proof found.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone)]
 pub struct CounterExample {
     /// The way as people read it, one step per turn.
     pub steps: Vec<String>,
-    /// The same for the kernel: see [`input`], [`event`] and [`setting`].
-    pub inputs: Vec<Given>,
+    /// What the end of the way shows.
+    pub claim: Claim,
+    /// The same as it was gone in the kernel. Empty: the way is possible, and no values were found for it.
+    pub turns: Vec<Happening>,
+    /// What the model's way rests on.
+    inputs: Vec<Given>,
+}
+
+impl CounterExample {
+    fn new(claim: Claim) -> CounterExample {
+        CounterExample {
+            steps: Vec::new(),
+            claim,
+            turns: Vec::new(),
+            inputs: Vec::new(),
+        }
+    }
+
+    /// One more step, with the values that the model found for it.
+    fn push(&mut self, given: Given, witness: &Witness) {
+        let (head, tail) = (&given.head, &given.tail);
+        let threshold = given.threshold;
+        self.steps
+            .push(format!("{head}{}{tail}", say_witness(witness, threshold)));
+        self.inputs.push(given);
+    }
 }
 
 impl std::fmt::Display for CounterExample {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("this can happen:")?;
+        let unless = self.inputs.iter().any(|g| g.depends);
+        f.write_str(match (self.turns.is_empty(), unless) {
+            (false, _) => "this can happen:",
+            (true, true) => "this is possible, unless what a step names stands against it:",
+            (true, false) => "this is possible, unless no values lead there together:",
+        })?;
         for (i, step) in self.steps.iter().enumerate() {
             write!(f, "\n  {}. {step}", i + 1)?;
         }
@@ -201,31 +270,44 @@ impl std::fmt::Display for CounterExample {
     }
 }
 
-/// One step of a way, and the values under which its decision goes that way.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Given {
-    /// What happens.
-    pub cue: Cue,
+/// One step of a way in the model, and the values under which its decision goes that way.
+#[derive(Debug, Clone)]
+struct Given {
+    cue: Cue,
     /// Dotted names and their values; `None` is absent.
-    pub values: Vec<(String, Option<Value>)>,
-    /// `policy_allows` shall be false for the branch that is not to be taken or is.
-    pub stricter: bool,
+    values: Vec<(String, Option<Value>)>,
+    /// The state that the step leads to, where it is known.
+    to: Option<StateIx>,
+    /// The branch that is taken.
+    branch: Option<usize>,
+    /// It rests on what `policy_allows` says.
+    asks_policy: bool,
+    /// It rests on a part of a condition that the model does not understand.
+    depends: bool,
+    /// The step in words before and after its values.
+    head: String,
+    tail: String,
+    /// The file's threshold.
+    threshold: f64,
 }
 
 impl Given {
-    fn new(cue: Cue, witness: Witness) -> Given {
-        let denied = |(n, v): &(Name, Option<Value>)| {
-            matches!(n, Name::Allowed(_)) && *v == Some(Value::Bool(false))
-        };
-        let stricter = witness.iter().any(denied);
-        let named = |(n, v)| match n {
-            Name::Path(names) => Some((names.join("."), v)),
+    fn new(cue: Cue, witness: &Witness) -> Given {
+        let named = |(n, v): &(Name, Option<Value>)| match n {
+            Name::Path(names) => Some((names.join("."), v.clone())),
             _ => None,
         };
+        let any = |is: fn(&Name) -> bool| witness.iter().any(|(n, _)| is(n));
         Given {
             cue,
-            values: witness.into_iter().filter_map(named).collect(),
-            stricter,
+            values: witness.iter().filter_map(named).collect(),
+            to: None,
+            branch: None,
+            asks_policy: any(|n| matches!(n, Name::Allowed(_))),
+            depends: any(|n| matches!(n, Name::Free(_))),
+            head: String::new(),
+            tail: String::new(),
+            threshold: 0.0,
         }
     }
 }
@@ -288,19 +370,32 @@ impl Cue {
     }
 }
 
+/// A value in words.
+fn say_value(value: &Value) -> String {
+    match value {
+        Value::Text(t) => format!("'{t}'"),
+        Value::List(_) => format!("[{value}]"),
+        v => v.to_string(),
+    }
+}
+
 /// The values that a step rests on, and what may stand against it.
-fn say_witness(witness: &Witness) -> String {
+fn say_witness(witness: &Witness, threshold: f64) -> String {
     let mut with = Vec::new();
     let mut unless = Vec::new();
     for (name, value) in witness {
         let truth = *value == Some(Value::Bool(true));
         match name {
-            Name::Path(names) => with.push(match value {
-                Some(Value::Text(t)) => format!("{} = '{t}'", names.join(".")),
-                Some(v @ Value::List(_)) => format!("{} = [{v}]", names.join(".")),
-                Some(v) => format!("{} = {v}", names.join(".")),
-                None => format!("{} absent", names.join(".")),
-            }),
+            Name::Path(names) => {
+                let name = names.join(".");
+                with.push(match value {
+                    Some(v @ Value::Float(x)) if name == "threshold" && *x != threshold => {
+                        format!("threshold = {v} (the file says {threshold})")
+                    }
+                    Some(v) => format!("{name} = {}", say_value(v)),
+                    None => format!("{name} absent"),
+                });
+            }
             Name::Free(text) => unless.push(format!("`{text}` can never be {truth} then")),
             Name::Allowed(_) => with.push(format!("policy_allows = {truth}")),
             Name::RuleAsked => with.push(if truth {
@@ -323,12 +418,25 @@ fn say_witness(witness: &Witness) -> String {
 /// Proves what can be proven of a program; what cannot comes back with its place, its reason and a way that
 /// shows it.
 pub fn prove(program: &Program, sources: &Sources<'_>) -> Vec<Diag> {
-    let mut out: Vec<Diag> = findings(program).iter().map(|f| f.diag(sources)).collect();
+    let all = shown(program);
+    let mut out: Vec<Diag> = all.iter().map(|f| f.diag(sources)).collect();
     sort(&mut out);
     out
 }
 
-/// The same without the files.
+/// The same without the files: every finding, its way gone in the kernel where it can be gone.
+pub fn shown(program: &Program) -> Vec<Finding> {
+    let mut out = findings(program);
+    if out.iter().any(|f| f.path.is_some()) {
+        let words = words::Words::new(program);
+        for path in out.iter_mut().filter_map(|f| f.path.as_mut()) {
+            ways::go(program, &words.space, path);
+        }
+    }
+    out
+}
+
+/// Every finding, with the ways as the model finds them.
 pub fn findings(program: &Program) -> Vec<Finding> {
     let mut out = Vec::new();
     repeat::exists(program, &mut out);
@@ -345,8 +453,19 @@ pub fn findings(program: &Program) -> Vec<Finding> {
     }
     permission::prove(&words, &model, &walk, &mut out);
     choice::prove(program, &words, &mut out);
+    let first = out.len();
     trust::prove(program, &mut out);
     repeat::prove(program, &mut out);
+    for finding in &mut out[first..] {
+        // Proofs 4 and 5 are about actions: the way is the one on which the action is planned first.
+        if let Some((ix, here)) = finding
+            .action
+            .and_then(|ix| Some((ix, model.planned.get(&ix)?)))
+        {
+            let path = walk.path_to(&words, &model, *here, Claim::Plans(ix, false));
+            finding.path = Some(path);
+        }
+    }
     ai::prove(program, &mut out);
     out
 }

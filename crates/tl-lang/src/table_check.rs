@@ -31,6 +31,13 @@ pub enum Finding {
         /// A case that both match.
         example: String,
     },
+    /// Earlier rows of a table that takes the first match leave a row nothing.
+    Shadowed {
+        /// Line of the row.
+        line: u32,
+        /// Lines of the earlier rows that match something of what it matches.
+        by: Vec<u32>,
+    },
     /// No row matches a case.
     Gap {
         /// Such a case.
@@ -56,6 +63,9 @@ pub fn check(table: &Table, record: &RecordType) -> Vec<Finding> {
     if table.hit == HitPolicy::Unique {
         out.extend(overlaps(table, &columns));
     }
+    if table.hit == HitPolicy::First {
+        out.extend(shadowed(table, &columns));
+    }
     if table.hit != HitPolicy::Collect && !table.rows.is_empty() {
         let mut search = Search {
             columns: &columns,
@@ -68,6 +78,53 @@ pub fn check(table: &Table, record: &RecordType) -> Vec<Finding> {
             }),
             None if search.steps > MAX_STEPS => out.push(Finding::TooMany),
             None => {}
+        }
+    }
+    out
+}
+
+/// Rows that are never taken: every case that they match is matched by an earlier row.
+fn shadowed(table: &Table, columns: &[Column<'_>]) -> Vec<Finding> {
+    let mut out = Vec::new();
+    for row in 1..table.rows.len() {
+        let meets = |a: &usize| {
+            let shared =
+                |c: &Column<'_>| (0..c.boxes.len()).any(|x| c.rows[*a][x] && c.rows[row][x]);
+            columns.iter().all(shared)
+        };
+        let earlier: Vec<usize> = (0..row).filter(meets).collect();
+        // The boxes of this row alone, and what the earlier rows hold of them.
+        let own: Vec<Column<'_>> = columns
+            .iter()
+            .enumerate()
+            .map(|(i, c)| {
+                let held: Vec<usize> = (0..c.boxes.len()).filter(|x| c.rows[row][*x]).collect();
+                let mut own = Column {
+                    name: c.name,
+                    boxes: held.iter().map(|x| c.boxes[*x].clone()).collect(),
+                    rows: (c.rows.iter())
+                        .map(|r| held.iter().map(|x| r[*x]).collect())
+                        .collect(),
+                };
+                // `-` also matches what is absent, or no value that the file names: a case of its own.
+                if table.rows[row].tests[i] == CellTest::Any {
+                    own.boxes.push("absent".into());
+                    for (r, cells) in own.rows.iter_mut().enumerate() {
+                        cells.push(table.rows[r].tests[i] == CellTest::Any);
+                    }
+                }
+                own
+            })
+            .collect();
+        let mut search = Search {
+            columns: &own,
+            steps: 0,
+        };
+        if search.gap(0, &earlier).is_none() && search.steps <= MAX_STEPS {
+            out.push(Finding::Shadowed {
+                line: table.rows[row].line,
+                by: earlier.iter().map(|a| table.rows[*a].line).collect(),
+            });
         }
     }
     out

@@ -3,7 +3,8 @@
 mod common;
 mod world;
 
-use tl_kernel::program::Program;
+use tl_kernel::program::{Goal, Program};
+use tl_kernel::time::HOUR;
 use tl_lang::graph::{mermaid, svg};
 use world::{Parts, Rng, base};
 
@@ -142,4 +143,19 @@ fn the_same_graph_gives_the_same_picture() {
     let p = common::program(&project, "inbound_lead");
     check(&p);
     assert_eq!(svg(&p), svg(&p));
+}
+
+#[test]
+fn the_goal_stands_at_its_end() {
+    let mut p = base();
+    assert!(!mermaid(&p).contains("goal") && !svg(&p).contains("goal"));
+    p.goal = Some(Goal {
+        start: 0,
+        end: 4,
+        sla: 2 * HOUR,
+        owner: "ops".into(),
+    });
+    check(&p);
+    assert!(mermaid(&p).contains("\n  note right of s4 : goal, within 2h from pending, ops\n"));
+    assert!(svg(&p).contains("closed is the goal, within 2h from pending, ops."));
 }

@@ -306,7 +306,8 @@ pub struct EffectChange {
     pub attempt: u32,
     /// Not before, µs.
     pub due: i64,
-    /// Why it waits: `retry`, `quiet_hours`, `kill:SCOPE`, `breaker`, `limit`; empty when it does not.
+    /// Why it waits: `retry`, `quiet_hours`, `kill:SCOPE`, or before its connection `connection`, `retry_budget`,
+    /// `breaker`, `throttled`, `vendor_pause`, `credential`, `permission`; empty when it does not.
     pub hold: String,
     /// Node and epoch that send it, and the attempt's deadline µs; for `Dispatching`.
     pub claim: Option<(u32, u64, i64)>,

@@ -92,6 +92,13 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
     Ok(Some(bare.to_owned()))
 }
 
+/// A request without the key that its address asks for.
+pub(crate) fn key_missing() -> Problem {
+    let detail = "Send a header Idempotency-Key of 1 to 255 printable ASCII characters: a fresh one for every \
+                  message, the same one when a message is sent again.";
+    Problem::new(IDEMPOTENCY_KEY, detail)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

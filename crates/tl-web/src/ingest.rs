@@ -32,6 +32,7 @@ pub(crate) use event::build;
 pub(crate) use lookup::{Found, Way, find, within};
 pub(crate) use parse::{Message, from_value, json};
 pub(crate) use schema::{Schemas, check, child, shape};
+pub use sender::signature_scheme;
 pub(crate) use sender::{Evidence, Sender, verify};
 pub use soundness::schema_fault;
 
@@ -128,7 +129,7 @@ fn admission_of(
         true => headers::idempotency_key(&head.headers)?,
         false => None,
     };
-    let keys = keys(found, &sender, (&message, &event), key.as_deref());
+    let keys = keys(found, &sender, (&message, &event), key.as_deref())?;
     let said = (event, message);
     Ok(admission(found, (id, now), (sender, keys), said))
 }

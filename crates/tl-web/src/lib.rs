@@ -16,7 +16,6 @@ mod bearer;
 mod guard;
 mod headers;
 mod ingest;
-mod json;
 mod pace;
 mod security;
 mod server;
@@ -24,6 +23,6 @@ mod state;
 
 pub use answer::accepted_body;
 pub use api::{router, write_mark};
-pub use ingest::{schema_fault, stored_event};
+pub use ingest::{schema_fault, signature_scheme, stored_event};
 pub use server::serve;
 pub use state::{AppState, Rate, WebConfig};

@@ -1,5 +1,6 @@
 //! `check`: what a compiler would say about the files, what was proven, and what a reader should know.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -7,12 +8,14 @@ use tl_kernel::program::{Endpoint, Program};
 use tl_lang::effective_policy_text;
 
 use super::Shell;
-use crate::checked::{Checked, check};
+use crate::checked::{Checked, LISTED, check};
 use crate::control::Reply;
 use crate::control::doors::{auth_words, needs_secret};
 use crate::control::request::Request;
 use crate::failure::Failure;
+use crate::page::Page;
 use crate::project::{Target, find};
+use crate::text::count;
 
 /// Checks a directory or a file.
 pub fn run(shell: &Shell, path: Option<&Path>, strict: bool) -> Result<(), Failure> {
@@ -39,7 +42,9 @@ pub fn run(shell: &Shell, path: Option<&Path>, strict: bool) -> Result<(), Failu
     }
     if errors > 0 || (strict && warnings > 0) {
         return Err(Failure::refused(format!(
-            "the check found {errors} errors and {warnings} warnings"
+            "the check found {} and {}",
+            count(errors as u64, "error"),
+            count(warnings as u64, "warning")
         )));
     }
     Ok(())
@@ -52,7 +57,8 @@ fn print_json(results: &[(&String, Checked)]) {
             serde_json::json!({
                 "workflow": id,
                 "ok": c.ok(),
-                "findings": c.diags,
+                "findings": &c.diags[..c.diags.len().min(LISTED)],
+                "findings_left_out": c.diags.len().saturating_sub(LISTED),
                 "notes": c.notes,
                 "policy": c.program.as_ref().map(effective_policy_text),
             })
@@ -65,43 +71,48 @@ fn print_text(shell: &Shell, target: &Target, id: &str, checked: &Checked) {
     let color = std::io::stdout().is_terminal();
     print!("{}", checked.findings(&target.project, color));
     let Some(program) = checked.program.as_ref().filter(|_| checked.ok()) else {
-        println!("{id}: {} errors", checked.errors().max(1));
+        println!("{id}: {}", count(checked.errors().max(1) as u64, "error"));
         return;
     };
-    println!(
-        "{id} version {}: loads, and its proofs hold",
+    let mut out = format!(
+        "{id} version {}: loads, and its proofs hold\n",
         program.version
     );
     for note in &checked.notes {
-        println!("  note: {note}");
+        let _ = writeln!(out, "  note: {note}");
     }
-    println!("\neffective policy");
+    out.push_str("\neffective policy\n");
     for line in effective_policy_text(program).lines() {
-        println!("  {line}");
+        let _ = writeln!(out, "  {line}");
     }
-    println!("\nendpoints");
+    out.push_str("\nendpoints\n");
     let known = known_open(shell, target, program);
+    let names = program.endpoints.iter().map(|e| e.name.chars().count());
+    let width = names.max().unwrap_or(0);
     for e in &program.endpoints {
-        println!(
-            "  {:<16} {:<8} {}",
-            e.name,
-            e.channel.word(),
-            endpoint_note(shell, e, &known)
-        );
+        let (note, command) = endpoint_note(shell, e, &known);
+        let _ = writeln!(out, "  {:width$}  {:<8} {note}", e.name, e.channel.word());
+        if let Some(command) = command {
+            let _ = writeln!(out, "  {:width$}    {command}", "");
+        }
     }
+    print!("{}", Page::of_stdout().fit(&out));
 }
 
-fn endpoint_note(shell: &Shell, e: &Endpoint, open: &[String]) -> String {
+/// What is said of an endpoint, and the command that opens it.
+fn endpoint_note(shell: &Shell, e: &Endpoint, open: &[String]) -> (String, Option<String>) {
     let auth = auth_words(&e.auth);
     if e.auth.is_empty() {
-        return "has no way to know its senders: it stays closed".into();
+        let note = "has no way to know its senders: it stays closed";
+        return (note.into(), None);
     }
     if !needs_secret(e) || open.contains(&e.name) {
-        return auth;
+        return (auth, None);
     }
-    format!(
-        "{auth}; closed until it has a secret: throughline endpoint rotate {}/{}",
-        shell.tenant, e.name
+    let command = format!("throughline endpoint rotate {}/{}", shell.tenant, e.name);
+    (
+        format!("{auth}; closed until it has a secret"),
+        Some(command),
     )
 }
 

@@ -15,10 +15,7 @@ use crate::failure::Failure;
 pub fn run(shell: &Shell, yes: bool) -> Result<(), Failure> {
     let project = crate::project::read(&shell.dir)?;
     if project.workflows().is_empty() {
-        return Err(Failure::not_found(format!(
-            "TL0109 {} has no workflow: there is no workflows/<id>/workflow.yaml. `throughline init` makes a project",
-            shell.dir.display()
-        )));
+        return Err(Failure::not_found(crate::project::no_workflow(&shell.dir)));
     }
     let files: Files = project
         .files
@@ -58,16 +55,12 @@ async fn plan_and_deploy(
     if !shell.json {
         print::reply(&plan, false);
     }
-    let broken: Vec<&str> = workflows
-        .iter()
-        .filter(|w| !w.ok)
-        .map(|w| w.workflow.as_str())
-        .collect();
-    if !broken.is_empty() {
-        return Err(Failure::refused(format!(
-            "{} cannot be deployed: see above, or `throughline check`",
-            broken.join(", ")
-        )));
+    if workflows.iter().any(|w| !w.ok) {
+        // It is refused there, so that the audit has it.
+        return client
+            .ask(shell.envelope(Request::Deploy { files }))
+            .await
+            .map(Some);
     }
     if workflows.iter().all(|w| w.changes.is_empty()) {
         return Ok(shell.json.then_some(Reply::Versions(Vec::new())));

@@ -55,11 +55,9 @@ pub fn run(shell: &Shell, output: Option<&Path>) -> Result<(), Failure> {
         Ok(count)
     })?;
     if let Some(path) = output {
-        println!(
-            "{count} turns in {}; verify it anywhere: throughline audit verify {}",
-            path.display(),
-            path.display()
-        );
+        let turns = crate::text::count(count, "turn");
+        println!("{turns} in {}; verify it anywhere", path.display());
+        println!("  throughline audit verify {}", path.display());
     }
     Ok(())
 }

@@ -56,6 +56,8 @@ fn emit_words(edge: &Edge) -> String {
 
 fn text(p: &Program) -> String {
     let mut out = format!("{}@{}\n", p.id, p.version);
+    let width = p.states.iter().map(|s| s.name.chars().count()).max();
+    let width = width.unwrap_or(0);
     for (i, s) in p.states.iter().enumerate() {
         let sla = s
             .sla
@@ -68,7 +70,8 @@ fn text(p: &Program) -> String {
             } else {
                 format!("  emits {emit}")
             };
-            let _ = writeln!(out, "  -> {}{emit}", p.state_name(e.to));
+            let line = format!("  -> {:width$}{emit}", p.state_name(e.to));
+            let _ = writeln!(out, "{}", line.trim_end());
         }
     }
     out

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Shell;
+use super::{Shell, schema};
 use crate::config::FILE;
 use crate::embedded::LEAD;
 use crate::failure::Failure;
@@ -52,16 +52,24 @@ pub fn run(shell: &Shell, target: &[String]) -> Result<(), Failure> {
             dir.display()
         )));
     }
-    for (path, bytes) in files.iter() {
-        write(&dir.join(path), bytes)?;
-    }
-    for (path, text) in [(FILE, SETTINGS), (".gitignore", IGNORE)] {
-        if !dir.join(path).exists() {
-            write(&dir.join(path), text.as_bytes())?;
+    let shape = schema::text();
+    let own = [
+        (FILE, SETTINGS.as_bytes()),
+        (".gitignore", IGNORE.as_bytes()),
+        (schema::FILE, shape.as_bytes()),
+    ];
+    for (path, bytes) in files.iter().chain(&own) {
+        if path.ends_with("/workflow.yaml") {
+            write(
+                &dir.join(path),
+                &[schema::EDITOR_LINE.as_bytes(), bytes].concat(),
+            )?;
+        } else {
+            write(&dir.join(path), bytes)?;
         }
     }
     if shell.json {
-        let files: Vec<&str> = files.iter().map(|(p, _)| *p).collect();
+        let files: Vec<&str> = files.iter().chain(&own).map(|(p, _)| *p).collect();
         println!(
             "{}",
             serde_json::json!({ "dir": dir, "template": name, "files": files })

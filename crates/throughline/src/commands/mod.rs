@@ -6,6 +6,7 @@ mod export;
 mod graph;
 mod init;
 mod print;
+mod schema;
 mod send;
 mod tasks;
 mod verify;
@@ -20,6 +21,7 @@ use crate::control::request::{self, CaseChange, CaseQuery, EffectQuery, Request,
 use crate::control::socket::{Client, envelope};
 use crate::control::{Envelope, Reply};
 use crate::failure::{Failure, is_code};
+use crate::page::Page;
 
 /// What a command needs to know.
 pub(crate) struct Shell {
@@ -65,6 +67,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
         Command::Init { target } => init::run(&shell, &target),
         Command::Check { path, strict } => check::run(&shell, path.as_deref(), strict),
+        Command::Schema => {
+            print!("{}", schema::text());
+            Ok(())
+        }
         Command::Graph {
             workflow,
             svg,
@@ -192,36 +198,30 @@ fn dead(d: Dead) -> Request {
 }
 
 fn tenant(t: Tenant) -> Request {
+    let disabled = |name, disabled, reason| Request::TenantDisabled {
+        name,
+        disabled,
+        reason,
+    };
     match t {
         Tenant::Create { name } => Request::TenantCreate { name },
         Tenant::List => Request::TenantList,
-        Tenant::Disable { name, reason } => Request::TenantDisabled {
-            name,
-            disabled: true,
-            reason,
-        },
-        Tenant::Enable { name, reason } => Request::TenantDisabled {
-            name,
-            disabled: false,
-            reason,
-        },
+        Tenant::Disable { name, reason } => disabled(name, true, reason),
+        Tenant::Enable { name, reason } => disabled(name, false, reason),
     }
 }
 
 fn endpoint(e: Endpoint) -> Request {
+    let disabled = |endpoint, disabled, reason| Request::EndpointDisabled {
+        endpoint,
+        disabled,
+        reason,
+    };
     match e {
         Endpoint::List => Request::EndpointList,
         Endpoint::Rotate { endpoint, overlap } => Request::EndpointRotate { endpoint, overlap },
-        Endpoint::Disable { endpoint, reason } => Request::EndpointDisabled {
-            endpoint,
-            disabled: true,
-            reason,
-        },
-        Endpoint::Enable { endpoint, reason } => Request::EndpointDisabled {
-            endpoint,
-            disabled: false,
-            reason,
-        },
+        Endpoint::Disable { endpoint, reason } => disabled(endpoint, true, reason),
+        Endpoint::Enable { endpoint, reason } => disabled(endpoint, false, reason),
     }
 }
 
@@ -361,7 +361,7 @@ fn explain_code(shell: &Shell, code: &str) -> Result<(), Failure> {
     if shell.json {
         println!("{}", serde_json::json!({ "code": code, "page": page }));
     } else {
-        print!("{page}");
+        print!("{}", Page::of_stdout().fit(page));
     }
     Ok(())
 }
@@ -436,9 +436,8 @@ fn config(shell: &Shell) -> Result<(), Failure> {
             ]
         })
         .collect();
-    print!(
-        "{}",
-        crate::text::table(&["key", "value", "from", "what it is for"], &rows, "")
-    );
+    let page = Page::of_stdout();
+    let table = page.table(&["key", "value", "from", "what it is for"], &rows, "");
+    print!("{}", page.fit(&table));
     Ok(())
 }

@@ -5,6 +5,7 @@ mod sheets;
 
 use crate::control::Reply;
 use crate::explain::{next_text, render};
+use crate::page::Page;
 use crate::text::safe;
 
 pub use sheets::what_is_sent;
@@ -14,7 +15,7 @@ pub fn reply(reply: &Reply, json: bool) {
     if json {
         println!("{}", as_json(reply));
     } else {
-        print!("{}", as_text(reply, now()));
+        print!("{}", as_text(reply, now(), Page::of_stdout()));
     }
 }
 
@@ -30,27 +31,29 @@ fn now() -> i64 {
     since.map_or(0, |d| d.as_micros() as i64)
 }
 
-fn as_text(reply: &Reply, now: i64) -> String {
-    match reply {
-        Reply::Cases(cases) => lists::cases(cases, now),
-        Reply::Case(sheet) => sheets::case(sheet, now),
+fn as_text(reply: &Reply, now: i64, page: Page) -> String {
+    let text = match reply {
+        Reply::Cases(cases) => lists::cases(cases, now, page),
+        Reply::Case(sheet) => sheets::case(sheet, now, page),
         Reply::Explanation(e) => render(e),
-        Reply::Tasks(tasks) => lists::tasks(tasks, now),
+        Reply::Tasks(tasks) => lists::tasks(tasks, now, page),
         Reply::Task(sheet) => sheets::task(sheet, now),
-        Reply::Effects(effects) => lists::effects(effects, now),
-        Reply::Effect(sheet) => sheets::effect(sheet, now),
-        Reply::Switches(switches) => lists::switches(switches),
-        Reply::Plan(plans) => plans.iter().map(sheets::plan).collect(),
-        Reply::Versions(versions) => lists::versions(versions),
-        Reply::Tenants(tenants) => lists::tenants(tenants),
+        Reply::Effects(effects) => lists::effects(effects, now, page),
+        Reply::Effect(sheet) => sheets::effect(sheet, now, page),
+        Reply::Switches(switches) => lists::switches(switches, page),
+        // Findings underline parts of lines: they stay as they are.
+        Reply::Plan(plans) => return plans.iter().map(sheets::plan).collect(),
+        Reply::Versions(versions) => lists::versions(versions, page),
+        Reply::Tenants(tenants) => lists::tenants(tenants, page),
         Reply::Endpoints(endpoints) => lists::endpoints(endpoints, now),
         Reply::Secret(secret) => sheets::fresh_secret(secret, now),
-        Reply::Keys(keys) => lists::keys(keys),
+        Reply::Keys(keys) => lists::keys(keys, page),
         Reply::Key(key) => sheets::fresh_key(key),
-        Reply::Flags(flags) => lists::flags(flags),
+        Reply::Flags(flags) => lists::flags(flags, page),
         Reply::Status(sheet) => sheets::status(sheet, now),
         Reply::Tried(tried) => sheets::tried(tried),
         Reply::Done(done) => format!("{}\n{}", safe(&done.said), next_text(&done.next)),
-        Reply::AuditPage(_) | Reply::AuditHead(_) => as_json(reply) + "\n",
-    }
+        Reply::AuditPage(_) | Reply::AuditHead(_) => return as_json(reply) + "\n",
+    };
+    page.fit(&text)
 }

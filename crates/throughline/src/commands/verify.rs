@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::Shell;
 use crate::failure::Failure;
+use crate::text::count;
 use crate::verifier::{checkpoints, verify};
 
 /// Verifies a file and says so, or names the first bad place.
@@ -41,15 +42,19 @@ pub fn run(
         return Ok(());
     }
     println!(
-        "{} turns and {} signed checkpoints verify",
-        verdict.turns, verdict.checkpoints
+        "verified: {} and {}",
+        count(verdict.turns as u64, "turn"),
+        count(verdict.checkpoints as u64, "signed checkpoint")
     );
-    println!("{open_turns} turns are newer than the last checkpoint and not yet signed");
+    println!(
+        "newer than the last checkpoint and not yet signed: {}",
+        count(open_turns, "turn")
+    );
     if key.is_none() {
         println!(
-            "signed by {}: compare it with the key you know (--key)",
-            verdict.public_key
+            "signed by the key below; compare it with the one you know, or pass that as --key"
         );
+        println!("  {}", verdict.public_key);
     }
     Ok(())
 }

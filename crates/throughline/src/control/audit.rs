@@ -189,6 +189,9 @@ fn work_json(entry: &Entry) -> Option<Value> {
         Entry::Sla { state, met, due } => {
             json!({ "what": "sla", "state": state, "met": met, "due": rfc3339(*due) })
         }
+        Entry::Goal { met, due } => {
+            json!({ "what": "goal", "met": met, "due": rfc3339(*due) })
+        }
         _ => return None,
     })
 }

@@ -2,13 +2,17 @@
 
 use tl_kernel::decide::{Command, CommandKind, Input};
 use tl_kernel::digest::hex;
+use tl_kernel::effect::EffectState;
+use tl_kernel::id::{CaseId, EffectId};
+use tl_kernel::journal::{Entry, open};
+use tl_kernel::turn::Turn;
 use tl_store::contract::{CaseFilter, EffectFilter, TaskFilter};
 
 use super::Ctx;
 use super::lists::{effect_line, task_line};
 use super::request::{CaseChange, CaseQuery};
 use super::views::{CaseSheet, Done, Reply};
-use crate::explain::field_lines;
+use crate::explain::{field_lines, goal_line};
 use crate::failure::Failure;
 use crate::text::nearest;
 
@@ -92,6 +96,7 @@ impl Ctx<'_> {
             .await?;
         Ok(Reply::Case(Box::new(CaseSheet {
             case: self.case_line(&row).await?,
+            goal: goal_line(&bundle.program, &case),
             version: bundle.program.version.clone(),
             bundle: hex(&bundle.digest),
             number: case.definition,
@@ -110,6 +115,7 @@ impl Ctx<'_> {
     ) -> Result<Reply, Failure> {
         let view = self.view().await?;
         let id = self.case_id(&view, id).await?;
+        let reopened = matches!(what, CaseChange::Reopen);
         let kind = match what {
             CaseChange::Move(state) => CommandKind::Move(state),
             CaseChange::Assign(owner) => {
@@ -131,17 +137,21 @@ impl Ctx<'_> {
             .await?;
         let bundle = self.app.desk.bundle(view.id, done.case.definition).await?;
         let state = bundle.program.state_name(done.case.state);
-        Ok(Reply::Done(
-            Done::new(format!("{id} is in `{state}`, owner {}", done.case.owner))
-                .then("see what that caused", format!("throughline explain {id}")),
-        ))
+        let mut said = format!("{id} is in `{state}`, owner {}", done.case.owner);
+        if reopened {
+            said.push_str(&decided_again(id, &done.turn));
+        }
+        Ok(Reply::Done(Done::new(said).then(
+            "see what that caused",
+            format!("throughline explain {id}"),
+        )))
     }
 
     /// Work goes to people and teams who exist.
     async fn known_owner(
         &self,
         view: &tl_engine::tenant::Tenant,
-        id: tl_kernel::id::CaseId,
+        id: CaseId,
         owner: &str,
     ) -> Result<(), Failure> {
         let case = self.app.desk.load(view.id, id).await?;
@@ -163,4 +173,35 @@ impl Ctx<'_> {
             "TL0401 no person or team is called `{owner}`; {hint}"
         )))
     }
+}
+
+/// What a case that was opened again does, and what it does not do twice.
+fn decided_again(case: CaseId, turn: &Turn) -> String {
+    let Ok((head, _)) = open(&turn.sealed) else {
+        return String::new();
+    };
+    let mut out = String::new();
+    for entry in &head.entries {
+        let line = match entry {
+            Entry::Asked { model, .. } => format!("the model `{model}` is asked again"),
+            Entry::Planned(p) => match (p.state, p.replaces) {
+                (EffectState::Cancelled, Some(n)) => {
+                    let earlier = EffectId { case, n };
+                    format!(
+                        "`{}` is not sent again: {earlier} has said the same",
+                        p.name
+                    )
+                }
+                (EffectState::Cancelled, None) => {
+                    format!("`{}` is not sent: the policy says never", p.name)
+                }
+                (EffectState::Planned, _) => format!("`{}` waits for an approval", p.name),
+                _ => format!("`{}` is done again", p.name),
+            },
+            _ => continue,
+        };
+        out.push_str("\n  ");
+        out.push_str(&line);
+    }
+    out
 }

@@ -2,6 +2,8 @@
 
 use tl_engine::tenant::{Tenant, pack, unpack};
 use tl_kernel::digest::{hex, short};
+use tl_kernel::id::TenantId;
+use tl_kernel::journal::Entry;
 use tl_lang::{Project, bundle_digest};
 use tl_store::contract::{Refused, Row, Unit};
 
@@ -14,7 +16,7 @@ use crate::app::{App, Change};
 use crate::checked::check;
 use crate::diff::diff;
 use crate::failure::Failure;
-use crate::text::nearest;
+use crate::text::{count, nearest};
 
 /// How often a lost race for a number is tried again.
 const RACES: usize = 8;
@@ -71,7 +73,11 @@ impl Ctx<'_> {
                 .program
                 .as_ref()
                 .map_or_else(String::new, |p| p.version.clone()),
-            digest: short(&digest),
+            // What does not pass is no bundle.
+            digest: match checked.ok() {
+                true => short(&digest),
+                false => String::new(),
+            },
             findings: checked.findings(project, false),
             ok: checked.ok(),
             changes,
@@ -85,9 +91,11 @@ impl Ctx<'_> {
         for id in project.workflows() {
             let checked = check(&project, &id);
             if !checked.ok() {
+                self.deploy_refused(view.id, &id, checked.first_error())
+                    .await?;
                 return Err(Failure::refused(format!(
-                    "`{id}` has {} errors; nothing was deployed. `throughline check` shows them",
-                    checked.errors().max(1)
+                    "`{id}` has {}; nothing was deployed. `throughline check` shows them",
+                    count(checked.errors().max(1) as u64, "error")
                 )));
             }
             let current = view.current.get(&id).map(|(n, _)| *n);
@@ -104,6 +112,24 @@ impl Ctx<'_> {
             out.push(deploy_one(self.app, view.id, &project, &id, &self.by).await?);
         }
         Ok(Reply::Versions(out))
+    }
+
+    /// Leaves a trace of a deployment that did not pass its check.
+    async fn deploy_refused(
+        &self,
+        tenant: TenantId,
+        workflow: &str,
+        code: &str,
+    ) -> Result<(), Failure> {
+        let entry = Entry::Refused {
+            action: format!("deploy:{workflow}"),
+            code: code.to_owned(),
+        };
+        let mut unit = Unit::new(tenant);
+        unit.control
+            .push(self.app.seal_entries(tenant, &self.by, vec![entry]));
+        self.app.desk.store().commit(unit).await?;
+        Ok(())
     }
 
     pub(super) async fn versions(&self) -> Result<Reply, Failure> {
@@ -183,7 +209,7 @@ fn project(files: Files) -> Result<Project, Failure> {
 /// Deploys one workflow that was checked.
 pub async fn deploy_one(
     app: &App,
-    tenant: tl_kernel::id::TenantId,
+    tenant: TenantId,
     project: &Project,
     workflow: &str,
     by: &tl_kernel::journal::Actor,

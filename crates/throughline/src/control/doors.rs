@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use tl_engine::tenant::{INGEST_SCOPE, Tenant};
-use tl_kernel::program::{Auth, Channel, Endpoint, Format};
+use tl_kernel::program::{Auth, Channel, Endpoint, Format, Proof};
 use tl_store::contract::{Row, SecretRow};
 use tl_web::apikey::{ApiKeyText, RANDOM_BYTES};
 use tl_wire::signature::MAX_SECRETS;
@@ -322,13 +322,7 @@ fn is_disabled(view: &Tenant) -> bool {
 
 /// Whether an endpoint verifies with a secret of ours.
 pub fn needs_secret(e: &Endpoint) -> bool {
-    e.auth.iter().any(|a| match a {
-        Auth::Hmac { .. } | Auth::StandardWebhooks => true,
-        Auth::Jwt {
-            keys, algorithms, ..
-        } => keys.is_none() && algorithms.iter().any(|a| a == "HS256"),
-        Auth::ApiKey => false,
-    })
+    e.auth.iter().any(|a| a.proof() == Proof::Secret)
 }
 
 /// The letters of an endpoint's name in front of its key ids, so that a person can tell them apart.
@@ -377,11 +371,6 @@ fn endpoint_line(app: &App, view: &Tenant, workflow: &str, e: &Endpoint, now: i6
     let key_for_events = |k: &tl_store::contract::ApiKeyRow| {
         k.expires.is_none_or(|end| now < end) && k.scopes.split(' ').any(|s| s == "events")
     };
-    let only_keys = e.auth.iter().all(|a| *a == Auth::ApiKey);
-    let only_secret = e
-        .auth
-        .iter()
-        .all(|a| matches!(a, Auth::Hmac { .. } | Auth::StandardWebhooks));
     let closed_because = if view.rows.disabled.contains(&e.name) {
         format!(
             "an operator closed it: throughline endpoint enable {} --reason CODE",
@@ -389,15 +378,12 @@ fn endpoint_line(app: &App, view: &Tenant, workflow: &str, e: &Endpoint, now: i6
         )
     } else if view.ingest_killed() {
         "ingest is switched off: throughline kill clear ingest --reason CODE".into()
-    } else if needs_secret(e) && only_secret && !secrets.iter().any(|s| s.active) {
-        format!(
-            "it has no secret: throughline endpoint rotate {}/{}",
-            view.name, e.name
-        )
-    } else if only_keys && !view.rows.api_keys.iter().any(key_for_events) {
-        "nobody has a key for it: throughline key create --scope events".into()
     } else {
-        String::new()
+        let known = Known {
+            secret: secrets.iter().any(|s| s.active),
+            key: view.rows.api_keys.iter().any(key_for_events),
+        };
+        lacks(&format!("{}/{}", view.name, e.name), e, &known)
     };
     EndpointLine {
         endpoint: e.name.clone(),
@@ -408,6 +394,37 @@ fn endpoint_line(app: &App, view: &Tenant, workflow: &str, e: &Endpoint, now: i6
         open: closed_because.is_empty(),
         closed_because,
         secrets,
+    }
+}
+
+/// What a tenant has to verify the senders of an endpoint with.
+struct Known {
+    /// A secret of the endpoint counts now.
+    secret: bool,
+    /// An API key for messages counts now.
+    key: bool,
+}
+
+/// What an endpoint lacks to verify anybody, with what mends it; empty where one kind of sender can be verified.
+fn lacks(place: &str, e: &Endpoint, known: &Known) -> String {
+    let open = |a: &Auth| match a.proof() {
+        Proof::Secret => known.secret,
+        Proof::KeySet => true,
+        Proof::ApiKey => known.key,
+        Proof::Nothing => false,
+    };
+    if e.auth.iter().any(open) {
+        return String::new();
+    }
+    let needs = |proof: Proof| e.auth.iter().any(|a| a.proof() == proof);
+    if needs(Proof::Secret) {
+        format!("it has no secret: throughline endpoint rotate {place}")
+    } else if needs(Proof::ApiKey) {
+        "nobody has a key for it: throughline key create --scope events".into()
+    } else {
+        "`jwt` has no keys to verify with: set `jwt: { issuer, audience, keys }` in the workflow file, then \
+         throughline deploy"
+            .into()
     }
 }
 
@@ -443,4 +460,56 @@ pub(super) fn unbase64(text: &str) -> Result<Vec<u8>, Failure> {
     base64::engine::general_purpose::STANDARD
         .decode(text)
         .map_err(|_| Failure::usage("a file of the request is not base 64"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tl_lang::Project;
+
+    /// The endpoint of a file with this `auth`.
+    fn endpoint(auth: &str) -> Endpoint {
+        let text = format!(
+            "workflow: {{ id: w, version: 1 }}\ningress: {{ channels: {{ webhook: {{ auth: {auth} }} }} }}\n\
+             decision: {{ branches: [{{ default: human_queue }}] }}\n"
+        );
+        let mut project = Project::default();
+        let file = "workflows/w/workflow.yaml".to_owned();
+        project.files.insert(file, text.into_bytes());
+        let loaded = tl_lang::load(&project, "w");
+        let program = loaded
+            .program
+            .unwrap_or_else(|| panic!("{auth}: {:?}", loaded.diags));
+        program.endpoints[0].clone()
+    }
+
+    #[test]
+    fn a_closed_endpoint_says_what_opens_it() {
+        const ROTATE: &str = "throughline endpoint rotate default/webhook";
+        const CREATE: &str = "throughline key create --scope events";
+        const KEYS: &str = "set `jwt: { issuer, audience, keys }`";
+        // The ways in; what opens it without anything, with a secret, with an API key; empty: it is open.
+        #[rustfmt::skip]
+        let table = [
+            ("hmac_signature", [ROTATE, "", ROTATE]),
+            ("standard_webhooks", [ROTATE, "", ROTATE]),
+            ("api_key", [CREATE, CREATE, ""]),
+            ("hmac_signature | api_key", [ROTATE, "", ""]),
+            ("jwt", [KEYS, KEYS, KEYS]),
+            ("jwt | hmac_signature", [ROTATE, "", ROTATE]),
+            ("{ jwt: { issuer: i, audience: a } }", [KEYS, KEYS, KEYS]),
+            ("{ jwt: { issuer: i, audience: a, algorithms: [HS256] } }", [ROTATE, "", ROTATE]),
+            ("{ jwt: { issuer: i, audience: a, keys: keys.json } }", ["", "", ""]),
+            ("{ jwt: { issuer: i, audience: a, keys: 'https://id.example/keys' } }", ["", "", ""]),
+        ];
+        for (auth, want) in table {
+            let e = endpoint(auth);
+            let known = [(false, false), (true, false), (false, true)];
+            for ((secret, key), want) in known.into_iter().zip(want) {
+                let says = lacks("default/webhook", &e, &Known { secret, key });
+                assert_eq!(says.is_empty(), want.is_empty(), "{auth}: {says}");
+                assert!(says.contains(want), "{auth}: {says}");
+            }
+        }
+    }
 }

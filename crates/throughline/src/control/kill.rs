@@ -1,6 +1,9 @@
 //! Kill switches and flags: set with a reason, cleared with a reason, both recorded.
 
+use std::collections::BTreeSet;
+
 use tl_engine::tenant::INGEST_SCOPE;
+use tl_kernel::gate::BUILT_IN;
 use tl_kernel::id::TenantId;
 use tl_store::contract::Row;
 
@@ -64,9 +67,9 @@ impl Ctx<'_> {
                 format!("what `{scope}` covers waits from now on; nothing is lost")
             }
             (_, SwitchMode::Cancel) => format!("what `{scope}` covers is cancelled from now on"),
-            (_, SwitchMode::DryRun) => {
-                format!("what `{scope}` covers is settled without being sent from now on")
-            }
+            (_, SwitchMode::DryRun) => format!(
+                "what `{scope}` covers is settled without being sent from now on; the ledger says `dry_run:{scope}`"
+            ),
         };
         Ok(Reply::Done(
             Done::new(said)
@@ -173,7 +176,7 @@ impl Ctx<'_> {
                 ),
             }
             if kind == "connection" {
-                known.push("outbox".into());
+                known.extend(["outbox".to_owned(), BUILT_IN.to_owned()]);
             }
         }
         // Without a deployed workflow there is nothing to compare with.
@@ -209,6 +212,22 @@ impl Ctx<'_> {
         Ok(Reply::Flags(lines.collect()))
     }
 
+    /// The flags that the current workflows read: the tenant's, or every tenant's.
+    async fn flags_read(&self, installation: bool) -> Result<BTreeSet<String>, Failure> {
+        let own = self.view().await?;
+        let mut views = vec![own];
+        if installation {
+            views.clear();
+            for (id, _) in self.app.desk.store().tenants().await? {
+                views.push(self.app.desk.tenant(id).await?);
+            }
+        }
+        let bundles = views.iter().flat_map(|v| v.current.values());
+        let files = bundles.flat_map(|(_, bundle)| bundle.project.files.values());
+        let texts = files.filter_map(|bytes| std::str::from_utf8(bytes).ok());
+        Ok(texts.flat_map(flag_names).collect())
+    }
+
     pub(super) async fn flag_set(
         &self,
         name: &str,
@@ -221,6 +240,7 @@ impl Ctx<'_> {
                 "`{name}` is no name of a flag: letters, digits, `_`, `-`, `.`"
             )));
         }
+        let read = self.flags_read(installation).await?;
         let tenant = if installation {
             TenantId::SYSTEM
         } else {
@@ -239,8 +259,48 @@ impl Ctx<'_> {
         self.app
             .change(tenant, &self.by, vec![row], vec![change])
             .await?;
-        Ok(Reply::Done(Done::new(format!(
-            "the flag `{name}` is {word}"
-        ))))
+        let mut said = format!("the flag `{name}` is {word}");
+        if value.is_some() && !read.contains(name) {
+            said.push_str("; warning: no deployed workflow reads it");
+            match nearest(name, read.iter().map(String::as_str)) {
+                Some(near) => said.push_str(&format!(". Did you mean `{near}`?")),
+                None if read.is_empty() => {}
+                None => {
+                    let all: Vec<&str> = read.iter().map(String::as_str).collect();
+                    said.push_str(&format!(". They read {}", all.join(", ")));
+                }
+            }
+        }
+        Ok(Reply::Done(Done::new(said)))
+    }
+}
+
+/// The names behind `flags.` in a file of a workflow.
+fn flag_names(text: &str) -> impl Iterator<Item = String> + '_ {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices("flags.").filter_map(move |(at, word)| {
+        let begins = !text[..at].ends_with(|c: char| part(c) || c == '.');
+        let rest = &text[at + word.len()..];
+        let end = rest.find(|c: char| !part(c)).unwrap_or(rest.len());
+        (begins && end > 0).then(|| rest[..end].to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_found_where_they_are_read() {
+        let table: [(&str, &[&str]); 5] = [
+            ("when: flags.beta", &["beta"]),
+            ("\"flags.a_1 && !flags.b\"", &["a_1", "b"]),
+            ("record.flags.beta", &[]),
+            ("myflags.beta", &[]),
+            ("flags. beta", &[]),
+        ];
+        for (text, want) in table {
+            assert_eq!(flag_names(text).collect::<Vec<_>>(), want, "{text}");
+        }
     }
 }

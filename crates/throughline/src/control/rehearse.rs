@@ -1,73 +1,29 @@
 //! What would happen to a message: it goes through the real doors and is decided with the current facts and the
 //! local model, but nothing is stored and nothing is sent.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod door;
+mod known;
 
-use axum::body::{Body, to_bytes};
-use http::{Method, Request, StatusCode};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use tl_connect::client::{Client, Options};
 use tl_engine::ask::{Models, proposal, question};
 use tl_engine::tenant::{Bundle, Tenant};
-use tl_kernel::case::{Case, fold_one};
-use tl_kernel::decide::{self, Facts, Input, decide, map_event, natural_key_digests};
+use tl_kernel::case::Case;
+use tl_kernel::decide::{self, Facts, Input, decide};
 use tl_kernel::id::CaseId;
 use tl_kernel::journal::{Body as TurnBody, Head, open};
-use tl_kernel::program::{Auth, Channel, Format, OnMatch};
-use tl_kernel::turn::{Decision, EffectKind, EffectPlan, EffectWrite, Turn};
+use tl_kernel::turn::{Decision, EffectKind, EffectPlan, EffectWrite};
 use tl_kernel::value::Value;
-use tl_web::intake::{Admission, AdmitError, Admitted, Answer, Door, Intake, TenantView};
-use tl_web::{AppState, WebConfig, router};
-use tl_wire::signature::{HmacScheme, Scheme, Secret, Stamp, sign};
-use tower::ServiceExt;
 
+use self::known::repeat_note;
 use super::Ctx;
-use super::doors::unbase64;
 use super::request::Message;
 use super::views::{Reply, Tried};
 use crate::explain::{Material, build};
 use crate::failure::Failure;
 use crate::keys::random;
-
-/// Largest answer of a door that is read, bytes.
-const MAX_ANSWER: usize = 256 * 1024;
-/// Name of the tenant under which the rehearsed door is found.
-const STAGE: &str = "stage";
-
-/// A way in that keeps the message for us and stores nothing.
-struct Rehearsal {
-    view: Arc<TenantView>,
-    now: i64,
-    kept: Mutex<Option<Admission>>,
-}
-
-impl Intake for Rehearsal {
-    fn tenant<'a>(&'a self, _: &'a str) -> Answer<'a, Option<Arc<TenantView>>> {
-        Box::pin(async { Some(Arc::clone(&self.view)) })
-    }
-
-    fn tenant_of_key<'a>(&'a self, _: &'a str) -> Answer<'a, Option<Arc<TenantView>>> {
-        Box::pin(async { None })
-    }
-
-    fn admit(&self, admission: Admission) -> Answer<'_, Result<Admitted, AdmitError>> {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(admission);
-        Box::pin(async {
-            Ok(Admitted::Accepted {
-                case: None,
-                joined: None,
-            })
-        })
-    }
-
-    fn now(&self) -> i64 {
-        self.now
-    }
-
-    fn overloaded(&self) -> Option<(&'static str, u32)> {
-        None
-    }
-}
 
 /// The turns decided so far.
 struct Rehearsed {
@@ -105,8 +61,15 @@ impl Ctx<'_> {
             plans: Vec::new(),
             notes: Vec::new(),
         };
+        let duplicate = self.repeats(&view, &admission).await?;
+        done.notes.push(repeat_note(
+            duplicate.as_ref(),
+            (bundle, &admission),
+            self.now(),
+        ));
         let mut pinned = Arc::clone(bundle);
-        let matched = self.join(&view, bundle, &admission).await?;
+        let matched = self.joins(&view, bundle, &admission).await?;
+        let joins = matched.as_ref().map(|(case, _)| case.id.to_string());
         if let Some((case, key)) = &matched {
             let source = bundle
                 .program
@@ -155,140 +118,10 @@ impl Ctx<'_> {
         explanation.next.clear();
         Ok(Reply::Tried(Box::new(Tried {
             notes: done.notes,
+            duplicate,
+            joins,
             explanation,
         })))
-    }
-
-    /// The message as the doors hand it over. The door is opened with a key of the moment, so that everything
-    /// but the sender's signature is checked as it would be.
-    async fn through_the_door(
-        &self,
-        view: &Tenant,
-        (number, bundle): (u32, &Bundle),
-        message: &Message,
-    ) -> Result<Admission, Failure> {
-        let mut program = bundle.program.clone();
-        let Some(i) = program
-            .endpoints
-            .iter()
-            .position(|e| e.name == message.endpoint)
-        else {
-            return Err(Failure::not_found("the endpoint is gone"));
-        };
-        let scheme = HmacScheme::default();
-        let endpoint = &mut program.endpoints[i];
-        endpoint.auth = vec![Auth::Hmac {
-            header: scheme.header.clone(),
-            prefix: scheme.prefix.clone(),
-            base64: false,
-            signed: "{body}".into(),
-            timestamp_header: None,
-            id_header: None,
-        }];
-        if endpoint.channel == Channel::Api {
-            endpoint.channel = Channel::Webhook;
-        }
-        let way = if endpoint.format == Format::Form {
-            "forms"
-        } else {
-            "hooks"
-        };
-        let now = self.now();
-        let unusable = |_| Failure::unreachable("the message cannot be signed");
-        let secret = Secret::new("try", random::<32>()?, 0, None).map_err(unusable)?;
-        let door = Door {
-            program: Arc::new(program),
-            definition: number,
-            endpoint: i,
-            secrets: vec![secret.clone()],
-            key_sets: BTreeMap::new(),
-            disabled: false,
-        };
-        let intake = Arc::new(Rehearsal {
-            view: Arc::new(TenantView {
-                id: view.id,
-                key: view.key,
-                doors: BTreeMap::from([(message.endpoint.clone(), door)]),
-                api_keys: BTreeMap::new(),
-                ingest_killed: false,
-            }),
-            now,
-            kept: Mutex::new(None),
-        });
-        let body = unbase64(&message.body)?;
-        let stamp = Stamp {
-            delivery_id: None,
-            timestamp_s: now / 1_000_000,
-        };
-        let signed = sign(&Scheme::Hmac(scheme), &secret, stamp, &body)
-            .map_err(|_| Failure::unreachable("the message cannot be signed"))?;
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("/{way}/{STAGE}/{}", message.endpoint))
-            .header("content-type", &message.content_type)
-            .header("content-length", body.len());
-        for (name, value) in signed.iter().chain(&message.headers) {
-            request = request.header(name, value);
-        }
-        let request = request.body(Body::from(body));
-        let request =
-            request.map_err(|e| Failure::usage(format!("a header cannot be sent: {e}")))?;
-        let state = AppState {
-            intake: Arc::clone(&intake) as Arc<dyn Intake>,
-            store: self.app.desk.store().clone(),
-            config: WebConfig::default(),
-            metrics: Arc::default(),
-        };
-        let Ok(response) = router(state).oneshot(request).await;
-        let status = response.status();
-        let answer = to_bytes(response.into_body(), MAX_ANSWER)
-            .await
-            .unwrap_or_default();
-        if status != StatusCode::ACCEPTED {
-            let answer = String::from_utf8_lossy(&answer).into_owned();
-            return Err(Failure::refused(format!(
-                "the door would answer {status}: {answer}"
-            )));
-        }
-        let kept = intake
-            .kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        kept.ok_or_else(|| Failure::refused("the door took the message but handed nothing over"))
-    }
-
-    /// The case that the message would join.
-    async fn join(
-        &self,
-        view: &Tenant,
-        bundle: &Bundle,
-        a: &Admission,
-    ) -> Result<Option<(Case, u8)>, Failure> {
-        let program = &bundle.program;
-        let Some(endpoint) = program
-            .endpoint(&a.endpoint)
-            .filter(|_| program.record.on_match != OnMatch::Open)
-        else {
-            return Ok(None);
-        };
-        let (record, _) = map_event(program, endpoint, &a.event, 1);
-        let keys = natural_key_digests(program, &record, &a.event, &view.key);
-        if keys.is_empty() {
-            return Ok(None);
-        }
-        let digests = keys.iter().map(|(_, d)| *d).collect();
-        let found = self
-            .app
-            .desk
-            .store()
-            .natural_key(view.id, program.id.clone(), digests)
-            .await?;
-        let Some((case, position)) = found else {
-            return Ok(None);
-        };
-        let key = keys.get(position as usize).map_or(0, |(i, _)| *i);
-        Ok(Some((self.app.desk.load(view.id, case).await?, key)))
     }
 }
 
@@ -319,14 +152,16 @@ impl Stage<'_> {
             event: Some(self.event),
             sender: None,
         };
-        let turn: Turn = match decide(program, &done.case, input, &facts) {
-            Decision::Turn(turn) => *turn,
+        let turn = match decide(program, &done.case, input, &facts) {
+            Decision::Turn(turn, after) => {
+                done.case = *after;
+                turn
+            }
             Decision::Refused(r) => {
                 return Err(Failure::refused(format!("{} {}", r.code, r.message)));
             }
         };
         let unreadable = |e: tl_kernel::journal::JournalError| Failure::refused(e.to_string());
-        fold_one(&mut done.case, &turn.sealed).map_err(unreadable)?;
         done.turns.push(open(&turn.sealed).map_err(unreadable)?);
         done.plans
             .extend(turn.effects.into_iter().filter_map(|e| match e {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use tl_connect::guard::Why;
 use tl_engine::outward::Connections;
 use tl_engine::tenant::Tenant;
 use tl_kernel::case::fold;
-use tl_kernel::effect::Class;
+use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::CaseId;
 use tl_kernel::journal::open;
 use tl_kernel::turn::EffectKind;
@@ -15,10 +16,12 @@ use super::Ctx;
 use super::lists::{switch_line, version_line};
 use super::views::{Next, Reply, StatusSheet};
 use crate::app::Mode;
-use crate::explain::Material;
+use crate::explain::{Material, code_words, goal_words};
 use crate::failure::Failure;
-use crate::text::At;
+use crate::text::{At, count};
 
+/// Ready effects that are looked through at most.
+const MANY: u32 = 10_000;
 /// Timers may fire so late before somebody should look, µs.
 const LATE: i64 = 60_000_000;
 
@@ -50,6 +53,7 @@ impl Ctx<'_> {
                 .filter(|b| b.current)
                 .map(version_line)
                 .collect(),
+            goals: goals(&view),
             switches: gate.switches.iter().map(switch_line).collect(),
             cases: cases.into_iter().map(|((w, s), n)| (w, s, n)).collect(),
             tasks: stats
@@ -74,7 +78,36 @@ impl Ctx<'_> {
             next: Vec::new(),
         };
         sheet.next = self.status_next(&sheet, stats.timers.1);
+        let stopped = self.stopped(&view).await?;
+        sheet.next.splice(0..0, stopped);
         Ok(Reply::Status(Box::new(sheet)))
+    }
+
+    /// Connections before which effects wait for more than their own next attempt.
+    async fn stopped(&self, view: &Tenant) -> Result<Vec<Next>, Failure> {
+        let filter = EffectFilter {
+            tenant: Some(view.id),
+            states: vec![EffectState::Ready],
+            limit: MANY,
+            ..EffectFilter::default()
+        };
+        let ready = self.app.desk.store().effects(filter).await?;
+        let stops = |hold: &str| {
+            let why = Why::ALL.into_iter().find(|w| w.word() == hold);
+            hold == "connection" || why.is_some_and(|w| w != Why::RetryBudget)
+        };
+        let mut waiting: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+        for row in ready.iter().filter(|r| stops(&r.hold)) {
+            *waiting.entry((&row.connection, &row.hold)).or_default() += 1;
+        }
+        let line = |((connection, hold), n)| Next {
+            why: format!(
+                "the connection `{connection}` is stopped and {n} wait: {}",
+                code_words(hold)
+            ),
+            command: "throughline effect list --state ready".into(),
+        };
+        Ok(waiting.into_iter().map(line).collect())
     }
 
     fn status_next(&self, s: &StatusSheet, late: i64) -> Vec<Next> {
@@ -114,7 +147,7 @@ impl Ctx<'_> {
         let waiting: u64 = s.tasks.iter().map(|t| t.1).sum();
         if waiting > 0 {
             add(
-                format!("{waiting} tasks wait for people"),
+                format!("waiting for people: {}", count(waiting, "task")),
                 "throughline task list",
             );
         }
@@ -196,4 +229,15 @@ impl Ctx<'_> {
             &material,
         ))))
     }
+}
+
+/// What the goals of the current versions ask for.
+fn goals(view: &Tenant) -> Vec<(String, String)> {
+    let current = view.current.iter();
+    current
+        .filter_map(|(workflow, (_, b))| {
+            let goal = b.program.goal.as_ref()?;
+            Some((workflow.clone(), goal_words(&b.program, goal)))
+        })
+        .collect()
 }

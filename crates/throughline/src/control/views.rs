@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::explain::Explanation;
+use crate::explain::{Explanation, GoalLine};
 use crate::text::At;
 
 /// A reply.
@@ -91,6 +91,8 @@ pub struct CaseLine {
 pub struct CaseSheet {
     #[serde(flatten)]
     pub case: CaseLine,
+    /// The goal of its workflow, where it has one.
+    pub goal: Option<GoalLine>,
     pub version: String,
     pub bundle: String,
     pub number: u32,
@@ -314,6 +316,8 @@ pub struct StatusSheet {
     pub serving_since: Option<At>,
     pub listen: String,
     pub workflows: Vec<VersionLine>,
+    /// Workflow, and what its goal asks for.
+    pub goals: Vec<(String, String)>,
     pub switches: Vec<SwitchLine>,
     /// Workflow, state, count.
     pub cases: Vec<(String, String, u64)>,
@@ -358,10 +362,25 @@ pub struct CheckpointLine {
     pub at: At,
 }
 
+/// A message that is stored already.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Repeat {
+    pub event: String,
+    pub case: Option<String>,
+    pub taken_at: Option<At>,
+    /// By what it is known.
+    pub recognised_by: String,
+    pub same_bytes: bool,
+}
+
 /// What would happen to a message.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Tried {
     /// What is needed to know about the doors, and whether it would join.
     pub notes: Vec<String>,
+    /// The stored message that it repeats.
+    pub duplicate: Option<Repeat>,
+    /// The case that it would join.
+    pub joins: Option<String>,
     pub explanation: Explanation,
 }

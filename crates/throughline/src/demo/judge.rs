@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 use tl_engine::desk::Desk;
 use tl_engine::tenant::Bundle;
-use tl_kernel::case::{Case, fold};
+use tl_kernel::case::{Case, CaseEffect, fold};
 use tl_kernel::effect::EffectState;
+use tl_kernel::gate::is_dry_run;
 use tl_kernel::id::{CaseId, TenantId};
 use tl_kernel::journal::{Entry as Turned, Sealed, open};
 use tl_kernel::program::canonical;
@@ -348,6 +349,36 @@ async fn written_once(
         }
     }
     Ok(())
+}
+
+/// Writes to the CRM, counted twice.
+#[derive(Debug, Clone, Copy)]
+pub struct Writes {
+    /// Those that the ledger knows as succeeded.
+    pub succeeded: u64,
+    /// Versions in the CRM that bear our credential.
+    pub in_crm: u64,
+}
+
+/// Counts the writes to the CRM: in the ledger, and in the CRM by the id of the key that they came with.
+pub async fn writes(bench: &Bench<'_>, kid: &str) -> anyhow::Result<Writes> {
+    let store = bench.desk.store();
+    let mut out = Writes {
+        succeeded: 0,
+        in_crm: 0,
+    };
+    for id in all_cases(bench).await? {
+        let case = bench.desk.load(bench.tenant, id).await?;
+        let happened = |e: &&CaseEffect| {
+            e.name == "crm_upsert" && e.state == EffectState::Succeeded && !is_dry_run(&e.code)
+        };
+        out.succeeded += case.effects.values().filter(happened).count() as u64;
+        let history = store
+            .record_history(bench.tenant, "lead".into(), id.to_string())
+            .await?;
+        out.in_crm += history.iter().filter(|v| v.by == kid).count() as u64;
+    }
+    Ok(out)
 }
 
 /// Whether a version was written under an idempotency key.

@@ -10,7 +10,8 @@ use tl_kernel::effect::EffectState;
 use tl_store::contract::Stats;
 
 use super::corpus::Outcome;
-use super::judge::Verdict;
+use super::judge::{Verdict, Writes};
+use crate::page::Page;
 
 /// Everything the report is made from.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Report {
     pub invariants: Vec<(&'static str, String, Vec<String>)>,
     /// First touches, µs, in order.
     pub first_touch: Vec<i64>,
+    /// Writes to the CRM.
+    pub writes: Writes,
     /// Messages in the outbox.
     pub messages: usize,
     /// The store's counts.
@@ -41,6 +44,8 @@ pub struct Report {
     pub kept: bool,
     /// The server's address.
     pub url: String,
+    /// The server runs on after the report.
+    pub stays: bool,
 }
 
 impl Report {
@@ -111,7 +116,8 @@ impl Report {
             "first_touch_p50_us": self.touch(50),
             "first_touch_p95_us": self.touch(95),
             "messages_sent": self.messages,
-            "writes_succeeded": self.effects(EffectState::Succeeded),
+            "writes_succeeded": self.writes.succeeded,
+            "writes_in_crm": self.writes.in_crm,
             "uncertain": self.effects(EffectState::Uncertain),
             "dead": self.effects(EffectState::Dead) + self.effects(EffectState::Failed),
             "conflicts": self.conflicts,
@@ -122,7 +128,7 @@ impl Report {
     }
 
     /// The report for people.
-    pub fn text(&self) -> String {
+    pub fn text(&self, page: Page) -> String {
         let mut out = String::new();
         self.table(&mut out);
         self.differences(&mut out);
@@ -134,18 +140,18 @@ impl Report {
         }
         self.proofs(&mut out);
         self.where_next(&mut out);
-        out
+        page.fit(&out)
     }
 
     fn table(&self, out: &mut String) {
         let accepted = self.sent - self.count(Outcome::Refused) - self.count(Outcome::Duplicate);
         let person =
             self.count(Outcome::Hot) + self.count(Outcome::FollowUp) + self.count(Outcome::Review);
-        let rows: [(&str, String, &str); 13] = [
+        let rows: [(&str, String, &str); 14] = [
             (
                 "messages sent",
                 self.sent.to_string(),
-                "through real HTTP: forms, partners, mail, SMS, phone notes",
+                "by real HTTP: forms, mail, SMS, notes",
             ),
             ("accepted", accepted.to_string(), "signed, well formed, new"),
             (
@@ -156,7 +162,7 @@ impl Report {
             (
                 "refused",
                 self.count(Outcome::Refused).to_string(),
-                "bad signature or body; nothing was stored",
+                "bad signature or body: nothing stored",
             ),
             (
                 "joined a case",
@@ -166,12 +172,12 @@ impl Report {
             (
                 "automated",
                 self.count(Outcome::Automated).to_string(),
-                "written to the CRM, no person needed",
+                "written to the CRM without a person",
             ),
             (
                 "waiting for a person",
                 person.to_string(),
-                "hot leads handed over, follow-ups, unsure ones",
+                "hot leads, follow-ups, unsure ones",
             ),
             (
                 "closed",
@@ -189,6 +195,11 @@ impl Report {
                 "message in to acknowledgment out",
             ),
             (
+                "writes",
+                self.writes.succeeded.to_string(),
+                "to the CRM; it counts as many of ours",
+            ),
+            (
                 "messages to people",
                 self.messages.to_string(),
                 "in the outbox",
@@ -196,7 +207,7 @@ impl Report {
             (
                 "CRM conflicts (412)",
                 self.conflicts.to_string(),
-                "a person had edited the record: the edit was kept",
+                "a person's edit was met, and kept",
             ),
             (
                 "uncertain / dead",
@@ -205,7 +216,7 @@ impl Report {
                     self.effects(EffectState::Uncertain),
                     self.effects(EffectState::Dead) + self.effects(EffectState::Failed)
                 ),
-                "effects nobody can vouch for, effects given up",
+                "not known to have happened; given up",
             ),
         ];
         let _ = writeln!(
@@ -214,12 +225,12 @@ impl Report {
             self.took.as_secs_f64()
         );
         for (name, value, note) in rows {
-            let _ = writeln!(out, "  {name:<22} {value:>14}   {note}");
+            let _ = writeln!(out, "  {name:<21}  {value:>14}  {note}");
         }
         if self.turned_away > 0 {
             let _ = writeln!(
                 out,
-                "  {:<22} {:>14}   while it was down; every write arrived once afterwards",
+                "  {:<21}  {:>14}  while it was down; all arrived once",
                 "refused by the CRM", self.turned_away
             );
         }
@@ -261,31 +272,29 @@ impl Report {
         let _ = writeln!(out, "\nWhere to look next");
         if self.kept {
             let _ = writeln!(out, "  cd {dir}");
+        } else if self.stays && !self.broken() {
+            let _ = writeln!(
+                out,
+                "  The server still runs at {}; ctrl-c ends it.",
+                self.url
+            );
+            let _ = writeln!(out, "  In another terminal:");
+            let _ = writeln!(out, "  export THROUGHLINE_DIR={dir}");
         } else {
             let _ = writeln!(
                 out,
-                "  The server still runs at {}; its project is in {dir} until you stop it (ctrl-c).",
-                self.url
+                "  The project is gone with this run; `--keep DIR` keeps it. In a project:"
             );
-            let _ = writeln!(out, "  In another terminal: export THROUGHLINE_DIR={dir}");
         }
-        let _ = writeln!(
-            out,
-            "  throughline task list                 what waits for a person, most urgent first"
-        );
-        let _ = writeln!(out, "  throughline case list                 all cases");
-        let _ = writeln!(
-            out,
-            "  throughline explain CASE              why a case is where it is"
-        );
-        let _ = writeln!(
-            out,
-            "  throughline kill set everything --mode hold --reason drill"
-        );
-        let _ = writeln!(
-            out,
-            "  workflows/inbound_lead/workflow.yaml  the whole process in one file"
-        );
+        for (command, what) in [
+            ("throughline task list", "what waits for a person"),
+            ("throughline case list", "all cases"),
+            ("throughline explain CASE", "why a case is where it is"),
+            ("throughline kill set everything --reason drill", "stop all"),
+            ("workflows/inbound_lead/workflow.yaml", "the whole process"),
+        ] {
+            let _ = writeln!(out, "  {command:<46}  {what}");
+        }
     }
 }
 

@@ -52,6 +52,8 @@ impl Sender {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(30))
+            // Well before the doors close an idle connection: a message must not meet a door that is closing.
+            .pool_idle_timeout(Duration::from_secs(1))
             .build()?;
         Ok(Sender { doors, http })
     }

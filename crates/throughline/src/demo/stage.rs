@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tl_kernel::id::{CaseId, TenantId};
+use tl_web::apikey::ApiKeyText;
 use tokio_util::sync::CancellationToken;
 
 use super::crm_front::CrmFront;
@@ -52,6 +53,8 @@ pub struct Stage {
     dir: PathBuf,
     temporary: Option<tempfile::TempDir>,
     person: String,
+    /// Key id of the credential that the CRM is written with.
+    pub crm_kid: String,
     running: Running,
     stop: CancellationToken,
 }
@@ -109,6 +112,10 @@ impl Stage {
             dir,
             temporary,
             person: keys.person,
+            crm_kid: ApiKeyText::parse(&keys.crm)
+                .map_err(|_| anyhow!("the CRM's credential is no key"))?
+                .kid()
+                .to_owned(),
             running,
             stop,
         })

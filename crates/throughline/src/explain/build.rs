@@ -12,6 +12,7 @@ use tl_store::contract::{Attempt, DuplicateRow, EffectRow, SwitchRow};
 
 use super::entries::line;
 use super::fields::{field_lines, source};
+use super::goal::goal_line;
 use super::next::steps;
 use super::{Explanation, Line, Side, TurnLine};
 use crate::text::{At, one_line};
@@ -61,6 +62,7 @@ pub fn build(m: &Material) -> Explanation {
         reason: m.case.reason.clone(),
         owner: m.case.owner.clone(),
         due: m.case.due.map(At),
+        goal: goal_line(program, &m.case),
         opened_at: At(m.case.opened_at),
         now: At(m.now),
         correlation: m.case.correlation.clone(),
@@ -106,7 +108,7 @@ fn set_text(m: &Material, fact: &Fact) -> Option<String> {
             let value = one_line(&field.value.to_string(), 80);
             Some(format!(
                 "{name} = {value}  (from {})",
-                source(&field.source, &m.case, &m.bundle)
+                source((name.as_str(), field), &m.case, &m.bundle)
             ))
         }
         _ => None,

@@ -7,7 +7,7 @@ use tl_store::contract::SwitchRow;
 
 use super::build::Material;
 use super::fields::{policy_place, share};
-use super::words::stop_words;
+use super::words::{dry_run, stop_words};
 use crate::text::At;
 
 /// Why a task was opened: its reason in words, and what in the journal says so.
@@ -99,7 +99,7 @@ pub(super) fn approval_decides(m: &Material) -> bool {
 /// The switch that kept the last question from being asked.
 pub(super) fn stopped_ask(m: &Material) -> Option<&str> {
     match &m.case.ai {
-        Ai::Failed(why) => why.strip_prefix("kill:"),
+        Ai::Failed(why) => why.strip_prefix("kill:").or_else(|| dry_run(why)),
         _ => None,
     }
 }

@@ -30,17 +30,18 @@ pub fn effect_next(
 ) -> Vec<Next> {
     let id = row.effect;
     let is_effect = row.kind == EffectKind::Effect;
+    let show = format!("throughline effect show {id}");
     match row.state {
         EffectState::Planned => Vec::new(),
         EffectState::Ready => ready_next(row, connections, switches, now),
-        EffectState::Dispatching => vec![next(format!("`{}` is on its way", row.action), "")],
+        EffectState::Dispatching => vec![next(format!("`{}` is on its way", row.action), show)],
         EffectState::AwaitingCallback => {
             vec![next(
                 format!(
                     "`{}` was accepted; the vendor will say what became of it",
                     row.action
                 ),
-                "",
+                show,
             )]
         }
         EffectState::Uncertain => uncertain_next(id, &row.action),
@@ -54,10 +55,7 @@ pub fn effect_next(
                 ),
                 format!("throughline dead redrive {id} --reason cause_mended"),
             ),
-            next(
-                "its attempts, one by one",
-                format!("throughline effect show {id}"),
-            ),
+            next("its attempts, one by one", show),
         ],
         EffectState::Expired if is_effect => {
             let scope = row.hold.strip_prefix("kill:").unwrap_or("");
@@ -134,13 +132,40 @@ fn ready_next(
             "`{action}` is tried again {when}: {}",
             code_words(&row.code)
         ),
-        hold => format!("`{action}` waits: {}; it goes {when}", code_words(hold)),
+        "quiet_hours" => format!(
+            "`{action}` waits: {}; it goes {when}",
+            code_words("quiet_hours")
+        ),
+        hold => stopped_words(row, hold, &when),
     };
     let command = match row.hold.as_str() {
-        "" | "quiet_hours" => String::new(),
+        "" => "throughline status".to_owned(),
         _ => format!("throughline effect show {}", row.effect),
     };
     vec![next(why, command)]
+}
+
+/// What waits before its connection: why, what was seen last, what mends it, and when it is looked at again.
+fn stopped_words(row: &EffectRow, hold: &str, when: &str) -> String {
+    let (action, connection) = (&row.action, &row.connection);
+    let mend = match hold {
+        "breaker" => format!("see that the system behind `{connection}` runs; "),
+        "credential" => format!("give `{connection}` a credential that it accepts; "),
+        "permission" => format!("have what `{connection}` may do put right there; "),
+        "vendor_pause" => format!("ask who runs the system behind `{connection}`; "),
+        _ => String::new(),
+    };
+    let last = match (hold, row.code.as_str()) {
+        (_, "") => String::new(),
+        ("breaker" | "retry_budget" | "connection", code) => {
+            format!("; the last attempt: {}", code_words(code))
+        }
+        _ => String::new(),
+    };
+    format!(
+        "`{action}` waits: {}{last}; {mend}it goes by itself, and is looked at again {when}",
+        code_words(hold)
+    )
 }
 
 fn uncertain_next(id: EffectId, action: &str) -> Vec<Next> {

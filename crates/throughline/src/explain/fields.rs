@@ -16,7 +16,7 @@ pub fn field_lines(case: &Case, bundle: &Bundle) -> Vec<FieldLine> {
         name: name.clone(),
         value: one_line(&f.value.to_string(), VALUE),
         trust: f.label.word().to_owned(),
-        source: source(&f.source, case, bundle),
+        source: source((name.as_str(), f), case, bundle),
     };
     let declared: Vec<&str> = bundle
         .program
@@ -36,11 +36,21 @@ pub fn field_lines(case: &Case, bundle: &Bundle) -> Vec<FieldLine> {
     fields.into_iter().map(|(name, f)| line(name, f)).collect()
 }
 
-/// Where a value came from.
-pub(super) fn source(source: &Source, case: &Case, bundle: &Bundle) -> String {
+/// Where a field's value came from.
+pub(super) fn source(field: (&str, &Field), case: &Case, bundle: &Bundle) -> String {
+    let (name, field) = field;
     let program = &bundle.program;
-    match source {
-        Source::Event { event, path } => format!("message {event}: {path}"),
+    match &field.source {
+        Source::Event(n) => {
+            let message = (*n as usize)
+                .checked_sub(1)
+                .and_then(|i| case.events.get(i));
+            let endpoint = message.and_then(|m| program.endpoint(&m.endpoint));
+            match endpoint.and_then(|e| e.map.iter().find(|(field, _)| field == name)) {
+                Some((_, picked)) => format!("message {n}: {}", picked.source),
+                None => format!("message {n}"),
+            }
+        }
         Source::Model {
             ask,
             confidence,
@@ -116,13 +126,24 @@ pub fn policy_place(bundle: &Bundle, line: u32) -> String {
     format!("workflows/{id}/{file}:{line}")
 }
 
-/// The parts of arguments as lines: name and value.
+/// The parts of arguments as lines: name and value; parts within parts by their path.
 pub fn arguments(value: &Value) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    flatten(value, "", &mut out);
+    out
+}
+
+fn flatten(value: &Value, path: &str, out: &mut Vec<(String, String)>) {
     match value {
-        Value::Record(parts) => parts
-            .iter()
-            .map(|(k, v)| (k.clone(), v.to_string()))
-            .collect(),
-        other => vec![("value".into(), other.to_string())],
+        Value::Record(parts) if !parts.is_empty() => {
+            for (name, part) in parts {
+                let dot = if path.is_empty() { "" } else { "." };
+                flatten(part, &format!("{path}{dot}{name}"), out);
+            }
+        }
+        other => {
+            let name = if path.is_empty() { "value" } else { path };
+            out.push((name.to_owned(), other.to_string()));
+        }
     }
 }

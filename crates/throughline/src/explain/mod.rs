@@ -8,6 +8,7 @@ mod cause;
 mod effects;
 mod entries;
 mod fields;
+mod goal;
 mod next;
 mod render;
 #[cfg(test)]
@@ -21,9 +22,12 @@ use crate::text::At;
 
 pub use build::{Material, build};
 pub use effects::effect_next;
+pub use entries::key_words;
 pub use fields::{arguments, field_lines, policy_place};
+pub use goal::{GoalLine, goal_line, goal_text, goal_words};
 pub use next::decide_command;
 pub use render::{fields_text, next_text, render};
+pub use words::code_words;
 
 /// A case explained.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,6 +42,8 @@ pub struct Explanation {
     pub reason: String,
     pub owner: String,
     pub due: Option<At>,
+    /// The goal of its workflow, where it has one.
+    pub goal: Option<GoalLine>,
     pub opened_at: At,
     pub now: At,
     pub correlation: String,

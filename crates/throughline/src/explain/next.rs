@@ -4,6 +4,7 @@
 use tl_kernel::case::{Ai, Case, CaseTask};
 use tl_kernel::digest::hex;
 use tl_kernel::effect::EffectState;
+use tl_kernel::gate::is_dry_run;
 use tl_kernel::id::TaskId;
 use tl_kernel::program::Program;
 use tl_kernel::turn::EffectKind;
@@ -53,7 +54,10 @@ pub(super) fn steps(m: &Material) -> (String, Vec<Next>) {
         let open =
             case.open_effects().count() + case.asks.values().filter(|(_, open)| *open).count();
         all.push(if open > 0 {
-            next("nothing needs a person: the engine is at work", "")
+            next(
+                "nothing needs a person: the engine is at work on this",
+                format!("throughline effect list --case {}", case.id),
+            )
         } else {
             next(
                 "nothing is open: move or close the case",
@@ -116,7 +120,11 @@ fn summary(m: &Material, terminal: bool) -> String {
         );
     }
     if terminal {
-        return format!("it is closed: {}", code_words(&case.reason));
+        let unsent = effects.iter().find(|e| is_dry_run(&e.code));
+        let unsent = unsent.map_or_else(String::new, |e| {
+            format!("; `{}`: {}", e.action, code_words(&e.code))
+        });
+        return format!("it is closed: {}{unsent}", code_words(&case.reason));
     }
     if matches!(case.ai, Ai::Asked) {
         return "a model has been asked and has not answered yet".into();
@@ -188,6 +196,8 @@ fn decide_steps(m: &Material, n: u32, task: &CaseTask) -> Vec<Next> {
                 edit_command(id, "FIELD"),
             ),
         ],
+        // It tells of the time and asks for nothing.
+        "exception" if task.reason == "goal_missed" => vec![decide()],
         "exception" if task.effect.is_none() => vec![
             again("mend the cause, then have the case decided anew"),
             decide(),
@@ -218,14 +228,14 @@ fn route_steps(m: &Material) -> Vec<Next> {
         .open_tasks()
         .next()
         .map_or(&m.case.owner, |(_, t)| &t.owner);
-    let routed = m.case.record.values().find(|f| {
+    let routed = m.case.record.iter().find(|(_, f)| {
         matches!(
             f.source,
             Source::Rule(_) | Source::Table(..) | Source::Model { .. }
         ) && f.value.as_text() == Some(owner.as_str())
     });
-    let from = routed.map_or_else(String::new, |f| {
-        format!(", from {}", source(&f.source, &m.case, &m.bundle))
+    let from = routed.map_or_else(String::new, |(name, f)| {
+        format!(", from {}", source((name.as_str(), f), &m.case, &m.bundle))
     });
     let why = format!("if the route is wrong (the owner is {owner}{from})");
     let command = |to: &str| {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Explanation, Line, Side, TurnLine};
+use super::{Explanation, Line, Side, TurnLine, goal_text};
 use crate::control::views::{FieldLine, Next};
 use crate::text::{due_text, safe};
 
@@ -28,6 +28,12 @@ pub fn render(e: &Explanation) -> String {
                 || "-".into(),
                 |d| format!("{} ({})", d.clock(), due_text(Some(d), e.now.0)),
             ),
+        ),
+        (
+            "goal",
+            e.goal
+                .as_ref()
+                .map_or_else(|| "-".into(), |g| goal_text(g, e.now.0)),
         ),
         (
             "opened",

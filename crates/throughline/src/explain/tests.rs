@@ -1,10 +1,12 @@
 //! Whoever sees only the screen can name the cause and the next command.
 
+mod stopped;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tl_engine::tenant::Bundle;
-use tl_kernel::case::{Case, CaseEffect, CaseTask};
+use tl_kernel::case::{Case, CaseEffect, CaseEvent, CaseTask};
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::{CaseId, EffectId, EventId, TenantId};
 use tl_kernel::journal::{
@@ -285,10 +287,25 @@ fn cause_and_next_command_stand_on_the_screen() {
             ],
         ),
         (
+            material().task("exception", "goal_missed").turn(
+                Actor::Engine,
+                vec![Entry::Goal {
+                    met: false,
+                    due: NOW,
+                }],
+                Vec::new(),
+            ),
+            &[
+                "the time of the goal has passed (goal_missed)",
+                "the goal was breached (due ",
+                "accept --reason taken",
+            ],
+        ),
+        (
             conflict(),
             &[
                 "conflict (round 1)",
-                "1 fields were kept",
+                "kept as the other side had them: 1 field",
                 "it held version v7",
                 "phone was +491",
             ],
@@ -371,6 +388,47 @@ fn cause_and_next_command_stand_on_the_screen() {
             material().effect(EffectState::Ready, "retry", "connect_refused"),
             &["is tried again in 30s: nobody listens at the address"],
         ),
+        (
+            material().effect(EffectState::Ready, "breaker", "connect_refused"),
+            &[
+                "fails too often; one attempt a second",
+                "the last attempt: nobody listens at the address",
+                "see that the system behind `crm` runs; it goes by itself",
+                "looked at again in 30s",
+                "throughline effect show eff_",
+            ],
+        ),
+        (
+            material().effect(EffectState::Ready, "credential", "credential_refused"),
+            &[
+                "does not accept the credential (credential)",
+                "give `crm` a credential that it accepts",
+                "throughline effect show eff_",
+            ],
+        ),
+        (
+            material().effect(EffectState::Ready, "permission", "not_permitted"),
+            &[
+                "does not permit it",
+                "have what `crm` may do put right there",
+            ],
+        ),
+        (
+            material().effect(EffectState::Ready, "retry_budget", "http_503"),
+            &[
+                "too many attempts on this connection are repeated",
+                "the last attempt: http_503",
+                "throughline effect show eff_",
+            ],
+        ),
+        (
+            material().effect(EffectState::Ready, "throttled", ""),
+            &["asks for fewer requests", "it goes by itself"],
+        ),
+        (
+            material().effect(EffectState::Ready, "vendor_pause", "retry_after_too_long"),
+            &["a pause of more than a day", "ask who runs the system"],
+        ),
     ];
     for (m, parts) in table {
         let screen = render(&build(&m));
@@ -391,19 +449,18 @@ fn every_field_says_where_it_comes_from() {
         Value::text("call Dana\u{202e} now"),
     )])));
     m.case.asks.insert(1, ("local".into(), false));
+    m.case.events.push(CaseEvent {
+        id: EventId([7; 16]),
+        endpoint: "form".into(),
+        at: NOW,
+    });
     let field = |source| Field {
         value: Value::text("x"),
         label: Label::Untrusted,
         source,
     };
     let table = [
-        (
-            Source::Event {
-                event: 1,
-                path: "event.body.email".into(),
-            },
-            "message 1: event.body.email",
-        ),
+        (Source::Event(1), "message 1: event.body.email"),
         (
             Source::Model {
                 ask: 1,

@@ -1,5 +1,7 @@
 //! Reason and error codes in words.
 
+use tl_kernel::gate::DRY_RUN;
+
 /// A reason or error code as a person says it; the code itself where nothing more is to say.
 pub fn code_words(code: &str) -> String {
     let words = match code {
@@ -17,9 +19,27 @@ pub fn code_words(code: &str) -> String {
         "unclear" => "the other system's answer does not say what became of it",
         "attempts" | "exhausted" => "given up after the last attempt",
         "connection" => "its connection is not usable",
-        "credential_refused" => "the other system does not accept the credential",
-        "not_permitted" => "the other system does not permit it",
-        "retry_after_too_long" => "the other system asks for a pause of more than a day",
+        "breaker" => {
+            "the other system fails too often; one attempt a second looks whether it is back"
+        }
+        "retry_budget" => {
+            "too many attempts on this connection are repeated; this one waits for its turn"
+        }
+        "throttled" | "http_429" => "the other system asks for fewer requests",
+        "vendor_pause" | "retry_after_too_long" => {
+            "the other system asks for a pause of more than a day"
+        }
+        "credential" | "credential_refused" | "http_401" => {
+            "the other system does not accept the credential"
+        }
+        "permission" | "not_permitted" | "http_402" | "http_403" => {
+            "the other system does not permit it, or is not paid for"
+        }
+        "not_applied" => "the last attempt did not come about",
+        "in_doubt" => "an earlier attempt may have happened, and no further one may be made",
+        "key_window" => {
+            "it is too long ago for a repeat with the same key to be harmless, and it may have happened"
+        }
         "rejected" => "a person rejected it",
         "closed" => "the case was closed before it was sent",
         "connect_refused" => "nobody listens at the address",
@@ -62,13 +82,22 @@ pub fn code_words(code: &str) -> String {
         "no_edge" => "the workflow declares no transition for this move",
         "no_branch" => "no branch of the decision took it",
         "sla_breach" => "the time for this state has passed",
+        "goal" | "goal_missed" => "the time of the goal has passed",
         "deny" | "denied" => "denied by default: no branch of the decision took it",
-        other => match other.strip_prefix("kill:") {
-            Some(scope) => return format!("held by the switch `{scope}`"),
-            None => return other.to_owned(),
-        },
+        other => {
+            return match (other.strip_prefix("kill:"), dry_run(other)) {
+                (Some(scope), _) => format!("held by the switch `{scope}`"),
+                (_, Some(scope)) => format!("not sent: dry run by the switch `{scope}`"),
+                _ => other.to_owned(),
+            };
+        }
     };
     format!("{words} ({code})")
+}
+
+/// The scope of the switch that made a dry run of something.
+pub fn dry_run(code: &str) -> Option<&str> {
+    code.strip_prefix(DRY_RUN)
 }
 
 /// As `code_words`, for what has ended: a switch that ended it holds it no more.

@@ -200,8 +200,13 @@ impl Server {
     }
 
     /// Asks it to stop and waits for the end.
-    pub fn stop(mut self) -> i32 {
+    pub fn stop(self) -> i32 {
         self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits for its end; -1 where a signal ended it.
+    pub fn wait(mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 }

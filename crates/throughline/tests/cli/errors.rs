@@ -42,6 +42,30 @@ fn a_typo_is_shown_with_its_place_and_its_mend() {
 }
 
 #[test]
+fn many_findings_are_counted_and_not_all_printed() {
+    let bench = Bench::project();
+    let states: String = (0..300)
+        .map(|i| format!("  lost_{i}: {{ owner: operators, sla: 1h }}\n"))
+        .collect();
+    bench.write(
+        "workflows/lead/workflow.yaml",
+        &format!("{WORKFLOW}states:\n{states}"),
+    );
+    let all = bench.run(&["check", "--json"]);
+    let all: serde_json::Value = serde_json::from_str(&all.out).unwrap();
+    let count = all[0]["findings"].as_array().unwrap().len();
+    assert!(count >= 300, "{count}");
+    assert_eq!(all[0]["findings_left_out"], 0);
+    let more = format!("and {} more findings", count - 50);
+    let shown = |text: &str| text.matches("error[").count() + text.matches("warning[").count();
+    for args in [&["check"][..], &["deploy", "--yes"]] {
+        let answer = bench.run(args);
+        answer.expect(1, &["TL0501", &more]);
+        assert_eq!(shown(&answer.out) + shown(&answer.err), 50, "{args:?}");
+    }
+}
+
+#[test]
 fn the_command_line_says_what_is_missing() {
     let bench = Bench::project();
     let table: [(&[&str], i32, &str); 16] = [

@@ -85,14 +85,14 @@ fn from_secret_to_explanation() {
             "throughline kill clear action:reply",
             "workflows/lead/workflow.yaml:",
             "record.message == 'please write'",
-            "it came again 1 times",
+            "it came again 1 time;",
             "policy says approve",
             "event.body.email",
         ],
     );
     bench
         .run(&["status"])
-        .expect(0, &["runs since", "action:reply", "1 duplicates"]);
+        .expect(0, &["runs since", "action:reply", "1 duplicate\n"]);
     bench
         .run(&["kill", "clear", "action:reply", "--reason", "over"])
         .expect(0, &["is cleared"]);
@@ -207,6 +207,67 @@ fn nothing_happens_to_a_message_that_is_tried() {
         .expect(3, &["there are web"]);
     assert_eq!(bench.json(&["case", "list"]).as_array().unwrap().len(), 0);
     assert_eq!(bench.json(&["status"])["events"], 0);
+}
+
+/// Writes a message, tries it, and returns what was said: as text and as JSON.
+fn try_it(bench: &Bench, body: &str, more: &[&str]) -> (String, Value) {
+    bench.write("t.json", body);
+    let args = [&["try", "t.json", "--endpoint", "web"], more].concat();
+    let answer = bench.run(&args);
+    answer.expect(0, &["nothing was stored"]);
+    (answer.out, bench.json(&args))
+}
+
+#[test]
+fn a_tried_message_says_whether_it_has_come_before_and_what_it_would_join() {
+    let bench = Bench::project();
+    let secret = bench.secret("web");
+    let server = bench.serve();
+    let first = r#"{"email":"a@b.example","message":"hello"}"#;
+    let accepted = send(&bench, &server.url, &secret, first);
+    let (event, case) = (&accepted["event_id"], &accepted["case_id"]);
+    let key = ["--header", &format!("idempotency-key={}", first.len())];
+    let same_thing = r#"{"email":"A@B.example","message":"hello again"}"#;
+    let other = r#"{"email":"c@d.example","message":"hello"}"#;
+    // Body, further arguments; the event it repeats and whether the bytes are the same; the case it joins.
+    let none = &Value::Null;
+    let table: [(&str, &[&str], &Value, bool, &Value); 4] = [
+        (first, &[], event, true, case),
+        (other, &key, event, false, none),
+        (same_thing, &[], none, false, case),
+        (other, &[], none, false, none),
+    ];
+    let look = |server: &str| {
+        for (body, more, repeats, same, joins) in table {
+            let what = format!("{server}: {body} {more:?}");
+            let (text, json) = try_it(&bench, body, more);
+            assert_eq!(&json["duplicate"]["event"], repeats, "{what}");
+            assert_eq!(&json["joins"], joins, "{what}");
+            let mut parts = Vec::new();
+            match repeats.as_str() {
+                Some(event) => {
+                    parts.push(format!("it is a duplicate of {event}"));
+                    assert_eq!(json["duplicate"]["same_bytes"], same, "{what}");
+                    assert_eq!(&json["duplicate"]["case"], case, "{what}");
+                }
+                None => parts.push("it is no duplicate".into()),
+            }
+            if let Some(case) = joins.as_str() {
+                parts.push(format!("it would join {case}"));
+            }
+            for part in parts {
+                assert!(text.contains(&part), "{what}: `{part}` in\n{text}");
+            }
+        }
+    };
+    let before = bench.json(&["status"]);
+    look("with a server");
+    assert_eq!(server.stop(), 0);
+    look("without a server");
+    let after = bench.json(&["status"]);
+    for count in ["events", "duplicates", "turns", "effects"] {
+        assert_eq!(before[count], after[count], "{count}");
+    }
 }
 
 #[test]
@@ -371,7 +432,7 @@ fn the_audit_is_exported_and_verified_elsewhere() {
             "--checkpoints",
             checkpoints,
         ])
-        .expect(0, &["verify", "0 turns are newer"]);
+        .expect(0, &["verified", "not yet signed: 0 turns"]);
     let text = std::fs::read_to_string(bench.path().join("audit.jsonl")).unwrap();
     assert!(!text.contains("dana"), "no personal data in the audit");
     for action in ["tenant.create", "deploy", "endpoint.rotate"] {
@@ -413,6 +474,27 @@ fn two_servers_do_not_share_a_directory() {
     bench
         .run(&["serve", "--listen", "127.0.0.1:0"])
         .expect(5, &["TL0641", &pid]);
+}
+
+#[test]
+fn a_signal_right_after_the_address_ends_the_server_in_order() {
+    let bench = Bench::project();
+    for signal in ["TERM", "INT", "TERM", "INT", "TERM"] {
+        let server = bench.serve();
+        server.signal(signal);
+        assert_eq!(server.wait(), 0, "{signal}");
+        let left: Vec<String> = std::fs::read_dir(bench.path().join("data"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("throughline.db"))
+            .collect();
+        assert_eq!(
+            left,
+            ["throughline.db"],
+            "{signal}: nothing is left to recover"
+        );
+        bench.run(&["status"]).expect(0, &["does not run"]);
+    }
 }
 
 #[test]

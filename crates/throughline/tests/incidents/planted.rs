@@ -105,7 +105,7 @@ fn a_person_edited_the_record_meanwhile() {
     screen.names(&[
         "answered status 412 the system of record had changed in between",
         "conflict (round 1)",
-        "1 fields were kept as the other side had them: name",
+        "kept as the other side had them: 1 field: name",
         "it held version \"2\"",
         "name was Countess Ada",
         "from the system of record, version \"2\"",

@@ -34,8 +34,10 @@ const WIDE_FUNCTIONS: &[(&str, &str, usize)] = &[
         "endpoint_line",
         5,
     ),
-    ("crates/tl-engine/src/deliver.rs", "retry", 5),
     ("crates/tl-engine/src/tenant.rs", "new", 5),
+    // Called by C, which says what the parameters are.
+    ("crates/tl-faultdisk/src/vfs.rs", "open", 5),
+    ("crates/tl-faultdisk/src/vfs.rs", "shm_map", 5),
     ("crates/tl-kernel/src/decide/branch.rs", "decided", 6),
     ("crates/tl-kernel/src/expr/function.rs", "search", 5),
     ("crates/tl-lang/src/cel/function.rs", "function", 5),
@@ -233,18 +235,35 @@ fn nothing_sleeps() {
     none("tests move the clock instead of waiting", &findings);
 }
 
+/// The one crate that may hold unsafe code, and the file of it that does: a disk for tests, which SQLite calls
+/// through C. It is in nobody's build (see the edges in ARCHITECTURE.md).
+const UNSAFE_CRATE: &str = "crates/tl-faultdisk/Cargo.toml";
+const UNSAFE_FILE: &str = "crates/tl-faultdisk/src/vfs.rs";
+
 #[test]
-fn unsafe_code_is_forbidden_everywhere() {
+fn unsafe_code_is_forbidden_everywhere_but_in_one_file() {
     assert!(
         read("Cargo.toml").contains("unsafe_code = \"forbid\""),
         "the workspace forbids unsafe code"
     );
     let manifests = files("crates")
         .into_iter()
-        .filter(|f| f.ends_with("/Cargo.toml"));
+        .filter(|f| f.ends_with("/Cargo.toml") && f != UNSAFE_CRATE);
     let without = manifests.filter(|f| !read(f).contains("[lints]\nworkspace = true"));
     none(
         "crates that do not inherit the workspace's lints",
         &without.collect::<Vec<_>>(),
+    );
+    assert!(
+        read(UNSAFE_CRATE).contains("unsafe_code = \"deny\""),
+        "{UNSAFE_CRATE} denies unsafe code where it is not allowed by name"
+    );
+    let allowing = sources().into_iter().filter(|f| {
+        let code = blank(&read(f), Blank::CommentsAndText);
+        f != UNSAFE_FILE && has_word(&code, "unsafe_code")
+    });
+    none(
+        "unsafe code is allowed in one file alone",
+        &allowing.collect::<Vec<_>>(),
     );
 }

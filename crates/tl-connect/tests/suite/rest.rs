@@ -136,7 +136,7 @@ async fn create_read_update_and_conflict() {
     assert_eq!(ledger[1].traceparent.as_deref(), Some(TRACE));
     assert_eq!(
         ledger[1].body,
-        br#"{"budget":"10.50","seats":12,"stage":"won"}"#
+        br#"{"budget":10.50,"seats":12,"stage":"won"}"#
     );
 }
 
@@ -634,6 +634,18 @@ fn a_value_is_recognised_in_the_vendors_form() {
         (noon, json!("2026-11-22T12:00:04Z"), false),
         (Value::List(vec![Value::Int(1)]), json!([1]), true),
         (Value::List(vec![Value::Int(1)]), json!([1, 2]), false),
+        (Value::List(vec![dec("1.50")]), json!(["1.5"]), true),
+        (
+            stage("won"),
+            json!({"stage": "won", "seats": "12", "budget": 10.5}),
+            true,
+        ),
+        (
+            stage("won"),
+            json!({"stage": "won", "seats": 12, "budget": 10.51}),
+            false,
+        ),
+        (stage("won"), json!({"stage": "won", "seats": 12}), false),
     ];
     for (value, shown, same) in table {
         let written = Value::Record(BTreeMap::from([("p".to_owned(), value)]));

@@ -75,7 +75,7 @@ pub(super) fn attempt(row: &EffectRow, queue: &str, ended: (&str, &str, Duration
     }
     match outcome {
         "succeeded" | "answered" => line!(Level::DEBUG),
-        "retry" | "superseded" => line!(Level::INFO),
+        "retry" | "superseded" | "accepted" => line!(Level::INFO),
         _ => line!(Level::WARN),
     }
 }

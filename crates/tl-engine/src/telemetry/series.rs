@@ -3,11 +3,14 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use tl_connect::guard::Why;
 use tl_kernel::case::Case;
 use tl_kernel::effect::EffectState;
-use tl_kernel::gate::GateVerdict;
+use tl_kernel::gate::{BUILT_IN, GateVerdict, is_dry_run};
+use tl_kernel::id::TenantId;
 use tl_kernel::journal::{Entry, Head, Planned};
 use tl_kernel::program::Program;
 use tl_kernel::turn::{EffectKind, EffectWrite, Turn};
@@ -26,9 +29,6 @@ const CALL_BUCKETS: [f64; 11] = [
 ];
 /// Upper bounds of the buckets for waiting, seconds.
 const WAIT_BUCKETS: [f64; 9] = [0.01, 0.1, 1.0, 5.0, 30.0, 300.0, 1_800.0, 7_200.0, 86_400.0];
-
-/// The label of a connection where an action uses none.
-const BUILT_IN: &str = "built_in";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StepOutcome {
@@ -113,6 +113,27 @@ struct SpanOutcome {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConnectionWhy {
+    tenant: u32,
+    connection: String,
+    why: &'static str,
+}
+
+/// How a tenant's connection is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConnectionNow {
+    /// Why nothing goes, or only an attempt now and then.
+    pub(crate) stopped: Option<Why>,
+    /// The load comes back after it was stopped.
+    pub(crate) ramps: bool,
+    /// Effects that wait, by reason.
+    pub(crate) waiting: [i64; Why::ALL.len()],
+}
+
+/// Stands for the whole path of `workflow.goal` where the SLA of a state is counted; no state is called so.
+const GOAL: &str = "(goal)";
+
 type Timings<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// The engine's series. Clones share their counts.
@@ -129,6 +150,8 @@ pub struct Telemetry {
     model_tokens: Family<Tokens, Counter>,
     gate_answers: Family<GateAnswer, Counter>,
     stays: Family<Stay, Counter>,
+    stopped: Family<ConnectionWhy, Gauge>,
+    held: Family<ConnectionWhy, Gauge>,
     spans: Family<SpanOutcome, Counter>,
     export_failures: Counter,
 }
@@ -147,6 +170,8 @@ impl Default for Telemetry {
             model_tokens: Family::default(),
             gate_answers: Family::default(),
             stays: Family::default(),
+            stopped: Family::default(),
+            held: Family::default(),
             spans: Family::default(),
             export_failures: Counter::default(),
         }
@@ -208,8 +233,18 @@ impl Telemetry {
         );
         r.register(
             "sla_stays",
-            "Stays in a state with an SLA, met or breached",
+            "SLAs of stays in a state and of goals, met or breached",
             self.stays.clone(),
+        );
+        r.register(
+            "connection_stopped",
+            "Whether a connection is stopped, and why",
+            self.stopped.clone(),
+        );
+        r.register(
+            "connection_waiting",
+            "Effects and questions to models that wait before a connection, and why",
+            self.held.clone(),
         );
         r.register(
             "trace_spans",
@@ -241,7 +276,7 @@ impl Telemetry {
         }
         for entry in &head.entries {
             match entry {
-                Entry::Settled { n, state, .. } if *state != EffectState::Ready => {
+                Entry::Settled { n, state, code, .. } if *state != EffectState::Ready => {
                     let Some(effect) = case.effects.get(n) else {
                         continue;
                     };
@@ -249,27 +284,45 @@ impl Telemetry {
                         workflow: program.id.clone(),
                         action: effect.name.clone(),
                         class: effect.class.word(),
-                        outcome: state.word(),
+                        // Settled as if it had happened, and nothing was sent.
+                        outcome: if is_dry_run(code) {
+                            "dry_run"
+                        } else {
+                            state.word()
+                        },
                     };
                     self.settled.get_or_create(&labels).inc();
                 }
                 Entry::Sla { state, met, .. } => {
-                    let labels = Stay {
-                        workflow: program.id.clone(),
-                        state: program.state_name(*state).to_owned(),
-                        outcome: if *met { "met" } else { "breached" },
-                    };
-                    self.stays.get_or_create(&labels).inc();
+                    self.stayed(program, program.state_name(*state), *met);
                 }
-                Entry::Planned(Planned { name, state, .. }) => match state {
+                Entry::Goal { met, .. } => self.stayed(program, GOAL, *met),
+                Entry::Planned(Planned {
+                    name,
+                    state,
+                    replaces,
+                    ..
+                }) => match state {
                     EffectState::Planned => self.gate_answered(program, name, "needs_approval"),
-                    EffectState::Cancelled => self.gate_answered(program, name, "refuse"),
+                    EffectState::Cancelled if replaces.is_none() => {
+                        self.gate_answered(program, name, "refuse");
+                    }
                     // The worker asks the gate before it sends.
                     _ => {}
                 },
                 _ => {}
             }
         }
+    }
+
+    /// An SLA was met or missed.
+    fn stayed(&self, program: &Program, state: &str, met: bool) {
+        let labels = Stay {
+            workflow: program.id.clone(),
+            state: state.to_owned(),
+            outcome: if met { "met" } else { "breached" },
+        };
+        self.stays.get_or_create(&labels).inc();
     }
 
     /// An input was refused.
@@ -398,6 +451,25 @@ impl Telemetry {
                 }
             }
         }
+    }
+
+    /// Shows how a connection is.
+    pub(crate) fn connection(&self, tenant: TenantId, connection: &str, now: &ConnectionNow) {
+        let labels = |why| ConnectionWhy {
+            tenant: tenant.0,
+            connection: connection.to_owned(),
+            why,
+        };
+        for (why, waiting) in Why::ALL.into_iter().zip(now.waiting) {
+            self.held.get_or_create(&labels(why.word())).set(waiting);
+            // An exhausted budget holds retries up, and nothing else.
+            if why != Why::RetryBudget {
+                let stopped = i64::from(now.stopped == Some(why));
+                self.stopped.get_or_create(&labels(why.word())).set(stopped);
+            }
+        }
+        let ramps = i64::from(now.ramps);
+        self.stopped.get_or_create(&labels("ramp")).set(ramps);
     }
 
     /// Spans were taken by the receiver, or will never be.

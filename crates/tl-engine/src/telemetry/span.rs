@@ -100,7 +100,7 @@ fn first<const N: usize>(digest: &[u8; 32]) -> [u8; N] {
 }
 
 /// The W3C `traceparent` that an attempt's request carries: the receiver's spans become children of its span.
-pub(crate) fn traceparent(row: &EffectRow) -> String {
+pub fn traceparent(row: &EffectRow) -> String {
     let trace = trace_id(&row.correlation, row.effect.case);
     format!(
         "00-{}-{}-01",

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use tl_kernel::effect::EffectState;
+use tl_kernel::gate::is_dry_run;
 use tl_kernel::id::{CaseId, EffectId};
 use tl_kernel::journal::{Actor, Answered, Entry, Head};
 use tl_kernel::program::{Program, StateIx, canonical};
@@ -357,7 +358,15 @@ fn event(entry: &Entry, program: Option<&Program>) -> Option<(&'static str, Attr
             "settled",
             vec![
                 ("effect", number(*n)),
-                ("outcome", state.word().into()),
+                (
+                    "outcome",
+                    if is_dry_run(why) {
+                        "dry_run"
+                    } else {
+                        state.word()
+                    }
+                    .into(),
+                ),
                 ("attempts", number(*attempts)),
                 ("code", code(why).into()),
                 ("evidence", code(evidence).into()),
@@ -384,6 +393,7 @@ fn event(entry: &Entry, program: Option<&Program>) -> Option<(&'static str, Attr
                 ("met", (*met).into()),
             ],
         ),
+        Entry::Goal { met, .. } => ("goal", vec![("met", (*met).into())]),
         Entry::Conflict { n, round, .. } => (
             "conflict",
             vec![("effect", number(*n)), ("round", number(*round))],

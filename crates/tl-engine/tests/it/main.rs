@@ -1,6 +1,12 @@
 //! The engine with the real store on disk and an honest CRM on a real socket.
 
+mod complete;
+mod control;
 mod crash;
 mod flows;
+mod goal;
+mod guard;
+mod histories;
+mod races;
 mod telemetry;
 mod world;

@@ -16,7 +16,7 @@ use tl_engine::telemetry::{ExportError, Exporter};
 use tl_kernel::decide::{Command, CommandKind, Input};
 use tl_kernel::id::CaseId;
 use tl_kernel::journal::Actor;
-use tl_kernel::time::DAY;
+use tl_kernel::time::{DAY, HOUR};
 
 use crate::crash::{EXAMPLES, WITH_AI};
 use crate::flows::TO_CRM;
@@ -107,7 +107,22 @@ async fn series_move_as_cases_do() {
         .replace("crm_upsert: auto", "crm_upsert: approve")
         .replace(" && policy_allows", "");
     let unsure = r#"{"email":"ada@canary.example","size":7}"#;
+    let with_goal = with_queue.replace("id: w,", "id: w, goal: { sla: 1h },");
     let table = [
+        (
+            "goal met",
+            with_goal.clone(),
+            LEAD,
+            Do::Nothing,
+            vec![(stays("(goal)", "met"), 1)],
+        ),
+        (
+            "goal breached",
+            with_goal,
+            unsure,
+            Do::Wait(2 * HOUR),
+            vec![(stays("(goal)", "breached"), 1)],
+        ),
         (
             "success",
             with_queue.clone(),
@@ -330,6 +345,11 @@ async fn every_series_is_documented_with_its_labels() {
     let mut w = World::bare(dir.path()).await;
     w.deploy_files(WITH_AI, &[EXAMPLES, ACK]).await;
     w.case_of("a", LEAD).await;
+    w.settle_for(2).await.unwrap();
+    // Only a system that is reached over a connection has series of one.
+    w.deploy(TO_CRM).await;
+    w.case_of("b", r#"{"email":"bob@canary.example","size":12}"#)
+        .await;
     w.settle_for(2).await.unwrap();
     let receiver = Receiver::start(&[]).await;
     receiver.exporter(&w).catch_up().await.unwrap();

@@ -168,6 +168,11 @@ impl World {
 
     /// Admits a JSON message with a delivery key, at endpoint `api`.
     pub async fn send(&self, key: &str, json: &str) -> Result<Admitted, DeskError> {
+        self.desk.admit(self.message(key, json)).await
+    }
+
+    /// A JSON message with a delivery key, as endpoint `api` hands it over.
+    pub fn message(&self, key: &str, json: &str) -> Message {
         let body = parse_json(json.as_bytes()).expect("good JSON");
         let id = EventId(
             sha256(&[key.as_bytes(), &self.clock.now().to_be_bytes()])[..16]
@@ -182,27 +187,25 @@ impl World {
             ("received_at".to_owned(), Value::Time(self.clock.now())),
             ("body".to_owned(), body),
         ]);
-        self.desk
-            .admit(Message {
-                tenant: TENANT,
-                workflow: "w".into(),
-                endpoint: "api".into(),
-                event: Value::Record(event),
-                id,
-                seed: sha256(&[b"seed", key.as_bytes()])[..16]
-                    .try_into()
-                    .expect("16"),
-                keys: vec![keyed(b"dedupe", &[key.as_bytes()])],
-                key_source: "signed_id".into(),
-                expires: i64::MAX,
-                kid: "k1".into(),
-                received_at: self.clock.now(),
-                content_type: "application/json".into(),
-                payload: json.as_bytes().to_vec(),
-                rows: Vec::new(),
-                pending: false,
-            })
-            .await
+        Message {
+            tenant: TENANT,
+            workflow: "w".into(),
+            endpoint: "api".into(),
+            event: Value::Record(event),
+            id,
+            seed: sha256(&[b"seed", key.as_bytes()])[..16]
+                .try_into()
+                .expect("16"),
+            keys: vec![keyed(b"dedupe", &[key.as_bytes()])],
+            key_source: "signed_id".into(),
+            expires: i64::MAX,
+            kid: "k1".into(),
+            received_at: self.clock.now(),
+            content_type: "application/json".into(),
+            payload: json.as_bytes().to_vec(),
+            answer: None,
+            pending: false,
+        }
     }
 
     /// The case a message opened or joined.

@@ -5,6 +5,7 @@ use super::scope::Words;
 use crate::case::Ai;
 use crate::effect::EffectState;
 use crate::expr::EvalError;
+use crate::gate::is_dry_run;
 use crate::journal::{Decided, Entry, PassedOver};
 use crate::policy::Verdict;
 use crate::program::{Branch, Step, canonical};
@@ -106,7 +107,9 @@ impl Deciding<'_> {
         }
         if self.world.ai.is_some() && !self.case.vouched {
             match (&self.case.ai, confidence) {
-                (Ai::Failed(why), _) if why == "off" || why.starts_with("kill:") => {
+                (Ai::Failed(why), _)
+                    if why == "off" || why.starts_with("kill:") || is_dry_run(why) =>
+                {
                     needs_human.push("ai_off".into())
                 }
                 (Ai::Failed(_), _) => needs_human.push("ai_failed".into()),
@@ -148,6 +151,12 @@ impl Deciding<'_> {
     }
 
     fn carry_out(&mut self, branch: &Branch, w: &Weighed) {
+        if !w.missing.is_empty() && self.world.asks_first(branch) {
+            if self.ask_first().is_err() {
+                self.stuck("no_edge");
+            }
+            return;
+        }
         let mut plan = Outcome::default();
         let reason = branch.reason.clone();
         for step in &branch.actions {
@@ -201,10 +210,7 @@ impl Deciding<'_> {
                 out.why = first(out.why, "needs_human");
             }
             Step::AskMissing => {
-                if let Some(ix) = self.world.tasks.ask_missing {
-                    self.plan_effect(ix, None);
-                }
-                self.open_task_once("missing", "missing");
+                self.ask_missing();
                 out.human = true;
                 out.why = first(out.why, "missing");
             }

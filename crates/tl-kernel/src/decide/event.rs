@@ -82,18 +82,12 @@ pub fn map_event(
         let Some(value) = got.value else { continue };
         match coerce(&value, &def.ty, country.as_deref()) {
             Ok(Some(value)) => {
-                let source = Source::Event {
-                    event: n,
-                    path: expr.source.clone(),
+                let field = Field {
+                    value,
+                    label: Label::Untrusted,
+                    source: Source::Event(n),
                 };
-                record.insert(
-                    name.clone(),
-                    Field {
-                        value,
-                        label: Label::Untrusted,
-                        source,
-                    },
-                );
+                record.insert(name.clone(), field);
             }
             Ok(None) => {}
             Err(expected) => unread.push((name.clone(), expected)),
@@ -219,6 +213,7 @@ impl Deciding<'_> {
         self.entry(Entry::Opened);
         let pending = &self.world.states[usize::from(canonical::PENDING)];
         self.case.owner.clone_from(&pending.owner);
+        self.goal_clock(canonical::PENDING);
     }
 
     /// Takes mapped fields over: all of them for the first message; later ones fill what is absent, or
@@ -235,7 +230,7 @@ impl Deciding<'_> {
             let free = match self.case.record.get(&name) {
                 None => true,
                 Some(old) => {
-                    old.value.is_blank() || (update && matches!(old.source, Source::Event { .. }))
+                    old.value.is_blank() || (update && matches!(old.source, Source::Event(_)))
                 }
             };
             if allowed && free {

@@ -67,8 +67,8 @@ impl Deciding<'_> {
 }
 
 /// Properties that the other side changed: they differ from what we would write and from what we wrote last.
-/// Without an earlier write every value of theirs that differs counts.
-fn theirs(
+/// Without an earlier write every value of theirs that differs counts. Empty where either side is no record.
+pub fn theirs(
     values: Option<&Value>,
     ours: Option<&Value>,
     base: Option<&Value>,

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Deciding;
+use crate::case::CaseEffect;
 use crate::digest::{Digest, keyed};
 use crate::effect::{Class, EffectState};
 use crate::expr::{EvalError, Expr, Piece, Template};
-use crate::gate::{GateVerdict, Intent, Known, gate};
+use crate::gate::{GateVerdict, Intent, Known, gate, is_dry_run};
 use crate::journal::{Entry, Fact, Planned};
 use crate::limits::{ATTEMPT_DEADLINE, DEFAULT_VALID_FOR};
 use crate::policy::{Ruling, Verdict};
@@ -14,6 +15,7 @@ use crate::program::{
     Action, ActionIx, ActionKind, BaseVersion, Channel, Emit, FieldDef, Lock, Message,
     RecipientCheck, RestWrite,
 };
+use crate::slot::is_bounded;
 use crate::turn::{Born, EffectKind, EffectPlan, EffectWrite};
 use crate::value::{Label, Source, Type, Value};
 
@@ -70,7 +72,7 @@ impl Deciding<'_> {
                     && self.world.record.field(name).is_some_and(typed)
                     && matches!(
                         self.case.record.get(name).map(|f| &f.source),
-                        Some(Source::Event { .. })
+                        Some(Source::Event(_))
                     )
             })
         };
@@ -78,7 +80,8 @@ impl Deciding<'_> {
     }
 
     /// Plans an action. Returns the state it was born in: `Planned` waits for an approval (its task is open),
-    /// `Cancelled` was refused by the policy and is only recorded. `None`: its arguments cannot be made.
+    /// `Cancelled` was refused by the policy and is only recorded, `Succeeded` is a message that was sent before
+    /// and is not said twice. `None`: its arguments cannot be made.
     pub(super) fn plan_effect(
         &mut self,
         ix: ActionIx,
@@ -88,7 +91,10 @@ impl Deciding<'_> {
         let action = world.action(ix)?;
         let ruling = self.ruling(ix).ok()?;
         let keep = replaces.as_ref().map(|r| &r.keep);
-        let args = self.arguments(action, keep).ok().flatten()?;
+        let args = self
+            .arguments(action, keep, ruling.verdict)
+            .ok()
+            .flatten()?;
         let n = self.case.next_effect();
         let bytes = to_cbor(&args);
         let digest = keyed(
@@ -104,7 +110,12 @@ impl Deciding<'_> {
             Some(r) => Some(r.base.clone()),
             None => self.base_version(action, &args),
         };
-        let state = self.birth(action, ruling.verdict, base.is_some());
+        let allowed = ruling.verdict != Verdict::Never;
+        let said = self.said_before(action, &args, digest).filter(|_| allowed);
+        let state = match said {
+            Some(_) => EffectState::Cancelled,
+            None => self.birth(action, ruling.verdict, base.is_some()),
+        };
         self.entry(Entry::Planned(Planned {
             n,
             action: ix,
@@ -114,10 +125,10 @@ impl Deciding<'_> {
             line: ruling.line,
             digest,
             state: settle_for_case(state),
-            replaces: replaces.map(|r| r.n),
+            replaces: said.or(replaces.map(|r| r.n)),
         }));
         if state == EffectState::Cancelled {
-            return Some(state);
+            return Some(said.map_or(state, |_| EffectState::Succeeded));
         }
         self.fact(Fact::Args(n, args.clone()));
         let plan = EffectPlan {
@@ -143,6 +154,28 @@ impl Deciding<'_> {
             self.open_task("approve", "policy", Some(n));
         }
         Some(state)
+    }
+
+    /// The effect by which this case has said the same already, or perhaps has: a decision made again does not
+    /// repeat a message. A draft is not made again with the decision, so a drafted message counts as the same to
+    /// the same address.
+    fn said_before(&self, action: &Action, args: &Value, digest: Digest) -> Option<u32> {
+        if !matches!(action.kind, ActionKind::Message(_)) {
+            return None;
+        }
+        let draft_is_gone = self.draft.is_none() && self.drafts(action);
+        let same = |e: &CaseEffect| {
+            let to = || e.args.as_ref().and_then(|a| a.at(&["to"]));
+            e.digest == digest || (draft_is_gone && to() == args.at(&["to"]))
+        };
+        let said = |e: &CaseEffect| match e.state {
+            EffectState::Succeeded => !is_dry_run(&e.code),
+            EffectState::Uncertain => true,
+            _ => false,
+        };
+        let mut earlier = self.case.effects.iter().rev();
+        let found = earlier.find(|(_, e)| e.name == action.name && said(e) && same(e));
+        found.map(|(n, _)| *n)
     }
 
     /// Plans the question to the model that the AI step names.
@@ -328,6 +361,7 @@ impl Deciding<'_> {
         &self,
         action: &Action,
         keep: Option<&BTreeMap<String, Value>>,
+        verdict: Verdict,
     ) -> Result<Option<Value>, EvalError> {
         fn text(t: impl Into<String>) -> Value {
             Value::text(t)
@@ -360,11 +394,11 @@ impl Deciding<'_> {
                 args.push(("to", text(to.to_string())));
                 args.push(("via", text(&m.via)));
                 if let Some(subject) = m.subject.as_ref().filter(|_| m.channel == Channel::Email) {
-                    args.push(("subject", text(self.rendered(subject)?)));
+                    args.push(("subject", text(self.rendered(subject, m, verdict)?)));
                 }
                 let body = match (&self.draft, self.drafts(action)) {
                     (Some(draft), true) => draft.clone(),
-                    _ => self.rendered(&m.body)?,
+                    _ => self.rendered(&m.body, m, verdict)?,
                 };
                 if body.trim().is_empty() {
                     return Ok(None);
@@ -397,9 +431,19 @@ impl Deciding<'_> {
         })
     }
 
-    /// A message's text. Values fill its slots on one line each: a name cannot bring its own paragraphs.
-    fn rendered(&self, template: &Template) -> Result<String, EvalError> {
-        Ok(template.render(&self.scope())?.text)
+    /// A message's text. One that goes out by itself to an address from outside repeats nothing of a stranger's
+    /// but what a greeting needs; where a person approves it, that person reads it first.
+    fn rendered(
+        &self,
+        template: &Template,
+        message: &Message,
+        verdict: Verdict,
+    ) -> Result<String, EvalError> {
+        if message.check.is_none() || verdict != Verdict::Auto {
+            return Ok(template.render(&self.scope())?.text);
+        }
+        let record = &self.world.record;
+        template.render_bounded(&self.scope(), &|path| is_bounded(record, &message.to, path))
     }
 
     /// A path or key: each value is percent-encoded where it goes into an address. `None` when one is absent.

@@ -6,6 +6,7 @@ use super::Facts;
 use crate::case::{Ai, Case};
 use crate::expr::{Found, Scope};
 use crate::program::{FieldDef, FieldFrom, Program};
+use crate::slot::OUR_EVENT_NAMES;
 use crate::value::{Label, Value};
 
 /// `record`, `event`, `case`, `ai`, `flags`, `settings` and the words of a decision, for one case.
@@ -74,9 +75,6 @@ impl<'a> CaseScope<'a> {
         }
     }
 }
-
-/// Parts of `event` that are ours, not the sender's.
-const OUR_EVENT_NAMES: [&str; 5] = ["id", "source", "channel", "endpoint", "received_at"];
 
 impl Scope for CaseScope<'_> {
     fn lookup<'s>(&'s self, names: &[String]) -> Found<'s> {

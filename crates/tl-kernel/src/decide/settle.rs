@@ -2,6 +2,7 @@
 
 use super::{Deciding, No, Settlement};
 use crate::effect::EffectState;
+use crate::gate::is_dry_run;
 use crate::journal::{Entry, Fact};
 use crate::program::{ActionKind, canonical};
 
@@ -57,7 +58,7 @@ impl Deciding<'_> {
     fn follow(&mut self, n: u32, state: EffectState, code: &str) -> Result<(), No> {
         match state {
             EffectState::Succeeded => {
-                if code != "dry_run" {
+                if !is_dry_run(code) {
                     self.touched(n);
                 }
                 self.finish_if_done();

@@ -1,7 +1,7 @@
 //! Tasks: opening, handing over, withdrawing, and what a person's decision causes.
 
 use super::{Deciding, No, TaskDecision};
-use crate::case::CaseTask;
+use crate::case::{CaseEffect, CaseTask};
 use crate::coerce::coerce;
 use crate::effect::EffectState;
 use crate::journal::{Entry, Fact};
@@ -9,10 +9,24 @@ use crate::program::canonical;
 use crate::turn::{EffectWrite, TaskWrite};
 use crate::value::{Label, Source};
 
+/// Reason of the task that tells a person of a missed goal. It asks for nothing else: it stands for no other
+/// task, and with it nothing about the case is decided.
+pub(super) const GOAL_MISSED: &str = "goal_missed";
+
 impl Deciding<'_> {
     pub(super) fn open_task(&mut self, kind: &str, reason: &str, effect: Option<u32>) {
-        let n = self.case.next_task();
         let owner = self.task_owner(kind, effect);
+        self.open_task_of(owner, (kind, reason), effect);
+    }
+
+    /// Opens a task of a kind and reason for somebody.
+    pub(super) fn open_task_of(
+        &mut self,
+        owner: String,
+        (kind, reason): (&str, &str),
+        effect: Option<u32>,
+    ) {
+        let n = self.case.next_task();
         let sla = self.world.tasks.slas.get(kind).copied();
         let default = self.world.states[usize::from(canonical::NEEDS_HUMAN)].sla;
         let due = sla.or(default).map(|sla| self.now.saturating_add(sla));
@@ -37,13 +51,15 @@ impl Deciding<'_> {
 
     /// Opens a task unless one of its kind is open.
     pub(super) fn open_task_once(&mut self, kind: &str, reason: &str) {
-        let open = self.case.open_tasks().any(|(_, t)| t.kind == kind);
+        let same = |t: &CaseTask| t.kind == kind && t.reason != GOAL_MISSED;
+        let open = self.case.open_tasks().any(|(_, t)| same(t));
         if !open {
             self.open_task(kind, reason, None);
         }
     }
 
-    /// The task kind's own owner, else the approving team, else whoever owns `needs_human`.
+    /// The task kind's own owner, else the approving team, else whom a rule gave the case to, else whoever owns
+    /// `needs_human`.
     fn task_owner(&self, kind: &str, effect: Option<u32>) -> String {
         let declared = self.world.tasks.owners.get(kind);
         let rendered = declared.and_then(|t| t.render(&self.scope()).ok());
@@ -60,9 +76,8 @@ impl Deciding<'_> {
         {
             return team;
         }
-        self.world.states[usize::from(canonical::NEEDS_HUMAN)]
-            .owner
-            .clone()
+        let usual = &self.world.states[usize::from(canonical::NEEDS_HUMAN)].owner;
+        self.case.routed.as_ref().unwrap_or(usual).clone()
     }
 
     pub(super) fn close_task(&mut self, n: u32, decision: &str, reason: &str) {
@@ -77,9 +92,14 @@ impl Deciding<'_> {
         });
     }
 
-    /// Closes all open tasks: what they asked is settled by what just happened.
+    /// Closes all open tasks: what they asked is settled by what just happened. What became of an effect nobody
+    /// knows about is still a person's to say.
     pub(super) fn withdraw_tasks(&mut self, reason: &str) {
-        self.withdraw_if(reason, "withdrawn", |_| true);
+        let unknown = |(n, e): (u32, &CaseEffect)| (e.state == EffectState::Uncertain).then_some(n);
+        let unknown: Vec<u32> = self.case.open_effects().filter_map(unknown).collect();
+        self.withdraw_if(reason, "withdrawn", |t| {
+            t.kind != "exception" || t.effect.is_none_or(|n| !unknown.contains(&n))
+        });
     }
 
     /// Closes the open tasks of one kind.
@@ -104,6 +124,25 @@ impl Deciding<'_> {
         self.withdraw_if("settled", "withdrawn", |t| {
             t.kind == "approve" && t.effect == Some(effect)
         });
+    }
+
+    /// Asks for the required fields that have no value: the message of the file, and a task that waits for them.
+    pub(super) fn ask_missing(&mut self) {
+        if let Some(ix) = self.world.tasks.ask_missing {
+            self.plan_effect(ix, None);
+        }
+        self.open_task_once("missing", "missing");
+    }
+
+    /// A case that lacks a required field is not handed off: it waits for it in `needs_human`.
+    pub(super) fn ask_first(&mut self) -> Result<(), No> {
+        self.ask_missing();
+        if self.case.state != canonical::NEEDS_HUMAN
+            && !self.move_to(canonical::NEEDS_HUMAN, "missing")
+        {
+            return Err(undeclared(self, canonical::NEEDS_HUMAN));
+        }
+        Ok(())
     }
 
     fn withdraw_if(&mut self, reason: &str, decision: &str, which: impl Fn(&CaseTask) -> bool) {
@@ -168,6 +207,7 @@ impl Deciding<'_> {
                 ),
             ));
         }
+        self.check_known(&task)?;
         self.check_edits(&t)?;
         if let Some(note) = &t.note {
             self.fact(Fact::Note(note.clone()));
@@ -176,6 +216,23 @@ impl Deciding<'_> {
             "approve" => self.on_approval(&t, &task),
             "review" | "missing" => self.on_review(&t, &task),
             _ => self.on_acceptance(&t, &task),
+        }
+    }
+
+    /// A task about an effect of which nobody knows whether it happened ends with the word of a person about that,
+    /// not by being set aside: the effect would wait for ever, and nobody would see it.
+    fn check_known(&self, task: &CaseTask) -> Result<(), No> {
+        let effect = task.effect.filter(|_| task.kind == "exception");
+        let state = effect.and_then(|n| Some((n, self.case.effects.get(&n)?.state)));
+        match state {
+            Some((n, EffectState::Uncertain)) => Err(No::new(
+                "TL0722",
+                "task",
+                format!(
+                    "nobody has said yet what became of effect {n}: say whether it happened, is to be sent again, or dropped"
+                ),
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -302,6 +359,18 @@ impl Deciding<'_> {
     }
 
     fn on_acceptance(&mut self, t: &TaskDecision, task: &CaseTask) -> Result<(), No> {
+        if task.reason == GOAL_MISSED && t.decision == "accept" {
+            self.close_task(t.n, &t.decision, &t.reason);
+            // What was done meanwhile waited for nothing but this.
+            if !self.case.effects.is_empty() {
+                self.finish_if_done();
+            }
+            return Ok(());
+        }
+        if task.kind == "hand_off" && t.decision == "accept" && !self.missing().is_empty() {
+            self.close_task(t.n, "withdrawn", "missing");
+            return self.ask_first();
+        }
         self.close_task(t.n, &t.decision, &t.reason);
         self.stamp("first_touched_at");
         if task.kind == "hand_off" && t.decision == "accept" {

@@ -1,9 +1,11 @@
 //! SLA clocks: the breach, and the escalation after it. A breach is a fact about time: it happened at `due`,
-//! whenever it is noticed.
+//! whenever it is noticed. And the clock of the whole path.
 
 use super::Deciding;
+use super::task::GOAL_MISSED;
+use crate::case::GoalClock;
 use crate::journal::{Entry, TimerKind};
-use crate::program::canonical;
+use crate::program::{StateIx, canonical};
 
 impl Deciding<'_> {
     pub(super) fn breach(&mut self, due: i64) {
@@ -45,6 +47,64 @@ impl Deciding<'_> {
                 reason: "escalation".into(),
             });
             self.hand_tasks_to(&owner);
+        }
+    }
+
+    /// The goal's clock after a move from a state: it starts where the path starts, stands still in a state that
+    /// pauses it, ends with the path or the case, and goes on when the case is opened again.
+    pub(super) fn goal_clock(&mut self, from: StateIx) {
+        let (world, to) = (self.world, self.case.state);
+        let Some((goal, state)) = world.goal.as_ref().zip(world.states.get(usize::from(to))) else {
+            return;
+        };
+        let ends = state.terminal || to == goal.end;
+        let was_closed = world
+            .states
+            .get(usize::from(from))
+            .is_some_and(|s| s.terminal);
+        let left = match self.case.goal {
+            GoalClock::NotStarted if to == goal.start && !ends => Some(goal.sla),
+            GoalClock::Still { left } => Some(left),
+            GoalClock::Met { left, .. } if was_closed && !ends => Some(left),
+            _ => None,
+        };
+        if let Some(left) = left {
+            self.set_timer(TimerKind::Goal, self.now.saturating_add(left));
+        }
+        if ends || state.pause {
+            self.stop_goal(ends);
+        }
+    }
+
+    /// Stops the goal's clock where it runs. What it stopped too late for was missed before.
+    fn stop_goal(&mut self, ends: bool) {
+        let GoalClock::Running { due } = self.case.goal else {
+            return;
+        };
+        let mut set = self.case.timers.iter();
+        if let Some((&n, _)) = set.find(|(_, (kind, _))| *kind == TimerKind::Goal) {
+            self.end_timer(n);
+        }
+        match (self.now <= due, ends) {
+            (met, true) => self.entry(Entry::Goal { met, due }),
+            (false, false) => self.miss_goal(due),
+            (true, false) => {}
+        }
+    }
+
+    /// The goal is missed: whoever answers for it gets the case and its tasks, or a task where there is none.
+    pub(super) fn miss_goal(&mut self, due: i64) {
+        self.entry(Entry::Goal { met: false, due });
+        let Some(owner) = self.world.goal.as_ref().map(|g| g.owner.clone()) else {
+            return;
+        };
+        self.entry(Entry::Assigned {
+            owner: owner.clone(),
+            reason: "goal".into(),
+        });
+        self.hand_tasks_to(&owner);
+        if self.case.open_tasks().next().is_none() {
+            self.open_task_of(owner, ("exception", GOAL_MISSED), None);
         }
     }
 }

@@ -307,6 +307,7 @@ impl Deciding<'_> {
             TimerKind::Warn => {}
             TimerKind::Breach => self.breach(due),
             TimerKind::Escalate(step) => self.escalate(step),
+            TimerKind::Goal => self.miss_goal(due),
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Text with expressions in it: `Hello ${record.name}`.
 
 use super::{EvalError, Expr, MAX_BYTES, Scope};
+use crate::slot::{self, Part};
 use crate::value::{Label, Value};
 use std::collections::BTreeSet;
 
@@ -60,6 +61,39 @@ impl Template {
             }
         }
         Ok(out)
+    }
+
+    /// The text under a scope for a message that is sent by itself: what came from outside is shown as
+    /// [`slot::clean`] leaves it, unless `is_bounded` says that the type bounds a name.
+    pub fn render_bounded(
+        &self,
+        scope: &dyn Scope,
+        is_bounded: &dyn Fn(&[String]) -> bool,
+    ) -> Result<String, EvalError> {
+        let mut parts = Vec::with_capacity(self.parts.len());
+        let mut size = 0;
+        for part in &self.parts {
+            let next = match part {
+                Piece::Text(text) => Part::Firm(text.clone()),
+                Piece::Expr(expr) => {
+                    let got = expr.eval(scope)?;
+                    let text = got.value.map(|v| v.to_string()).unwrap_or_default();
+                    let ours = got.label < Label::Untrusted;
+                    if ours || expr.reads().iter().all(|p| is_bounded(p)) {
+                        Part::Firm(text)
+                    } else {
+                        Part::Loose(text)
+                    }
+                }
+            };
+            let (Part::Firm(text) | Part::Loose(text)) = &next;
+            size += text.len();
+            if size > MAX_BYTES {
+                return Err(EvalError::Budget);
+            }
+            parts.push(next);
+        }
+        Ok(slot::join(&parts))
     }
 
     /// The expression of a template that is one `${…}` and nothing else: its value keeps its type.

@@ -134,8 +134,9 @@ impl Life {
     ) {
         let before = self.case.clone();
         let decision = decide(program, &before, input.clone(), &now.facts());
-        if let Decision::Turn(turn) = &decision {
+        if let Decision::Turn(turn, after) = &decision {
             self.take(turn);
+            assert_eq!(**after, self.case, "the decided case is not the folded one");
         }
         see(&Happened {
             before: &before,
@@ -237,7 +238,7 @@ fn rng_pick(all: &[u32], seq: u32) -> u32 {
     all[seq as usize % all.len()]
 }
 
-fn admitted(case: &Case) -> Input {
+pub fn admitted(case: &Case) -> Input {
     let n = case.events.len() as u8 + 1;
     Input::EventAdmitted(Admitted {
         id: EventId([n; 16]),

@@ -127,7 +127,7 @@ fn decided(program: &Program, cell: Cell) -> (Life, Turn) {
         &answer(cell.model),
         &now,
         &mut |h| match h.decision {
-            Decision::Turn(t) => last = Some((**t).clone()),
+            Decision::Turn(t, _) => last = Some((**t).clone()),
             Decision::Refused(r) => panic!("{r:?}"),
         },
     );

@@ -34,7 +34,7 @@ fn all_histories(check: impl Fn(&Life, &[Decision])) -> Digest {
             });
             for d in &decisions {
                 let (sealed, rest) = match d {
-                    Decision::Turn(t) => (&t.sealed, format!("{t:?}")),
+                    Decision::Turn(t, _) => (&t.sealed, format!("{t:?}")),
                     Decision::Refused(r) => (&r.sealed, r.message.clone()),
                 };
                 let body = sealed.body.as_deref().unwrap_or_default();
@@ -55,7 +55,7 @@ fn the_journal_folds_to_the_case_that_was_decided_on() {
             fold(life.case.tenant, life.case.id, &life.journal).expect("the journal folds");
         assert_eq!(folded, life.case, "folding at once and turn by turn differ");
         let last = decisions.iter().rev().find_map(|d| match d {
-            Decision::Turn(t) => Some(&t.head),
+            Decision::Turn(t, _) => Some(&t.head),
             Decision::Refused(_) => None,
         });
         let head = last.expect("the first message is a turn");
@@ -79,7 +79,7 @@ fn the_journal_folds_to_the_case_that_was_decided_on() {
         );
         let turns = decisions
             .iter()
-            .filter(|d| matches!(d, Decision::Turn(_)))
+            .filter(|d| matches!(d, Decision::Turn(..)))
             .count();
         assert_eq!(turns, life.journal.len());
         let (all, no) = counts.get();

@@ -123,7 +123,7 @@ fn check(program: &Program, rows: &mut Rows, h: &Happened<'_>) {
             assert_eq!(h.before, h.after);
             return;
         }
-        Decision::Turn(turn) => turn,
+        Decision::Turn(turn, _) => turn,
     };
     assert!(
         person.is_none_or(|r| !r.trim().is_empty()),

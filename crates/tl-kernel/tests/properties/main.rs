@@ -4,10 +4,13 @@
     reason = "one test starts itself again as a second process"
 )]
 
+mod again;
 mod drive;
 mod gates;
+mod goal;
 mod history;
 mod legality;
+mod required;
 mod rng;
 mod tampering;
 mod world;

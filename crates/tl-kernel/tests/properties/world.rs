@@ -9,7 +9,7 @@ use tl_kernel::policy::{Policy, PolicyLine, When};
 use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NAMES, NEEDS_HUMAN, PENDING, TRIAGED};
 use tl_kernel::program::{
     Action, ActionKind, AiStep, BaseVersion, Branch, CellTest, Channel, DecisionDef, Edge, Emit,
-    Endpoint, FieldDef, FieldFrom, Format, HitPolicy, Idempotency, Lock, Message, Mode,
+    Endpoint, FieldDef, FieldFrom, Format, Goal, HitPolicy, Idempotency, Lock, Message, Mode,
     Observability, OnMatch, OnUnknown, Program, Queue, RecipientCheck, RecordType, RestWrite, Rule,
     RuleEffect, State, StateIx, Step, Table, TableRow, TaskRules, Threshold,
 };
@@ -64,6 +64,7 @@ fn field(name: &str, ty: Type, from: FieldFrom) -> FieldDef {
         required: name == "email",
         control: false,
         untrusted: name == "note",
+        paragraphs: name == "note",
         from,
         line: 1,
     }
@@ -317,6 +318,13 @@ pub fn ticket() -> Program {
     p.states[usize::from(NEEDS_HUMAN)].warn_at = Some(50);
     let mut waiting = state(AUTOMATED);
     waiting.name = "waiting".into();
+    waiting.pause = true;
+    p.goal = Some(Goal {
+        start: PENDING,
+        end: CLOSED,
+        sla: 2 * HOUR,
+        owner: "boss".into(),
+    });
     p.states.push(waiting);
     p.edges.extend([
         edge(TRIAGED, 5),

@@ -9,6 +9,22 @@ use tl_kernel::value::Type;
 use super::check::{Checker, Part, poison, span_error};
 use super::{ErrorKind, ExprError, function, literal, suggest, types};
 
+/// The names whose parts nobody declares one by one, and what every one of them is.
+const OPEN: &[(&[&str], Type)] = &[
+    (&["event", "headers"], Type::Text),
+    (&["flags"], Type::Bool),
+];
+
+/// The type of any part of a value whose own parts are not declared.
+fn each_part(of: &Node) -> Type {
+    let Node::Path { names, .. } = of else {
+        return Type::Any;
+    };
+    let same = |open: &[&str]| names.iter().map(String::as_str).eq(open.iter().copied());
+    let found = OPEN.iter().find(|(open, _)| same(open));
+    found.map_or(Type::Any, |(_, ty)| ty.clone())
+}
+
 /// Constants as other languages write them.
 const CONSTANTS: &[(&str, &str)] = &[
     ("true", "true"),
@@ -116,7 +132,7 @@ impl Checker<'_> {
     /// The part `name` of a value; `written` is where the name stands.
     fn named(&mut self, of: Part, name: &str, written: At, at: At) -> Part {
         let ty = match &of.ty {
-            Type::Any | Type::Null => Type::Any,
+            Type::Any | Type::Null => each_part(&of.node),
             Type::Record(parts) => match parts.get(name) {
                 Some(ty) => ty.clone(),
                 None => {
@@ -185,7 +201,9 @@ impl Checker<'_> {
 
     fn indexed(&mut self, of: Part, index: Part, at: At) -> Part {
         let ty = match (&of.ty, &index.ty) {
-            (Type::Any, t) if *t == Type::Any || *t == Type::Int || t.is_textual() => Type::Any,
+            (Type::Any, t) if *t == Type::Any || *t == Type::Int || t.is_textual() => {
+                each_part(&of.node)
+            }
             (Type::List(t), Type::Int | Type::Any) => (**t).clone(),
             (Type::Record(parts), t) if *t == Type::Any || t.is_textual() => parts
                 .values()

@@ -74,7 +74,7 @@ fn schema() -> Schema {
         ("policy_allows", Type::Bool),
         ("needs_human", Type::Bool),
         ("missing", list(Type::Text)),
-        ("flags", record(&[("beta", Type::Bool)])),
+        ("flags", Type::Any),
     ];
     Schema {
         root: root

@@ -75,7 +75,7 @@ pub static MESSAGE: Section = Section {
     path: "side_effects.messaging.*",
     keys: &[
         key!("channel", [Word(&["email", "sms"])], "kind of message"),
-        key!("via", [Text], "`outbox`, or a connection"),
+        key!("via", [Text], "`outbox`"),
         key!("to", [Expr], "the recipient"),
         key!("subject", [Text], "the subject of a mail"),
         key!("template", [Text], "file of the text"),
@@ -85,14 +85,12 @@ pub static MESSAGE: Section = Section {
             [Word(&["verified_sender"])],
             "check of a recipient that came from outside"
         ),
-        key!(
-            "on_unknown",
-            [Word(ON_UNKNOWN)],
-            "what to do when the outcome is unknown"
-        ),
         key!("valid_for", [Duration], "not sent later than this"),
     ],
-    later: &[],
+    later: &[(
+        "on_unknown",
+        "messages go to the outbox, so their outcome is always known; leave it out",
+    )],
 };
 
 /// `observability`.

@@ -137,27 +137,17 @@ pub static DECISION: Section = Section {
     later: &[],
 };
 
+const NOT_CHOSEN: &str = "no threshold is chosen from reviewed outcomes yet, so `until_known` is always in force; leave it out";
+
 /// `decision.threshold`.
 pub static THRESHOLD: Section = Section {
     path: "decision.threshold",
-    keys: &[
-        key!(
-            "until_known",
-            [Text, Number],
-            "value in force until there is evidence"
-        ),
-        key!(
-            "max_error",
-            [Text, Number],
-            "greatest share of wrong automated cases"
-        ),
-        key!(
-            "confidence_level",
-            [Text, Number],
-            "confidence level of that bound"
-        ),
-    ],
-    later: &[],
+    keys: &[key!(
+        "until_known",
+        [Text, Number],
+        "value in force until there is evidence"
+    )],
+    later: &[("max_error", NOT_CHOSEN), ("confidence_level", NOT_CHOSEN)],
 };
 
 /// Actions every workflow has.

@@ -3,11 +3,12 @@
 use tl_kernel::program::Program;
 use tl_kernel::program::canonical::TRIAGED;
 
-use super::Finding;
+use super::fix::Fix;
 use super::model::{Model, Options};
 use super::states::reachable;
 use super::walk;
 use super::words::Words;
+use super::{Claim, Finding};
 
 /// The first half of proof 6: the AI step runs where it may and may be left out.
 pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
@@ -17,6 +18,7 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
         out.push(
             finding("the path does not work without its AI step".into())
                 .why("a model may be switched off, unreachable or wrong at any time")
+                .fix(Fix::Value("optional", "true"))
                 .mend("write `optional: true`: without an answer the case goes to a person"),
         );
     }
@@ -26,6 +28,7 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
         out.push(
             finding(format!("the AI step never runs in `{name}`"))
                 .why("a model is asked after the rules, when a case has entered `triaged`, and nowhere else")
+                .fix(Fix::Value("when_state", "triaged"))
                 .mend("write `when_state: triaged`"),
         );
     }
@@ -58,7 +61,7 @@ pub(super) fn lost(program: &Program, words: &Words<'_>, out: &mut Vec<Finding>)
             .mend(format!(
                 "let `{name}` lead to needs_human: by a branch, or by `on_breach`"
             ))
-            .path(walk.path(words, &model, at))
+            .path(walk.path(words, &model, at, Claim::ReachesNobody))
             .key("ai_step"),
         );
     }

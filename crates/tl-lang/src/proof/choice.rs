@@ -4,10 +4,11 @@
 use tl_kernel::program::{Branch, FieldDef, FieldFrom, Program, RuleEffect};
 use tl_kernel::value::{Type, Value};
 
-use super::Finding;
 use super::formula::{Formula, Mind};
 use super::space::Name;
+use super::ways::Claim;
 use super::words::Words;
+use super::{CounterExample, Cue, Finding, Given};
 
 /// Proof 3.
 pub(super) fn prove(program: &Program, words: &Words<'_>, out: &mut Vec<Finding>) {
@@ -158,7 +159,36 @@ fn unhandled(
                 field.name
             ))
             .mend("add a branch, or give the default a `reason` if this is meant")
+            .path(falls_through(program, field, left[0]))
             .key("decision"),
         );
     }
+}
+
+/// The way on which the default takes a value: a message, and the model's answer.
+fn falls_through(program: &Program, field: &FieldDef, value: &str) -> CounterExample {
+    let branch = program.decision.branches.len() - 1;
+    let line = program.decision.branches[branch].line;
+    let value = Value::text(value);
+    let claim = Claim::Takes(branch as u32, field.name.clone(), value.clone());
+    let mut out = CounterExample::new(claim);
+    let [first, asks] = [0, 1].map(|ix| program.state_name(ix).to_owned());
+    let message = Given {
+        to: Some(1),
+        head: format!("a message arrives: the case begins in {first}"),
+        tail: format!(" \u{2192} {asks}"),
+        threshold: program.decision.threshold.value(),
+        ..Given::new(Cue::Message, &Vec::new())
+    };
+    out.push(message, &Vec::new());
+    let name = Name::Path(vec!["record".into(), field.name.clone()]);
+    let witness = vec![(name, Some(value))];
+    let answer = Given {
+        branch: Some(branch),
+        head: format!("{asks}: the model answers; the decision takes the default in line {line}"),
+        threshold: program.decision.threshold.value(),
+        ..Given::new(Cue::Answered, &witness)
+    };
+    out.push(answer, &witness);
+    out
 }

@@ -216,18 +216,7 @@ impl Compiler<'_> {
 
     /// Why a person is needed, as `decide` weighs it.
     pub(super) fn needs_human(&mut self, mind: Mind) -> Formula {
-        let missing = self
-            .space
-            .var(self.program, Name::Path(vec!["missing".into()]));
-        let values = &self.space.vars[missing].values;
-        let holds = values
-            .iter()
-            .map(|v| *v != Some(Value::List(Vec::new())))
-            .collect();
-        let mut parts = vec![Formula::Table {
-            vars: vec![missing],
-            holds,
-        }];
+        let mut parts = vec![self.lacks(true)];
         match mind {
             Mind::None | Mind::Vouched => {}
             Mind::Silent => return Formula::Const(true),
@@ -239,6 +228,25 @@ impl Compiler<'_> {
             parts.push(self.atom(Name::RuleAsked));
         }
         Formula::Any(parts)
+    }
+
+    /// No required field is missing.
+    pub(super) fn complete(&mut self) -> Formula {
+        self.lacks(false)
+    }
+
+    /// A required field is missing, or none is.
+    fn lacks(&mut self, some: bool) -> Formula {
+        let missing = self
+            .space
+            .var(self.program, Name::Path(vec!["missing".into()]));
+        let none = Some(Value::List(Vec::new()));
+        let values = self.space.vars[missing].values.iter();
+        let holds = values.map(|v| (*v != none) == some).collect();
+        Formula::Table {
+            vars: vec![missing],
+            holds,
+        }
     }
 
     /// No confidence, or one below the threshold.

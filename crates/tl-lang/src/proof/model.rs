@@ -15,10 +15,10 @@ use super::Cue;
 use super::formula::Mind;
 use super::spot::{Ai, Spot, task};
 use super::verdict::{May, verdicts, written};
-use super::words::Words;
+use super::words::{Taken, Words};
 
 /// Where a turn may lead, and the branch it took.
-pub(super) type Out = (Spot, Option<usize>);
+pub(super) type Out = (Spot, Option<Taken>);
 
 /// What a run of the model may assume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(super) struct Model<'p> {
 pub(super) struct Here {
     pub(super) node: usize,
     pub(super) cue: Cue,
-    pub(super) branch: Option<usize>,
+    pub(super) branch: Option<Taken>,
 }
 
 impl<'p> Model<'p> {
@@ -92,7 +92,7 @@ impl<'p> Model<'p> {
             return Vec::new();
         };
         self.entered[usize::from(to)] = true;
-        let sla = edge.sla.or(state.sla).is_some() && !state.pause && !state.terminal;
+        let sla = edge.sla.or(state.sla).is_some() && !state.terminal;
         let mut all = vec![Spot {
             state: to,
             clock: sla && edge.emit.contains(&Emit::SlaTimer),
@@ -156,11 +156,14 @@ impl<'p> Model<'p> {
     pub(super) fn decision(&mut self, s: Spot) -> Vec<Out> {
         let (words, program) = (self.words, self.program);
         let mut out = Vec::new();
-        for (branch, _) in words.choices(self.mind(s)) {
-            self.here.branch = Some(*branch);
-            let def = &program.decision.branches[*branch];
-            let ends = self.carry_out(s, def);
-            out.extend(ends.into_iter().map(|s| (s, Some(*branch))));
+        for (taken, _) in words.choices(self.mind(s)) {
+            self.here.branch = Some(*taken);
+            let ends = if taken.asks {
+                self.ask_first(s)
+            } else {
+                self.carry_out(s, &program.decision.branches[taken.branch])
+            };
+            out.extend(ends.into_iter().map(|s| (s, Some(*taken))));
         }
         self.here.branch = None;
         if words.may_fail || words.choices(self.mind(s)).is_empty() {
@@ -257,14 +260,8 @@ impl<'p> Model<'p> {
                 .collect(),
             Step::HumanQueue | Step::Deny => vec![(review(s), human)],
             Step::AskMissing => {
-                let asked = match self.program.tasks.ask_missing {
-                    Some(ix) => self.plan(s, ix),
-                    None => vec![(s, Born::Not)],
-                };
-                asked
-                    .into_iter()
-                    .map(|(s, _)| (s.with(task::MISSING), human))
-                    .collect()
+                let asked = self.ask_missing(s).into_iter();
+                asked.map(|s| (s, human)).collect()
             }
             Step::HandOff => vec![(
                 s.with(task::HAND_OFF),
@@ -281,6 +278,32 @@ impl<'p> Model<'p> {
                 },
             )],
         }
+    }
+
+    fn ask_missing(&mut self, s: Spot) -> Vec<Spot> {
+        let asked = match self.program.tasks.ask_missing {
+            Some(ix) => self.plan(s, ix),
+            None => vec![(s, Born::Not)],
+        };
+        let asked = asked.into_iter().map(|(s, _)| s.with(task::MISSING));
+        asked.collect()
+    }
+
+    /// A required field is missing: it is asked for, and the case waits for it.
+    fn ask_first(&mut self, s: Spot) -> Vec<Spot> {
+        let mut out = Vec::new();
+        for s in self.ask_missing(s) {
+            let moved = match s.state {
+                NEEDS_HUMAN => vec![s],
+                _ => self.moved(s, NEEDS_HUMAN),
+            };
+            out.extend(if moved.is_empty() {
+                self.stuck(s)
+            } else {
+                moved
+            });
+        }
+        out
     }
 
     /// No edge leads on: a person is asked.

@@ -7,11 +7,12 @@
 use tl_kernel::program::canonical::CLOSED;
 use tl_kernel::program::{Program, Step};
 
-use super::Finding;
+use super::fix::Fix;
 use super::model::Model;
 use super::verdict::verdicts;
 use super::walk::Walk;
 use super::words::Words;
+use super::{Claim, Finding};
 
 /// Proof 2, on an exploration with everything possible.
 pub(super) fn prove(words: &Words<'_>, model: &Model<'_>, walk: &Walk, out: &mut Vec<Finding>) {
@@ -25,7 +26,10 @@ pub(super) fn prove(words: &Words<'_>, model: &Model<'_>, walk: &Walk, out: &mut
         }
         let line = program.policy.line(&action.name);
         let by = match here.branch {
-            Some(b) => format!("the branch in line {}", program.decision.branches[b].line),
+            Some(taken) => {
+                let line = program.decision.branches[taken.branch].line;
+                format!("the branch in line {line}")
+            }
             None => "a transition".into(),
         };
         let finding = Finding::new(
@@ -45,7 +49,8 @@ pub(super) fn prove(words: &Words<'_>, model: &Model<'_>, walk: &Walk, out: &mut
                     "take `{0}` out of the decision, or write `{0}: approve`",
                     action.name
                 ))
-                .path(walk.path_to(words, model, *here))
+                .fix(Fix::Approve(action.name.clone()))
+                .path(walk.path_to(words, model, *here, Claim::Plans(*ix, true)))
                 .in_policy()
                 .key("policy"),
         );
@@ -69,6 +74,7 @@ fn withdrawn(program: &Program, out: &mut Vec<Finding>) {
             out.push(
                 Finding::new("TL0521", b.line, format!("`{}` is withdrawn before it can happen", action.name))
                     .why("the branch plans it and closes the case in the same turn, and closing withdraws what is still open")
+                    .fix(Fix::Take("to", "closed"))
                     .mend("take `to: closed` out: a case whose effects are done closes by itself"),
             );
         }

@@ -184,6 +184,8 @@ impl Model<'_> {
             }
             (_, decision) => {
                 let ends = decision != "accept" || (done.idle() && s.state != CLOSED);
+                // A hand-off that lacks a required field is not accepted; but it is not opened either, and a
+                // record loses no value.
                 plain(if ends && s.state != CLOSED {
                     self.moved(done, CLOSED)
                 } else {

@@ -8,6 +8,7 @@ use tl_kernel::program::{
 use tl_kernel::value::Type;
 
 use super::Finding;
+use super::fix::Fix;
 
 /// Everything a program points at exists. The loader sees to it; a program from elsewhere is checked too.
 pub(super) fn exists(program: &Program, out: &mut Vec<Finding>) {
@@ -97,16 +98,16 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
         }
     }
     for action in &program.actions {
-        resent(action, out);
+        resent(program, action, out);
         match &action.kind {
-            ActionKind::Rest(r) => rest(action, r, out),
+            ActionKind::Rest(r) => rest(program, action, r, out),
             ActionKind::Message(m) => recipient(program, action, m, out),
             ActionKind::RecordStore { .. } | ActionKind::DomainEvent => {}
         }
     }
 }
 
-fn resent(action: &Action, out: &mut Vec<Finding>) {
+fn resent(program: &Program, action: &Action, out: &mut Vec<Finding>) {
     if action.on_unknown == OnUnknown::Resend && matches!(action.class, Class::E3 | Class::E4) {
         out.push(
             Finding::new("TL0505", action.line, format!("`{}` may be sent twice", action.name))
@@ -116,13 +117,15 @@ fn resent(action: &Action, out: &mut Vec<Finding>) {
                      when nobody knows whether it arrived",
                     action.class.word()
                 ))
+                .about(program, action)
+                .fix(Fix::Value("on_unknown", "hold"))
                 .mend("write `on_unknown: hold`, unless twice is better than never"),
         );
     }
 }
 
 /// The class of a write is what its interface can keep.
-fn rest(action: &Action, r: &RestWrite, out: &mut Vec<Finding>) {
+fn rest(program: &Program, action: &Action, r: &RestWrite, out: &mut Vec<Finding>) {
     let locked = r.lock != Lock::LastWriterWins;
     let why = match action.class {
         Class::E1 if r.idempotency_header.is_none() => {
@@ -139,6 +142,7 @@ fn rest(action: &Action, r: &RestWrite, out: &mut Vec<Finding>) {
             format!("`{}` would be repeated although it may not be", action.name),
         )
         .why(format!("its class is {}, but {why}", action.class.word()))
+        .about(program, action)
         .mend("set `optimistic_lock` or `idempotency_header`")
         .key("crm"),
     );

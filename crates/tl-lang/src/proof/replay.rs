@@ -1,4 +1,4 @@
-//! A way found by a proof, as inputs and facts for the kernel: what a test executes to confirm it.
+//! What may concretely happen to a case at a step of a way: the inputs that the kernel would get.
 
 use std::collections::BTreeMap;
 
@@ -8,84 +8,248 @@ use tl_kernel::decide::{
     TaskDecision,
 };
 use tl_kernel::effect::EffectState;
-use tl_kernel::expr::Node;
+use tl_kernel::expr::{Expr, Node};
 use tl_kernel::id::EventId;
 use tl_kernel::journal::{Actor, Answered, TimerKind};
-use tl_kernel::policy::{Policy, When};
 use tl_kernel::program::{FieldFrom, Program};
 use tl_kernel::value::{Type, Value};
 
+use super::space::{Name, OTHER, Space, literals, required};
 use super::{Cue, Given};
 
-/// The current values beside a step's input.
-#[derive(Debug, Clone)]
-pub struct Setting {
-    /// The threshold in force.
-    pub threshold: f64,
-    /// Feature flags.
-    pub flags: BTreeMap<String, bool>,
-    /// The policy in force.
-    pub policy: Policy,
+/// Combinations of values that are tried for one message or one answer.
+const MAX_COMBINED: usize = 192;
+
+/// What a name may be set to, the value that the proof found first.
+struct Choice {
+    path: Vec<String>,
+    values: Vec<Option<Value>>,
 }
 
-/// The threshold, flags and policy under which a step goes its way.
-pub fn setting(program: &Program, given: &Given) -> Setting {
-    let threshold = match value(given, "threshold") {
-        Some(Value::Float(x)) => *x,
-        _ => program.decision.threshold.value(),
-    };
-    let flags = given.values.iter().filter_map(|(name, v)| {
-        let flag = name.strip_prefix("flags.")?;
-        Some((flag.to_owned(), *v == Some(Value::Bool(true))))
-    });
-    let mut policy = program.policy.clone();
-    if given.stricter {
-        policy
-            .lines
-            .iter_mut()
-            .for_each(|l| l.auto = When::Unstated);
-    }
-    Setting {
-        threshold,
-        flags: flags.collect(),
-        policy,
-    }
+/// Everything that may concretely happen, for one program.
+pub(super) struct Offers<'p> {
+    pub(super) program: &'p Program,
+    pub(super) space: &'p Space,
 }
 
-/// The message of a way: its first door's mapping turned around, so that the record gets the values of the
-/// step that decides about them.
-pub fn event(program: &Program, path: &[Given]) -> Value {
-    let empty = Given {
-        cue: Cue::Message,
-        values: Vec::new(),
-        stricter: false,
-    };
-    let given = path.iter().find(|g| !g.values.is_empty()).unwrap_or(&empty);
-    let mut root = BTreeMap::new();
-    let doors = program.endpoints.first().into_iter();
-    for (field, expr) in doors.flat_map(|e| &e.map) {
-        let Node::Path { names, .. } = &expr.root else {
-            continue;
-        };
-        let ty = program.record.field(field).map(|f| &f.ty);
-        let wanted = given
-            .values
-            .iter()
-            .find(|(n, _)| *n == format!("record.{field}"));
-        let value = match wanted {
-            Some((_, v)) => v.clone(),
-            None if is_missing(given, field) => None,
-            None => ty.map(plausible),
-        };
-        put(&mut root, &names[1..], value);
-    }
-    for (name, value) in &given.values {
-        if let Some(path) = name.strip_prefix("event.") {
-            let names: Vec<String> = path.split('.').map(str::to_owned).collect();
-            put(&mut root, &names, value.clone());
+impl Offers<'_> {
+    /// The inputs that a step stands for at a case, and the message that comes with each.
+    pub(super) fn inputs(
+        &self,
+        path: &[Given],
+        given: &Given,
+        case: &Case,
+    ) -> Vec<(Input, Option<Value>)> {
+        match given.cue {
+            Cue::Message => {
+                let admitted = self.admitted(case);
+                let messages = self.messages(path).into_iter();
+                let with = |m| Some((admitted.clone()?, Some(m)));
+                messages.filter_map(with).collect()
+            }
+            _ => self
+                .others(given, case)
+                .into_iter()
+                .map(|i| (i, None))
+                .collect(),
         }
     }
-    Value::Record(root)
+
+    fn others(&self, given: &Given, case: &Case) -> Vec<Input> {
+        match given.cue {
+            Cue::Message => Vec::new(),
+            Cue::Answered => self.answers(given, case),
+            Cue::NoAnswer => open_ask(case)
+                .map(|n| Input::ModelFailed {
+                    n,
+                    reason: "off".into(),
+                })
+                .into_iter()
+                .collect(),
+            Cue::Decided { kind, decision, .. } => decisions(case, kind, decision),
+            Cue::Succeeded | Cue::Trouble | Cue::Uncertain | Cue::Conflict => {
+                settlements(given.cue, case)
+            }
+            Cue::Breach => {
+                let timers = case.timers.iter();
+                let due = timers.filter(|(_, (kind, _))| *kind == TimerKind::Breach);
+                due.map(|(n, _)| Input::TimerFired { n: *n }).collect()
+            }
+            Cue::Move(to) => {
+                let name = self.program.state_name(to).to_owned();
+                vec![command(CommandKind::Move(name))]
+            }
+            Cue::Reopen => vec![command(CommandKind::Reopen)],
+            Cue::SendAgain => {
+                let again = |s| matches!(s, EffectState::Failed | EffectState::Uncertain);
+                let effects = case.effects.iter().filter(|(_, e)| again(e.state));
+                let resolve = |n: &u32| CommandKind::Resolve {
+                    n: *n,
+                    how: Resolve::SendAgain,
+                };
+                effects.map(|(n, _)| command(resolve(n))).collect()
+            }
+        }
+    }
+
+    fn admitted(&self, case: &Case) -> Option<Input> {
+        let n = case.events.len() as u8 + 1;
+        Some(Input::EventAdmitted(Admitted {
+            id: EventId([n; 16]),
+            endpoint: self.program.endpoints.first()?.name.clone(),
+            kid: "k1".into(),
+            key_source: "header".into(),
+            origin: [n; 32],
+            seed: [9; 16],
+            matched_key: None,
+        }))
+    }
+
+    /// Messages with every combination of values that conditions tell apart, taken through the first door.
+    fn messages(&self, path: &[Given]) -> Vec<Value> {
+        let Some(door) = self.program.endpoints.first() else {
+            return Vec::new();
+        };
+        let needed = required(self.program);
+        let mut choices = Vec::new();
+        for (field, expr) in &door.map {
+            let Node::Path { names, .. } = &expr.root else {
+                continue;
+            };
+            let ty = self.program.record.field(field).map(|f| &f.ty);
+            let name = ["record".to_owned(), field.clone()];
+            let mut values = wanted(path, &name.join("."));
+            values.extend(ty.map(|t| Some(plausible(t))));
+            values.extend(self.tried(&name));
+            if needed.contains(field) {
+                values.push(None);
+            } else if self.space.find(&Name::Path(name.to_vec())).is_none() {
+                values.truncate(1);
+            }
+            choices.push(Choice {
+                path: names[1..].to_vec(),
+                values: values.into_iter().map(|v| fitting(v, ty)).collect(),
+            });
+        }
+        for var in &self.space.vars {
+            if let Name::Path(names) = &var.name
+                && names[0] == "event"
+                && names.len() > 1
+            {
+                let mut values = wanted(path, &names.join("."));
+                values.extend(self.tried(names));
+                choices.push(Choice {
+                    path: names[1..].to_vec(),
+                    values,
+                });
+            }
+        }
+        combined(choices)
+            .into_iter()
+            .map(|set| {
+                let mut root = BTreeMap::new();
+                for (path, value) in set {
+                    put(&mut root, &path, value);
+                }
+                Value::Record(root)
+            })
+            .collect()
+    }
+
+    /// Values that conditions tell apart, and the constants that they look for in another way.
+    fn tried(&self, names: &[String]) -> Vec<Option<Value>> {
+        let path = Name::Path(names.to_vec());
+        let mut out: Vec<Option<Value>> = self
+            .space
+            .find(&path)
+            .map(|v| self.space.vars[v].values.clone())
+            .unwrap_or_default();
+        let branches = self.program.decision.branches.iter();
+        let rules = self.program.rules.iter().map(|r| &r.when);
+        for e in branches.filter_map(|b| b.condition.as_ref()).chain(rules) {
+            if e.reads().iter().any(|r| r == names) {
+                out.extend(texts(e));
+            }
+        }
+        out
+    }
+
+    fn answers(&self, given: &Given, case: &Case) -> Vec<Input> {
+        let Some(n) = open_ask(case) else {
+            return Vec::new();
+        };
+        let fields = self.program.record.fields.iter();
+        let mut choices: Vec<Choice> = fields
+            .filter(|f| f.from == FieldFrom::Ai)
+            .map(|f| {
+                let name = ["record".to_owned(), f.name.clone()];
+                let mut values = wanted(std::slice::from_ref(given), &name.join("."));
+                values.extend(self.tried(&name));
+                values.push(Some(plausible(&f.ty)));
+                Choice {
+                    path: vec![f.name.clone()],
+                    values,
+                }
+            })
+            .collect();
+        let sure = vec!["confidence".to_owned()];
+        let mut confidence = wanted(std::slice::from_ref(given), "confidence");
+        confidence.extend(self.tried(&sure));
+        confidence.extend([Some(Value::Float(1.0)), Some(Value::Float(0.0)), None]);
+        choices.push(Choice {
+            path: sure,
+            values: confidence,
+        });
+        combined(choices)
+            .into_iter()
+            .map(|set| Input::ModelAnswered(answer(n, set)))
+            .collect()
+    }
+}
+
+/// The values that the steps of a way want a name to have.
+fn wanted(path: &[Given], name: &str) -> Vec<Option<Value>> {
+    let all = path.iter().flat_map(|g| &g.values);
+    all.filter(|(n, _)| n == name)
+        .map(|(_, v)| v.clone())
+        .collect()
+}
+
+/// Every combination, the first values of each first; not more than a bound.
+fn combined(mut choices: Vec<Choice>) -> Vec<Vec<(Vec<String>, Option<Value>)>> {
+    for c in &mut choices {
+        let mut once: Vec<Option<Value>> = Vec::new();
+        for v in c.values.drain(..) {
+            if !once.contains(&v) {
+                once.push(v);
+            }
+        }
+        c.values = once;
+    }
+    choices.retain(|c| !c.values.is_empty());
+    let sizes = choices.iter().map(|c| c.values.len());
+    let all = sizes.fold(1usize, |a, n| a.saturating_mul(n));
+    (0..all.min(MAX_COMBINED))
+        .map(|i| {
+            let mut rest = i;
+            let pick = |c: &Choice| {
+                let value = c.values[rest % c.values.len()].clone();
+                rest /= c.values.len();
+                (c.path.clone(), value)
+            };
+            choices.iter().map(pick).collect()
+        })
+        .collect()
+}
+
+/// The texts that an expression compares or searches with.
+fn texts(e: &Expr) -> Vec<Option<Value>> {
+    let mut out = Vec::new();
+    e.root.walk(&mut |n| {
+        let found = literals(n).into_iter();
+        out.extend(found.filter(|v| v.as_text().is_some()).cloned().map(Some));
+    });
+    out
 }
 
 fn put(root: &mut BTreeMap<String, Value>, names: &[String], value: Option<Value>) {
@@ -104,14 +268,11 @@ fn put(root: &mut BTreeMap<String, Value>, names: &[String], value: Option<Value
     }
 }
 
-fn value<'g>(given: &'g Given, name: &str) -> Option<&'g Value> {
-    given.values.iter().find(|(n, _)| n == name)?.1.as_ref()
-}
-
-fn is_missing(given: &Given, field: &str) -> bool {
-    match value(given, "missing") {
-        Some(Value::List(names)) => names.iter().any(|n| n.as_text() == Some(field)),
-        _ => false,
+/// A value that stands for all others is no address, number or time; one that is takes its place.
+fn fitting(value: Option<Value>, ty: Option<&Type>) -> Option<Value> {
+    match (value, ty) {
+        (Some(Value::Text(t)), Some(ty)) if t == OTHER => Some(plausible(ty)),
+        (value, _) => value,
     }
 }
 
@@ -131,59 +292,12 @@ fn plausible(ty: &Type) -> Value {
     }
 }
 
-/// The kernel's input for a step at a case; `None` where the case offers no such thing.
-pub fn input(program: &Program, given: &Given, case: &Case) -> Option<Input> {
-    match given.cue {
-        Cue::Message => Some(Input::EventAdmitted(Admitted {
-            id: EventId([case.events.len() as u8 + 1; 16]),
-            endpoint: program.endpoints.first()?.name.clone(),
-            kid: "k1".into(),
-            key_source: "header".into(),
-            origin: [7; 32],
-            seed: [9; 16],
-            matched_key: None,
-        })),
-        Cue::Answered => answer(program, given, case).map(Input::ModelAnswered),
-        Cue::NoAnswer => Some(Input::ModelFailed {
-            n: open_ask(case)?,
-            reason: "off".into(),
-        }),
-        Cue::Decided { kind, decision, .. } => {
-            decision_of(case, kind, decision).map(Input::TaskDecided)
-        }
-        Cue::Succeeded | Cue::Trouble | Cue::Uncertain | Cue::Conflict => {
-            settlement(given.cue, case)
-        }
-        Cue::Breach => {
-            let due = case
-                .timers
-                .iter()
-                .find(|(_, (kind, _))| *kind == TimerKind::Breach);
-            due.map(|(n, _)| Input::TimerFired { n: *n })
-        }
-        Cue::Move(to) => command(CommandKind::Move(program.state_name(to).to_owned())),
-        Cue::Reopen => command(CommandKind::Reopen),
-        Cue::SendAgain => {
-            let settled = |s: EffectState| s == EffectState::Failed || s == EffectState::Uncertain;
-            let (n, _) = case.effects.iter().find(|(_, e)| settled(e.state))?;
-            command(CommandKind::Resolve {
-                n: *n,
-                how: Resolve::SendAgain,
-            })
-        }
-    }
-}
-
-fn person() -> Actor {
-    Actor::Person("reviewer".into())
-}
-
-fn command(what: CommandKind) -> Option<Input> {
-    Some(Input::Command(Command {
-        by: person(),
+fn command(what: CommandKind) -> Input {
+    Input::Command(Command {
+        by: Actor::Person("reviewer".into()),
         reason: "test".into(),
         what,
-    }))
+    })
 }
 
 fn open_ask(case: &Case) -> Option<u32> {
@@ -194,26 +308,22 @@ fn open_ask(case: &Case) -> Option<u32> {
         .map(|(n, _)| *n)
 }
 
-fn answer(program: &Program, given: &Given, case: &Case) -> Option<ModelAnswer> {
-    let n = open_ask(case)?;
-    let confidence = match value(given, "confidence") {
+fn answer(n: u32, set: Vec<(Vec<String>, Option<Value>)>) -> ModelAnswer {
+    let share = |v: &Option<Value>| match v {
         Some(Value::Float(x)) => Some((x * 1000.0).round() as u16),
         _ => None,
     };
-    let fields = program
-        .record
-        .fields
-        .iter()
-        .filter(|f| f.from == FieldFrom::Ai);
-    let fields = fields.filter_map(|f| {
+    let confidence = set.last().and_then(|(_, v)| share(v));
+    let fields = set.into_iter().filter_map(|(path, value)| {
+        let name = path.into_iter().next().filter(|n| n != "confidence")?;
         Some(ProposedField {
-            name: f.name.clone(),
-            value: value(given, &format!("record.{}", f.name))?.clone(),
+            name,
+            value: value?,
             confidence,
             span: None,
         })
     });
-    Some(ModelAnswer {
+    ModelAnswer {
         answered: Answered {
             n,
             model: "local".into(),
@@ -228,42 +338,57 @@ fn answer(program: &Program, given: &Given, case: &Case) -> Option<ModelAnswer> 
         fields: fields.collect(),
         proposal: Value::Record(BTreeMap::new()),
         draft: None,
-    })
+    }
 }
 
-fn decision_of(case: &Case, kind: &str, decision: &str) -> Option<TaskDecision> {
-    let (n, task) = case.open_tasks().find(|(_, t)| t.kind == kind)?;
-    Some(TaskDecision {
-        n,
-        by: person(),
-        decision: decision.into(),
-        reason: "test".into(),
-        note: None,
-        edits: Vec::new(),
-        digest: task
-            .effect
-            .and_then(|e| case.effects.get(&e))
-            .map(|e| e.digest),
+fn decisions(case: &Case, kind: &str, decision: &str) -> Vec<Input> {
+    let open = case.open_tasks().filter(|(_, t)| t.kind == kind);
+    open.map(|(n, task)| {
+        let effect = task.effect.and_then(|e| case.effects.get(&e));
+        Input::TaskDecided(TaskDecision {
+            n,
+            by: Actor::Person("reviewer".into()),
+            decision: decision.into(),
+            reason: "test".into(),
+            note: None,
+            edits: Vec::new(),
+            digest: effect.map(|e| e.digest),
+        })
     })
+    .collect()
 }
 
-fn settlement(cue: Cue, case: &Case) -> Option<Input> {
-    let (n, _) = case
-        .open_effects()
-        .find(|(_, e)| e.state == EffectState::Ready)?;
+/// What a person may decide about any open task.
+pub(super) fn every_decision(case: &Case) -> Vec<Input> {
+    let kinds: Vec<String> = case.open_tasks().map(|(_, t)| t.kind.clone()).collect();
+    let words = ["approve", "reject", "accept", "close"];
+    let all = kinds
+        .iter()
+        .flat_map(|k| words.map(|w| decisions(case, k, w)));
+    all.flatten().collect()
+}
+
+fn settlements(cue: Cue, case: &Case) -> Vec<Input> {
     let (state, code) = match cue {
         Cue::Succeeded => (EffectState::Succeeded, ""),
         Cue::Uncertain => (EffectState::Uncertain, "timeout"),
         Cue::Conflict => (EffectState::Superseded, "conflict"),
         _ => (EffectState::Failed, "refused"),
     };
-    Some(Input::EffectSettled(Settlement {
-        n,
-        state,
-        attempts: 1,
-        code: code.into(),
-        evidence: "answer".into(),
-        vendor_ref: None,
-        seen: (cue == Cue::Conflict).then(|| ("v2".into(), None)),
-    }))
+    let ready = case
+        .open_effects()
+        .filter(|(_, e)| e.state == EffectState::Ready);
+    ready
+        .map(|(n, _)| {
+            Input::EffectSettled(Settlement {
+                n,
+                state,
+                attempts: 1,
+                code: code.into(),
+                evidence: "answer".into(),
+                vendor_ref: None,
+                seen: (cue == Cue::Conflict).then(|| ("v2".into(), None)),
+            })
+        })
+        .collect()
 }

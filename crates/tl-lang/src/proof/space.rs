@@ -15,7 +15,7 @@ use tl_kernel::value::{Type, Value};
 /// Required fields up to this many are told apart in `missing`; above it `missing` is only empty or full.
 const MAX_REQUIRED: usize = 4;
 /// Text that no file compares with.
-const OTHER: &str = "\u{2026}other";
+pub(super) const OTHER: &str = "\u{2026}other";
 
 /// What a condition asks about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,10 +3,11 @@
 use tl_kernel::program::canonical::{CLOSED, NAMES, NEEDS_HUMAN, PENDING, TRIAGED};
 use tl_kernel::program::{Edge, Emit, Program, State, StateIx};
 
-use super::Finding;
+use super::fix::Fix;
 use super::model::{Model, Options};
 use super::walk::{self, Walk};
 use super::words::Words;
+use super::{Claim, Finding};
 
 /// Proof 1. What the exploration of the model found is shared with the proof about permissions.
 pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
@@ -59,6 +60,7 @@ fn reviewed(program: &Program, reachable: &[bool], out: &mut Vec<Finding>) {
                 .mend(format!(
                     "declare the transition {{ from: {from}, to: {to} }}"
                 ))
+                .fix(Fix::Edge(from.clone(), to.to_owned()))
                 .key("transitions"),
             );
         }
@@ -104,6 +106,7 @@ fn one(program: &Program, ix: StateIx, state: &State, out: &mut Vec<Finding>) {
             .mend(format!(
                 "declare a transition from `{name}`, or write `terminal: true`"
             ))
+            .fix(Fix::Edge(name.clone(), NAMES[4].into()))
             .key("transitions"),
         );
     }
@@ -137,7 +140,7 @@ fn one(program: &Program, ix: StateIx, state: &State, out: &mut Vec<Finding>) {
 /// Every clock that may run leads somewhere when it runs out.
 fn breach(program: &Program, ix: StateIx, state: &State, out: &mut Vec<Finding>) {
     let timed = |e: &Edge| e.to == ix && e.emit.contains(&Emit::SlaTimer);
-    if state.pause || !program.edges.iter().any(timed) {
+    if !program.edges.iter().any(timed) {
         return;
     }
     let name = &state.name;
@@ -159,6 +162,7 @@ fn breach(program: &Program, ix: StateIx, state: &State, out: &mut Vec<Finding>)
                 finding(format!("a missed SLA of `{name}` leads to `{to}`, but no transition does"))
                     .why("a case moves along declared transitions only: it would stay where it is and nobody would know")
                     .mend(format!("declare the transition {{ from: {name}, to: {to} }}"))
+                    .fix(Fix::Edge(name.clone(), to.to_owned()))
                     .key("transitions"),
             );
         }
@@ -194,7 +198,7 @@ pub(super) fn ends(
                     "let the transition to `{0}` emit `sla_timer`, or declare the transition that is missing from `{0}`",
                     state(at).name
                 ))
-                .path(walk.path(words, model, at))
+                .path(walk.path(words, model, at, Claim::EndsSilently))
                 .key("transitions"),
         );
         return true;
@@ -204,7 +208,8 @@ pub(super) fn ends(
             Finding::new("TL0515", state(at).line, format!("nobody can finish a task of a case in `{}`", state(at).name))
                 .why("whatever is decided would move the case along a transition that is not declared, and is refused")
                 .mend(format!("declare the transition {{ from: {}, to: closed }}", state(at).name))
-                .path(walk.path(words, model, at))
+                .fix(Fix::Edge(state(at).name.clone(), NAMES[4].into()))
+                .path(walk.path(words, model, at, Claim::CannotBeDecided))
                 .key("transitions"),
         );
         return true;
@@ -232,7 +237,7 @@ pub(super) fn circles(words: &Words<'_>, model: &Model<'_>, walk: &Walk, out: &m
             "let a missed SLA of `{}` lead to {}",
             state.name, NAMES[3]
         ))
-        .path(walk.path(words, model, at))
+        .path(walk.path(words, model, at, Claim::ReachesNobody))
         .key("transitions"),
     );
 }

@@ -8,14 +8,13 @@ use tl_kernel::policy::LimitScope;
 use tl_kernel::program::{
     Action, ActionKind, Endpoint, FieldDef, FieldFrom, Message, Program, RecipientCheck, RuleEffect,
 };
+use tl_kernel::slot::{MAX_SLOT, OUR_EVENT_NAMES, is_bounded};
 use tl_kernel::time::DAY;
 use tl_kernel::value::Type;
 
 use super::Finding;
+use super::fix::{Fix, Place};
 use super::verdict::verdicts;
-
-/// Parts of `event` that the engine sets, not the sender.
-const OUR_EVENT_NAMES: [&str; 5] = ["id", "source", "channel", "endpoint", "received_at"];
 
 /// Whether nothing that an expression reads can come from outside.
 pub(super) fn is_ours(program: &Program, expr: &Expr) -> bool {
@@ -138,9 +137,74 @@ fn message(
                 lacks.join("; ")
             ))
             .mend(format!("add what is missing, or let a person approve it: `{}: approve`", action.name))
+            .about(program, action)
+            .fix(Fix::Approve(action.name.clone()))
             .key("messaging"),
         );
+        return;
     }
+    for template in m.subject.iter().chain([&m.body]) {
+        slots(program, (action, m), template, tainted, out);
+    }
+}
+
+/// What a stranger wrote fills a slot of an automatic message only where its type bounds it, or where it is a
+/// `string`, which is shown short, on one line and without links. Anything else would let whoever knows an
+/// address send any text to it in our name.
+fn slots(
+    program: &Program,
+    (action, m): (&Action, &Message),
+    template: &Template,
+    tainted: &BTreeSet<String>,
+    out: &mut Vec<Finding>,
+) {
+    let mut at = 0;
+    for piece in &template.parts {
+        let Piece::Expr(expr) = piece else { continue };
+        let slot = format!("${{{}}}", expr.source);
+        let from = template.source[at..].find(&slot).map(|n| at + n);
+        at = from.map_or(at, |f| f + slot.len());
+        let free = expr.reads().into_iter().find(|p| {
+            outside(tainted, p) && !is_bounded(&program.record, &m.to, p) && !is_line(program, p)
+        });
+        let Some(free) = free else { continue };
+        let name = free.join(".");
+        let finding = Finding::new(
+            "TL0504",
+            action.line,
+            format!("`{}` is sent by itself and repeats `{name}`, which a stranger writes", action.name),
+        )
+        .why(format!(
+            "with it anybody can send any text and any link to an address, in your name; a slot of an automatic \
+             message takes bounded types (enum, bool, numbers, times, phone, the recipient's own address) and \
+             fields of type string, shown on one line of at most {MAX_SLOT} characters without links"
+        ))
+        .mend(format!(
+            "take `{slot}` out, give `{name}` the type string, or let a person approve it: `{}: approve`",
+            action.name
+        ))
+        .about(program, action)
+        .key("messaging");
+        let file = m
+            .template_file
+            .as_ref()
+            .filter(|_| std::ptr::eq(template, &m.body));
+        out.push(match (file, from) {
+            (Some(file), Some(from)) => {
+                finding
+                    .fix(Fix::Slot)
+                    .place(Place::new(file, &template.source, from, slot.len()))
+            }
+            _ => finding.fix(Fix::Approve(action.name.clone())),
+        });
+    }
+}
+
+/// A field of type `string`: one line.
+fn is_line(program: &Program, path: &[String]) -> bool {
+    let [root, name] = path else { return false };
+    let line = |f: &FieldDef| f.ty == Type::Text && !f.paragraphs;
+    root == "record" && program.record.field(name).is_some_and(line)
 }
 
 fn typed_sender(program: &Program, path: &[String]) -> bool {
@@ -192,6 +256,8 @@ fn address(
                     "make it part of `record.natural_key`, give it one of those types, or write `{}: approve`",
                     action.name
                 ))
+                .about(program, action)
+                .fix(Fix::Approve(action.name.clone()))
                 .key("crm"),
             );
         }
@@ -230,6 +296,7 @@ fn control_field(program: &Program, field: &FieldDef, out: &mut Vec<Finding>) {
     out.push(
         Finding::new("TL0518", field.line, format!("free text {who} sets the control field `{}`", field.name))
             .why("a control field may address an effect, so what comes from outside must be bounded by its type")
+            .fix(Fix::Take("use", "control"))
             .mend("give it the type email, phone, enum or int, make it part of the natural key, or take `use: control` off")
             .key("record"),
     );

@@ -5,7 +5,7 @@ use tl_kernel::program::canonical::NEEDS_HUMAN;
 use super::model::{Here, Model};
 use super::spot::{Ai, Spot};
 use super::words::Words;
-use super::{CounterExample, Cue, Given};
+use super::{Claim, CounterExample, Cue, Given};
 
 /// Spots beyond this are not looked at; no file of a size that loads comes near it.
 const MAX_SPOTS: usize = 50_000;
@@ -104,8 +104,10 @@ impl Walk {
         }
         // Spots that were not looked at for want of room have no `next` and would look endless.
         let looked = |n: &Node| !n.next.is_empty();
-        (0..good.len())
-            .find(|i| !good[*i] && looked(&self.nodes[*i]) && !self.nodes[*i].spot.parked)
+        (0..good.len()).find(|i| {
+            let spot = self.nodes[*i].spot;
+            !good[*i] && looked(&self.nodes[*i]) && spot.opened && !spot.parked
+        })
     }
 
     /// One of the things that are sure to happen leads, however it turns out, to a good spot. That several
@@ -132,7 +134,13 @@ impl Walk {
     }
 
     /// The way to a spot, as people read it and as the kernel can be made to go it.
-    pub(super) fn path(&self, words: &Words<'_>, model: &Model<'_>, to: usize) -> CounterExample {
+    pub(super) fn path(
+        &self,
+        words: &Words<'_>,
+        model: &Model<'_>,
+        to: usize,
+        claim: Claim,
+    ) -> CounterExample {
         let mut hops = Vec::new();
         let mut at = to;
         while let Some(parent) = self.nodes[at].parent {
@@ -140,7 +148,7 @@ impl Walk {
             at = parent.node;
         }
         hops.reverse();
-        let mut out = CounterExample::default();
+        let mut out = CounterExample::new(claim);
         for (here, spot) in hops {
             self.hop(words, model, here, Some(spot), &mut out);
         }
@@ -153,8 +161,9 @@ impl Walk {
         words: &Words<'_>,
         model: &Model<'_>,
         here: Here,
+        claim: Claim,
     ) -> CounterExample {
-        let mut out = self.path(words, model, here.node);
+        let mut out = self.path(words, model, here.node, claim);
         self.hop(words, model, here, None, &mut out);
         out
     }
@@ -175,9 +184,9 @@ impl Walk {
         } else {
             format!("{what}: the case begins in {}", name(from))
         };
-        let mut values = Vec::new();
-        if let Some(b) = here.branch {
-            let branch = &model.program.decision.branches[b];
+        let (mut values, mut tail) = (Vec::new(), String::new());
+        if let Some(taken) = here.branch {
+            let branch = &model.program.decision.branches[taken.branch];
             let text = branch
                 .condition
                 .as_ref()
@@ -187,15 +196,24 @@ impl Walk {
                 branch.line
             ));
             let mind = model.mind_after(from, here.cue);
-            let choice = words.choices(mind).iter().find(|(i, _)| *i == b);
+            let choice = words.choices(mind).iter().find(|(t, _)| *t == taken);
             values = choice.map(|(_, w)| w.clone()).unwrap_or_default();
-            line.push_str(&super::say_witness(&values));
+            if taken.asks {
+                tail.push_str(", and asks for what is missing first");
+            }
         }
         if let Some(to) = to.filter(|to| to.state != from.state || !from.opened) {
-            line.push_str(&format!(" \u{2192} {}", name(to)));
+            tail.push_str(&format!(" \u{2192} {}", name(to)));
         }
-        out.steps.push(line);
-        out.inputs.push(Given::new(here.cue, values));
+        let given = Given {
+            to: to.map(|s| s.state),
+            branch: here.branch.map(|t| t.branch),
+            head: line,
+            tail,
+            threshold: model.program.decision.threshold.value(),
+            ..Given::new(here.cue, &values)
+        };
+        out.push(given, &values);
     }
 }
 

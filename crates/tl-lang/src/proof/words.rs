@@ -23,8 +23,19 @@ pub(super) struct Words<'p> {
     /// A condition may fail when it is evaluated.
     pub(super) may_fail: bool,
     needs_human: BTreeMap<Mind, Formula>,
-    choices: BTreeMap<Mind, Vec<(usize, Witness)>>,
+    /// No required field is missing.
+    complete: Formula,
+    choices: BTreeMap<Mind, Vec<(Taken, Witness)>>,
     may: Vec<May>,
+}
+
+/// A branch that is taken, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Its position.
+    pub(super) branch: usize,
+    /// It waits for the required fields, which are asked for instead.
+    pub(super) asks: bool,
 }
 
 /// Every mind in which a decision may be made.
@@ -61,6 +72,7 @@ impl<'p> Words<'p> {
             .into_iter()
             .map(|m| (m, compiler.needs_human(m)))
             .collect();
+        let complete = compiler.complete();
         let mut words = Words {
             program,
             space: compiler.space,
@@ -69,21 +81,42 @@ impl<'p> Words<'p> {
             rule_closes: false,
             may_fail,
             needs_human,
+            complete,
             choices: BTreeMap::new(),
             may: verdicts(program),
         };
         words.rule_closes = words.may_close();
         for mind in MINDS {
-            let taken =
-                (0..words.branches.len()).filter_map(|i| Some((i, words.taken(mind, i, &[])?)));
+            let taken = (0..words.branches.len()).flat_map(|i| words.ways(mind, i));
             let taken = taken.collect();
             words.choices.insert(mind, taken);
         }
         words
     }
 
+    /// How a branch may be taken.
+    fn ways(&self, mind: Mind, branch: usize) -> Vec<(Taken, Witness)> {
+        if !self
+            .program
+            .asks_first(&self.program.decision.branches[branch])
+        {
+            let taken = Taken {
+                branch,
+                asks: false,
+            };
+            let way = self.taken(mind, branch, &[]);
+            return way.map(|w| (taken, w)).into_iter().collect();
+        }
+        let way = |asks: bool| {
+            let mut goals = self.first(branch);
+            goals.push((&self.complete, !asks));
+            Some((Taken { branch, asks }, self.ask(mind, goals, &[])?))
+        };
+        [false, true].into_iter().filter_map(way).collect()
+    }
+
     /// The branches that may be taken, each with values that lead to it.
-    pub(super) fn choices(&self, mind: Mind) -> &[(usize, Witness)] {
+    pub(super) fn choices(&self, mind: Mind) -> &[(Taken, Witness)] {
         self.choices.get(&mind).map_or(&[], Vec::as_slice)
     }
 
@@ -94,10 +127,15 @@ impl<'p> Words<'p> {
         branch: usize,
         also: &[(usize, Vec<usize>)],
     ) -> Option<Witness> {
+        self.ask(mind, self.first(branch), also)
+    }
+
+    /// A branch is the first whose condition holds.
+    fn first(&self, branch: usize) -> Vec<(&Formula, bool)> {
         let before = self.branches[..branch].iter().map(|f| (f, false));
         let mut goals: Vec<(&Formula, bool)> = before.collect();
         goals.push((&self.branches[branch], true));
-        self.ask(mind, goals, also)
+        goals
     }
 
     /// Values under which formulas are what is wanted of them.

@@ -4,19 +4,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tl_kernel::case::Case;
 use tl_kernel::effect::Class;
 use tl_kernel::expr::{Expr, Template};
-use tl_kernel::policy::{Limit, LimitScope, Policy, PolicyLine, When};
+use tl_kernel::journal::{Entry, TimerKind};
+use tl_kernel::policy::{Limit, LimitScope, Policy, PolicyLine, Verdict, When};
 use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NAMES, NEEDS_HUMAN, PENDING, TRIAGED};
 use tl_kernel::program::{
     Action, ActionKind, AiStep, BaseVersion, Branch, Channel, Classify, DecisionDef, Edge, Emit,
-    Endpoint, FieldDef, FieldFrom, Format, Idempotency, Lock, Message, Mode, Observability,
+    Endpoint, FieldDef, FieldFrom, Format, Goal, Idempotency, Lock, Message, Mode, Observability,
     OnMatch, OnUnknown, Program, Queue, RecipientCheck, RecordType, RestWrite, Rule, RuleEffect,
     State, StateIx, Step, TaskRules, Threshold,
 };
 use tl_kernel::time::{DAY, HOUR};
 use tl_kernel::value::Type;
 use tl_lang::cel::{Schema, compile, compile_template};
+use tl_lang::proof::Claim;
 
 /// The intents of the base record.
 pub const INTENTS: [&str; 3] = ["a", "b", "c"];
@@ -99,6 +102,7 @@ fn field(name: &str, ty: Type, from: FieldFrom) -> FieldDef {
         required: name == "email",
         control: false,
         untrusted: false,
+        paragraphs: false,
         from,
         line: 3,
     }
@@ -261,7 +265,10 @@ pub fn base() -> Program {
                 field("name", Type::Text, FieldFrom::Event),
                 field("vip", Type::Bool, FieldFrom::Event),
                 field("budget", Type::Int, FieldFrom::Event),
-                field("note", Type::Text, FieldFrom::Event),
+                FieldDef {
+                    paragraphs: true,
+                    ..field("note", Type::Text, FieldFrom::Event)
+                },
                 field("tier", Type::Text, FieldFrom::Rules),
                 field("intent", one_of, FieldFrom::Ai),
             ],
@@ -427,6 +434,14 @@ impl Parts {
         }
         p.record.on_match = *rng.pick(&[OnMatch::Join, OnMatch::Update, OnMatch::Open]);
         self.branches(&mut p, rng);
+        if rng.share(30) {
+            p.goal = Some(Goal {
+                start: *rng.pick(&[PENDING, TRIAGED, AUTOMATED]),
+                end: *rng.pick(&[CLOSED, AUTOMATED, NEEDS_HUMAN]),
+                sla: HOUR,
+                owner: "boss".into(),
+            });
+        }
         (p, says)
     }
 
@@ -507,5 +522,29 @@ impl Parts {
         default.to = rng.share(10).then(|| rng.below(p.states.len()) as StateIx);
         all.push(default);
         p.decision.branches = all;
+    }
+}
+
+/// What a way claims, looked at without the code that searched for it.
+pub fn shows(p: &Program, claim: &Claim, case: &Case, last: &[Entry]) -> bool {
+    let ended = p.states[usize::from(case.state)].terminal;
+    let tasks = case.open_tasks().count();
+    let clocks = case.timers.values().filter(|(k, _)| *k != TimerKind::Goal);
+    let questions = case.asks.values().filter(|(_, open)| *open);
+    let waits = clocks.count() + questions.count();
+    match claim {
+        Claim::EndsSilently => !ended && tasks + waits + case.open_effects().count() == 0,
+        Claim::CannotBeDecided => !ended && tasks > 0 && waits == 0,
+        Claim::ReachesNobody => !ended && tasks == 0 && case.state != NEEDS_HUMAN,
+        Claim::Plans(ix, never) => last.iter().any(|e| match e {
+            Entry::Planned(p) => p.action == *ix && (!never || p.verdict == Verdict::Never),
+            _ => false,
+        }),
+        Claim::Takes(branch, field, value) => {
+            let took = last
+                .iter()
+                .any(|e| matches!(e, Entry::Decided(d) if d.branch == *branch));
+            took && case.record.get(field).is_some_and(|f| f.value == *value)
+        }
     }
 }

@@ -112,13 +112,10 @@ impl Checker<'_> {
 
     fn keys_free(&self, endpoint: &str, keys: &[Digest]) -> Result<(), Stop> {
         let now = received(self.unit);
-        for key in keys {
-            let key = short_key(endpoint, key);
-            if let Some((event, payload)) = find_event(self.conn, self.unit.tenant, (&key, now))? {
-                return Err(Refused::Duplicate { event, payload }.into());
-            }
+        match known_event(self.conn, self.unit.tenant, (endpoint, keys), now)? {
+            Some((event, payload)) => Err(Refused::Duplicate { event, payload }.into()),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Each turn is the next one of its case.
@@ -256,6 +253,23 @@ fn find_event(
         .optional()?;
     // Once the payload is erased nothing can be said about it.
     Ok(Some((event, payload.unwrap_or([0; 32]))))
+}
+
+/// The event that holds the first known of an endpoint's dedupe keys at an instant, and its payload's digest.
+pub(super) fn known_event(
+    conn: &Connection,
+    tenant: TenantId,
+    wanted: (&str, &[Digest]),
+    now: i64,
+) -> rusqlite::Result<Option<(EventId, Digest)>> {
+    let (endpoint, keys) = wanted;
+    for key in keys {
+        let found = find_event(conn, tenant, (&short_key(endpoint, key), now))?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// The case that holds the first taken of a workflow's natural keys, and that key's position.

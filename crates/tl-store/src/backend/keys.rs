@@ -29,12 +29,16 @@ pub(super) enum Joined {
 /// The end of time: sorts after every instant.
 pub(super) const NEVER: i64 = i64::MAX;
 
+/// The goal's timer: behind the last of the escalation's steps.
+const GOAL: i64 = 2 + u8::MAX as i64 + 1;
+
 /// The number that stands for what a timer is for.
 pub(super) fn timer_number(kind: TimerKind) -> i64 {
     match kind {
         TimerKind::Warn => 0,
         TimerKind::Breach => 1,
         TimerKind::Escalate(step) => 2 + i64::from(step),
+        TimerKind::Goal => GOAL,
     }
 }
 
@@ -43,6 +47,7 @@ pub(super) fn timer_kind(number: i64) -> Option<TimerKind> {
     match number {
         0 => Some(TimerKind::Warn),
         1 => Some(TimerKind::Breach),
+        GOAL => Some(TimerKind::Goal),
         n => u8::try_from(n - 2).ok().map(TimerKind::Escalate),
     }
 }
@@ -58,10 +63,11 @@ mod tests {
             TimerKind::Breach,
             TimerKind::Escalate(0),
             TimerKind::Escalate(255),
+            TimerKind::Goal,
         ] {
             assert_eq!(timer_kind(timer_number(kind)), Some(kind));
         }
-        for number in [-1, 258] {
+        for number in [-1, GOAL + 1] {
             assert_eq!(timer_kind(number), None, "{number}");
         }
     }

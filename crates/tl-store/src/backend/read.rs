@@ -76,6 +76,9 @@ impl Reader {
             Query::NaturalKey(t, workflow, keys) => {
                 Reply::NaturalKey(self.natural_key(t, &workflow, &keys)?)
             }
+            Query::KnownEvent(t, endpoint, keys, now) => {
+                Reply::KnownEvent(self.known_event(t, (&endpoint, &keys), now)?)
+            }
             Query::Events(t, case) => Reply::Events(self.events(t, case)?),
             Query::Event(t, event) => Reply::Events(self.event(t, event)?.into_iter().collect()),
             Query::PendingJoins(limit) => Reply::Events(self.pending_joins(limit)?),
@@ -144,6 +147,22 @@ impl Reader {
         keys: &[Digest],
     ) -> Answer<Option<(CaseId, u32)>> {
         Ok(check::natural_key(&self.conn, tenant, (workflow, keys))?)
+    }
+
+    /// The event that holds the first known of an endpoint's dedupe keys at an instant (µs), and the digest of its
+    /// payload; zeros once the payload is erased.
+    pub fn known_event(
+        &self,
+        tenant: TenantId,
+        (endpoint, keys): (&str, &[Digest]),
+        now: i64,
+    ) -> Answer<Option<(EventId, Digest)>> {
+        Ok(check::known_event(
+            &self.conn,
+            tenant,
+            (endpoint, keys),
+            now,
+        )?)
     }
 
     /// Events of a case with payloads, in the order of their acceptance.

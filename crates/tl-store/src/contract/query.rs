@@ -28,6 +28,8 @@ pub enum Query {
     Cases(CaseFilter),
     /// The case that holds the first taken of these natural keys.
     NaturalKey(TenantId, String, Vec<Digest>),
+    /// The event that holds the first known of these dedupe keys of an endpoint at an instant, µs.
+    KnownEvent(TenantId, String, Vec<Digest>, i64),
     /// Events of a case with payloads, oldest first.
     Events(TenantId, CaseId),
     /// One event with its payload.
@@ -176,6 +178,8 @@ pub enum Reply {
     Cases(Vec<CaseRow>),
     /// `NaturalKey`.
     NaturalKey(Option<(CaseId, u32)>),
+    /// `KnownEvent`, with the digest of its payload.
+    KnownEvent(Option<(EventId, Digest)>),
     /// `Events`, `Event`, `PendingJoins`.
     Events(Vec<(TenantId, StoredEvent)>),
     /// `Candidates`, `Stale`, `Effect`, `Effects`.

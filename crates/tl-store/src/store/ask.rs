@@ -44,6 +44,10 @@ questions! {
     /// The case that holds the first taken of these natural keys, and the position of that key.
     natural_key(tenant: TenantId, workflow: String, keys: Vec<Digest>) -> Option<(CaseId, u32)> =
         |r: &Reader| r.natural_key(tenant, &workflow, &keys);
+    /// The event that holds the first known of these dedupe keys of an endpoint at `now` (µs), and the digest of its
+    /// payload; zeros once the payload is erased.
+    known_event(tenant: TenantId, endpoint: String, keys: Vec<Digest>, now: i64) -> Option<(EventId, Digest)> =
+        |r: &Reader| r.known_event(tenant, (&endpoint, &keys), now);
     /// Events of a case with payloads, in the order of their acceptance.
     events(tenant: TenantId, case: CaseId) -> Vec<(TenantId, StoredEvent)> = |r: &Reader| r.events(tenant, case);
     /// One event with its payload.

@@ -26,6 +26,10 @@ pub const CHECKS: &[Check] = &[
         refused_writes_nothing,
     ),
     (
+        "an event is found by any of its dedupe keys",
+        known_event_query,
+    ),
+    (
         "a natural key is taken by the first case",
         natural_key_taken,
     ),
@@ -141,6 +145,26 @@ fn expired_key(w: &mut dyn World) {
     w.ok(at(3, 1_100));
     let refused = w.refused(at(4, 1_150));
     assert!(matches!(refused, Refused::Duplicate { event, .. } if event == event_id(3)));
+}
+
+fn known_event_query(w: &mut dyn World) {
+    w.ok(admission(1, &["header 1", "hash 1"]));
+    w.ok(admission(2, &["header 2", "hash 2"]));
+    let one = Some((event_id(1), sha256(&[b"payload 1"])));
+    let two = Some((event_id(2), sha256(&[b"payload 2"])));
+    let table: [(&[&str], _, _); 5] = [
+        (&["header 1"], 0, one),
+        (&["fresh", "hash 2"], 0, two),
+        (&["hash 2", "hash 1"], 0, two),
+        (&["fresh"], 0, None),
+        (&["hash 1"], i64::MAX, None),
+    ];
+    for (keys, now, want) in table {
+        let find = Query::KnownEvent(T1, "leads".into(), digests(keys), now);
+        assert_eq!(ask!(w, find, KnownEvent), want, "{keys:?}");
+    }
+    let elsewhere = Query::KnownEvent(T1, "elsewhere".into(), digests(&["hash 1"]), 0);
+    assert_eq!(ask!(w, elsewhere, KnownEvent), None);
 }
 
 fn refused_writes_nothing(w: &mut dyn World) {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderName;
 use http::request::Parts;
 use tl_kernel::id::EventId;
+use tl_kernel::payload::to_json;
 use tl_kernel::program::Auth;
 use tl_kernel::value::Value;
 use tokio::sync::OwnedSemaphorePermit;
@@ -22,9 +23,8 @@ use crate::guard::RequestId;
 use crate::headers;
 use crate::ingest::{self, Evidence, Found, Sender, Way};
 use crate::intake::{Admitted, TenantView};
-use crate::json::to_json;
 use crate::limits::MAX_API_BODY;
-use crate::problem::{CONTENT_TYPE, FieldProblem, IDEMPOTENCY_KEY, Problem, SCHEMA};
+use crate::problem::{CONTENT_TYPE, FieldProblem, Problem, SCHEMA};
 use crate::state::Web;
 
 /// Which tenant a token without an API key is for.
@@ -100,7 +100,7 @@ async fn answered(
         sender,
         ..
     } = known;
-    let key = headers::idempotency_key(&head.headers)?.ok_or_else(key_missing)?;
+    let key = headers::idempotency_key(&head.headers)?.ok_or_else(headers::key_missing)?;
     let principal = sender.principal.clone().unwrap_or_default();
     let request = (head, "/v1/events", [].as_slice());
     let command = Command::new(found.view.id, (principal, key), request, raw);
@@ -280,11 +280,6 @@ fn field(pointer: &str, expected: &str) -> FieldProblem {
     }
 }
 
-fn key_missing() -> Problem {
-    let detail = "Send a header Idempotency-Key of 1 to 255 printable ASCII characters.";
-    Problem::new(IDEMPOTENCY_KEY, detail)
-}
-
 /// The saved answer, if there is one.
 async fn replay(web: &Web, command: &Command, id: EventId) -> Result<Option<Response>, Problem> {
     let saved = command.saved(web, id).await?;
@@ -308,7 +303,7 @@ async fn execute(
     let mut message = ingest::from_value(call.body.clone());
     message.parts.extend(call.named.clone());
     message.content_type = "application/json".to_owned();
-    message.payload = to_json(&message.body);
+    message.payload = to_json(&message.body).into_bytes();
     if let Err(problem) = ingest::check(web, found, &message.body) {
         if problem.kind == SCHEMA {
             command.save_refusal(web, &problem).await;
@@ -318,7 +313,7 @@ async fn execute(
     let now = web.intake.now();
     let event = ingest::build(found, &message, (id, now), &head.headers);
     let said = (&message, &event);
-    let mut keys = ingest::keys(found, sender, said, Some(&command.key));
+    let mut keys = ingest::keys(found, sender, said, Some(&command.key))?;
     let own = ingest::api_command(found, &command.principal, &command.key);
     if !keys.keys.contains(&own) {
         // Beside a pointer of the workflow: two nodes that are given the same key at once must meet.

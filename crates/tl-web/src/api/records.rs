@@ -10,8 +10,8 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode, header};
 use tl_kernel::digest::{Digest, keyed};
-use tl_kernel::id::EventId;
-use tl_kernel::payload::parse_json;
+use tl_kernel::id::{EventId, TenantId};
+use tl_kernel::payload::{object_to_json, parse_json, to_json};
 use tl_kernel::time::rfc3339;
 use tl_kernel::value::Value;
 use tl_store::{CommitAnswer, Guard, RecordWrite, Refused, Row, Unit};
@@ -24,12 +24,23 @@ use crate::guard::RequestId;
 use crate::headers;
 use crate::ingest::{self, Names};
 use crate::intake::TenantView;
-use crate::json::{object_to_json, to_json};
 use crate::limits::{MAX_HISTORY, MAX_RECORD, MAX_RECORD_ID, MAX_RECORD_TYPE};
 use crate::problem::{CONTENT_TYPE, FieldProblem, MALFORMED, Problem, TOO_LARGE};
 use crate::state::{Web, unavailable};
 
 const ROUTE: &str = "/v1/records/{type}/{id}";
+
+/// The record that a reader asks for: tenant, type and id.
+async fn asked_for(
+    web: &Web,
+    names: Names,
+    headers: &HeaderMap,
+    id: EventId,
+) -> Result<(TenantId, String, String), Problem> {
+    let (view, _) = bearer::holder(web, headers, "records:read", id).await?;
+    let (kind, name) = address(names)?;
+    Ok((view.id, kind, name))
+}
 
 /// `GET`: the record itself, its version in `ETag`.
 pub(crate) async fn read(
@@ -38,9 +49,8 @@ pub(crate) async fn read(
     names: Names,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (view, _) = bearer::holder(&web, &headers, "records:read", id).await?;
-    let (kind, name) = address(names)?;
-    let question = web.store.record(view.id, kind, name);
+    let (tenant, kind, name) = asked_for(&web, names, &headers, id).await?;
+    let question = web.store.record(tenant, kind, name);
     let record = web
         .ask(question, id)
         .await?
@@ -62,9 +72,8 @@ pub(crate) async fn history(
     names: Names,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (view, _) = bearer::holder(&web, &headers, "records:read", id).await?;
-    let (kind, name) = address(names)?;
-    let question = web.store.record_history(view.id, kind, name);
+    let (tenant, kind, name) = asked_for(&web, names, &headers, id).await?;
+    let question = web.store.record_history(tenant, kind, name);
     let versions = web.ask(question, id).await?;
     if versions.is_empty() {
         return Err(Problem::not_found());
@@ -75,7 +84,7 @@ pub(crate) async fn history(
         if i > 0 {
             body.push(b',');
         }
-        let by = to_json(&Value::text(&v.by));
+        let by = to_json(&Value::text(&v.by)).into_bytes();
         body.extend_from_slice(
             format!(
                 "{{\"version\":{},\"at\":\"{}\",\"by\":",
@@ -285,7 +294,7 @@ impl Target<'_> {
         (bearer, command): (&Bearer, Option<&Command>),
     ) -> Result<Response, Problem> {
         let at = self.web.intake.now();
-        let body = object_to_json(fields);
+        let body = object_to_json(fields).into_bytes();
         if body.len() > MAX_RECORD as usize {
             let detail = format!("A record has at most {MAX_RECORD} bytes.");
             return Err(Problem::new(TOO_LARGE, detail));
@@ -387,11 +396,7 @@ mod tests {
                 object(target.as_bytes()).unwrap(),
                 object(patch.as_bytes()).unwrap(),
             );
-            assert_eq!(
-                String::from_utf8(object_to_json(&got)).unwrap(),
-                want,
-                "{target} + {patch}"
-            );
+            assert_eq!(object_to_json(&got), want, "{target} + {patch}");
         }
     }
 }

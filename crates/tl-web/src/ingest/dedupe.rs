@@ -9,8 +9,8 @@
 //!
 //! The natural keys of a record are no rule here: a second message about the same thing joins its case.
 //!
-//! Where a workflow asks for the header and it is missing, the bytes alone decide, and as long as they would
-//! beside the header: otherwise leaving the header out would be the way around it.
+//! Where a workflow asks for the header, it is missing and nothing else names the message, the request is refused:
+//! the bytes alone would decide, and the sender meant them not to.
 
 use tl_kernel::digest::{Digest, keyed, sha256};
 use tl_kernel::expr::{Found as Name, Scope};
@@ -19,7 +19,9 @@ use tl_kernel::program::Idempotency;
 use tl_kernel::value::{Label, Value};
 
 use super::{Found, Message, Sender};
+use crate::headers;
 use crate::limits::{MAX_DELIVERY_ID, WEAK_KEEP};
+use crate::problem::Problem;
 
 /// The keys of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,13 +56,13 @@ impl Scope for EventScope<'_> {
     }
 }
 
-/// The keys of a verified message.
+/// The keys of a verified message; refused where it lacks the header that its door asks for.
 pub(crate) fn keys(
     found: &Found,
     sender: &Sender,
     (message, event): (&Message, &Value),
     header: Option<&str>,
-) -> Keys {
+) -> Result<Keys, Problem> {
     let key = |word: &str, material: &[u8]| {
         let parts: [&[u8]; 4] = [b"dedupe", found.name.as_bytes(), word.as_bytes(), material];
         keyed(&found.view.key, &parts)
@@ -82,33 +84,30 @@ pub(crate) fn keys(
         .as_ref()
         .filter(|_| sender.principal.is_none()));
     if let Some(id) = signed_id {
-        return keys("signed_id", vec![key("signed_id", id.as_bytes())]);
+        return Ok(keys("signed_id", vec![key("signed_id", id.as_bytes())]));
     }
     if sender.principal.is_none() {
         let uncovered = sender.delivery.as_ref().map(|d| d.value.as_str());
         let declared = header.filter(|_| *idempotency == Idempotency::Header);
         if let Some(id) = uncovered.or(declared) {
-            return keys(
-                "header_and_body",
-                vec![key("header", id.as_bytes()), body()],
-            );
+            let both = vec![key("header", id.as_bytes()), body()];
+            return Ok(keys("header_and_body", both));
         }
     }
     if let Some(text) = pointer(found, (message, event)) {
-        return keys("pointer", vec![key("pointer", text.as_bytes())]);
+        return Ok(keys("pointer", vec![key("pointer", text.as_bytes())]));
     }
     if let (Some(principal), Some(header)) = (&sender.principal, header) {
-        return keys("api_key", vec![api_command(found, principal, header)]);
+        return Ok(keys("api_key", vec![api_command(found, principal, header)]));
     }
-    let keep = match idempotency {
-        Idempotency::Header => DEDUPE_KEEP,
-        _ => WEAK_KEEP,
-    };
-    Keys {
+    if *idempotency == Idempotency::Header {
+        return Err(headers::key_missing());
+    }
+    Ok(Keys {
         keys: vec![body()],
         source: "weak",
-        keep,
-    }
+        keep: WEAK_KEEP,
+    })
 }
 
 /// The key of a caller's own Idempotency-Key.

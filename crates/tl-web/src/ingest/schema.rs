@@ -8,10 +8,10 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value as Json;
 use tl_kernel::id::TenantId;
+use tl_kernel::payload::to_json;
 use tl_kernel::value::Value;
 
 use super::Found;
-use crate::json::to_json;
 use crate::limits::{MAX_FIELD_PROBLEMS, MAX_PATTERN, MAX_POINTER, MAX_SCHEMAS};
 use crate::problem::{FieldProblem, Problem, SCHEMA};
 use crate::state::Web;
@@ -65,7 +65,7 @@ pub(crate) fn check(web: &Web, found: &Found, body: &Value) -> Result<(), Proble
         );
         Problem::internal(error)
     })?;
-    let instance: Json = serde_json::from_slice(&to_json(body)).map_err(|_| {
+    let instance: Json = serde_json::from_str(&to_json(body)).map_err(|_| {
         let error = web.error_id();
         tracing::error!(error, "a parsed body could not be written as JSON");
         Problem::internal(error)

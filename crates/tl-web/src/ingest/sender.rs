@@ -116,7 +116,7 @@ fn alternative(
         }
         Auth::Hmac { .. } | Auth::StandardWebhooks => {
             let refused = |e: SignatureError| Doubt::Refused(e.reason_class());
-            let scheme = scheme(auth).map_err(refused)?;
+            let scheme = signature_scheme(auth).map_err(refused)?;
             let pairs = pairs(evidence.headers);
             let incoming = Incoming {
                 headers: &pairs,
@@ -133,7 +133,8 @@ fn alternative(
     }
 }
 
-fn scheme(auth: &Auth) -> Result<Scheme, SignatureError> {
+/// How a door's declared signature is made and verified; `auth` is one of the two that are signatures.
+pub fn signature_scheme(auth: &Auth) -> Result<Scheme, SignatureError> {
     let Auth::Hmac {
         header,
         prefix,

@@ -101,16 +101,15 @@ async fn the_first_rule_that_applies_recognises_a_repeat() {
             "header_and_body",
         ),
         (
-            "header left out: the bytes still decide",
-            vec![lead("k", A), lead("k", A).without("idempotency-key")],
-            vec![202, 200],
+            "header left out: refused, whether the bytes are known or not",
+            vec![
+                lead("k", A).without("idempotency-key"),
+                lead("k", A),
+                lead("k", A).without("idempotency-key"),
+                lead("k", B).without("idempotency-key"),
+            ],
+            vec![400, 202, 400, 400],
             "header_and_body",
-        ),
-        (
-            "header left out first",
-            vec![lead("k", A).without("idempotency-key"), lead("k", A)],
-            vec![202, 200],
-            "weak",
         ),
         (
             "older spelling of the header",
@@ -226,14 +225,35 @@ async fn a_malformed_key_is_refused_only_where_it_means_something() {
             202,
         ),
         (
+            "left out where it is asked for",
+            Req::post("/hooks/acme/leads", A).signed(),
+            400,
+        ),
+        (
+            "left out where it is not",
+            Req::post("/hooks/acme/plain", B).signed(),
+            202,
+        ),
+        (
+            "left out behind a signature that fails",
+            Req::post("/hooks/acme/leads", A),
+            401,
+        ),
+        (
             "behind a signature that fails",
             bad(Req::post("/hooks/acme/leads", A)),
             401,
         ),
     ];
     for (what, request, status) in table {
-        assert_eq!(server.send(request).await.status, status, "{what}");
+        let answer = server.send(request).await;
+        assert_eq!(answer.status, status, "{what}");
+        if what == "left out where it is asked for" {
+            assert_eq!(answer.at("/code"), "TL1011");
+            assert!(answer.at("/detail").contains("Idempotency-Key"));
+        }
     }
+    assert_eq!(server.stored().await, 2, "what is refused is not stored");
 }
 
 #[tokio::test]

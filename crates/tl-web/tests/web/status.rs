@@ -62,6 +62,12 @@ async fn every_refusal_has_its_status_and_code_and_stores_nothing() {
             "TL1001",
         ),
         (
+            "door for tokens without keys",
+            Req::post("/hooks/acme/keyless", LEAD).bearer(&token("ada", 60)),
+            404,
+            "TL1001",
+        ),
+        (
             "an API door as a hook",
             Req::post("/hooks/acme/notes", LEAD).bearer(&api_key(EVENTS_KEY)),
             404,

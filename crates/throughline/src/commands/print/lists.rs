@@ -6,9 +6,10 @@ use crate::control::views::{
     CaseLine, EffectLine, EndpointLine, FlagLine, KeyLine, SwitchLine, TaskLine, TenantLine,
     VersionLine,
 };
-use crate::text::{At, due_text, one_line, table};
+use crate::page::Page;
+use crate::text::{At, due_text, one_line};
 
-pub fn cases(cases: &[CaseLine], now: i64) -> String {
+pub fn cases(cases: &[CaseLine], now: i64, page: Page) -> String {
     let rows: Vec<Vec<String>> = cases
         .iter()
         .map(|c| {
@@ -27,7 +28,7 @@ pub fn cases(cases: &[CaseLine], now: i64) -> String {
             ]
         })
         .collect();
-    table(
+    page.table(
         &[
             "case", "workflow", "state", "owner", "due", "opened", "reason",
         ],
@@ -36,7 +37,7 @@ pub fn cases(cases: &[CaseLine], now: i64) -> String {
     )
 }
 
-pub fn tasks(tasks: &[TaskLine], now: i64) -> String {
+pub fn tasks(tasks: &[TaskLine], now: i64, page: Page) -> String {
     let rows: Vec<Vec<String>> = tasks
         .iter()
         .map(|t| {
@@ -53,25 +54,31 @@ pub fn tasks(tasks: &[TaskLine], now: i64) -> String {
             ]
         })
         .collect();
-    table(
+    page.table(
         &["task", "kind", "owner", "due", "reason"],
         &rows,
         "no task",
     )
 }
 
-pub fn effects(effects: &[EffectLine], now: i64) -> String {
+pub fn effects(effects: &[EffectLine], now: i64, page: Page) -> String {
     let rows: Vec<Vec<String>> = effects
         .iter()
         .map(|e| {
-            let state = if e.hold.is_empty() {
+            let state = if tl_kernel::gate::is_dry_run(&e.code) {
+                format!("{} (not sent)", e.state)
+            } else if e.hold.is_empty() {
                 e.state.clone()
             } else {
                 format!("{} ({})", e.state, e.hold)
             };
             vec![
                 e.effect.clone(),
-                e.action.clone(),
+                // A question to a model bears the model's name.
+                match e.sort.as_str() {
+                    "ask" => format!("ask {}", e.action),
+                    _ => e.action.clone(),
+                },
                 e.class.clone(),
                 state,
                 e.attempts.to_string(),
@@ -80,7 +87,7 @@ pub fn effects(effects: &[EffectLine], now: i64) -> String {
             ]
         })
         .collect();
-    table(
+    page.table(
         &[
             "effect", "action", "class", "state", "attempts", "code", "changed",
         ],
@@ -95,10 +102,15 @@ pub fn endpoints(endpoints: &[EndpointLine], now: i64) -> String {
     }
     let mut out = String::new();
     for e in endpoints {
+        // The command stands on a line of its own, so that it can be copied.
+        let (why, command) = match e.closed_because.split_once(": throughline ") {
+            Some((why, command)) => (why, Some(command)),
+            None => (e.closed_because.as_str(), None),
+        };
         let state = if e.open {
             "open".to_owned()
         } else {
-            format!("closed: {}", e.closed_because)
+            format!("closed: {why}")
         };
         let _ = writeln!(
             out,
@@ -107,6 +119,9 @@ pub fn endpoints(endpoints: &[EndpointLine], now: i64) -> String {
         );
         let _ = writeln!(out, "  {}", e.address);
         let _ = writeln!(out, "  {state}");
+        if let Some(command) = command {
+            let _ = writeln!(out, "    throughline {command}");
+        }
         for s in &e.secrets {
             let ends = s
                 .not_after
@@ -122,7 +137,7 @@ pub fn endpoints(endpoints: &[EndpointLine], now: i64) -> String {
     out
 }
 
-pub fn switches(switches: &[SwitchLine]) -> String {
+pub fn switches(switches: &[SwitchLine], page: Page) -> String {
     let row = |s: &SwitchLine| {
         let reason = one_line(&s.reason, 60);
         vec![
@@ -134,14 +149,14 @@ pub fn switches(switches: &[SwitchLine]) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = switches.iter().map(row).collect();
-    table(
+    page.table(
         &["scope", "mode", "by", "since", "reason"],
         &rows,
         "no switch is set",
     )
 }
 
-pub fn versions(versions: &[VersionLine]) -> String {
+pub fn versions(versions: &[VersionLine], page: Page) -> String {
     let row = |v: &VersionLine| {
         let current = if v.current { "current" } else { "" };
         let digest = v.digest.chars().take(12).collect();
@@ -157,10 +172,10 @@ pub fn versions(versions: &[VersionLine]) -> String {
     };
     let rows: Vec<Vec<String>> = versions.iter().map(row).collect();
     let head = ["number", "workflow", "version", "digest", "deployed", ""];
-    table(&head, &rows, "nothing is deployed")
+    page.table(&head, &rows, "nothing is deployed")
 }
 
-pub fn tenants(tenants: &[TenantLine]) -> String {
+pub fn tenants(tenants: &[TenantLine], page: Page) -> String {
     let row = |t: &TenantLine| {
         let word = if t.disabled { "disabled" } else { "" };
         vec![
@@ -171,28 +186,28 @@ pub fn tenants(tenants: &[TenantLine]) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = tenants.iter().map(row).collect();
-    table(
+    page.table(
         &["tenant", "number", "workflows", ""],
         &rows,
         "there is no tenant",
     )
 }
 
-pub fn keys(keys: &[KeyLine]) -> String {
+pub fn keys(keys: &[KeyLine], page: Page) -> String {
     let row = |k: &KeyLine| {
         let ends = k.expires.map_or_else(|| "never".into(), At::clock);
         let word = if k.active { "active" } else { "ended" };
         vec![k.kid.clone(), k.scopes.clone(), ends, word.into()]
     };
     let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
-    table(&["key", "scopes", "ends", ""], &rows, "there is no API key")
+    page.table(&["key", "scopes", "ends", ""], &rows, "there is no API key")
 }
 
-pub fn flags(flags: &[FlagLine]) -> String {
+pub fn flags(flags: &[FlagLine], page: Page) -> String {
     let row = |f: &FlagLine| {
         let word = if f.value { "on" } else { "off" };
         vec![f.flag.clone(), word.into(), f.of.clone()]
     };
     let rows: Vec<Vec<String>> = flags.iter().map(row).collect();
-    table(&["flag", "value", "of"], &rows, "no flag is set")
+    page.table(&["flag", "value", "of"], &rows, "no flag is set")
 }

@@ -7,10 +7,11 @@ use crate::control::views::{
     CaseSheet, EffectSheet, FreshKey, FreshSecret, Sends, StatusSheet, TaskSheet, Tried,
     WorkflowPlan,
 };
-use crate::explain::{fields_text, next_text, render};
-use crate::text::{At, due_text, one_line, safe, table};
+use crate::explain::{fields_text, goal_text, next_text, render};
+use crate::page::Page;
+use crate::text::{At, count, due_text, one_line, safe};
 
-pub fn case(s: &CaseSheet, now: i64) -> String {
+pub fn case(s: &CaseSheet, now: i64, page: Page) -> String {
     let c = &s.case;
     let mut out = String::new();
     let digest: String = s.bundle.chars().take(12).collect();
@@ -23,11 +24,14 @@ pub fn case(s: &CaseSheet, now: i64) -> String {
     let _ = writeln!(out, "state        {} ({})", c.state, safe(&c.reason));
     let _ = writeln!(out, "owner        {}", safe(&c.owner));
     let _ = writeln!(out, "due          {}", due_text(c.due, now));
+    if let Some(goal) = &s.goal {
+        let _ = writeln!(out, "goal         {}", safe(&goal_text(goal, now)));
+    }
     let _ = writeln!(out, "opened       {}", c.opened_at.clock());
     let _ = writeln!(out, "correlation  {}", safe(&c.correlation));
     out.push_str(&fields_text(&s.record, &[]));
-    let _ = write!(out, "\ntasks\n{}", tasks(&s.tasks, now));
-    let _ = write!(out, "\neffects\n{}", effects(&s.effects, now));
+    let _ = write!(out, "\ntasks\n{}", tasks(&s.tasks, now, page));
+    let _ = write!(out, "\neffects\n{}", effects(&s.effects, now, page));
     let _ = writeln!(out, "\nwhy all this: throughline explain {}", c.case);
     out
 }
@@ -49,7 +53,7 @@ pub fn task(s: &TaskSheet, now: i64) -> String {
     }
     if let Some(message) = &s.message {
         out.push_str("\nwhat arrived (from outside; not checked)\n");
-        out.push_str(&boxed(message));
+        out.push_str(&boxed("  ", message));
     }
     out.push_str(&fields_text(&s.record, &s.missing));
     if let Some(sends) = &s.sends {
@@ -66,31 +70,35 @@ pub fn what_is_sent(s: &Sends) -> String {
         "\nwhat will be sent: {} `{}` ({}); policy says {}\n",
         s.effect, s.action, s.class, s.policy
     );
-    for (name, value) in &s.arguments {
-        out.push_str(&pair(name, value));
-    }
+    out.push_str(&pairs("  ", &s.arguments));
     if !s.before.is_empty() {
         out.push_str("  the system of record held\n");
-        for (name, value) in &s.before {
-            out.push_str(&pair(&format!("  {name}"), value));
-        }
+        out.push_str(&pairs("    ", &s.before));
     }
     let _ = writeln!(out, "  digest  {}", s.digest);
     out
 }
 
-fn pair(name: &str, value: &str) -> String {
-    if value.contains('\n') {
-        return format!("  {name}\n{}", boxed(value));
-    }
-    format!("  {name}  {}\n", safe(value))
+/// Names and values below each other; a value of several lines stands below its name.
+fn pairs(indent: &str, all: &[(String, String)]) -> String {
+    let width = all.iter().map(|(name, _)| name.chars().count()).max();
+    let width = width.unwrap_or(0);
+    let one = |(name, value): &(String, String)| {
+        if value.contains('\n') {
+            return format!("{indent}{name}\n{}", boxed(&format!("{indent}  "), value));
+        }
+        let line = format!("{indent}{name:width$}  {}", safe(value));
+        line.trim_end().to_owned() + "\n"
+    };
+    all.iter().map(one).collect()
 }
 
-fn boxed(text: &str) -> String {
-    safe(text).lines().map(|l| format!("  | {l}\n")).collect()
+fn boxed(indent: &str, text: &str) -> String {
+    let line = |l: &str| format!("{}\n", format!("{indent}| {l}").trim_end());
+    safe(text).lines().map(line).collect()
 }
 
-pub fn effect(s: &EffectSheet, now: i64) -> String {
+pub fn effect(s: &EffectSheet, now: i64, page: Page) -> String {
     let e = &s.effect;
     let mut out = String::new();
     let _ = writeln!(out, "effect       {} ({})", e.effect, e.sort);
@@ -145,9 +153,7 @@ pub fn effect(s: &EffectSheet, now: i64) -> String {
     let _ = writeln!(out, "digest       {}", s.digest);
     let _ = writeln!(out, "case         {}", e.case);
     out.push_str("\narguments\n");
-    for (name, value) in &s.arguments {
-        out.push_str(&pair(name, value));
-    }
+    out.push_str(&pairs("  ", &s.arguments));
     out.push_str("\nattempts\n");
     let rows: Vec<Vec<String>> = s
         .tries
@@ -169,7 +175,7 @@ pub fn effect(s: &EffectSheet, now: i64) -> String {
             ]
         })
         .collect();
-    out.push_str(&table(
+    out.push_str(&page.table(
         &["n", "at", "took", "knowledge", "status", "code", "detail"],
         &rows,
         "none recorded",
@@ -185,11 +191,11 @@ pub fn plan(p: &WorkflowPlan) -> String {
         || "not deployed".into(),
         |(n, v)| format!("number {n}, version {v}"),
     );
-    let _ = writeln!(
-        out,
-        "{}: {from} => version {}, bundle {}",
-        p.workflow, p.version, p.digest
-    );
+    let to = match p.ok {
+        true => format!(" => version {}, bundle {}", p.version, p.digest),
+        false => "; this version does not pass its check".into(),
+    };
+    let _ = writeln!(out, "{}: {from}{to}", p.workflow);
     out.push_str(&p.findings);
     for c in &p.changes {
         let _ = writeln!(out, "  {}", safe(c));
@@ -240,10 +246,14 @@ pub fn status(s: &StatusSheet, now: i64) -> String {
             w.workflow, w.version, w.number
         );
     }
+    for (workflow, goal) in &s.goals {
+        let _ = writeln!(out, "goal         {workflow}: {}", safe(goal));
+    }
     let _ = writeln!(
         out,
-        "messages     {} taken, {} duplicates",
-        s.events, s.duplicates
+        "messages     {} taken, {}",
+        s.events,
+        count(s.duplicates, "duplicate")
     );
     for (workflow, state, n) in &s.cases {
         let _ = writeln!(out, "cases        {n} in `{state}` of {workflow}");
@@ -262,15 +272,16 @@ pub fn status(s: &StatusSheet, now: i64) -> String {
             At(now - age * 1_000_000).from(now)
         );
     }
+    let late = match s.timers_late_s {
+        0 => "none overdue".to_owned(),
+        late => format!("the most overdue by {late} s"),
+    };
+    let _ = writeln!(out, "timers       {} set, {late}", s.timers);
     let _ = writeln!(
         out,
-        "timers       {} set, the most overdue by {} s",
-        s.timers, s.timers_late_s
-    );
-    let _ = writeln!(
-        out,
-        "audit        {} turns, {} leaves placed",
-        s.turns, s.leaves
+        "audit        {}, of which {} placed in the tree",
+        count(s.turns, "turn"),
+        s.leaves
     );
     let _ = writeln!(
         out,

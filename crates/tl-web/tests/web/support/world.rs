@@ -275,6 +275,16 @@ fn jwt() -> Auth {
     }
 }
 
+/// A token that no key is named for.
+fn keyless() -> Auth {
+    Auth::Jwt {
+        issuer: "https://id.example".into(),
+        audience: "throughline".into(),
+        algorithms: vec!["EdDSA".into()],
+        keys: None,
+    }
+}
+
 fn pointer() -> Idempotency {
     let names = ["event", "body", "order", "id"].map(str::to_owned).to_vec();
     let source = "event.body.order.id".to_owned();
@@ -326,6 +336,7 @@ fn endpoints() -> Vec<Endpoint> {
         ("bare", Webhook, Json, vec![hmac()], Header, false),
         ("fetching", Webhook, Json, vec![jwt()], Header, false),
         ("named", Webhook, Json, vec![jwt()], Covered, false),
+        ("keyless", Webhook, Json, vec![keyless()], Covered, false),
     ];
     let make =
         |(name, channel, format, auth, idempotency, schema): (&str, _, _, _, _, bool)| Endpoint {
@@ -353,6 +364,7 @@ fn program() -> Program {
         required: false,
         control: false,
         untrusted: false,
+        paragraphs: false,
         from: FieldFrom::Event,
         line: 1,
     };
@@ -425,7 +437,7 @@ fn view(tenant: u32) -> TenantView {
     let mut doors = BTreeMap::new();
     for (at, endpoint) in program.endpoints.iter().enumerate() {
         let key_sets = match endpoint.name.as_str() {
-            "fetching" => BTreeMap::new(),
+            "fetching" | "keyless" => BTreeMap::new(),
             "named" => BTreeMap::from([(0, Arc::clone(&named))]),
             _ => BTreeMap::from([(0, Arc::clone(&keys))]),
         };

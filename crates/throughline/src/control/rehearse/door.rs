@@ -1,0 +1,189 @@
+//! The rehearsed door: the real checks of the real door, opened with a key of the moment.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::{Body, to_bytes};
+use http::{Method, Request, StatusCode};
+use tl_engine::tenant::{Bundle, Tenant};
+use tl_kernel::program::{Auth, Channel, Endpoint, Format};
+use tl_web::intake::{Admission, AdmitError, Admitted, Answer, Door, Intake, TenantView};
+use tl_web::{AppState, WebConfig, router, signature_scheme};
+use tl_wire::signature::{HmacScheme, Scheme, Secret, Stamp, sign};
+use tower::ServiceExt;
+
+use super::super::Ctx;
+use super::super::doors::unbase64;
+use super::super::request::Message;
+use crate::failure::Failure;
+use crate::keys::random;
+
+/// Largest answer of a door that is read, bytes.
+const MAX_ANSWER: usize = 256 * 1024;
+/// Name of the tenant under which the rehearsed door is found.
+const STAGE: &str = "stage";
+
+/// A way in that keeps the message for us and stores nothing.
+struct Rehearsal {
+    view: Arc<TenantView>,
+    now: i64,
+    kept: Mutex<Option<Admission>>,
+}
+
+impl Intake for Rehearsal {
+    fn tenant<'a>(&'a self, _: &'a str) -> Answer<'a, Option<Arc<TenantView>>> {
+        Box::pin(async { Some(Arc::clone(&self.view)) })
+    }
+
+    fn tenant_of_key<'a>(&'a self, _: &'a str) -> Answer<'a, Option<Arc<TenantView>>> {
+        Box::pin(async { None })
+    }
+
+    fn admit(&self, admission: Admission) -> Answer<'_, Result<Admitted, AdmitError>> {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(admission);
+        Box::pin(async {
+            Ok(Admitted::Accepted {
+                case: None,
+                joined: None,
+            })
+        })
+    }
+
+    fn now(&self) -> i64 {
+        self.now
+    }
+
+    fn overloaded(&self) -> Option<(&'static str, u32)> {
+        None
+    }
+}
+
+impl Ctx<'_> {
+    /// The message as the doors hand it over. The door is opened with a key of the moment, so that everything
+    /// but the sender's signature is checked as it would be.
+    pub(super) async fn through_the_door(
+        &self,
+        view: &Tenant,
+        (number, bundle): (u32, &Bundle),
+        message: &Message,
+    ) -> Result<Admission, Failure> {
+        let mut program = bundle.program.clone();
+        let Some(i) = program
+            .endpoints
+            .iter()
+            .position(|e| e.name == message.endpoint)
+        else {
+            return Err(Failure::not_found("the endpoint is gone"));
+        };
+        let endpoint = &mut program.endpoints[i];
+        let auth = signature(endpoint);
+        let scheme = signature_scheme(&auth)
+            .map_err(|_| Failure::refused("the door's signature cannot be made"))?;
+        endpoint.auth = vec![auth];
+        if endpoint.channel == Channel::Api {
+            endpoint.channel = Channel::Webhook;
+        }
+        let way = if endpoint.format == Format::Form {
+            "forms"
+        } else {
+            "hooks"
+        };
+        let now = self.now();
+        let unusable = |_| Failure::unreachable("the message cannot be signed");
+        let secret = Secret::new("try", random::<32>()?, 0, None).map_err(unusable)?;
+        let door = Door {
+            program: Arc::new(program),
+            definition: number,
+            endpoint: i,
+            secrets: vec![secret.clone()],
+            key_sets: BTreeMap::new(),
+            disabled: false,
+        };
+        let intake = Arc::new(Rehearsal {
+            view: Arc::new(TenantView {
+                id: view.id,
+                key: view.key,
+                doors: BTreeMap::from([(message.endpoint.clone(), door)]),
+                api_keys: BTreeMap::new(),
+                ingest_killed: false,
+            }),
+            now,
+            kept: Mutex::new(None),
+        });
+        let body = unbase64(&message.body)?;
+        let fresh = format!("try-{}", hex::encode(random::<12>()?));
+        let stamp = Stamp {
+            delivery_id: Some(delivery_id(&scheme, message).unwrap_or(&fresh)),
+            timestamp_s: now / 1_000_000,
+        };
+        let signed = sign(&scheme, &secret, stamp, &body)
+            .map_err(|e| Failure::usage(format!("the message cannot be signed: {e}")))?;
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("/{way}/{STAGE}/{}", message.endpoint))
+            .header("content-type", &message.content_type)
+            .header("content-length", body.len());
+        let own = |name: &str| signed.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        let given = message.headers.iter().filter(|(name, _)| !own(name));
+        for (name, value) in signed.iter().chain(given) {
+            request = request.header(name, value);
+        }
+        let request = request.body(Body::from(body));
+        let request =
+            request.map_err(|e| Failure::usage(format!("a header cannot be sent: {e}")))?;
+        let state = AppState {
+            intake: Arc::clone(&intake) as Arc<dyn Intake>,
+            store: self.app.desk.store().clone(),
+            config: WebConfig::default(),
+            metrics: Arc::default(),
+        };
+        let Ok(response) = router(state).oneshot(request).await;
+        let status = response.status();
+        let answer = to_bytes(response.into_body(), MAX_ANSWER)
+            .await
+            .unwrap_or_default();
+        if status != StatusCode::ACCEPTED {
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            return Err(Failure::refused(format!(
+                "the door would answer {status}: {answer}"
+            )));
+        }
+        let kept = intake
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        kept.ok_or_else(|| Failure::refused("the door took the message but handed nothing over"))
+    }
+}
+
+/// The signature that the message is given: the door's own kind, so that a repeat is recognised by the same part of
+/// the message; of the body alone where the door knows its senders in another way.
+fn signature(endpoint: &Endpoint) -> Auth {
+    let own = endpoint
+        .auth
+        .iter()
+        .find(|a| matches!(a, Auth::Hmac { .. } | Auth::StandardWebhooks));
+    own.cloned().unwrap_or_else(|| {
+        let plain = HmacScheme::default();
+        Auth::Hmac {
+            header: plain.header,
+            prefix: plain.prefix,
+            base64: false,
+            signed: "{body}".into(),
+            timestamp_header: None,
+            id_header: None,
+        }
+    })
+}
+
+/// The delivery id that was given with `--header`, under the name that the signature has for it.
+fn delivery_id<'m>(scheme: &Scheme, message: &'m Message) -> Option<&'m str> {
+    let name = match scheme {
+        Scheme::Hmac(hmac) => hmac.id_header.as_deref()?,
+        Scheme::StandardWebhooks => "webhook-id",
+    };
+    let given = |(n, _): &&(String, String)| n.eq_ignore_ascii_case(name);
+    let header = message.headers.iter().find(given)?;
+    Some(&header.1)
+}

@@ -1,0 +1,90 @@
+//! What came in: messages and the answers of models.
+
+use tl_kernel::journal::{Answered, Body, Entry, Fact};
+use tl_kernel::value::Value;
+
+use super::super::build::Material;
+use super::super::fields::share;
+use super::super::{Line, Side};
+use crate::text::{count, one_line};
+
+pub(super) fn event(m: &Material, entry: &Entry) -> Line {
+    let Entry::Event {
+        n,
+        id,
+        endpoint,
+        key_source,
+        matched_key,
+    } = entry
+    else {
+        return Line::new(Side::Input, "");
+    };
+    let channel = m
+        .bundle
+        .program
+        .endpoint(endpoint)
+        .map_or("", |e| e.channel.word());
+    let mut detail = vec![format!("recognised by {}", key_words(key_source))];
+    if let Some(i) = matched_key {
+        let keys = &m.bundle.program.record.natural_keys;
+        let key = keys
+            .get(usize::from(*i))
+            .map(|t| t.source.clone())
+            .unwrap_or_default();
+        detail.push(format!(
+            "it joined this case: its natural key `{key}` is the same"
+        ));
+    }
+    if let Some(d) = m.duplicates.get(id).filter(|d| d.count > 0) {
+        let variants = match d.variants.len() {
+            0 => String::new(),
+            n => format!(", {n} of them with other bytes"),
+        };
+        detail.push(format!(
+            "it came again {}{variants}; nothing more was done",
+            count(d.count, "time")
+        ));
+    }
+    Line::new(
+        Side::Input,
+        format!("message {n} through `{endpoint}` ({channel}), {id}"),
+    )
+    .with(detail)
+}
+
+/// By what a repeat of a message is recognised.
+pub fn key_words(key_source: &str) -> &str {
+    match key_source {
+        "signed_id" => "the signed delivery id",
+        "header_and_body" => "the idempotency header and the hash of the signed bytes",
+        "pointer" => "the declared part of the body",
+        "natural" => "its natural key",
+        "api_key" => "the caller's Idempotency-Key",
+        "weak" => "the hash of its bytes alone (weak)",
+        other => other,
+    }
+}
+
+pub(super) fn answered(a: &Answered, body: Option<&Body>) -> Line {
+    let mut text = format!("model {} answered in {} ms", a.model, a.took / 1000);
+    if let Some(c) = a.confidence {
+        text.push_str(&format!(", confidence {}", share(c)));
+    }
+    let proposal = body
+        .into_iter()
+        .flat_map(|b| &b.facts)
+        .find_map(|f| match f {
+            Fact::Proposal(Value::Record(parts)) => Some(parts),
+            _ => None,
+        });
+    let shown =
+        |(name, value): (&String, &Value)| format!("{name}: {}", one_line(&value.to_string(), 120));
+    let mut detail: Vec<String> = proposal.into_iter().flatten().map(shown).collect();
+    if a.repairs > 0 {
+        detail.push(format!(
+            "its first answer did not fit; it was asked again {}",
+            count(a.repairs, "time")
+        ));
+    }
+    Line::new(Side::Input, text).with(detail)
+}

@@ -1,0 +1,308 @@
+//! What has to go again: later, at most so often, and not while its connection is stopped.
+
+use std::time::Duration;
+
+use tl_connect::backoff::Backoff;
+use tl_connect::guard::{Try, Why};
+use tl_kernel::effect::{Class, EffectState};
+use tl_kernel::limits::{MAX_ATTEMPTS, MAX_CRASHES};
+use tl_kernel::time::{DAY, MINUTE};
+use tl_kernel::turn::EffectKind;
+use tl_store::contract::{Attempt, EffectRow, Row, Unit};
+
+use crate::deliver::{Finished, Outcome, settlement};
+use crate::desk::{DeskError, read_error};
+use crate::lanes::Pass;
+use crate::telemetry::Observed;
+use crate::worker::Worker;
+
+/// A vendor's key is trusted for this long after the first send (0.8 of a day).
+const KEY_WINDOW: i64 = DAY / 10 * 8;
+/// A question waits so long for a model that is stopped; then a person gets the case.
+const PATIENCE: i64 = 2 * MINUTE;
+
+/// The code of a repeat of which a read has found nothing.
+pub(crate) const NOT_APPLIED: &str = "not_applied";
+/// What waits for a person to mend something is looked at again after this, µs.
+const RECHECK: i64 = MINUTE;
+
+/// How an attempt that has to be made again waits.
+#[derive(Debug)]
+pub(crate) struct Again {
+    /// What stood against it.
+    pub(crate) code: String,
+    /// What it waits for.
+    pub(crate) hold: &'static str,
+    /// Not sooner than after this, µs.
+    pub(crate) wait: Option<i64>,
+    /// How its delays grow.
+    pub(crate) pace: Backoff,
+}
+
+impl Again {
+    /// After the usual delay.
+    pub(crate) fn new(code: impl Into<String>, wait: Option<i64>) -> Again {
+        Again {
+            code: code.into(),
+            hold: "retry",
+            wait,
+            pace: Backoff::DURABLE,
+        }
+    }
+
+    /// Until something that concerns the whole connection is mended: such attempts are not counted.
+    pub(crate) fn held(code: impl Into<String>, hold: &'static str, wait: Option<i64>) -> Again {
+        Again {
+            hold,
+            ..Again::new(code, wait)
+        }
+    }
+
+    fn counts(&self) -> bool {
+        self.hold == "retry"
+    }
+}
+
+impl Worker {
+    /// Asks the guard of the row's connection. `None`: it waits, and the ledger says why.
+    pub(crate) async fn pass(&self, row: &EffectRow) -> Result<Option<Pass>, DeskError> {
+        if row.connection.is_empty() || row.class == Class::E0 {
+            return Ok(Some(Pass::FREE));
+        }
+        let view = self.desk.tenant(row.tenant).await?;
+        let connections = &self.outward.connections;
+        let to = match connections.find(&view, &row.workflow, &row.connection) {
+            Ok(to) => to,
+            // Without its model the case goes on at once.
+            Err(_) if row.kind == EffectKind::Ask => return Ok(Some(Pass::FREE)),
+            Err(why) => {
+                tracing::warn!(connection = row.connection, why, "no connection");
+                self.put_off(row, ("connection", "no_connection"), RECHECK)
+                    .await?;
+                return Ok(None);
+            }
+        };
+        let lane = self.lanes.of(row.tenant, &to);
+        if !row.hold.is_empty() {
+            lane.waits_no_more(row.effect);
+        }
+        // A row that is dispatching has begun its attempt; a ready one is about to.
+        let nth = row.attempt + u32::from(row.state == EffectState::Ready);
+        let what = match row.state {
+            EffectState::Uncertain => Try::LookUp,
+            _ if nth > 1 => Try::Again,
+            _ => Try::First,
+        };
+        let now = self.desk.now();
+        let (why, until) = match lane.admit(now, what, to) {
+            Ok(pass) => return Ok(Some(pass)),
+            Err(waits) => waits,
+        };
+        if row.kind == EffectKind::Ask && now > row.planned_at.saturating_add(PATIENCE) {
+            let outcome = Outcome::NoAnswer("failed".into());
+            self.record(row.clone(), None, Finished::of(outcome))
+                .await?;
+            return Ok(None);
+        }
+        let wait = match why {
+            // A credential or a permission that is mended counts soon.
+            Why::Credential | Why::Permission => (until - now).min(RECHECK),
+            _ => until - now,
+        };
+        lane.waits(row.effect, why, now.saturating_add(wait));
+        self.put_off(row, (why.word(), &row.code), wait).await?;
+        Ok(None)
+    }
+
+    /// Nothing is sent and no attempt is used up: it is looked at again after a while, µs.
+    async fn put_off(
+        &self,
+        row: &EffectRow,
+        (hold, code): (&str, &str),
+        wait: i64,
+    ) -> Result<(), DeskError> {
+        let to = match row.state {
+            EffectState::Uncertain => EffectState::Uncertain,
+            _ => EffectState::Ready,
+        };
+        let until = self.desk.now().saturating_add(wait);
+        let mut change = self.change(row, to, due(row, until));
+        if row.state == EffectState::Dispatching {
+            change.attempt = row.attempt.saturating_sub(1);
+        }
+        (change.hold, change.code) = (hold.to_owned(), code.to_owned());
+        self.write(row, change, None).await
+    }
+
+    /// It is tried again, unless it was tried often enough.
+    pub(crate) async fn retry(
+        &self,
+        row: EffectRow,
+        again: Again,
+        mut rows: Vec<Row>,
+    ) -> Result<(), DeskError> {
+        if row.attempt >= MAX_ATTEMPTS && again.counts() {
+            let mut tries = self.tries(&row).await?;
+            tries.extend(rows.iter().filter_map(|r| match r {
+                Row::Attempt(a) => Some(a.clone()),
+                _ => None,
+            }));
+            if tries.iter().filter(|a| counts(a)).count() >= MAX_ATTEMPTS as usize {
+                let finished = Finished {
+                    rows,
+                    ..Finished::of(given_up(&row, &again.code, &tries))
+                };
+                return Box::pin(self.record(row, None, finished)).await;
+            }
+        }
+        let nth = row.attempt.saturating_sub(1);
+        let delay = again.pace.delay(nth, &row.key, again.wait);
+        let until = self.desk.now().saturating_add(delay);
+        let mut change = self.change(&row, EffectState::Ready, due(&row, until));
+        (change.hold, change.code) = (again.hold.to_owned(), again.code);
+        rows.push(Row::Effect(change));
+        let mut unit = Unit::new(row.tenant);
+        unit.rows = rows;
+        self.commit_late(unit).await
+    }
+
+    /// What is on record of earlier attempts.
+    pub(crate) async fn tries(&self, row: &EffectRow) -> Result<Vec<Attempt>, DeskError> {
+        let store = self.desk.store();
+        let tries = store.attempts(row.tenant, row.effect).await;
+        tries.map_err(read_error)
+    }
+
+    /// Whether an earlier attempt may have had its effect. One that is dispatching has no earlier one at its first.
+    pub(crate) async fn is_in_doubt(&self, row: &EffectRow) -> Result<bool, DeskError> {
+        let earlier = row.attempt - u32::from(row.state == EffectState::Dispatching);
+        Ok(earlier > 0 && in_doubt(row, &row.code, &self.tries(row).await?))
+    }
+
+    /// A repeat with the same key is harmless only while the vendor knows the key.
+    pub(crate) async fn key_is_forgotten(&self, row: &EffectRow) -> Result<bool, DeskError> {
+        Ok(row.class == Class::E1 && !self.in_key_window(row) && self.is_in_doubt(row).await?)
+    }
+
+    fn in_key_window(&self, row: &EffectRow) -> bool {
+        self.desk.now() < first_send(row).unwrap_or(row.planned_at) + KEY_WINDOW
+    }
+
+    /// The vendor had accepted it and has not said since what became of it.
+    pub(crate) async fn overdue(&self, row: &EffectRow) -> Result<(), DeskError> {
+        let mut change = self.change(row, EffectState::Uncertain, self.desk.now());
+        change.code.clone_from(&row.code);
+        self.write(row, change, None).await?;
+        self.desk.nudge();
+        Ok(())
+    }
+
+    /// An attempt that nobody finished: its node died or it passed its deadline. What may be repeated is ready
+    /// again; everything else is uncertain. The crash is counted before anything is tried.
+    pub(crate) async fn recover(&self, row: EffectRow) -> Result<(), DeskError> {
+        let crashes = row.crashes + 1;
+        if crashes >= MAX_CRASHES {
+            let outcome = match row.kind {
+                EffectKind::Ask => Outcome::NoAnswer("failed".into()),
+                EffectKind::Effect => {
+                    // What crashed may have had its effect before.
+                    let sent = row.class != Class::E2 || row.base_version.is_some();
+                    let state = if sent && row.class != Class::E0 {
+                        EffectState::Uncertain
+                    } else {
+                        EffectState::Dead
+                    };
+                    Outcome::Settle(settlement(&row, state, "poison", "recovery"))
+                }
+            };
+            return self.record(row, None, Finished::of(outcome)).await;
+        }
+        let now = self.desk.now();
+        let nothing_written = row.class == Class::E2 && row.base_version.is_none();
+        let again = match row.class {
+            Class::E5 | Class::E0 => true,
+            Class::E1 => self.in_key_window(&row),
+            Class::E2 => nothing_written,
+            Class::E3 | Class::E4 => false,
+        };
+        let to = if again {
+            EffectState::Ready
+        } else {
+            EffectState::Uncertain
+        };
+        let mut change = self.change(&row, to, now);
+        change.crashes = crashes;
+        change.code = "crashed".into();
+        let attempt = crashed_attempt(&row, now);
+        let took = Duration::from_micros(attempt.took.max(0).unsigned_abs());
+        self.write(&row, change, Some(attempt)).await?;
+        self.observe(&row, Observed::Ended("crashed", "crashed", took))
+            .await;
+        self.desk.nudge();
+        Ok(())
+    }
+}
+
+/// When its first attempt was sent, µs. What was born dispatching was sent when it was planned.
+pub(crate) fn first_send(row: &EffectRow) -> Option<i64> {
+    let born = (row.attempt > 0).then_some(row.planned_at);
+    row.first_send.or(born)
+}
+
+/// What waits is looked at when its time has passed, and not later.
+fn due(row: &EffectRow, until: i64) -> i64 {
+    until.min(row.valid_until.saturating_add(1))
+}
+
+/// A refusal that concerned the whole connection does not count against the effect.
+fn counts(attempt: &Attempt) -> bool {
+    !matches!(attempt.status, 401..=403)
+}
+
+/// Whether an attempt may have had its effect: it was sent, and no answer says that it had none.
+fn may_have_happened(attempt: &Attempt) -> bool {
+    match attempt.knowledge.as_str() {
+        "unknown" => true,
+        "answered" => matches!(attempt.status, 0..300 | 408 | 500 | 502..),
+        _ => false,
+    }
+}
+
+/// Whether one of these attempts may have had its effect. A read that has just found nothing of it outweighs what was
+/// not known before.
+fn in_doubt(row: &EffectRow, code: &str, tries: &[Attempt]) -> bool {
+    let sent = match row.class {
+        // Without a base version only reads were made.
+        Class::E2 => row.base_version.is_some(),
+        Class::E0 | Class::E5 => false,
+        Class::E1 | Class::E3 | Class::E4 => true,
+    };
+    sent && code != NOT_APPLIED && tries.iter().any(may_have_happened)
+}
+
+/// After the last attempt: dead, or uncertain where one of them may have had its effect.
+fn given_up(row: &EffectRow, code: &str, tries: &[Attempt]) -> Outcome {
+    if row.kind == EffectKind::Ask {
+        return Outcome::NoAnswer("failed".into());
+    }
+    let state = if in_doubt(row, code, tries) {
+        EffectState::Uncertain
+    } else {
+        EffectState::Dead
+    };
+    Outcome::Settle(settlement(row, state, code, "answer"))
+}
+
+fn crashed_attempt(row: &EffectRow, now: i64) -> Attempt {
+    Attempt {
+        effect: row.effect,
+        n: row.attempt,
+        at: row.updated_at,
+        took: now.saturating_sub(row.updated_at),
+        knowledge: "unknown".into(),
+        status: 0,
+        code: "crashed".into(),
+        detail: "the process ended, or the deadline passed, while the attempt was on its way"
+            .into(),
+    }
+}
