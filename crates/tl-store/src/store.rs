@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::backend::{Backend, Options, Reader};
+use crate::backend::{Backend, Location, Options};
 use crate::contract::{CommitAnswer, Query, Refused, Reply, Unit};
 use crate::error::{OpenError, StoreError};
+use crate::read::Reader;
 
 use checkpoints::Checkpoints;
 use threads::{ReadJob, WriteJob};
@@ -64,7 +65,7 @@ impl Store {
         let readers = options.readers.max(1);
         let mut connections = Vec::new();
         for _ in 0..readers {
-            connections.push(Backend::open_reader(path, options)?);
+            connections.push(Backend::open_reader(&Location::from(path), options)?);
         }
         let epoch = backend.epoch();
         let progress = Arc::new(Progress {

@@ -12,8 +12,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use crate::backend::{Backend, Options};
-use crate::dialect;
 use crate::error::OpenError;
+use crate::sqlite::{Sqlite, dialect};
 
 /// The writer's view of the thread.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Checkpoints {
         path: &Path,
         options: &Options,
     ) -> Result<Checkpoints, OpenError> {
-        let conn = Backend::open_checkpointer(path, options)?;
+        let conn = Sqlite::open_checkpointer(path, options)?;
         let length = backend
             .watch_log()
             .map_err(|e| dialect::open_error(path, &e))?;

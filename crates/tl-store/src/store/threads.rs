@@ -10,9 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Progress;
 use super::checkpoints::Checkpoints;
-use crate::backend::{Backend, Reader};
+use crate::backend::Backend;
 use crate::contract::{CommitAnswer, Unit};
 use crate::error::StoreError;
+use crate::read::Reader;
 
 /// Work for the writer.
 pub(super) enum WriteJob {

@@ -1,0 +1,3 @@
+//! The PostgreSQL engine.
+
+pub(crate) mod ddl;
