@@ -4,11 +4,12 @@
 //! halves, until the faulty unit is alone; it is refused, and its neighbours are committed.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::str::FromStr;
+use std::time::Duration;
 
 use crate::contract::{CommitAnswer, Committed, Query, Refused, Reply, Unit};
 use crate::error::{OpenError, StoreError};
+use crate::postgres::Postgres;
 use crate::read::Reader;
 use crate::sqlite::{Sqlite, dialect};
 
@@ -32,6 +33,8 @@ pub struct Options {
     pub group: usize,
     /// Name of a registered SQLite file layer, for tests on a lying disk.
     pub vfs: Option<String>,
+    /// How long a node may write after it last told the database that it lives; PostgreSQL alone.
+    pub lease: Duration,
 }
 
 impl Default for Options {
@@ -44,20 +47,71 @@ impl Default for Options {
             checkpoint_pages: 16_384,
             group: 256,
             vfs: None,
+            lease: Duration::from_secs(10),
         }
     }
 }
 
 /// Where a database is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     /// A SQLite file.
     File(PathBuf),
+    /// A PostgreSQL database, as an address `postgres://…`.
+    Postgres(String),
 }
 
 impl From<&Path> for Location {
     fn from(path: &Path) -> Location {
         Location::File(path.to_owned())
+    }
+}
+
+impl FromStr for Location {
+    type Err = std::convert::Infallible;
+
+    /// An address of a server, or else the path of a file.
+    fn from_str(text: &str) -> Result<Location, Self::Err> {
+        let server = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        Ok(match server {
+            true => Location::Postgres(text.to_owned()),
+            false => Location::File(PathBuf::from(text)),
+        })
+    }
+}
+
+/// An address may hold a password.
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Location::File(path) => write!(f, "Location({})", path.display()),
+            Location::Postgres(_) => write!(f, "Location(postgres)"),
+        }
+    }
+}
+
+/// A node's right to write, as the database sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// False once another process has raised the node's epoch: this one must not send anything any more.
+    pub held: bool,
+    /// What is left of it, by this machine's clock.
+    pub left: Duration,
+    /// The database's clock, µs; `None` where there is no other clock than this machine's.
+    pub database_time: Option<i64>,
+    /// How long the question took: `database_time` is that uncertain.
+    pub took: Duration,
+}
+
+impl Lease {
+    /// Of a node that nobody can take over.
+    pub(crate) fn endless() -> Lease {
+        Lease {
+            held: true,
+            left: Duration::MAX,
+            database_time: None,
+            took: Duration::ZERO,
+        }
     }
 }
 
@@ -79,6 +133,7 @@ impl Backend {
     pub fn open_at(location: &Location, options: &Options) -> Result<Backend, OpenError> {
         let source = match location {
             Location::File(path) => Source::Sqlite(Sqlite::open(path, options)?),
+            Location::Postgres(url) => Source::Postgres(apart(|| Postgres::open(url, options))?),
         };
         Ok(Backend {
             reader: Reader::new(source),
@@ -91,6 +146,7 @@ impl Backend {
     pub fn open_reader(location: &Location, options: &Options) -> Result<Reader, OpenError> {
         let source = match location {
             Location::File(path) => Source::Sqlite(Sqlite::open_reader(path, options)?),
+            Location::Postgres(url) => Source::Postgres(apart(|| Postgres::open_reader(url))?),
         };
         Ok(Reader::new(source))
     }
@@ -99,6 +155,7 @@ impl Backend {
     pub fn node(&self) -> u32 {
         match &self.reader.source {
             Source::Sqlite(s) => s.node(),
+            Source::Postgres(p) => p.node().map_or(0, |n| n.id),
         }
     }
 
@@ -106,6 +163,7 @@ impl Backend {
     pub fn epoch(&self) -> u64 {
         match &self.reader.source {
             Source::Sqlite(s) => s.epoch(),
+            Source::Postgres(p) => p.node().map_or(0, |n| n.epoch),
         }
     }
 
@@ -135,6 +193,7 @@ impl Backend {
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         match &self.reader.source {
             Source::Sqlite(s) => Ok(dialect::checkpoint(s.conn())?),
+            Source::Postgres(_) => Ok(()),
         }
     }
 
@@ -142,20 +201,41 @@ impl Backend {
     pub fn integrity(&self) -> Result<String, StoreError> {
         match &self.reader.source {
             Source::Sqlite(s) => Ok(dialect::integrity(s.conn())?),
+            // The server checks its own files; what can be asked of it is that heads and bodies belong together.
+            Source::Postgres(_) => self.reader.coherence(),
         }
     }
 
-    /// Leaves checkpoints to the caller, who watches the length of the write-ahead log (pages) that is returned.
-    pub(crate) fn watch_log(&mut self) -> rusqlite::Result<Arc<AtomicU64>> {
+    /// The SQLite connection, for what only that engine needs.
+    pub(crate) fn sqlite(&mut self) -> Option<&mut Sqlite> {
         match &mut self.reader.source {
-            Source::Sqlite(s) => s.watch_log(),
+            Source::Sqlite(s) => Some(s),
+            Source::Postgres(_) => None,
         }
     }
 
-    /// Moves what can be moved of the write-ahead log into the database without waiting for anybody.
-    pub(crate) fn checkpoint_part(&self) -> rusqlite::Result<()> {
+    /// The PostgreSQL connection, for what only that engine needs.
+    pub(crate) fn postgres(&self) -> Option<&Postgres> {
         match &self.reader.source {
-            Source::Sqlite(s) => dialect::checkpoint_part(s.conn()),
+            Source::Sqlite(_) => None,
+            Source::Postgres(p) => Some(p),
+        }
+    }
+
+    /// Extends the node's lease. A node that lapsed and that nobody took over holds it again.
+    pub fn heartbeat(&mut self) -> Result<Lease, StoreError> {
+        match &mut self.reader.source {
+            Source::Sqlite(_) => Ok(Lease::endless()),
+            Source::Postgres(p) => p.heartbeat(),
+        }
+    }
+
+    /// Takes over from nodes whose lease has lapsed: raises their epochs, so that their attempts become stale, and
+    /// names them, each once.
+    pub fn lapse(&mut self) -> Result<Vec<u32>, StoreError> {
+        match &mut self.reader.source {
+            Source::Sqlite(_) => Ok(Vec::new()),
+            Source::Postgres(p) => p.lapse(),
         }
     }
 
@@ -165,6 +245,7 @@ impl Backend {
         }
         let done = match &mut self.reader.source {
             Source::Sqlite(s) => s.transact(units),
+            Source::Postgres(p) => p.transact(units),
         };
         match done {
             Ok(some) => {
@@ -210,6 +291,15 @@ impl Backend {
 #[derive(Debug)]
 pub(crate) enum Source {
     Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// Runs it on a thread of its own, because the caller may be inside a runtime.
+fn apart<T: Send>(work: impl FnOnce() -> Result<T, OpenError> + Send) -> Result<T, OpenError> {
+    std::thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
 }
 
 /// Why a group was not applied.

@@ -14,7 +14,7 @@ mod store;
 mod value;
 mod writes;
 
-pub use backend::{Backend, Location, Options};
+pub use backend::{Backend, Lease, Location, Options};
 pub use contract::*;
 pub use error::{OpenError, StoreError};
 pub use read::Reader;

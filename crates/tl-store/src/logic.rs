@@ -19,7 +19,7 @@ mod view;
 
 pub(crate) use effects::{class, state};
 pub(crate) use needs::{Needs, needs, numbered};
-pub(crate) use view::{Numbered, View};
+pub(crate) use view::{Numbered, Ords, View};
 
 pub(crate) use counters::What;
 

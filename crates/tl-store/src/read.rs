@@ -17,8 +17,8 @@ use crate::contract::{
 };
 use crate::error::StoreError;
 use crate::keys::{Joined, short_key};
-use crate::sqlite;
 use crate::value::{Fields, Outside, Val, vals};
+use crate::{postgres, sqlite};
 
 /// Answers questions. A result is never older than the last commit that was acknowledged before the question.
 #[derive(Debug)]
@@ -47,6 +47,10 @@ impl Reader {
                 all.push(read(r)?);
                 Ok(())
             })?,
+            Source::Postgres(p) => p.ask(sql, params, |r| {
+                all.push(read(r)?);
+                Ok(())
+            })?,
         }
         Ok(all)
     }
@@ -68,8 +72,9 @@ impl Reader {
         (sql, params): (&str, &[Val<'_>]),
         read: impl FnMut(&Fields<'_>) -> Answer<T>,
     ) -> Answer<Vec<T>> {
-        let _ = tenant;
-        self.rows(sql, params, read)
+        let key = [(tenant, params.to_vec())];
+        let answers = self.each(sql, &key, read)?;
+        Ok(answers.into_iter().flatten().collect())
     }
 
     /// Runs a statement once per key, over tables with payload: each key with the tenant that it belongs to.
@@ -84,12 +89,19 @@ impl Reader {
                 .iter()
                 .map(|(_, key)| self.rows(sql, key, &mut read))
                 .collect(),
+            Source::Postgres(_) if keys.is_empty() => Ok(Vec::new()),
+            Source::Postgres(p) => {
+                let answers = p.each(sql, keys)?;
+                answers
+                    .iter()
+                    .map(|rows| rows.iter().map(|r| read(&Fields::Postgres(r))).collect())
+                    .collect()
+            }
         }
     }
 
     /// Runs several statements so that they see the same commit, and of tables with payload the tenant's rows.
     fn at_once<T>(&self, tenant: TenantId, ask: impl FnOnce() -> Answer<T>) -> Answer<T> {
-        let _ = tenant;
         match &self.source {
             Source::Sqlite(s) => {
                 let tx = s.conn().unchecked_transaction()?;
@@ -97,6 +109,7 @@ impl Reader {
                 tx.finish()?;
                 answer
             }
+            Source::Postgres(p) => p.at_once(tenant, ask),
         }
     }
 
@@ -323,8 +336,12 @@ impl Reader {
             which = "AND tenant = ?3";
             params.push(tenant.0.into());
         }
+        let settled = match &self.source {
+            Source::Sqlite(_) => "",
+            Source::Postgres(_) => postgres::SETTLED,
+        };
         let sql = format!(
-            "SELECT ord, tenant, case_id, seq, head FROM turn WHERE ord > ?1 {which} ORDER BY ord LIMIT ?2"
+            "SELECT ord, tenant, case_id, seq, head FROM turn WHERE ord > ?1 {which} {settled} ORDER BY ord LIMIT ?2"
         );
         let mut turns = self.rows(&sql, &params, |r| {
             let case = CaseId(r.get(2)?);
@@ -389,6 +406,27 @@ impl Reader {
                 at: r.get(3)?,
             })
         })
+    }
+
+    /// Whether heads and bodies belong together: `ok`, or what is wrong. Reads the whole database.
+    pub(crate) fn coherence(&self) -> Answer<String> {
+        for (what, sql) in [
+            (
+                "a case is not as long as its journal",
+                "SELECT 1 FROM case_head c WHERE c.seq <> (SELECT COUNT(*) FROM turn t WHERE t.tenant = c.tenant \
+                 AND t.case_id = c.case_id) LIMIT 1",
+            ),
+            (
+                "an effect has no case",
+                "SELECT 1 FROM effect e WHERE NOT EXISTS (SELECT 1 FROM case_head c WHERE c.tenant = e.tenant \
+                 AND c.case_id = e.case_id) LIMIT 1",
+            ),
+        ] {
+            if !self.rows(sql, &[], |_| Ok(()))?.is_empty() {
+                return Ok(what.into());
+            }
+        }
+        Ok("ok".into())
     }
 
     /// How far a follower has come; 0 when it never ran.

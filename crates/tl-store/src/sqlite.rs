@@ -156,6 +156,11 @@ impl Sqlite {
         dialect::watch_log(&mut self.conn)
     }
 
+    /// Moves what can be moved of the write-ahead log into the database without waiting for anybody.
+    pub(crate) fn checkpoint_part(&self) -> rusqlite::Result<()> {
+        dialect::checkpoint_part(&self.conn)
+    }
+
     /// Decides the units and makes what passed durable, in one transaction.
     pub(crate) fn transact(&mut self, units: &[Unit]) -> Result<Vec<Result<(), Refused>>, Failure> {
         let done = self.try_transact(units);

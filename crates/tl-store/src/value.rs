@@ -134,12 +134,14 @@ pub(crate) enum Cell<'r> {
 /// A row that was read, whichever engine it came from.
 pub(crate) enum Fields<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r tokio_postgres::Row),
 }
 
 impl<'r> Fields<'r> {
     fn cell(&self, column: usize) -> Option<Cell<'r>> {
         match self {
             Fields::Sqlite(row) => crate::sqlite::cell(row, column),
+            Fields::Postgres(row) => crate::postgres::link::cell(row, column),
         }
     }
 

@@ -8,13 +8,19 @@ use super::ledger::{EFFECT, Found};
 use super::{Answer, CASE, Reader, case_row};
 use crate::contract::{CaseFilter, CaseRow, EffectFilter, EffectRow, TaskFilter, TaskRow};
 use crate::keys::NEVER;
-use crate::value::vals;
+use crate::value::{Val, vals};
 
 /// Rows of a page when the question does not say.
 const PAGE: u32 = 50;
 
 fn page(limit: u32) -> u32 {
     if limit == 0 { PAGE } else { limit }
+}
+
+/// Adds a condition to a text and its value to the parameters.
+fn and<'v>(text: &mut String, params: &mut Vec<Val<'v>>, is: (&str, Val<'v>)) {
+    params.push(is.1);
+    text.push_str(&format!(" AND {} = ?{}", is.0, params.len()));
 }
 
 /// Sorts after every id.
@@ -49,38 +55,37 @@ impl Reader {
         state: u16,
         filter: &CaseFilter,
     ) -> Answer<Vec<CaseRow>> {
-        let sql = format!(
-            "{CASE} WHERE tenant = ?1 AND state = ?2 AND closed = 0 AND case_id < ?3 \
-             AND (?4 IS NULL OR workflow = ?4) ORDER BY case_id DESC LIMIT ?5"
-        );
-        let before = filter.before.map_or(LAST, |c| c.0);
-        let page = page(filter.limit);
-        self.rows(
-            &sql,
-            &vals![tenant.0, state, before, filter.workflow.as_ref(), page],
-            case_row,
-        )
+        // The condition stands in the text, so that the index over open cases is found.
+        self.cases_where("AND closed = 0", (tenant, Some(state)), filter)
     }
 
     fn any_cases(&self, tenant: TenantId, filter: &CaseFilter) -> Answer<Vec<CaseRow>> {
-        let sql = format!(
-            "{CASE} WHERE tenant = ?1 AND case_id < ?2 AND (?3 IS NULL OR state = ?3) \
-             AND (?4 IS NULL OR closed = ?4) AND (?5 IS NULL OR workflow = ?5) ORDER BY case_id DESC LIMIT ?6"
-        );
+        let closed = match filter.closed {
+            Some(true) => "AND closed = 1",
+            _ => "",
+        };
+        self.cases_where(closed, (tenant, filter.state), filter)
+    }
+
+    fn cases_where(
+        &self,
+        closed: &str,
+        which: (TenantId, Option<u16>),
+        filter: &CaseFilter,
+    ) -> Answer<Vec<CaseRow>> {
         let before = filter.before.map_or(LAST, |c| c.0);
-        let page = page(filter.limit);
-        self.rows(
-            &sql,
-            &vals![
-                tenant.0,
-                before,
-                filter.state,
-                filter.closed,
-                filter.workflow.as_ref(),
-                page
-            ],
-            case_row,
-        )
+        let mut params = vals![which.0.0, before, page(filter.limit)].to_vec();
+        let mut more = String::new();
+        if let Some(state) = which.1 {
+            and(&mut more, &mut params, ("state", state.into()));
+        }
+        if let Some(workflow) = &filter.workflow {
+            and(&mut more, &mut params, ("workflow", workflow.into()));
+        }
+        let sql = format!(
+            "{CASE} WHERE tenant = ?1 AND case_id < ?2 {closed}{more} ORDER BY case_id DESC LIMIT ?3"
+        );
+        self.rows(&sql, &params, case_row)
     }
 
     fn states_in_use(&self, tenant: TenantId) -> Answer<Vec<u16>> {
@@ -128,10 +133,9 @@ impl Reader {
         filter: &EffectFilter,
     ) -> Answer<Vec<Found>> {
         let mut params = vals![tenant.0, page(filter.limit)].to_vec();
-        let mut which = "";
+        let mut which = String::new();
         if let Some(case) = filter.case {
-            which = "AND e.case_id = ?3";
-            params.push(case.0.into());
+            and(&mut which, &mut params, ("e.case_id", case.0.into()));
         }
         let sql = format!(
             "{EFFECT} WHERE e.tenant = ?1 {which} AND {condition} ORDER BY e.case_id DESC, e.n DESC LIMIT ?2"
@@ -171,16 +175,17 @@ impl Reader {
         whose: (TenantId, Option<&String>),
         filter: &TaskFilter,
     ) -> Answer<Vec<TaskRow>> {
-        let mut params = vals![whose.0.0, page(filter.limit), whose.1].to_vec();
-        let mut which = "";
+        let mut params = vals![whose.0.0, page(filter.limit)].to_vec();
+        let mut which = String::new();
+        if let Some(owner) = whose.1 {
+            and(&mut which, &mut params, ("owner", owner.into()));
+        }
         if let Some(case) = filter.case {
-            which = "AND case_id = ?4";
-            params.push(case.0.into());
+            and(&mut which, &mut params, ("case_id", case.0.into()));
         }
         let sql = format!(
             "SELECT tenant, case_id, n, kind, owner, reason, due, effect, opened_at, closed_at, decision FROM task \
-             WHERE tenant = ?1 {which} AND (?3 IS NULL OR owner = ?3) AND {condition} \
-             ORDER BY due, case_id, n LIMIT ?2"
+             WHERE tenant = ?1 {which} AND {condition} ORDER BY due, case_id, n LIMIT ?2"
         );
         self.rows(&sql, &params, |r| {
             let due: i64 = r.get(6)?;

@@ -54,6 +54,7 @@ impl Reader {
     fn size(&self) -> Answer<u64> {
         match &self.source {
             Source::Sqlite(s) => Ok(dialect::size(s.conn())?),
+            Source::Postgres(_) => self.sum("SELECT pg_database_size(current_database())"),
         }
     }
 

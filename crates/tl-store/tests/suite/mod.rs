@@ -7,6 +7,7 @@ pub mod groups;
 pub mod guards;
 pub mod ledger;
 pub mod lists;
+pub mod postgres;
 pub mod rows;
 pub mod settings;
 pub mod sqlite;
