@@ -20,10 +20,12 @@ struct Server {
     _keeper: Child,
 }
 
-/// Waits for the end of its input, then stops the server and removes its files.
+/// Starts the server with the words after its directory, waits for the end of its input, then stops the server and
+/// removes its files.
 const KEEPER: &str = "\
-\"$1/postgres\" -D \"$2/data\" -k \"$2\" -c listen_addresses= -c fsync=off -c autovacuum=off \
--c max_connections=60 >\"$2/log\" 2>&1 & server=$!; read -r _; kill -INT $server; wait $server; rm -rf \"$2\"";
+dir=$1; shift; \"$@\" -D \"$dir/data\" -k \"$dir\" -c listen_addresses= -c fsync=off -c autovacuum=off \
+-c max_connections=60 >\"$dir/log\" 2>&1 & read -r _; kill -INT \"$(head -n 1 \"$dir/data/postmaster.pid\")\"; \
+wait; rm -rf \"$dir\"";
 
 /// Directory of the server's programs, the newest first.
 fn programs() -> Option<PathBuf> {
@@ -73,9 +75,12 @@ fn start(bin: &Path) -> Server {
         .unwrap();
     let words = String::from_utf8_lossy(&made.stderr);
     assert!(made.status.success(), "initdb: {words}");
-    let keeper = command(Path::new("sh"))
+    let server = command(&bin.join("postgres"));
+    let keeper = Command::new("sh")
         .args(["-c", KEEPER, "sh"])
-        .args([bin, dir.as_path()])
+        .arg(&dir)
+        .arg(server.get_program())
+        .args(server.get_args())
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
@@ -159,7 +164,18 @@ impl Database {
         };
         let name = format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let admin = client(&server.url("postgres")).unwrap();
-        admin.run(&format!("CREATE DATABASE {name}")).unwrap();
+        if admin.run("CREATE DATABASE made").is_ok() {
+            let made: Location = server.url("made").parse().unwrap();
+            drop(Backend::open_at(&made, &Options::default()).unwrap());
+            // Nobody has been a node of a new database.
+            let sql = client(&server.url("made")).unwrap();
+            sql.run("DELETE FROM node").unwrap();
+        }
+        let copy = format!("CREATE DATABASE {name} TEMPLATE made");
+        while let Err(words) = admin.run(&copy) {
+            // The connection that made it may take a moment to go.
+            assert!(words.contains("being accessed"), "{words}");
+        }
         Some(Database {
             url: server.url(&name),
             _alone: alone,
@@ -184,6 +200,14 @@ impl Database {
             node: Some(node),
             ..Options::default()
         })
+    }
+}
+
+impl Database {
+    /// Directory of the server's socket.
+    pub fn sockets(&self) -> PathBuf {
+        let (_, sockets) = self.url.split_once("host=").unwrap();
+        PathBuf::from(sockets)
     }
 }
 
