@@ -652,6 +652,35 @@ pub fn open(sealed: &Sealed) -> Result<(Head, Option<Body>), JournalError> {
     Ok((head, Some(body)))
 }
 
+/// The CBOR of an effect's arguments (`Fact::Args`) within the bytes of a body, found without decoding the rest.
+/// `None` when the body does not hold them or cannot be read.
+pub fn args_in(body: &[u8], effect: u32) -> Option<&[u8]> {
+    /// Field number of `Fact::Args`.
+    const ARGS: u32 = 2;
+    let (&0, cbor) = body.split_first()? else {
+        return None;
+    };
+    let mut d = minicbor::Decoder::new(cbor);
+    d.array().ok()??;
+    for _ in 0..d.array().ok()?? {
+        let fields = d.array().ok()??;
+        if fields != 2 || d.u32().ok()? != ARGS {
+            for _ in 1..fields {
+                d.skip().ok()?;
+            }
+            continue;
+        }
+        d.array().ok()??;
+        let n = d.u32().ok()?;
+        let from = d.position();
+        d.skip().ok()?;
+        if n == effect {
+            return cbor.get(from..d.position());
+        }
+    }
+    None
+}
+
 /// Checks that the body is the one the head was sealed with.
 pub fn verify_body(sealed: &Sealed, head: &Head, seed: &[u8; 16]) -> Result<(), JournalError> {
     match &sealed.body {

@@ -1,54 +1,24 @@
-//! The SQLite engine behind the contract: synchronous, one connection, one transaction per group of units.
+//! One database behind the contract, without threads: what is committed here, and what a failed group means.
 //!
-//! ```text
-//! commit(units)
-//!   BEGIN IMMEDIATE ─► refresh (did another process write?) ─► per unit: check ─► apply ─► counters ─► COMMIT
-//!                                                              └ refused: nothing of it is written
-//! ```
-//! `check` evaluates every guard before the first write of a unit, so no savepoint is needed. What fails in spite
-//! of it makes the group roll back and run again in halves, until the faulty unit is alone.
+//! An engine applies a whole group or nothing. What fails in spite of all checks makes the group run again in
+//! halves, until the faulty unit is alone; it is refused, and its neighbours are committed.
 
-mod apply;
-mod check;
-mod config;
-mod counters;
-mod effects;
-mod gate;
-mod journal;
-mod keys;
-mod ledger;
-mod lists;
-mod read;
-mod rows;
-mod settings;
-mod stats;
-
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-
-use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
 
 use crate::contract::{CommitAnswer, Committed, Query, Refused, Reply, Unit};
-use crate::dialect::{self, Access, Sizes};
 use crate::error::{OpenError, StoreError};
-use crate::migrate;
-
-use counters::Counters;
-use gate::GateCache;
-
-pub(crate) use effects::{serial_busy_sql, withdraw_sql};
-pub use read::Reader;
-pub(crate) use rows::take_key_sql;
-
-/// A checkpoint copies pages from file to file; it needs no cache to speak of.
-const CHECKPOINTER_CACHE_KIB: u32 = 64;
+use crate::postgres::Postgres;
+use crate::read::Reader;
+use crate::sqlite::{Sqlite, dialect};
 
 /// How a backend is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Node id of a process that sends effects: opening raises its epoch, which fences the process before it.
-    /// `None` for a guest that writes beside a running server (the kill command); it neither migrates nor fences.
+    /// Node id of a process that sends effects: opening raises its epoch, which fences the process before it. 0 takes
+    /// the next free number. `None` for a guest that writes beside a running server (the kill command); it neither
+    /// migrates nor fences.
     pub node: Option<u32>,
     /// Page cache of the writing connection, KiB.
     pub writer_cache_kib: u32,
@@ -63,6 +33,8 @@ pub struct Options {
     pub group: usize,
     /// Name of a registered SQLite file layer, for tests on a lying disk.
     pub vfs: Option<String>,
+    /// How long a node may write after it last told the database that it lives; PostgreSQL alone.
+    pub lease: Duration,
 }
 
 impl Default for Options {
@@ -75,105 +47,124 @@ impl Default for Options {
             checkpoint_pages: 16_384,
             group: 256,
             vfs: None,
+            lease: Duration::from_secs(10),
         }
     }
 }
 
-impl Options {
-    fn sizes(&self, cache_kib: u32) -> Sizes {
-        Sizes {
-            cache_kib,
-            checkpoint_pages: self.checkpoint_pages,
+/// Where a database is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A SQLite file.
+    File(PathBuf),
+    /// A PostgreSQL database, as an address `postgres://…`.
+    Postgres(String),
+}
+
+impl From<&Path> for Location {
+    fn from(path: &Path) -> Location {
+        Location::File(path.to_owned())
+    }
+}
+
+impl FromStr for Location {
+    type Err = std::convert::Infallible;
+
+    /// An address of a server, or else the path of a file.
+    fn from_str(text: &str) -> Result<Location, Self::Err> {
+        let server = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        Ok(match server {
+            true => Location::Postgres(text.to_owned()),
+            false => Location::File(PathBuf::from(text)),
+        })
+    }
+}
+
+/// An address may hold a password.
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Location::File(path) => write!(f, "Location({})", path.display()),
+            Location::Postgres(_) => write!(f, "Location(postgres)"),
         }
     }
 }
 
-/// The store on one SQLite file. Not shared between threads; `Store` is the façade that is.
+/// A node's right to write, as the database sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// False once another process has raised the node's epoch: this one must not send anything any more.
+    pub held: bool,
+    /// What is left of it, by this machine's clock.
+    pub left: Duration,
+    /// The database's clock, µs; `None` where there is no other clock than this machine's.
+    pub database_time: Option<i64>,
+    /// How long the question took: `database_time` is that uncertain.
+    pub took: Duration,
+}
+
+impl Lease {
+    /// Of a node that nobody can take over.
+    pub(crate) fn endless() -> Lease {
+        Lease {
+            held: true,
+            left: Duration::MAX,
+            database_time: None,
+            took: Duration::ZERO,
+        }
+    }
+}
+
+/// The store on one connection. Not shared between threads; `Store` is the façade that is.
 #[derive(Debug)]
 pub struct Backend {
     reader: Reader,
-    gate: GateCache,
-    epoch: u64,
     groups: u64,
     faults: u64,
-}
-
-/// Why a unit was not applied.
-pub(crate) enum Stop {
-    /// By a guard: the answer of the unit.
-    Refused(Refused),
-    /// By the database: the group rolls back.
-    Fault(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for Stop {
-    fn from(e: rusqlite::Error) -> Stop {
-        Stop::Fault(e)
-    }
-}
-
-impl From<Refused> for Stop {
-    fn from(r: Refused) -> Stop {
-        Stop::Refused(r)
-    }
 }
 
 impl Backend {
     /// Opens the file, creating and migrating it as the options say.
     pub fn open(path: &Path, options: &Options) -> Result<Backend, OpenError> {
-        let vfs = options.vfs.as_deref();
-        let access = match options.node {
-            Some(_) => Access::Create,
-            None => Access::Write,
-        };
-        let mut conn =
-            dialect::connect(path, access, vfs, options.sizes(options.writer_cache_kib))?;
-        let steps = migrate::migrations();
-        match options.node {
-            Some(_) => migrate::migrate(&mut conn, path, &steps)?,
-            None => migrate::require(&conn, path, &steps)?,
-        }
-        let epoch = match options.node {
-            Some(node) => raise_epoch(&conn, node).map_err(|e| dialect::open_error(path, &e))?,
-            None => 0,
+        Backend::open_at(&Location::from(path), options)
+    }
+
+    /// Opens the database, creating and migrating it as the options say.
+    pub fn open_at(location: &Location, options: &Options) -> Result<Backend, OpenError> {
+        let source = match location {
+            Location::File(path) => Source::Sqlite(Sqlite::open(path, options)?),
+            Location::Postgres(url) => Source::Postgres(apart(|| Postgres::open(url, options))?),
         };
         Ok(Backend {
-            reader: Reader::new(conn),
-            gate: GateCache::default(),
-            epoch,
+            reader: Reader::new(source),
             groups: 0,
             faults: 0,
         })
     }
 
-    /// Opens a further connection that reads alone. The file must have been opened for writing before.
-    pub fn open_reader(path: &Path, options: &Options) -> Result<Reader, OpenError> {
-        let vfs = options.vfs.as_deref();
-        let conn = dialect::connect(
-            path,
-            Access::Read,
-            vfs,
-            options.sizes(options.reader_cache_kib),
-        )?;
-        Ok(Reader::new(conn))
+    /// Opens a further connection that reads alone. The database must have been opened for writing before.
+    pub fn open_reader(location: &Location, options: &Options) -> Result<Reader, OpenError> {
+        let source = match location {
+            Location::File(path) => Source::Sqlite(Sqlite::open_reader(path, options)?),
+            Location::Postgres(url) => Source::Postgres(apart(|| Postgres::open_reader(url))?),
+        };
+        Ok(Reader::new(source))
     }
 
-    /// A connection for a thread that does nothing but checkpoints.
-    pub(crate) fn open_checkpointer(
-        path: &Path,
-        options: &Options,
-    ) -> Result<Connection, OpenError> {
-        dialect::connect(
-            path,
-            Access::Write,
-            options.vfs.as_deref(),
-            options.sizes(CHECKPOINTER_CACHE_KIB),
-        )
+    /// The node's number; 0 for a guest.
+    pub fn node(&self) -> u32 {
+        match &self.reader.source {
+            Source::Sqlite(s) => s.node(),
+            Source::Postgres(p) => p.node().map_or(0, |n| n.id),
+        }
     }
 
     /// How often this node was started; 0 for a guest.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        match &self.reader.source {
+            Source::Sqlite(s) => s.epoch(),
+            Source::Postgres(p) => p.node().map_or(0, |n| n.epoch),
+        }
     }
 
     /// Groups made durable since the store was opened.
@@ -198,117 +189,148 @@ impl Backend {
         answers
     }
 
-    /// Moves the write-ahead log into the database file.
+    /// Moves the write-ahead log into the database file, where there is one.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
-        Ok(dialect::checkpoint(self.conn())?)
-    }
-
-    /// Leaves checkpoints to the caller, who watches the length of the write-ahead log (pages) that is returned.
-    pub(crate) fn watch_log(&mut self) -> rusqlite::Result<Arc<AtomicU64>> {
-        dialect::watch_log(self.reader.conn_mut())
-    }
-
-    /// Moves what can be moved of the write-ahead log into the database without waiting for anybody.
-    pub(crate) fn checkpoint_part(&self) -> rusqlite::Result<()> {
-        dialect::checkpoint_part(self.conn())
+        match &self.reader.source {
+            Source::Sqlite(s) => Ok(dialect::checkpoint(s.conn())?),
+            Source::Postgres(_) => Ok(()),
+        }
     }
 
     /// The database's own verdict on its structure: `ok`, or what is wrong.
     pub fn integrity(&self) -> Result<String, StoreError> {
-        Ok(dialect::integrity(self.conn())?)
+        match &self.reader.source {
+            Source::Sqlite(s) => Ok(dialect::integrity(s.conn())?),
+            // The server checks its own files; what can be asked of it is that heads and bodies belong together.
+            Source::Postgres(_) => self.reader.coherence(),
+        }
     }
 
-    fn conn(&self) -> &Connection {
-        self.reader.conn()
+    /// The SQLite connection, for what only that engine needs.
+    pub(crate) fn sqlite(&mut self) -> Option<&mut Sqlite> {
+        match &mut self.reader.source {
+            Source::Sqlite(s) => Some(s),
+            Source::Postgres(_) => None,
+        }
+    }
+
+    /// The PostgreSQL connection, for what only that engine needs.
+    pub(crate) fn postgres(&self) -> Option<&Postgres> {
+        match &self.reader.source {
+            Source::Sqlite(_) => None,
+            Source::Postgres(p) => Some(p),
+        }
+    }
+
+    /// Extends the node's lease. A node that lapsed and that nobody took over holds it again.
+    pub fn heartbeat(&mut self) -> Result<Lease, StoreError> {
+        match &mut self.reader.source {
+            Source::Sqlite(_) => Ok(Lease::endless()),
+            Source::Postgres(p) => p.heartbeat(),
+        }
+    }
+
+    /// Takes over from nodes whose lease has lapsed: raises their epochs, so that their attempts become stale, and
+    /// names them, each once.
+    pub fn lapse(&mut self) -> Result<Vec<u32>, StoreError> {
+        match &mut self.reader.source {
+            Source::Sqlite(_) => Ok(Vec::new()),
+            Source::Postgres(p) => p.lapse(),
+        }
     }
 
     fn commit_slice(&mut self, units: &[Unit], answers: &mut Vec<CommitAnswer>) {
         if units.is_empty() {
             return;
         }
-        let error = match self.transact(units) {
-            Ok(some) => return answers.extend(some),
-            Err(error) => error,
+        let done = match &mut self.reader.source {
+            Source::Sqlite(s) => s.transact(units),
+            Source::Postgres(p) => p.transact(units),
         };
-        self.roll_back();
-        if !dialect::blames_the_unit(&error) {
-            tracing::error!(%error, units = units.len(), "TL0602 a group could not be committed");
-            let why = dialect::error_kind(&error);
-            answers.extend(
-                units
-                    .iter()
-                    .map(|_| Err(Refused::Unavailable { why: why.clone() })),
-            );
-        } else if units.len() == 1 {
-            let why = dialect::error_kind(&error);
-            answers.push(Err(self.faulty(why, &error.to_string())));
-        } else {
-            let (first, second) = units.split_at(units.len() / 2);
-            self.commit_slice(first, answers);
-            self.commit_slice(second, answers);
-        }
-    }
-
-    fn transact(&mut self, units: &[Unit]) -> rusqlite::Result<Vec<CommitAnswer>> {
-        self.conn().prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        self.gate.refresh(self.reader.conn())?;
-        let mut counters = Counters::default();
-        let group = self.groups + 1;
-        let mut answers = Vec::with_capacity(units.len());
-        for unit in units {
-            answers.push(match self.one(unit, &mut counters) {
-                Ok(()) => Ok(Committed { group }),
-                Err(Stop::Refused(why)) => Err(why),
-                Err(Stop::Fault(error)) => return Err(error),
-            });
-        }
-        counters.flush(self.conn())?;
-        self.conn().prepare_cached("COMMIT")?.execute([])?;
-        self.groups = group;
-        Ok(answers)
-    }
-
-    fn one(&mut self, unit: &Unit, counters: &mut Counters) -> Result<(), Stop> {
-        let conn = self.reader.conn();
-        match check::check(conn, &self.gate, unit) {
-            Ok(seen) => Ok(apply::apply(conn, &mut self.gate, counters, seen)?),
-            Err(Stop::Refused(Refused::Duplicate { event, payload })) => {
-                rows::alias_free_keys(conn, unit, event)?;
-                Err(Refused::Duplicate { event, payload }.into())
+        match done {
+            Ok(some) => {
+                self.groups += 1;
+                let group = self.groups;
+                for answer in some {
+                    answers.push(match answer {
+                        Ok(()) => Ok(Committed { group }),
+                        Err(Refused::Faulty { why, .. }) => {
+                            Err(self.faulty(why, "the unit contradicts the contract"))
+                        }
+                        Err(other) => Err(other),
+                    });
+                }
             }
-            Err(Stop::Refused(Refused::Faulty { why, .. })) => {
-                let words = "the unit contradicts the contract";
-                Err(self.faulty(why, words).into())
+            Err(failure) if failure.blame == Blame::Machine => {
+                let (error, units) = (failure.words, units.len());
+                tracing::error!(error, units, "TL0602 a group could not be committed");
+                let refused = Refused::Unavailable { why: failure.why };
+                answers.extend(std::iter::repeat_n(Err(refused), units));
             }
-            Err(other) => Err(other),
+            Err(failure) if units.len() == 1 => {
+                answers.push(Err(self.faulty(failure.why, &failure.words)));
+            }
+            Err(_) => {
+                let (first, second) = units.split_at(units.len() / 2);
+                self.commit_slice(first, answers);
+                self.commit_slice(second, answers);
+            }
         }
     }
 
     /// Numbers a fault, so that the answer can be found in the log.
     fn faulty(&mut self, why: String, words: &str) -> Refused {
         self.faults += 1;
-        let id = self.epoch * 1_000_000 + self.faults;
+        let id = self.epoch() * 1_000_000 + self.faults;
         tracing::error!(id, why, words, "TL0601 a unit cannot be stored");
         Refused::Faulty { id, why }
     }
-
-    fn roll_back(&mut self) {
-        if !self.conn().is_autocommit()
-            && let Err(error) = self.conn().execute_batch("ROLLBACK")
-        {
-            tracing::error!(%error, "TL0602 a group could not be rolled back");
-        }
-        // What the units of the group raised is void.
-        self.gate.forget();
-    }
 }
 
-fn raise_epoch(conn: &Connection, node: u32) -> rusqlite::Result<u64> {
-    conn.query_row(
-        "INSERT INTO node (id, epoch) VALUES (?1, 1) ON CONFLICT (id) DO UPDATE SET epoch = node.epoch + 1 \
-         RETURNING epoch",
-        [node],
-        |r| r.get::<_, i64>(0),
-    )
-    .map(|e| e.unsigned_abs())
+/// A connection to one of the engines.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// Runs it on a thread of its own, because the caller may be inside a runtime.
+fn apart<T: Send>(work: impl FnOnce() -> Result<T, OpenError> + Send) -> Result<T, OpenError> {
+    std::thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+/// Why a group was not applied.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) blame: Blame,
+    /// Kind of fault, without values.
+    pub(crate) why: String,
+    /// The database's own words, for the log.
+    pub(crate) words: String,
+}
+
+/// Whose fault a failed group is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// Of one of its units: the group runs again in halves.
+    Unit,
+    /// Of nobody in the group: nothing can be made durable now.
+    Machine,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        let blame = match error {
+            StoreError::Damaged { .. } => Blame::Unit,
+            StoreError::Unavailable { .. } | StoreError::Closed => Blame::Machine,
+        };
+        Failure {
+            blame,
+            why: error.to_string(),
+            words: error.to_string(),
+        }
+    }
 }

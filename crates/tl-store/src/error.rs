@@ -69,6 +69,37 @@ pub enum OpenError {
         /// Schema this program needs.
         known: u32,
     },
+    /// The PostgreSQL server cannot be used.
+    #[error(
+        "TL0618 {path} cannot be used: {why}. Check the address, that the server runs, and that the account may \
+         connect and create tables."
+    )]
+    Server {
+        /// Which database, without the password.
+        path: String,
+        /// The server's words.
+        why: String,
+    },
+    /// The role as which the product works cannot be had.
+    #[error(
+        "TL0619 {path}: the role `throughline` is not there and cannot be created or taken: {why}. Let an \
+         administrator run: CREATE ROLE throughline NOLOGIN; GRANT throughline TO the account that connects."
+    )]
+    Role {
+        /// Which database.
+        path: String,
+        /// The server's words.
+        why: String,
+    },
+    /// Row-level security does not hold.
+    #[error(
+        "TL0620 {path}: a row of one tenant shows to another. Row-level security was switched off, or the role \
+         `throughline` may bypass it. Nothing is started; let an administrator put that right."
+    )]
+    Exposed {
+        /// Which database.
+        path: String,
+    },
     /// Anything else.
     #[error(
         "TL0617 {path} cannot be used: {why}. If the disk is well, restore the newest backup and compare it \

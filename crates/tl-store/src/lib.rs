@@ -1,15 +1,21 @@
-//! The durable store: data in, data out. One contract; embedded SQLite behind it.
+//! The durable store: data in, data out. One contract, one logic; two engines behind it.
 
 mod backend;
 pub mod contract;
-mod dialect;
 mod error;
+mod keys;
+mod logic;
 mod migrate;
+mod postgres;
+mod read;
 mod schema;
-mod statements;
+mod sqlite;
 mod store;
+mod value;
+mod writes;
 
-pub use backend::{Backend, Options, Reader};
+pub use backend::{Backend, Lease, Location, Options};
 pub use contract::*;
 pub use error::{OpenError, StoreError};
+pub use read::Reader;
 pub use store::Store;

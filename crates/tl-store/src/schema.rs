@@ -5,17 +5,44 @@
 //! are integers, checked text, or bytes; text that comes from outside is bytes, because databases disagree about
 //! which characters a text may hold; personal data lives in tables of its own, beside the heads.
 
-use crate::dialect;
+pub(crate) use crate::value::Kind;
 
-/// What a column holds.
+/// The two ways to say things that SQL engines say differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A 64-bit integer.
-    Int,
-    /// Text that the kernel or this crate has written or checked.
-    Text,
-    /// Bytes: digests, ids, CBOR, and text from outside.
-    Bytes,
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    fn column_type(self, kind: Kind) -> &'static str {
+        match (self, kind) {
+            (Dialect::Sqlite, Kind::Int) => "INTEGER",
+            (Dialect::Sqlite, Kind::Text) => "TEXT",
+            (Dialect::Sqlite, Kind::Bytes) => "BLOB",
+            (Dialect::Postgres, Kind::Int) => "BIGINT",
+            // Text compares by bytes, as in SQLite.
+            (Dialect::Postgres, Kind::Text) => "TEXT COLLATE \"C\"",
+            (Dialect::Postgres, Kind::Bytes) => "BYTEA",
+        }
+    }
+
+    /// The column that numbers rows in commit order.
+    fn ord_column(self) -> &'static str {
+        match self {
+            // Exactly this type makes it the row's own number, which costs nothing.
+            Dialect::Sqlite => "ord INTEGER PRIMARY KEY",
+            Dialect::Postgres => "ord BIGINT PRIMARY KEY",
+        }
+    }
+
+    /// How a table ends whose rows live in the order of their key.
+    fn keyed_form(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => " WITHOUT ROWID",
+            Dialect::Postgres => "",
+        }
+    }
 }
 
 /// One column.
@@ -60,7 +87,7 @@ const fn bytes(name: &'static str) -> Column {
 /// How the rows of a table are found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Key {
-    /// The store numbers the rows in commit order (`ord`); these columns are unique too.
+    /// The writer numbers the rows in commit order (`ord`); these columns are unique too.
     Numbered(&'static [&'static str]),
     /// The row carries the `ord` of the row that it belongs to.
     Beside,
@@ -79,26 +106,26 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Its definition in the given dialect.
-    pub(crate) fn create(&self) -> String {
+    /// Its definition.
+    pub(crate) fn create(&self, dialect: Dialect) -> String {
         let mut parts = Vec::new();
-        if !matches!(self.key, Key::Own(_)) {
-            parts.push(dialect::ORD_COLUMN.to_owned());
+        if self.has_ord() {
+            parts.push(dialect.ord_column().to_owned());
         }
         for c in self.columns {
-            let ty = dialect::column_type(c.kind);
+            let ty = dialect.column_type(c.kind);
             let null = if c.null { "" } else { " NOT NULL" };
             parts.push(format!("{} {ty}{null}", c.name));
         }
         let form = match self.key {
             Key::Numbered(unique) => {
                 parts.push(format!("UNIQUE ({})", unique.join(", ")));
-                dialect::NUMBERED_FORM
+                ""
             }
-            Key::Beside => dialect::NUMBERED_FORM,
+            Key::Beside => "",
             Key::Own(key) => {
                 parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
-                dialect::KEYED_FORM
+                dialect.keyed_form()
             }
         };
         format!(
@@ -108,44 +135,21 @@ impl Table {
         )
     }
 
-    /// Inserts one row; parameters in the order of the columns, a `Beside` row's `ord` first.
-    pub(crate) fn insert(&self) -> String {
-        let mut names: Vec<&str> = Vec::new();
-        if matches!(self.key, Key::Beside) {
-            names.push("ord");
-        }
-        names.extend(self.columns.iter().map(|c| c.name));
-        let holes: Vec<String> = (1..=names.len()).map(|i| format!("?{i}")).collect();
-        format!(
-            "INSERT INTO {} ({}) VALUES ({})",
-            self.name,
-            names.join(", "),
-            holes.join(", ")
-        )
+    fn has_ord(&self) -> bool {
+        !matches!(self.key, Key::Own(_))
     }
 
-    /// Inserts one row, or does nothing when its key is there.
-    pub(crate) fn insert_new(&self) -> String {
-        format!("{} ON CONFLICT DO NOTHING", self.insert())
+    /// Names and types of everything that an insert gives, `ord` first where there is one.
+    pub(crate) fn all(&self) -> Vec<(&'static str, Kind)> {
+        let ord = self.has_ord().then_some(("ord", Kind::Int));
+        let columns = self.columns.iter().map(|c| (c.name, c.kind));
+        ord.into_iter().chain(columns).collect()
     }
 
-    /// Inserts one row, or replaces the columns outside the key.
-    pub(crate) fn upsert(&self) -> String {
-        let (Key::Own(key) | Key::Numbered(key)) = self.key else {
-            return self.insert();
-        };
-        let set: Vec<String> = self
-            .columns
-            .iter()
-            .filter(|c| !key.contains(&c.name))
-            .map(|c| format!("{0} = excluded.{0}", c.name))
-            .collect();
-        format!(
-            "{} ON CONFLICT ({}) DO UPDATE SET {}",
-            self.insert(),
-            key.join(", "),
-            set.join(", ")
-        )
+    /// The type of a column, `ord` included.
+    pub(crate) fn kind(&self, name: &str) -> Kind {
+        let found = self.columns.iter().find(|c| c.name == name);
+        found.map_or(Kind::Int, |c| c.kind)
     }
 }
 
@@ -160,15 +164,19 @@ macro_rules! tables {
 }
 
 tables! {
-    /// A process that sends effects, and how often it was started.
-    NODE = "node" since 1, Key::Own(&["id"]), [int("id"), int("epoch")];
+    /// A process that sends effects: how often it was started, until when it may write (µs of the database's clock;
+    /// the end of time where nobody else could take over, 0 once it lapsed), and the last group that it committed.
+    NODE = "node" since 1, Key::Own(&["id"]), [
+        int("id"), int("epoch"), int("lease_until"), int("last_group"),
+    ];
     /// A tenant's name.
     TENANT = "tenant" since 1, Key::Own(&["tenant"]), [int("tenant"), text("name"), int("at")];
     /// The number that every change of switches, flags, keys and policies raises.
     GATE = "gate" since 1, Key::Own(&["tenant"]), [int("tenant"), int("epoch")];
     /// Counts that are kept, so that nobody scans for them.
-    COUNTER = "counter" since 1, Key::Own(&["tenant", "what", "name", "state"]),
-        [int("tenant"), int("what"), text("name"), int("state"), int("n")];
+    /// Each node adds to rows of its own, so that none waits for another; readers add them up.
+    COUNTER = "counter" since 1, Key::Own(&["tenant", "what", "name", "state", "node"]),
+        [int("tenant"), int("what"), text("name"), int("state"), int("node"), int("n")];
     /// How far a follower has come.
     CURSOR = "cursor" since 1, Key::Own(&["tenant", "name"]), [int("tenant"), text("name"), int("value")];
 
@@ -202,13 +210,14 @@ tables! {
     ];
     /// The ledger.
     EFFECT = "effect" since 1, Key::Numbered(&["tenant", "case_id", "n"]), [
-        int("tenant"), bytes("case_id"), int("n"), int("kind"), text("action"), text("connection"),
-        int("class"), int("state"), int("due"), int("valid_until"), text("hold"), bytes("digest"),
-        bytes("vendor_key"), bytes("base_version").null(), bytes("serial_key").null(), int("attempt"),
+        int("tenant"), bytes("case_id"), int("n"), int("seq"), int("kind"), text("action"), text("connection"),
+        int("class"), bytes("digest"), bytes("vendor_key"), bytes("serial_key").null(), int("planned_at"),
+        // From here on: what changes, in the order of `logic::effects::Known::image`.
+        int("state"), int("due"), int("valid_until"), text("hold"), bytes("base_version").null(), int("attempt"),
         int("node").null(), int("epoch").null(), int("deadline").null(), int("first_send").null(),
-        int("planned_at"), int("updated_at"), text("code"), bytes("vendor_ref").null(), int("crashes"),
+        int("updated_at"), text("code"), bytes("vendor_ref").null(), int("crashes"),
     ];
-    /// Arguments of effects.
+    /// Arguments of effects, where the body of the turn that planned them (`effect.seq`) does not hold them.
     EFFECT_BODY = "effect_body" since 1, Key::Beside, [int("tenant"), bytes("args")];
     /// Finished attempts.
     ATTEMPT = "attempt" since 1, Key::Own(&["tenant", "case_id", "n", "attempt"]), [
@@ -274,11 +283,11 @@ tables! {
     ];
 
     /// How far a tenant's tree has come.
-    TREE = "tree" since 2, Key::Own(&["tenant"]), [int("tenant"), int("size"), int("after"), bytes("frontier")];
+    TREE = "tree" since 1, Key::Own(&["tenant"]), [int("tenant"), int("size"), int("after"), bytes("frontier")];
     /// Runs of leaves: 32 bytes each, the first one at `pos`.
-    PLACED = "placed" since 2, Key::Numbered(&["tenant", "pos"]), [int("tenant"), int("pos"), bytes("leaves")];
+    PLACED = "placed" since 1, Key::Numbered(&["tenant", "pos"]), [int("tenant"), int("pos"), bytes("leaves")];
     /// Signed sizes and roots.
-    CHECKPOINT = "checkpoint" since 2, Key::Own(&["tenant", "size"]),
+    CHECKPOINT = "checkpoint" since 1, Key::Own(&["tenant", "size"]),
         [int("tenant"), int("size"), bytes("root"), bytes("sig"), int("at")];
 }
 
@@ -296,17 +305,16 @@ pub(crate) fn first_extras() -> String {
 CREATE INDEX event_joined ON event (tenant, case_id) WHERE case_id IS NOT NULL;
 CREATE INDEX event_pending ON event (ord) WHERE joined = 0;
 CREATE INDEX case_open ON case_head (tenant, state, case_id) WHERE closed = 0;
-CREATE INDEX effect_ready ON effect (due) WHERE {READY};
-CREATE INDEX effect_in_flight ON effect (due) WHERE {IN_FLIGHT};
+CREATE INDEX effect_ready ON effect (due, ord) WHERE {READY};
+CREATE INDEX effect_in_flight ON effect (due, ord) WHERE {IN_FLIGHT};
 CREATE UNIQUE INDEX effect_serial ON effect (tenant, serial_key) WHERE {IN_FLIGHT} AND serial_key IS NOT NULL;
 CREATE INDEX effect_notable ON effect (tenant, state, case_id, n) WHERE {NOTABLE};
 CREATE INDEX timer_due ON timer (due);
 CREATE INDEX task_open ON task (tenant, due, case_id, n) WHERE closed_at IS NULL;
-CREATE INDEX outbox_tenant ON outbox (tenant);
+CREATE INDEX outbox_tenant ON outbox (tenant, ord);
 CREATE INDEX idempotent_expiry ON idempotent (tenant, expires);
 INSERT INTO tenant (tenant, name, at) VALUES (0, 'system', 0);
-{}",
-        dialect::APPEND_ONLY
+"
     )
 }
 
@@ -328,22 +336,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn statements_follow_from_the_description() {
-        assert_eq!(
-            FLAG.insert(),
-            "INSERT INTO flag (tenant, name, value) VALUES (?1, ?2, ?3)"
-        );
-        assert_eq!(
-            FLAG.upsert(),
-            "INSERT INTO flag (tenant, name, value) VALUES (?1, ?2, ?3) ON CONFLICT (tenant, name) DO UPDATE \
-             SET value = excluded.value"
-        );
-        assert_eq!(
-            TURN_BODY.insert_new(),
-            "INSERT INTO turn_body (ord, tenant, body) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
-        );
     }
 }

@@ -2,24 +2,29 @@
 //!
 //! Callers wait for their own unit; the writer takes whatever waits, up to the size of a group, and makes it
 //! durable with one sync. It never waits for a group to fill.
+//!
+//! Inline, there are no threads: everything happens on the calling thread before a future returns, so that a
+//! simulation decides the order of everything.
 
 mod ask;
 mod checkpoints;
 mod threads;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::backend::{Backend, Options, Reader};
+use crate::backend::{Backend, Lease, Location, Options};
 use crate::contract::{CommitAnswer, Query, Refused, Reply, Unit};
 use crate::error::{OpenError, StoreError};
+use crate::postgres::Waker;
+use crate::read::Reader;
 
 use checkpoints::Checkpoints;
-use threads::{ReadJob, WriteJob};
+use threads::{Beside, ReadJob, WriteJob};
 
 /// Commits that may wait before a caller waits for room in the queue.
 const QUEUE: usize = 4096;
@@ -32,11 +37,21 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    writes: mpsc::Sender<WriteJob>,
-    reads: mpsc::Sender<ReadJob>,
-    readers: u32,
+    mode: Mode,
     progress: Arc<Progress>,
+    node: u32,
     epoch: u64,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Threads {
+        writes: mpsc::Sender<WriteJob>,
+        reads: mpsc::Sender<ReadJob>,
+        readers: u32,
+    },
+    /// `None` once closed.
+    Inline(Mutex<Option<Backend>>),
 }
 
 /// What the writer tells everybody.
@@ -49,6 +64,14 @@ struct Progress {
 }
 
 impl Progress {
+    fn new() -> Arc<Progress> {
+        Arc::new(Progress {
+            begun: Instant::now(),
+            oldest: AtomicU64::new(0),
+            groups: watch::Sender::new(0),
+        })
+    }
+
     fn since(&self, instant: Instant) -> u64 {
         let micros = instant.saturating_duration_since(self.begun).as_micros();
         u64::try_from(micros).unwrap_or(u64::MAX - 1)
@@ -59,37 +82,73 @@ impl Store {
     /// Opens the file, migrates it, raises the node's epoch and starts the threads. Blocks for the time of that;
     /// needs no runtime. The directory must exist, and its lock is the caller's.
     pub fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
-        let mut backend = Backend::open(path, options)?;
-        let checkpoints = Checkpoints::start(&mut backend, path, options)?;
+        Store::open_at(&Location::from(path), options)
+    }
+
+    /// As `open`, wherever the database is. On PostgreSQL the node is registered, and a thread keeps its lease.
+    pub fn open_at(location: &Location, options: &Options) -> Result<Store, OpenError> {
+        let mut backend = Backend::open_at(location, options)?;
+        let progress = Progress::new();
+        let refused = |e: std::io::Error| OpenError::Database {
+            path: format!("{location:?}"),
+            why: format!("no thread can be started: {e}"),
+        };
+        let mut beside = Beside {
+            checkpoints: None,
+            waker: None,
+        };
+        if let (Location::File(path), Some(sqlite)) = (location, backend.sqlite()) {
+            beside.checkpoints = Some(Checkpoints::start(sqlite, path, options)?);
+        }
+        if let Some(postgres) = backend.postgres() {
+            let (config, node) = (postgres.config(), postgres.node().cloned());
+            let waker = Waker::start(config, node, progress.groups.clone());
+            beside.waker = Some(waker.map_err(refused)?);
+        }
         let readers = options.readers.max(1);
         let mut connections = Vec::new();
         for _ in 0..readers {
-            connections.push(Backend::open_reader(path, options)?);
+            connections.push(Backend::open_reader(location, options)?);
         }
-        let epoch = backend.epoch();
-        let progress = Arc::new(Progress {
-            begun: Instant::now(),
-            oldest: AtomicU64::new(0),
-            groups: watch::Sender::new(0),
-        });
-        let refused = |e: std::io::Error| OpenError::Database {
-            path: path.display().to_string(),
-            why: format!("no thread can be started: {e}"),
-        };
+        let (node, epoch) = (backend.node(), backend.epoch());
         let (writes, write_jobs) = mpsc::channel(QUEUE);
-        let shared = (checkpoints, Arc::clone(&progress));
+        let shared = (beside, Arc::clone(&progress));
         threads::writer(backend, options.group, shared, write_jobs).map_err(refused)?;
         let (reads, read_jobs) = mpsc::channel(QUEUE);
         threads::readers(connections, read_jobs).map_err(refused)?;
-        Ok(Store {
-            inner: Arc::new(Inner {
-                writes,
-                reads,
-                readers,
-                progress,
-                epoch,
-            }),
-        })
+        let mode = Mode::Threads {
+            writes,
+            reads,
+            readers,
+        };
+        Ok(Store::new(mode, progress, (node, epoch)))
+    }
+
+    /// Opens the database without threads: commits and questions run on the calling thread, and futures are ready
+    /// when they return. Several such stores may share one SQLite file, as nodes of their own. A PostgreSQL database
+    /// may be used so from outside a runtime alone.
+    pub fn inline(location: &Location, options: &Options) -> Result<Store, OpenError> {
+        let backend = Backend::open_at(location, options)?;
+        let who = (backend.node(), backend.epoch());
+        let mode = Mode::Inline(Mutex::new(Some(backend)));
+        Ok(Store::new(mode, Progress::new(), who))
+    }
+
+    fn new(mode: Mode, progress: Arc<Progress>, (node, epoch): (u32, u64)) -> Store {
+        let inner = Inner {
+            mode,
+            progress,
+            node,
+            epoch,
+        };
+        Store {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The node's number; 0 for a guest.
+    pub fn node(&self) -> u32 {
+        self.inner.node
     }
 
     /// How often this node was started; attempts of earlier epochs are stale. 0 for a guest.
@@ -107,13 +166,12 @@ impl Store {
     /// by itself, and they may fall into several groups.
     pub async fn commit_all(&self, units: Vec<Unit>) -> Vec<CommitAnswer> {
         let wanted = units.len();
-        let (answer, answers) = oneshot::channel();
-        let job = WriteJob::Commit {
-            units,
-            answer,
-            queued: Instant::now(),
+        let writes = match &self.inner.mode {
+            Mode::Threads { writes, .. } => writes,
+            Mode::Inline(backend) => return self.commit_inline(backend, units),
         };
-        if self.inner.writes.send(job).await.is_err() {
+        let (job, answers) = commit_job(units);
+        if writes.send(job).await.is_err() {
             return vec![Err(closed()); wanted];
         }
         answers
@@ -123,15 +181,29 @@ impl Store {
 
     /// As `commit`, for a thread outside any runtime.
     pub fn commit_blocking(&self, unit: Unit) -> CommitAnswer {
-        let (answer, answers) = oneshot::channel();
-        let job = WriteJob::Commit {
-            units: vec![unit],
-            answer,
-            queued: Instant::now(),
+        let answers = match &self.inner.mode {
+            Mode::Threads { writes, .. } => {
+                let (job, answers) = commit_job(vec![unit]);
+                writes.blocking_send(job).map_err(|_| closed())?;
+                answers.blocking_recv().map_err(|_| closed())?
+            }
+            Mode::Inline(backend) => self.commit_inline(backend, vec![unit]),
         };
-        self.inner.writes.blocking_send(job).map_err(|_| closed())?;
-        let answers = answers.blocking_recv().map_err(|_| closed())?;
         answers.into_iter().next().unwrap_or_else(|| Err(closed()))
+    }
+
+    fn commit_inline(
+        &self,
+        backend: &Mutex<Option<Backend>>,
+        units: Vec<Unit>,
+    ) -> Vec<CommitAnswer> {
+        let mut backend = backend.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(backend) = backend.as_mut() else {
+            return vec![Err(closed()); units.len()];
+        };
+        let answers = backend.commit(units);
+        self.inner.progress.groups.send_replace(backend.groups());
+        answers
     }
 
     /// Answers a question from what is committed.
@@ -141,12 +213,13 @@ impl Store {
 
     /// As `query`, for a thread outside any runtime.
     pub fn query_blocking(&self, query: Query) -> Result<Reply, StoreError> {
+        let reads = match &self.inner.mode {
+            Mode::Threads { reads, .. } => reads,
+            Mode::Inline(backend) => return read_inline(backend, |r| r.query(query)),
+        };
         let (answer, answers) = oneshot::channel();
         let job = ReadJob::ask(move |r| r.query(query), answer);
-        self.inner
-            .reads
-            .blocking_send(job)
-            .map_err(|_| StoreError::Closed)?;
+        reads.blocking_send(job).map_err(|_| StoreError::Closed)?;
         answers.blocking_recv().map_err(|_| StoreError::Closed)?
     }
 
@@ -156,13 +229,45 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     {
+        let reads = match &self.inner.mode {
+            Mode::Threads { reads, .. } => reads,
+            Mode::Inline(backend) => return read_inline(backend, ask),
+        };
         let (answer, answers) = oneshot::channel();
         let job = ReadJob::ask(ask, answer);
-        self.inner
-            .reads
-            .send(job)
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        reads.send(job).await.map_err(|_| StoreError::Closed)?;
+        answers.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Extends the node's lease and tells what is left of it. On PostgreSQL a thread does so by itself; on SQLite
+    /// nobody can take over, and the lease is endless.
+    pub async fn heartbeat(&self) -> Result<Lease, StoreError> {
+        self.as_node(Backend::heartbeat).await
+    }
+
+    /// Takes over from nodes whose lease has lapsed: raises their epochs, so that their attempts become stale, and
+    /// names them, each once.
+    pub async fn lapse(&self) -> Result<Vec<u32>, StoreError> {
+        self.as_node(Backend::lapse).await
+    }
+
+    async fn as_node<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Backend) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let writes = match &self.inner.mode {
+            Mode::Threads { writes, .. } => writes,
+            Mode::Inline(backend) => {
+                let mut backend = backend.lock().unwrap_or_else(PoisonError::into_inner);
+                return work(backend.as_mut().ok_or(StoreError::Closed)?);
+            }
+        };
+        let (answer, answers) = oneshot::channel();
+        let job = WriteJob::Node(Box::new(move |backend| {
+            // The caller may have stopped waiting.
+            let _ = answer.send(work(backend));
+        }));
+        writes.send(job).await.map_err(|_| StoreError::Closed)?;
         answers.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -171,7 +276,8 @@ impl Store {
         *self.inner.progress.groups.borrow()
     }
 
-    /// Wakes after each durable group; groups that follow quickly may be seen as one.
+    /// Wakes after each durable group, also of another node of a PostgreSQL database; groups that follow quickly may
+    /// be seen as one. A hint: look again in time even without it.
     pub fn groups(&self) -> watch::Receiver<u64> {
         self.inner.progress.groups.subscribe()
     }
@@ -190,19 +296,48 @@ impl Store {
     /// Finishes what is queued, moves the write-ahead log into the database and lets go of the file. What is asked
     /// of any handle afterwards is refused.
     pub async fn close(&self) -> Result<(), StoreError> {
+        let (writes, reads, readers) = match &self.inner.mode {
+            Mode::Threads {
+                writes,
+                reads,
+                readers,
+            } => (writes, reads, *readers),
+            Mode::Inline(backend) => {
+                let mut backend = backend.lock().unwrap_or_else(PoisonError::into_inner);
+                return backend.take().ok_or(StoreError::Closed)?.checkpoint();
+            }
+        };
         let (answer, done) = oneshot::channel();
-        let sent = self.inner.writes.send(WriteJob::Close(answer)).await;
+        let sent = writes.send(WriteJob::Close(answer)).await;
         sent.map_err(|_| StoreError::Closed)?;
         let result = done.await.map_err(|_| StoreError::Closed)?;
-        for _ in 0..self.inner.readers {
+        for _ in 0..readers {
             let (answer, done) = oneshot::channel();
-            if self.inner.reads.send(ReadJob::Stop(answer)).await.is_ok() {
+            if reads.send(ReadJob::Stop(answer)).await.is_ok() {
                 // The thread may have gone already; that is what was wanted.
                 let _ = done.await;
             }
         }
         result
     }
+}
+
+fn commit_job(units: Vec<Unit>) -> (WriteJob, oneshot::Receiver<Vec<CommitAnswer>>) {
+    let (answer, answers) = oneshot::channel();
+    let job = WriteJob::Commit {
+        units,
+        answer,
+        queued: Instant::now(),
+    };
+    (job, answers)
+}
+
+fn read_inline<T>(
+    backend: &Mutex<Option<Backend>>,
+    ask: impl FnOnce(&Reader) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let backend = backend.lock().unwrap_or_else(PoisonError::into_inner);
+    ask(backend.as_ref().ok_or(StoreError::Closed)?.reader())
 }
 
 fn closed() -> Refused {

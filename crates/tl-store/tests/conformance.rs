@@ -1,10 +1,11 @@
-//! What every engine behind the contract must do, as one table of named checks, run against SQLite; and what is
-//! SQLite's own.
+//! What every engine behind the contract must do, as one table of named checks, run against each; and what is the
+//! engines' own.
 
 mod suite;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use suite::postgres::Postgres;
 use suite::sqlite::Sqlite;
 use suite::{Check, World};
 
@@ -22,10 +23,10 @@ fn all() -> Vec<Check> {
 }
 
 /// Runs each check on a fresh database and names those that failed.
-fn run(checks: &[Check], mut fresh: impl FnMut() -> Box<dyn World>) {
+fn run(checks: &[Check], mut fresh: impl FnMut() -> Option<Box<dyn World>>) {
     let mut failed = Vec::new();
     for (name, check) in checks {
-        let mut world = fresh();
+        let Some(mut world) = fresh() else { return };
         if catch_unwind(AssertUnwindSafe(|| check(world.as_mut()))).is_err() {
             failed.push(*name);
         }
@@ -35,7 +36,12 @@ fn run(checks: &[Check], mut fresh: impl FnMut() -> Box<dyn World>) {
 
 #[test]
 fn sqlite_conforms() {
-    run(&all(), || Box::new(Sqlite::fresh()));
+    run(&all(), || Some(Box::new(Sqlite::fresh())));
+}
+
+#[test]
+fn postgres_conforms() {
+    run(&all(), || Some(Box::new(Postgres::fresh()?)));
 }
 
 #[test]

@@ -6,12 +6,12 @@ use tl_kernel::journal::Sealed;
 use tl_kernel::turn::StoredEvent;
 
 use super::Store;
-use crate::backend::Reader;
 use crate::contract::{
     Attempt, BundleRow, CaseFilter, CaseRow, Checkpoint, DuplicateRow, EffectFilter, EffectRow,
     GateRows, OutboxMessage, RecordWrite, Stats, TaskFilter, TaskRow, TimerRow, TreeRow,
 };
 use crate::error::StoreError;
+use crate::read::Reader;
 
 macro_rules! questions {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty = $call:expr;)*) => {

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use crate::backend::{Backend, Options};
-use crate::dialect;
+use crate::backend::Options;
 use crate::error::OpenError;
+use crate::sqlite::{Sqlite, dialect};
 
 /// The writer's view of the thread.
 #[derive(Debug)]
@@ -34,12 +34,12 @@ pub(super) struct Checkpoints {
 impl Checkpoints {
     /// Starts the thread and takes checkpoints over from the writing connection.
     pub(super) fn start(
-        backend: &mut Backend,
+        sqlite: &mut Sqlite,
         path: &Path,
         options: &Options,
     ) -> Result<Checkpoints, OpenError> {
-        let conn = Backend::open_checkpointer(path, options)?;
-        let length = backend
+        let conn = Sqlite::open_checkpointer(path, options)?;
+        let length = sqlite
             .watch_log()
             .map_err(|e| dialect::open_error(path, &e))?;
         let done = Arc::new(AtomicBool::new(false));
@@ -71,11 +71,11 @@ impl Checkpoints {
     }
 
     /// Asks for a checkpoint when the log is long, and finishes the one that the thread has made.
-    pub(super) fn after_commit(&mut self, backend: &Backend) {
+    pub(super) fn after_commit(&mut self, sqlite: &Sqlite) {
         let length = self.length.load(Ordering::Relaxed);
         if self.running && self.done.swap(false, Ordering::Acquire) {
             self.running = false;
-            if let Err(error) = backend.checkpoint_part() {
+            if let Err(error) = sqlite.checkpoint_part() {
                 tracing::warn!(%error, "a checkpoint stopped short; it is tried again");
             }
             // Should the log not start again with the next commit, somebody still reads from it.

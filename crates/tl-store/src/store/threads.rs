@@ -10,9 +10,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Progress;
 use super::checkpoints::Checkpoints;
-use crate::backend::{Backend, Reader};
+use crate::backend::Backend;
 use crate::contract::{CommitAnswer, Unit};
 use crate::error::StoreError;
+use crate::postgres::Waker;
+use crate::read::Reader;
 
 /// Work for the writer.
 pub(super) enum WriteJob {
@@ -22,6 +24,8 @@ pub(super) enum WriteJob {
         answer: oneshot::Sender<Vec<CommitAnswer>>,
         queued: Instant,
     },
+    /// Something about the node, between two groups.
+    Node(Box<dyn FnOnce(&mut Backend) + Send>),
     /// Nothing comes after this.
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
@@ -48,19 +52,28 @@ impl ReadJob {
     }
 }
 
+/// What runs beside the writer and ends with it.
+pub(super) struct Beside {
+    /// On SQLite.
+    pub(super) checkpoints: Option<Checkpoints>,
+    /// On PostgreSQL.
+    pub(super) waker: Option<Waker>,
+}
+
 /// Starts the writer.
 pub(super) fn writer(
     backend: Backend,
     group: usize,
-    shared: (Checkpoints, Arc<Progress>),
+    (beside, progress): (Beside, Arc<Progress>),
     jobs: mpsc::Receiver<WriteJob>,
 ) -> io::Result<()> {
-    let (checkpoints, progress) = shared;
+    let Beside { checkpoints, waker } = beside;
     let writer = Writer {
         backend,
         jobs,
         group: group.max(1),
         checkpoints,
+        waker,
         progress,
     };
     thread::Builder::new()
@@ -73,7 +86,8 @@ struct Writer {
     backend: Backend,
     jobs: mpsc::Receiver<WriteJob>,
     group: usize,
-    checkpoints: Checkpoints,
+    checkpoints: Option<Checkpoints>,
+    waker: Option<Waker>,
     progress: Arc<Progress>,
 }
 
@@ -99,6 +113,7 @@ impl Writer {
                         waiting.push((answer, more.len()));
                         units.extend(more);
                     }
+                    WriteJob::Node(work) => work(&mut self.backend),
                     WriteJob::Close(answer) => {
                         // What was queued before is finished; what comes after finds the queue closed.
                         self.jobs.close();
@@ -117,9 +132,16 @@ impl Writer {
             }
             self.commit(units, waiting);
             self.progress.oldest.store(0, Ordering::Relaxed);
-            self.checkpoints.after_commit(&self.backend);
+            if let (Some(checkpoints), Some(sqlite)) =
+                (&mut self.checkpoints, self.backend.sqlite())
+            {
+                checkpoints.after_commit(sqlite);
+            }
         }
-        self.checkpoints.stop();
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.stop();
+        }
+        drop(self.waker.take());
         if let Some(answer) = closing {
             let result = self.backend.checkpoint();
             drop(self.backend);

@@ -234,8 +234,9 @@ fn guest_turn(w: &mut dyn World) {
         },
         Turns
     );
-    let positions: Vec<_> = turns.iter().map(|t| (t.0, t.1.0)).collect();
-    assert_eq!(positions, [(1, 1), (2, 0), (3, 1)]);
+    let tenants: Vec<_> = turns.iter().map(|t| t.1.0).collect();
+    assert_eq!(tenants, [1, 0, 1]);
+    assert!(turns.windows(2).all(|pair| pair[0].0 < pair[1].0));
 }
 
 fn guest_fences_not(w: &mut dyn World) {

@@ -11,6 +11,10 @@ use crate::ask;
 
 pub const CHECKS: &[Check] = &[
     ("a planned effect is read back whole", read_back),
+    (
+        "arguments are read from the body of the turn that planned them",
+        args_in_body,
+    ),
     ("an effect may be born dispatching", born),
     ("a change needs the state and the attempt", change_from),
     ("every declared edge is allowed, every other refused", edges),
@@ -122,6 +126,36 @@ fn read_back(w: &mut dyn World) {
     };
     assert_eq!(effect(w, 1, 1), expected);
     assert!(ask!(w, Query::Effect(T2, effect_id(1, 1)), Effects).is_empty());
+}
+
+fn args_in_body(w: &mut dyn World) {
+    use tl_kernel::journal::{Body, Fact};
+    use tl_kernel::value::Value;
+    let args = |text: &str| Value::Record([("to".to_owned(), Value::text(text))].into());
+    let bytes = |text: &str| minicbor::to_vec(args(text)).unwrap();
+    let facts = vec![
+        Fact::Note("before".into()),
+        Fact::Args(2, args("two")),
+        Fact::Args(1, args("one")),
+    ];
+    let mut body = vec![0];
+    body.extend(minicbor::to_vec(Body { facts }).unwrap());
+    let mut turn = turn(1, 1);
+    turn.sealed.body = Some(body);
+    // The third one is not in the body, or not as it was planned.
+    for (n, text) in [(1, "one"), (2, "two"), (3, "three")] {
+        turn = turn.with(EffectWrite::Plan(Box::new(EffectPlan {
+            args: bytes(text),
+            ..plan(n, Ready)
+        })));
+    }
+    w.ok(turn_unit(turn));
+    for (n, text) in [(1, "one"), (2, "two"), (3, "three")] {
+        assert_eq!(effect(w, 1, n).args, bytes(text), "{n}");
+    }
+    let all = ask!(w, Query::Candidates { now: 99, limit: 9 }, Effects);
+    let all: Vec<_> = all.into_iter().map(|e| e.args).collect();
+    assert_eq!(all, [bytes("one"), bytes("two"), bytes("three")]);
 }
 
 fn born(w: &mut dyn World) {

@@ -2,11 +2,14 @@
 
 pub mod admission;
 pub mod build;
+pub mod differential;
 pub mod facade;
 pub mod groups;
 pub mod guards;
 pub mod ledger;
 pub mod lists;
+pub mod nodes;
+pub mod postgres;
 pub mod rows;
 pub mod settings;
 pub mod sqlite;

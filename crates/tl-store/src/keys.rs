@@ -5,10 +5,10 @@ use tl_kernel::journal::TimerKind;
 
 /// A key as it stands in an index: 128 bits of a hash over where it is valid and what it is. Random keys are the
 /// dearest thing an admission writes, and their cost is their size.
-pub(super) type ShortKey = [u8; 16];
+pub(crate) type ShortKey = [u8; 16];
 
 /// Shortens a dedupe key of an endpoint or a natural key of a workflow.
-pub(super) fn short_key(scope: &str, key: &Digest) -> ShortKey {
+pub(crate) fn short_key(scope: &str, key: &Digest) -> ShortKey {
     let whole = sha256(&[scope.as_bytes(), &[0], key]);
     let mut short = [0; 16];
     short.copy_from_slice(&whole[..16]);
@@ -17,7 +17,7 @@ pub(super) fn short_key(scope: &str, key: &Digest) -> ShortKey {
 
 /// How an event came to its case; the numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Joined {
+pub(crate) enum Joined {
     /// Not yet.
     Pending = 0,
     /// It opened the case of the same id.
@@ -27,13 +27,13 @@ pub(super) enum Joined {
 }
 
 /// The end of time: sorts after every instant.
-pub(super) const NEVER: i64 = i64::MAX;
+pub(crate) const NEVER: i64 = i64::MAX;
 
 /// The goal's timer: behind the last of the escalation's steps.
 const GOAL: i64 = 2 + u8::MAX as i64 + 1;
 
 /// The number that stands for what a timer is for.
-pub(super) fn timer_number(kind: TimerKind) -> i64 {
+pub(crate) fn timer_number(kind: TimerKind) -> i64 {
     match kind {
         TimerKind::Warn => 0,
         TimerKind::Breach => 1,
@@ -43,7 +43,7 @@ pub(super) fn timer_number(kind: TimerKind) -> i64 {
 }
 
 /// The reverse of `timer_number`.
-pub(super) fn timer_kind(number: i64) -> Option<TimerKind> {
+pub(crate) fn timer_kind(number: i64) -> Option<TimerKind> {
     match number {
         0 => Some(TimerKind::Warn),
         1 => Some(TimerKind::Breach),

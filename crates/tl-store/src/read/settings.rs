@@ -1,10 +1,10 @@
 //! Questions about what was set up: tenants, the gate's view, bundles.
 
-use rusqlite::{Row as SqlRow, params};
 use tl_kernel::id::TenantId;
 
-use super::read::{Answer, Reader, outside};
+use super::{Answer, Reader, outside};
 use crate::contract::{ApiKeyRow, BundleRow, GateRows, SecretRow, SwitchRow};
+use crate::value::{Fields, vals};
 
 impl Reader {
     /// All tenants but the reserved one, by number.
@@ -15,8 +15,10 @@ impl Reader {
 
     /// What the gate of a tenant consists of, the installation's switches and flags first. One consistent view.
     pub fn gate(&self, tenant: TenantId) -> Answer<GateRows> {
-        // Several statements: a transaction makes them see the same commit.
-        let tx = self.conn().unchecked_transaction()?;
+        self.at_once(tenant, || self.gate_rows(tenant))
+    }
+
+    fn gate_rows(&self, tenant: TenantId) -> Answer<GateRows> {
         let system = TenantId::SYSTEM;
         let mut rows = GateRows {
             tenant_epoch: self.epoch_of(tenant)?,
@@ -31,24 +33,22 @@ impl Reader {
         }
         rows.secrets = self.secrets(tenant)?;
         let sql = "SELECT endpoint FROM endpoint_disabled WHERE tenant = ?1 ORDER BY endpoint";
-        rows.disabled = self.rows(sql, params![tenant.0], |r| r.get(0))?;
+        rows.disabled = self.rows(sql, &vals![tenant.0], |r| r.get(0))?;
         rows.api_keys = self.api_keys(tenant)?;
         let sql = "SELECT workflow, number FROM current_bundle WHERE tenant = ?1 ORDER BY workflow";
-        rows.current = self.rows(sql, params![tenant.0], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        tx.finish()?;
+        rows.current = self.rows(sql, &vals![tenant.0], |r| Ok((r.get(0)?, r.get(1)?)))?;
         Ok(rows)
     }
 
     fn epoch_of(&self, tenant: TenantId) -> Answer<u64> {
         let sql = "SELECT epoch FROM gate WHERE tenant = ?1";
-        let epoch: Option<i64> = self.row(sql, params![tenant.0], |r| r.get(0))?;
-        Ok(epoch.unwrap_or(0).unsigned_abs())
+        Ok(self.row(sql, &vals![tenant.0], |r| r.get(0))?.unwrap_or(0))
     }
 
     fn switches(&self, tenant: TenantId) -> Answer<Vec<SwitchRow>> {
         let sql =
             "SELECT scope, mode, by_whom, reason, at FROM switch WHERE tenant = ?1 ORDER BY scope";
-        self.rows(sql, params![tenant.0], |r| {
+        self.rows(sql, &vals![tenant.0], |r| {
             Ok(SwitchRow {
                 tenant,
                 scope: r.get(0)?,
@@ -63,7 +63,7 @@ impl Reader {
     fn flags(&self, tenant: TenantId) -> Answer<Vec<(String, bool, bool)>> {
         let installation = tenant == TenantId::SYSTEM;
         let sql = "SELECT name, value FROM flag WHERE tenant = ?1 ORDER BY name";
-        self.rows(sql, params![tenant.0], |r| {
+        self.rows(sql, &vals![tenant.0], |r| {
             Ok((r.get(0)?, r.get(1)?, installation))
         })
     }
@@ -71,7 +71,7 @@ impl Reader {
     fn secrets(&self, tenant: TenantId) -> Answer<Vec<SecretRow>> {
         let sql = "SELECT endpoint, kid, sealed, not_before, not_after FROM secret WHERE tenant = ?1 \
                    ORDER BY endpoint, kid";
-        self.rows(sql, params![tenant.0], |r| {
+        self.rows(sql, &vals![tenant.0], |r| {
             Ok(SecretRow {
                 endpoint: r.get(0)?,
                 kid: r.get(1)?,
@@ -84,7 +84,7 @@ impl Reader {
 
     fn api_keys(&self, tenant: TenantId) -> Answer<Vec<ApiKeyRow>> {
         let sql = "SELECT kid, hash, scopes, expires FROM api_key WHERE tenant = ?1 ORDER BY kid";
-        self.rows(sql, params![tenant.0], |r| {
+        self.rows(sql, &vals![tenant.0], |r| {
             Ok(ApiKeyRow {
                 kid: r.get(0)?,
                 hash: r.get(1)?,
@@ -100,12 +100,13 @@ impl Reader {
             "SELECT {BUNDLE}, f.files FROM bundle b {IS_CURRENT} JOIN bundle_files f ON f.ord = b.ord \
              WHERE b.tenant = ?1 AND b.number = ?2"
         );
-        self.row(&sql, params![tenant.0, number], |r| {
+        let mut found = self.rows_of(tenant, (&sql, &vals![tenant.0, number]), |r| {
             Ok(BundleRow {
                 files: r.get(6)?,
                 ..bundle_row(r)?
             })
-        })
+        })?;
+        Ok(found.pop())
     }
 
     /// All bundles of a tenant, newest first, without files.
@@ -113,14 +114,15 @@ impl Reader {
         let sql = format!(
             "SELECT {BUNDLE} FROM bundle b {IS_CURRENT} WHERE b.tenant = ?1 ORDER BY b.number DESC"
         );
-        self.rows(&sql, params![tenant.0], bundle_row)
+        self.rows(&sql, &vals![tenant.0], bundle_row)
     }
 }
 
-const BUNDLE: &str = "b.number, b.workflow, b.version, b.digest, b.at, c.number IS NOT NULL";
+const BUNDLE: &str =
+    "b.number, b.workflow, b.version, b.digest, b.at, CASE WHEN c.number IS NULL THEN 0 ELSE 1 END";
 const IS_CURRENT: &str = "LEFT JOIN current_bundle c ON c.tenant = b.tenant AND c.workflow = b.workflow AND c.number = b.number";
 
-fn bundle_row(r: &SqlRow<'_>) -> rusqlite::Result<BundleRow> {
+fn bundle_row(r: &Fields<'_>) -> Answer<BundleRow> {
     Ok(BundleRow {
         number: r.get(0)?,
         workflow: r.get(1)?,

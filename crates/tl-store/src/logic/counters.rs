@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, params};
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::TenantId;
 
+use crate::value::vals;
+use crate::writes::{Changes, W};
+
 /// What is counted; the numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
+pub(crate) enum What {
     /// Cases, by workflow and state.
     Case = 1,
     /// Effects, by class and state.
@@ -18,6 +20,8 @@ pub(super) enum What {
     Event = 3,
     /// Duplicates seen.
     Duplicate = 4,
+    /// Turns of the journal, those of control streams included.
+    Turn = 5,
 }
 
 /// The changes of one group.
@@ -69,20 +73,18 @@ impl Counters {
         self.add((tenant, what, "", 0), 1);
     }
 
-    /// Writes the changes.
-    pub(super) fn flush(self, conn: &Connection) -> rusqlite::Result<()> {
-        if self.changes.is_empty() {
-            return Ok(());
-        }
-        let mut add = conn.prepare_cached(
-            "INSERT INTO counter (tenant, what, name, state, n) VALUES (?1, ?2, ?3, ?4, ?5) \
-             ON CONFLICT (tenant, what, name, state) DO UPDATE SET n = counter.n + excluded.n",
-        )?;
+    /// One more turn.
+    pub(super) fn turn(&mut self, tenant: TenantId) {
+        self.add((tenant, What::Turn, "", 0), 1);
+    }
+
+    /// Hands the changes over.
+    pub(super) fn flush(self, changes: &mut Changes<'_>, node: u32) {
         for ((tenant, what, name, state), n) in self.changes {
             if n != 0 {
-                add.execute(params![tenant.0, what as i64, name, state, n])?;
+                let row = vals![tenant.0, what as i64, name, state, node, n];
+                changes.at(W::Counter).push(row);
             }
         }
-        Ok(())
     }
 }

@@ -1,66 +1,116 @@
-//! The reading half of a connection: one function per question, each a consistent view of what is committed.
+//! The reading half of a connection: one function per question, each a consistent view of what is committed. Each
+//! statement stands here once, in the part of SQL that the engines share.
 
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
-use tl_kernel::digest::Digest;
+mod ledger;
+mod lists;
+mod settings;
+mod stats;
+
+use tl_kernel::digest::{Digest, sha256};
 use tl_kernel::id::{CaseId, EventId, TenantId};
 use tl_kernel::journal::{Sealed, leaf_hash};
 use tl_kernel::turn::{CaseHead, StoredEvent};
 
-use super::check;
-use super::keys::Joined;
+use crate::backend::Source;
 use crate::contract::{
     CaseRow, Checkpoint, DuplicateRow, OutboxMessage, Query, RecordWrite, Reply, TreeRow,
 };
 use crate::error::StoreError;
+use crate::keys::{Joined, short_key};
+use crate::value::{Fields, Outside, Val, vals};
+use crate::{postgres, sqlite};
 
 /// Answers questions. A result is never older than the last commit that was acknowledged before the question.
 #[derive(Debug)]
 pub struct Reader {
-    conn: Connection,
+    pub(crate) source: Source,
 }
 
 /// The answer to one question.
-pub(super) type Answer<T> = Result<T, StoreError>;
+type Answer<T> = Result<T, StoreError>;
 
 impl Reader {
-    pub(super) fn new(conn: Connection) -> Reader {
-        Reader { conn }
-    }
-
-    pub(super) fn conn_mut(&mut self) -> &mut Connection {
-        &mut self.conn
-    }
-
-    pub(super) fn conn(&self) -> &Connection {
-        &self.conn
+    pub(crate) fn new(source: Source) -> Reader {
+        Reader { source }
     }
 
     /// All rows of a statement.
-    pub(super) fn rows<T>(
+    fn rows<T>(
         &self,
         sql: &str,
-        params: &[&dyn rusqlite::ToSql],
-        read: impl FnMut(&SqlRow<'_>) -> rusqlite::Result<T>,
+        params: &[Val<'_>],
+        mut read: impl FnMut(&Fields<'_>) -> Answer<T>,
     ) -> Answer<Vec<T>> {
-        Ok(self
-            .conn
-            .prepare_cached(sql)?
-            .query_map(params, read)?
-            .collect::<rusqlite::Result<_>>()?)
+        let mut all = Vec::new();
+        match &self.source {
+            Source::Sqlite(s) => sqlite::ask(s.conn(), sql, params, |r| {
+                all.push(read(r)?);
+                Ok(())
+            })?,
+            Source::Postgres(p) => p.ask(sql, params, |r| {
+                all.push(read(r)?);
+                Ok(())
+            })?,
+        }
+        Ok(all)
     }
 
-    /// The first row of a statement, if there is one.
-    pub(super) fn row<T>(
+    /// The only row of a statement, if there is one.
+    fn row<T>(
         &self,
         sql: &str,
-        params: &[&dyn rusqlite::ToSql],
-        read: impl FnOnce(&SqlRow<'_>) -> rusqlite::Result<T>,
+        params: &[Val<'_>],
+        read: impl FnMut(&Fields<'_>) -> Answer<T>,
     ) -> Answer<Option<T>> {
-        Ok(self
-            .conn
-            .prepare_cached(sql)?
-            .query_row(params, read)
-            .optional()?)
+        Ok(self.rows(sql, params, read)?.pop())
+    }
+
+    /// As `rows`, of tables with payload: a tenant's alone.
+    fn rows_of<T>(
+        &self,
+        tenant: TenantId,
+        (sql, params): (&str, &[Val<'_>]),
+        read: impl FnMut(&Fields<'_>) -> Answer<T>,
+    ) -> Answer<Vec<T>> {
+        let key = [(tenant, params.to_vec())];
+        let answers = self.each(sql, &key, read)?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// Runs a statement once per key, over tables with payload: each key with the tenant that it belongs to.
+    fn each<T>(
+        &self,
+        sql: &str,
+        keys: &[(TenantId, Vec<Val<'_>>)],
+        mut read: impl FnMut(&Fields<'_>) -> Answer<T>,
+    ) -> Answer<Vec<Vec<T>>> {
+        match &self.source {
+            Source::Sqlite(_) => keys
+                .iter()
+                .map(|(_, key)| self.rows(sql, key, &mut read))
+                .collect(),
+            Source::Postgres(_) if keys.is_empty() => Ok(Vec::new()),
+            Source::Postgres(p) => {
+                let answers = p.each(sql, keys)?;
+                answers
+                    .iter()
+                    .map(|rows| rows.iter().map(|r| read(&Fields::Postgres(r))).collect())
+                    .collect()
+            }
+        }
+    }
+
+    /// Runs several statements so that they see the same commit, and of tables with payload the tenant's rows.
+    fn at_once<T>(&self, tenant: TenantId, ask: impl FnOnce() -> Answer<T>) -> Answer<T> {
+        match &self.source {
+            Source::Sqlite(s) => {
+                let tx = s.conn().unchecked_transaction()?;
+                let answer = ask();
+                tx.finish()?;
+                answer
+            }
+            Source::Postgres(p) => p.at_once(tenant, ask),
+        }
     }
 
     /// Answers any question.
@@ -128,7 +178,7 @@ impl Reader {
     pub fn journal(&self, tenant: TenantId, case: CaseId) -> Answer<Vec<Sealed>> {
         let sql = "SELECT t.seq, t.head, b.body FROM turn t LEFT JOIN turn_body b ON b.ord = t.ord \
                    WHERE t.tenant = ?1 AND t.case_id = ?2 ORDER BY t.seq";
-        self.rows(sql, params![tenant.0, case.0], |r| {
+        self.rows_of(tenant, (sql, &vals![tenant.0, case.0]), |r| {
             sealed(case, (r.get(0)?, r.get(1)?, r.get(2)?))
         })
     }
@@ -136,7 +186,7 @@ impl Reader {
     /// The derived row of a case.
     pub fn case(&self, tenant: TenantId, case: CaseId) -> Answer<Option<CaseRow>> {
         let sql = format!("{CASE} WHERE tenant = ?1 AND case_id = ?2");
-        self.row(&sql, params![tenant.0, case.0], case_row)
+        self.row(&sql, &vals![tenant.0, case.0], case_row)
     }
 
     /// The case that holds the first taken of these natural keys of a workflow, and the position of that key.
@@ -146,7 +196,14 @@ impl Reader {
         workflow: &str,
         keys: &[Digest],
     ) -> Answer<Option<(CaseId, u32)>> {
-        Ok(check::natural_key(&self.conn, tenant, (workflow, keys))?)
+        let sql = "SELECT case_id FROM natural_key WHERE tenant = ?1 AND key = ?2";
+        for (index, key) in (0..).zip(keys) {
+            let key = short_key(workflow, key);
+            if let Some(case) = self.row(sql, &vals![tenant.0, key], |r| r.get(0))? {
+                return Ok(Some((CaseId(case), index)));
+            }
+        }
+        Ok(None)
     }
 
     /// The event that holds the first known of an endpoint's dedupe keys at an instant (µs), and the digest of its
@@ -157,20 +214,31 @@ impl Reader {
         (endpoint, keys): (&str, &[Digest]),
         now: i64,
     ) -> Answer<Option<(EventId, Digest)>> {
-        Ok(check::known_event(
-            &self.conn,
-            tenant,
-            (endpoint, keys),
-            now,
-        )?)
+        let sql = "SELECT e.id, b.payload FROM dedupe d JOIN event e ON e.ord = d.event \
+                   LEFT JOIN event_body b ON b.ord = d.event \
+                   WHERE d.tenant = ?1 AND d.key = ?2 AND d.expires > ?3";
+        for key in keys {
+            let wanted = vals![tenant.0, short_key(endpoint, key), now];
+            let found = self.rows_of(tenant, (sql, &wanted), |r| {
+                let payload: Option<Vec<u8>> = r.get(1)?;
+                Ok((
+                    EventId(r.get(0)?),
+                    payload.map_or([0; 32], |p| sha256(&[&p])),
+                ))
+            })?;
+            if let Some(found) = found.into_iter().next() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// Events of a case with payloads, in the order of their acceptance.
     pub fn events(&self, tenant: TenantId, case: CaseId) -> Answer<Vec<(TenantId, StoredEvent)>> {
         let own = format!("{EVENT} WHERE e.tenant = ?1 AND e.id = ?2 AND e.joined = 1");
-        let mut all = self.rows(&own, params![tenant.0, case.0], event_row)?;
+        let mut all = self.rows_of(tenant, (&own, &vals![tenant.0, case.0]), event_row)?;
         let attached = format!("{EVENT} WHERE e.tenant = ?1 AND e.case_id = ?2 ORDER BY e.ord");
-        all.extend(self.rows(&attached, params![tenant.0, case.0], event_row)?);
+        all.extend(self.rows_of(tenant, (&attached, &vals![tenant.0, case.0]), event_row)?);
         Ok(all)
     }
 
@@ -181,19 +249,27 @@ impl Reader {
         event: EventId,
     ) -> Answer<Option<(TenantId, StoredEvent)>> {
         let sql = format!("{EVENT} WHERE e.tenant = ?1 AND e.id = ?2");
-        self.row(&sql, params![tenant.0, event.0], event_row)
+        let all = self.rows_of(tenant, (&sql, &vals![tenant.0, event.0]), event_row)?;
+        Ok(all.into_iter().next())
     }
 
     /// Events accepted without a case yet, oldest first.
     pub fn pending_joins(&self, limit: u32) -> Answer<Vec<(TenantId, StoredEvent)>> {
-        let sql = format!("{EVENT} WHERE e.joined = 0 ORDER BY e.ord LIMIT ?1");
-        self.rows(&sql, params![limit], event_row)
+        let sql = "SELECT tenant, id FROM event WHERE joined = 0 ORDER BY ord LIMIT ?1";
+        let heads: Vec<(u32, [u8; 16])> =
+            self.rows(sql, &vals![limit], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let keys: Vec<_> = heads
+            .into_iter()
+            .map(|(tenant, id)| (TenantId(tenant), vals![tenant, id].to_vec()))
+            .collect();
+        let sql = format!("{EVENT} WHERE e.tenant = ?1 AND e.id = ?2");
+        Ok(self.each(&sql, &keys, event_row)?.concat())
     }
 
     /// Duplicates of an event.
     pub fn duplicates(&self, tenant: TenantId, event: EventId) -> Answer<DuplicateRow> {
         let sql = "SELECT ord, duplicates FROM event WHERE tenant = ?1 AND id = ?2";
-        let found: Option<(i64, i64)> = self.row(sql, params![tenant.0, event.0], |r| {
+        let found: Option<(i64, i64)> = self.row(sql, &vals![tenant.0, event.0], |r| {
             Ok((r.get(0)?, r.get(1)?))
         })?;
         let Some((ord, count)) = found else {
@@ -203,14 +279,15 @@ impl Reader {
             "SELECT body, at FROM event_variant WHERE tenant = ?1 AND event = ?2 ORDER BY at, body";
         Ok(DuplicateRow {
             count: count.unsigned_abs(),
-            variants: self.rows(sql, params![tenant.0, ord], |r| Ok((r.get(0)?, r.get(1)?)))?,
+            variants: self.rows(sql, &vals![tenant.0, ord], |r| Ok((r.get(0)?, r.get(1)?)))?,
         })
     }
 
     /// The newest version of a record.
     pub fn record(&self, tenant: TenantId, kind: &str, id: &str) -> Answer<Option<RecordWrite>> {
         let sql = format!("{RECORD} LIMIT 1");
-        self.row(&sql, params![tenant.0, kind, id.as_bytes()], record_row)
+        let key = vals![tenant.0, kind, id.as_bytes()];
+        Ok(self.rows_of(tenant, (&sql, &key), record_row)?.pop())
     }
 
     /// All versions of a record, newest first.
@@ -220,7 +297,8 @@ impl Reader {
         kind: &str,
         id: &str,
     ) -> Answer<Vec<RecordWrite>> {
-        self.rows(RECORD, params![tenant.0, kind, id.as_bytes()], record_row)
+        let key = vals![tenant.0, kind, id.as_bytes()];
+        self.rows_of(tenant, (RECORD, &key), record_row)
     }
 
     /// Messages of the outbox, newest first: of one case or of all.
@@ -230,18 +308,19 @@ impl Reader {
         case: Option<CaseId>,
         limit: u32,
     ) -> Answer<Vec<OutboxMessage>> {
-        let which = if case.is_some() {
-            "AND o.case_id = ?3"
-        } else {
-            "AND ?3 IS NULL"
-        };
+        let mut params = vals![tenant.0, limit].to_vec();
+        let mut which = "";
+        if let Some(case) = case {
+            which = "AND o.case_id = ?3";
+            params.push(case.0.into());
+        }
         let sql = format!(
             "SELECT o.case_id, o.n, o.channel, b.recipient, b.subject, b.body, o.at FROM outbox o \
              JOIN outbox_body b ON b.ord = o.ord WHERE o.tenant = ?1 {which} ORDER BY o.ord DESC LIMIT ?2"
         );
-        self.rows(&sql, params![tenant.0, limit, case.map(|c| c.0)], |r| {
+        self.rows_of(tenant, (&sql, &params), |r| {
             Ok(OutboxMessage {
-                effect: super::ledger::effect_id(r, 0)?,
+                effect: ledger::effect_id(r, 0)?,
                 channel: r.get(2)?,
                 to: outside(r, 3)?,
                 subject: outside(r, 4)?,
@@ -254,10 +333,8 @@ impl Reader {
     /// How many uses of a limit (action, subject, start of the window in µs) are taken.
     pub fn slots_taken(&self, tenant: TenantId, limit: (&str, &Digest, i64)) -> Answer<u64> {
         let sql = "SELECT COUNT(*) FROM slot WHERE tenant = ?1 AND begins = ?2 AND action = ?3 AND subject = ?4";
-        let n: Option<i64> = self.row(sql, params![tenant.0, limit.2, limit.0, limit.1], |r| {
-            r.get(0)
-        })?;
-        Ok(n.unwrap_or(0).unsigned_abs())
+        let key = vals![tenant.0, limit.2, limit.0, limit.1];
+        Ok(self.row(sql, &key, |r| r.get(0))?.unwrap_or(0))
     }
 
     /// The saved answer of an API command: fingerprint of its request, HTTP status, body.
@@ -269,9 +346,11 @@ impl Reader {
     ) -> Answer<Option<(Digest, u16, Vec<u8>)>> {
         let sql = "SELECT fingerprint, status, body FROM idempotent \
                    WHERE tenant = ?1 AND principal = ?2 AND key = ?3";
-        self.row(sql, params![tenant.0, principal, key.as_bytes()], |r| {
+        let key = vals![tenant.0, principal, key.as_bytes()];
+        let mut found = self.rows_of(tenant, (sql, &key), |r| {
             Ok((r.get(0)?, r.get(1)?, r.get(2)?))
-        })
+        })?;
+        Ok(found.pop())
     }
 
     /// Turns in commit order (after a position, at most so many), with or without bodies, of one tenant or all.
@@ -281,39 +360,47 @@ impl Reader {
         tenant: Option<TenantId>,
         bodies: bool,
     ) -> Answer<Vec<(u64, TenantId, CaseId, Sealed)>> {
-        let (body, join) = match bodies {
-            true => ("b.body", "LEFT JOIN turn_body b ON b.ord = t.ord"),
-            false => ("NULL", ""),
-        };
-        let which = if tenant.is_some() {
-            "t.tenant = ?3"
-        } else {
-            "?3 IS NULL"
+        let mut params = vals![page.0.cast_signed(), page.1].to_vec();
+        let mut which = "";
+        if let Some(tenant) = tenant {
+            which = "AND tenant = ?3";
+            params.push(tenant.0.into());
+        }
+        let settled = match &self.source {
+            Source::Sqlite(_) => "",
+            Source::Postgres(_) => postgres::SETTLED,
         };
         let sql = format!(
-            "SELECT t.seq, t.head, {body}, t.ord, t.tenant, t.case_id FROM turn t {join} \
-             WHERE t.ord > ?1 AND {which} ORDER BY t.ord LIMIT ?2"
+            "SELECT ord, tenant, case_id, seq, head FROM turn WHERE ord > ?1 {which} {settled} ORDER BY ord LIMIT ?2"
         );
-        let after = page.0.cast_signed();
-        self.rows(&sql, params![after, page.1, tenant.map(|t| t.0)], |r| {
-            let case = CaseId(r.get(5)?);
-            let turn = sealed(case, (r.get(0)?, r.get(1)?, r.get(2)?))?;
-            Ok((
-                r.get::<_, i64>(3)?.unsigned_abs(),
-                TenantId(r.get(4)?),
-                case,
-                turn,
-            ))
-        })
+        let mut turns = self.rows(&sql, &params, |r| {
+            let case = CaseId(r.get(2)?);
+            let turn = sealed(case, (r.get(3)?, r.get(4)?, None))?;
+            Ok((r.get(0)?, TenantId(r.get(1)?), case, turn))
+        })?;
+        if bodies {
+            let keys: Vec<_> = turns
+                .iter()
+                .map(|(ord, tenant, ..): &(u64, TenantId, CaseId, Sealed)| {
+                    (*tenant, vals![ord.cast_signed()].to_vec())
+                })
+                .collect();
+            let sql = "SELECT body FROM turn_body WHERE ord = ?1";
+            let found = self.each(sql, &keys, |r| r.get(0))?;
+            for (turn, mut body) in turns.iter_mut().zip(found) {
+                turn.3.body = body.pop();
+            }
+        }
+        Ok(turns)
     }
 
     /// How far a tenant's tree has come.
     pub fn tree(&self, tenant: TenantId) -> Answer<TreeRow> {
         let sql = "SELECT size, after, frontier FROM tree WHERE tenant = ?1";
-        let row = self.row(sql, params![tenant.0], |r| {
+        let row = self.row(sql, &vals![tenant.0], |r| {
             Ok(TreeRow {
-                size: r.get::<_, i64>(0)?.unsigned_abs(),
-                after: r.get::<_, i64>(1)?.unsigned_abs(),
+                size: r.get(0)?,
+                after: r.get(1)?,
                 frontier: r.get(2)?,
             })
         })?;
@@ -322,32 +409,28 @@ impl Reader {
 
     /// Leaves of a tenant's tree from a position on, at most so many.
     pub fn leaves(&self, tenant: TenantId, from: u64, limit: u32) -> Answer<Vec<Digest>> {
+        let to = from.saturating_add(u64::from(limit));
         let sql = "SELECT pos, leaves FROM placed WHERE tenant = ?1 AND pos >= COALESCE((SELECT MAX(pos) \
-                   FROM placed WHERE tenant = ?1 AND pos <= ?2), 0) ORDER BY pos";
-        let mut stmt = self.conn.prepare_cached(sql)?;
-        let mut rows = stmt.query(params![tenant.0, from.cast_signed()])?;
+                   FROM placed WHERE tenant = ?1 AND pos <= ?2), 0) AND pos < ?3 ORDER BY pos";
+        let range = vals![tenant.0, from.cast_signed(), to.cast_signed()];
         let mut leaves = Vec::new();
-        while let Some(row) = rows.next()? {
-            let pos = row.get::<_, i64>(0)?.unsigned_abs();
-            let run: Vec<u8> = row.get(1)?;
-            for (position, leaf) in (pos..).zip(run.as_chunks::<32>().0) {
-                if leaves.len() == limit as usize {
-                    return Ok(leaves);
-                }
-                if position >= from {
-                    leaves.push(*leaf);
-                }
-            }
-        }
+        self.rows(sql, &range, |r| {
+            let pos: u64 = r.get(0)?;
+            let run: Vec<u8> = r.get(1)?;
+            let run = (pos..).zip(run.as_chunks::<32>().0);
+            let wanted = run.filter(|(position, _)| (from..to).contains(position));
+            leaves.extend(wanted.map(|(_, leaf)| *leaf));
+            Ok(())
+        })?;
         Ok(leaves)
     }
 
     /// Signed checkpoints, newest first.
     pub fn checkpoints(&self, tenant: TenantId, limit: u32) -> Answer<Vec<Checkpoint>> {
         let sql = "SELECT size, root, sig, at FROM checkpoint WHERE tenant = ?1 ORDER BY size DESC LIMIT ?2";
-        self.rows(sql, params![tenant.0, limit], |r| {
+        self.rows(sql, &vals![tenant.0, limit], |r| {
             Ok(Checkpoint {
-                size: r.get::<_, i64>(0)?.unsigned_abs(),
+                size: r.get(0)?,
                 root: r.get(1)?,
                 sig: r.get(2)?,
                 at: r.get(3)?,
@@ -355,11 +438,32 @@ impl Reader {
         })
     }
 
+    /// Whether heads and bodies belong together: `ok`, or what is wrong. Reads the whole database.
+    pub(crate) fn coherence(&self) -> Answer<String> {
+        for (what, sql) in [
+            (
+                "a case is not as long as its journal",
+                "SELECT 1 FROM case_head c WHERE c.seq <> (SELECT COUNT(*) FROM turn t WHERE t.tenant = c.tenant \
+                 AND t.case_id = c.case_id) LIMIT 1",
+            ),
+            (
+                "an effect has no case",
+                "SELECT 1 FROM effect e WHERE NOT EXISTS (SELECT 1 FROM case_head c WHERE c.tenant = e.tenant \
+                 AND c.case_id = e.case_id) LIMIT 1",
+            ),
+        ] {
+            if !self.rows(sql, &[], |_| Ok(()))?.is_empty() {
+                return Ok(what.into());
+            }
+        }
+        Ok("ok".into())
+    }
+
     /// How far a follower has come; 0 when it never ran.
     pub fn cursor(&self, tenant: TenantId, name: &str) -> Answer<i64> {
         let sql = "SELECT value FROM cursor WHERE tenant = ?1 AND name = ?2";
         Ok(self
-            .row(sql, params![tenant.0, name], |r| r.get(0))?
+            .row(sql, &vals![tenant.0, name], |r| r.get(0))?
             .unwrap_or(0))
     }
 }
@@ -367,11 +471,11 @@ impl Reader {
 const EVENT: &str = "SELECT e.tenant, e.id, e.endpoint, e.received_at, e.kid, e.key_source, e.joined, e.case_id, \
     b.content_type, b.payload FROM event e LEFT JOIN event_body b ON b.ord = e.ord";
 
-fn event_row(r: &SqlRow<'_>) -> rusqlite::Result<(TenantId, StoredEvent)> {
+fn event_row(r: &Fields<'_>) -> Answer<(TenantId, StoredEvent)> {
     let id = EventId(r.get(1)?);
-    let case = match r.get::<_, i64>(6)? {
+    let case = match r.get::<i64>(6)? {
         opened if opened == Joined::Opened as i64 => Some(CaseId(id.0)),
-        _ => r.get::<_, Option<[u8; 16]>>(7)?.map(CaseId),
+        _ => r.get::<Option<[u8; 16]>>(7)?.map(CaseId),
     };
     let event = StoredEvent {
         id,
@@ -380,9 +484,9 @@ fn event_row(r: &SqlRow<'_>) -> rusqlite::Result<(TenantId, StoredEvent)> {
         kid: r.get(4)?,
         key_source: r.get(5)?,
         case,
-        content_type: outside_or_empty(r, 8)?,
+        content_type: outside_maybe(r, 8)?.unwrap_or_default(),
         // The payload is gone once erased.
-        payload: r.get::<_, Option<Vec<u8>>>(9)?.unwrap_or_default(),
+        payload: r.get::<Option<Vec<u8>>>(9)?.unwrap_or_default(),
     };
     Ok((TenantId(r.get(0)?), event))
 }
@@ -391,11 +495,11 @@ const RECORD: &str = "SELECT r.kind, r.id, r.version, b.body, b.provenance, r.by
     FROM record r JOIN record_body b ON b.ord = r.ord WHERE r.tenant = ?1 AND r.kind = ?2 AND r.id = ?3 \
     ORDER BY r.version DESC";
 
-fn record_row(r: &SqlRow<'_>) -> rusqlite::Result<RecordWrite> {
+fn record_row(r: &Fields<'_>) -> Answer<RecordWrite> {
     Ok(RecordWrite {
         kind: r.get(0)?,
         id: outside(r, 1)?,
-        version: r.get::<_, i64>(2)?.unsigned_abs(),
+        version: r.get(2)?,
         body: r.get(3)?,
         provenance: r.get(4)?,
         by: r.get(5)?,
@@ -405,10 +509,10 @@ fn record_row(r: &SqlRow<'_>) -> rusqlite::Result<RecordWrite> {
 }
 
 /// The row of a case; a condition follows.
-pub(super) const CASE: &str = "SELECT tenant, case_id, seq, state, owner, definition, opened_at, updated_at, due, \
+const CASE: &str = "SELECT tenant, case_id, seq, state, owner, definition, opened_at, updated_at, due, \
     closed, open_tasks, open_effects, reason, correlation, workflow FROM case_head";
 
-pub(super) fn case_row(r: &SqlRow<'_>) -> rusqlite::Result<CaseRow> {
+fn case_row(r: &Fields<'_>) -> Answer<CaseRow> {
     Ok(CaseRow {
         tenant: TenantId(r.get(0)?),
         case: CaseId(r.get(1)?),
@@ -431,7 +535,7 @@ pub(super) fn case_row(r: &SqlRow<'_>) -> rusqlite::Result<CaseRow> {
 }
 
 /// A stored turn. Turns of the control stream have no number of their own.
-fn sealed(case: CaseId, columns: (u32, Vec<u8>, Option<Vec<u8>>)) -> rusqlite::Result<Sealed> {
+fn sealed(case: CaseId, columns: (u32, Vec<u8>, Option<Vec<u8>>)) -> Answer<Sealed> {
     let (seq, head, body) = columns;
     Ok(Sealed {
         seq: if case == CaseId::CONTROL { 0 } else { seq },
@@ -442,22 +546,11 @@ fn sealed(case: CaseId, columns: (u32, Vec<u8>, Option<Vec<u8>>)) -> rusqlite::R
 }
 
 /// Text from outside, which is stored as bytes.
-pub(super) fn outside(r: &SqlRow<'_>, column: usize) -> rusqlite::Result<String> {
-    let text = String::from_utf8(r.get(column)?);
-    text.map_err(|e| {
-        let kind = rusqlite::types::Type::Blob;
-        rusqlite::Error::FromSqlConversionFailure(column, kind, Box::new(e))
-    })
+fn outside(r: &Fields<'_>, column: usize) -> Answer<String> {
+    Ok(r.get::<Outside>(column)?.0)
 }
 
 /// As `outside`, for a column that may be empty.
-pub(super) fn outside_maybe(r: &SqlRow<'_>, column: usize) -> rusqlite::Result<Option<String>> {
-    match r.get_ref(column)?.as_blob_or_null() {
-        Ok(Some(_)) => outside(r, column).map(Some),
-        _ => Ok(None),
-    }
-}
-
-fn outside_or_empty(r: &SqlRow<'_>, column: usize) -> rusqlite::Result<String> {
-    Ok(outside_maybe(r, column)?.unwrap_or_default())
+fn outside_maybe(r: &Fields<'_>, column: usize) -> Answer<Option<String>> {
+    Ok(r.get::<Option<Outside>>(column)?.map(|text| text.0))
 }

@@ -1,5 +1,4 @@
-//! What is SQLite's own: how it is opened, spelled and how its errors are read. Everything else in this crate is
-//! written in the part of SQL that other engines share.
+//! What is SQLite's own: how it is opened and how its errors are read.
 
 use std::ffi::c_int;
 use std::path::Path;
@@ -12,22 +11,6 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::OpenError;
-use crate::schema::Kind;
-
-/// The column that numbers rows in commit order. SQLite gives the next number itself.
-pub(crate) const ORD_COLUMN: &str = "ord INTEGER PRIMARY KEY";
-/// How a table ends whose rows are numbered.
-pub(crate) const NUMBERED_FORM: &str = "";
-/// How a table ends whose rows live in the order of their key.
-pub(crate) const KEYED_FORM: &str = " WITHOUT ROWID";
-
-/// The journal refuses changes from whoever holds the file.
-pub(crate) const APPEND_ONLY: &str = "\
-CREATE TRIGGER turn_no_update BEFORE UPDATE ON turn BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER turn_no_delete BEFORE DELETE ON turn BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER turn_body_no_update BEFORE UPDATE ON turn_body
-  BEGIN SELECT RAISE(ABORT, 'a body is erased or kept, never changed'); END;
-";
 
 /// Marks a file as one of ours (`TLst`).
 const APPLICATION_ID: i64 = 0x544c_7374;
@@ -39,15 +22,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_VALUE: i32 = 64 << 20;
 /// More than the number of statement texts in this crate.
 const CACHED_STATEMENTS: usize = 192;
-
-/// The name of a column's type.
-pub(crate) fn column_type(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Int => "INTEGER",
-        Kind::Text => "TEXT",
-        Kind::Bytes => "BLOB",
-    }
-}
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,12 +118,6 @@ fn mark(conn: &Connection, path: &Path, access: Access) -> Result<(), OpenError>
     }
     conn.pragma_update(None, "application_id", APPLICATION_ID)
         .map_err(|e| open_error(path, &e))
-}
-
-/// Moves with every commit of another connection, in this process or another one. Ask inside a transaction.
-pub(crate) fn data_version(conn: &Connection) -> rusqlite::Result<i64> {
-    conn.prepare_cached("PRAGMA data_version")?
-        .query_row([], |r| r.get(0))
 }
 
 /// Size of the database in bytes, the write-ahead log not counted.

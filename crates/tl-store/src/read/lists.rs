@@ -1,20 +1,26 @@
 //! Lists for people: cases, effects, tasks. Each page costs its own length, whatever the size of the tables: lists
 //! over several tenants or states are merged from the first rows of each.
 
-use rusqlite::params;
 use tl_kernel::effect::EffectState;
 use tl_kernel::id::{CaseId, TaskId, TenantId};
 
-use super::keys::NEVER;
-use super::ledger::{EFFECT, effect_row};
-use super::read::{Answer, CASE, Reader, case_row};
+use super::ledger::{EFFECT, Found};
+use super::{Answer, CASE, Reader, case_row};
 use crate::contract::{CaseFilter, CaseRow, EffectFilter, EffectRow, TaskFilter, TaskRow};
+use crate::keys::NEVER;
+use crate::value::{Val, vals};
 
 /// Rows of a page when the question does not say.
 const PAGE: u32 = 50;
 
 fn page(limit: u32) -> u32 {
     if limit == 0 { PAGE } else { limit }
+}
+
+/// Adds a condition to a text and its value to the parameters.
+fn and<'v>(text: &mut String, params: &mut Vec<Val<'v>>, is: (&str, Val<'v>)) {
+    params.push(is.1);
+    text.push_str(&format!(" AND {} = ?{}", is.0, params.len()));
 }
 
 /// Sorts after every id.
@@ -49,43 +55,42 @@ impl Reader {
         state: u16,
         filter: &CaseFilter,
     ) -> Answer<Vec<CaseRow>> {
-        let sql = format!(
-            "{CASE} WHERE tenant = ?1 AND state = ?2 AND closed = 0 AND case_id < ?3 \
-             AND (?4 IS NULL OR workflow = ?4) ORDER BY case_id DESC LIMIT ?5"
-        );
-        let before = filter.before.map_or(LAST, |c| c.0);
-        let page = page(filter.limit);
-        self.rows(
-            &sql,
-            params![tenant.0, state, before, filter.workflow, page],
-            case_row,
-        )
+        // The condition stands in the text, so that the index over open cases is found.
+        self.cases_where("AND closed = 0", (tenant, Some(state)), filter)
     }
 
     fn any_cases(&self, tenant: TenantId, filter: &CaseFilter) -> Answer<Vec<CaseRow>> {
-        let sql = format!(
-            "{CASE} WHERE tenant = ?1 AND case_id < ?2 AND (?3 IS NULL OR state = ?3) \
-             AND (?4 IS NULL OR closed = ?4) AND (?5 IS NULL OR workflow = ?5) ORDER BY case_id DESC LIMIT ?6"
-        );
+        let closed = match filter.closed {
+            Some(true) => "AND closed = 1",
+            _ => "",
+        };
+        self.cases_where(closed, (tenant, filter.state), filter)
+    }
+
+    fn cases_where(
+        &self,
+        closed: &str,
+        which: (TenantId, Option<u16>),
+        filter: &CaseFilter,
+    ) -> Answer<Vec<CaseRow>> {
         let before = filter.before.map_or(LAST, |c| c.0);
-        let page = page(filter.limit);
-        self.rows(
-            &sql,
-            params![
-                tenant.0,
-                before,
-                filter.state,
-                filter.closed,
-                filter.workflow,
-                page
-            ],
-            case_row,
-        )
+        let mut params = vals![which.0.0, before, page(filter.limit)].to_vec();
+        let mut more = String::new();
+        if let Some(state) = which.1 {
+            and(&mut more, &mut params, ("state", state.into()));
+        }
+        if let Some(workflow) = &filter.workflow {
+            and(&mut more, &mut params, ("workflow", workflow.into()));
+        }
+        let sql = format!(
+            "{CASE} WHERE tenant = ?1 AND case_id < ?2 {closed}{more} ORDER BY case_id DESC LIMIT ?3"
+        );
+        self.rows(&sql, &params, case_row)
     }
 
     fn states_in_use(&self, tenant: TenantId) -> Answer<Vec<u16>> {
-        let sql = "SELECT DISTINCT state FROM counter WHERE tenant = ?1 AND what = 1 AND n > 0 ORDER BY state";
-        self.rows(sql, params![tenant.0], |r| r.get(0))
+        let sql = "SELECT state FROM counter WHERE tenant = ?1 AND what = 1 GROUP BY state HAVING SUM(n) > 0 ORDER BY state";
+        self.rows(sql, &vals![tenant.0], |r| r.get(0))
     }
 
     fn tenants_of(&self, one: Option<TenantId>) -> Answer<Vec<TenantId>> {
@@ -114,9 +119,11 @@ impl Reader {
                 all.extend(self.effects_where(&condition, tenant, filter)?);
             }
         }
-        all.sort_by(|a, b| (b.effect, a.tenant).cmp(&(a.effect, b.tenant)));
+        all.sort_by(|Found { row: a, .. }, Found { row: b, .. }| {
+            (b.effect, a.tenant).cmp(&(a.effect, b.tenant))
+        });
         all.truncate(limit as usize);
-        Ok(all)
+        self.with_args(all)
     }
 
     fn effects_where(
@@ -124,21 +131,16 @@ impl Reader {
         condition: &str,
         tenant: TenantId,
         filter: &EffectFilter,
-    ) -> Answer<Vec<EffectRow>> {
-        let which = if filter.case.is_some() {
-            "AND e.case_id = ?2"
-        } else {
-            "AND ?2 IS NULL"
-        };
+    ) -> Answer<Vec<Found>> {
+        let mut params = vals![tenant.0, page(filter.limit)].to_vec();
+        let mut which = String::new();
+        if let Some(case) = filter.case {
+            and(&mut which, &mut params, ("e.case_id", case.0.into()));
+        }
         let sql = format!(
-            "{EFFECT} WHERE e.tenant = ?1 {which} AND {condition} ORDER BY e.case_id DESC, e.n DESC LIMIT ?3"
+            "{EFFECT} WHERE e.tenant = ?1 {which} AND {condition} ORDER BY e.case_id DESC, e.n DESC LIMIT ?2"
         );
-        let case = filter.case.map(|c| c.0);
-        self.rows(
-            &sql,
-            params![tenant.0, case, page(filter.limit)],
-            effect_row,
-        )
+        self.rows(&sql, &params, Found::read)
     }
 
     /// Tasks: open ones, what is due first at the top; with `closed`, closed ones too, after the open ones.
@@ -173,40 +175,37 @@ impl Reader {
         whose: (TenantId, Option<&String>),
         filter: &TaskFilter,
     ) -> Answer<Vec<TaskRow>> {
-        let which = if filter.case.is_some() {
-            "AND case_id = ?2"
-        } else {
-            "AND ?2 IS NULL"
-        };
+        let mut params = vals![whose.0.0, page(filter.limit)].to_vec();
+        let mut which = String::new();
+        if let Some(owner) = whose.1 {
+            and(&mut which, &mut params, ("owner", owner.into()));
+        }
+        if let Some(case) = filter.case {
+            and(&mut which, &mut params, ("case_id", case.0.into()));
+        }
         let sql = format!(
             "SELECT tenant, case_id, n, kind, owner, reason, due, effect, opened_at, closed_at, decision FROM task \
-             WHERE tenant = ?1 {which} AND (?3 IS NULL OR owner = ?3) AND {condition} \
-             ORDER BY due, case_id, n LIMIT ?4"
+             WHERE tenant = ?1 {which} AND {condition} ORDER BY due, case_id, n LIMIT ?2"
         );
-        let case = filter.case.map(|c| c.0);
-        self.rows(
-            &sql,
-            params![whose.0.0, case, whose.1, page(filter.limit)],
-            |r| {
-                let due: i64 = r.get(6)?;
-                let closed_at: Option<i64> = r.get(9)?;
-                let decision: String = r.get(10)?;
-                Ok(TaskRow {
-                    tenant: TenantId(r.get(0)?),
-                    task: TaskId {
-                        case: CaseId(r.get(1)?),
-                        n: r.get(2)?,
-                    },
-                    kind: r.get(3)?,
-                    owner: r.get(4)?,
-                    reason: r.get(5)?,
-                    due: (due != NEVER).then_some(due),
-                    effect: r.get(7)?,
-                    opened_at: r.get(8)?,
-                    closed: closed_at.map(|at| (at, decision)),
-                })
-            },
-        )
+        self.rows(&sql, &params, |r| {
+            let due: i64 = r.get(6)?;
+            let closed_at: Option<i64> = r.get(9)?;
+            let decision: String = r.get(10)?;
+            Ok(TaskRow {
+                tenant: TenantId(r.get(0)?),
+                task: TaskId {
+                    case: CaseId(r.get(1)?),
+                    n: r.get(2)?,
+                },
+                kind: r.get(3)?,
+                owner: r.get(4)?,
+                reason: r.get(5)?,
+                due: (due != NEVER).then_some(due),
+                effect: r.get(7)?,
+                opened_at: r.get(8)?,
+                closed: closed_at.map(|at| (at, decision)),
+            })
+        })
     }
 }
 

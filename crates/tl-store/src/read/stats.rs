@@ -2,25 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::params;
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::TenantId;
 
-use super::counters::What;
-use super::effects::state;
 use super::lists::UNSETTLED;
-use super::read::{Answer, Reader};
+use super::{Answer, Reader};
+use crate::backend::Source;
 use crate::contract::Stats;
-use crate::dialect;
+use crate::logic::{What, state};
+use crate::sqlite::dialect;
+use crate::value::vals;
 
 impl Reader {
     /// Counts; ages are taken at `now` (µs).
     pub fn stats(&self, now: i64) -> Answer<Stats> {
-        let tx = self.conn().unchecked_transaction()?;
+        self.at_once(TenantId::SYSTEM, || self.counts(now))
+    }
+
+    fn counts(&self, now: i64) -> Answer<Stats> {
         let mut stats = Stats {
-            bytes: dialect::size(self.conn())?,
-            turns: self.sum("SELECT COALESCE(MAX(ord), 0) FROM turn")?,
-            leaves: self.sum("SELECT COALESCE(SUM(size), 0) FROM tree")?,
+            bytes: self.size()?,
+            leaves: self.sum("SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM tree")?,
             ..Stats::default()
         };
         self.kept(&mut stats)?;
@@ -45,18 +47,26 @@ impl Reader {
             self.sum("SELECT COUNT(*) FROM timer")?,
             first.map_or(0, |due| age(now, due)),
         );
-        tx.finish()?;
         Ok(stats)
     }
 
+    /// Size of the database in bytes.
+    fn size(&self) -> Answer<u64> {
+        match &self.source {
+            Source::Sqlite(s) => Ok(dialect::size(s.conn())?),
+            Source::Postgres(_) => self.sum("SELECT pg_database_size(current_database())"),
+        }
+    }
+
     fn sum(&self, sql: &str) -> Answer<u64> {
-        Ok(count(self.row(sql, &[], |r| r.get(0))?.unwrap_or(0)))
+        Ok(self.row(sql, &[], |r| r.get(0))?.unwrap_or(0))
     }
 
     /// The counts that are kept with the rows.
     fn kept(&self, stats: &mut Stats) -> Answer<()> {
         type Kept = (u32, i64, String, i64, i64);
-        let sql = "SELECT tenant, what, name, state, n FROM counter WHERE n <> 0 ORDER BY tenant, what, name, state";
+        let sql = "SELECT tenant, what, name, state, CAST(SUM(n) AS BIGINT) FROM counter \
+                   GROUP BY tenant, what, name, state HAVING SUM(n) <> 0 ORDER BY tenant, what, name, state";
         let rows: Vec<Kept> = self.rows(sql, &[], |r| {
             Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
         })?;
@@ -74,6 +84,8 @@ impl Reader {
                 stats.events += n;
             } else if what == What::Duplicate as i64 {
                 stats.duplicates += n;
+            } else if what == What::Turn as i64 {
+                stats.turns += n;
             }
         }
         stats.effects = effects
@@ -91,7 +103,7 @@ impl Reader {
              GROUP BY tenant, action ORDER BY tenant, action",
             state as i64
         );
-        let rows = self.rows(&sql, params![], |r| {
+        let rows = self.rows(&sql, &vals![], |r| {
             let oldest: i64 = r.get(3)?;
             Ok((
                 TenantId(r.get(0)?),

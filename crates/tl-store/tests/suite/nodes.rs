@@ -1,0 +1,461 @@
+//! What is PostgreSQL's own: several nodes, lost connections, row-level security.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use tl_kernel::effect::EffectState::{Dispatching, Ready};
+use tl_store::{
+    Backend, Guard, Location, OpenError, Options, Query, Refused, Reply, Row, Store, Unit,
+};
+
+use super::build::*;
+use super::postgres::{Database, Sql};
+
+macro_rules! database {
+    () => {
+        match Database::fresh() {
+            Some(database) => database,
+            None => return,
+        }
+    };
+}
+
+fn passed(backend: &mut Backend, units: Vec<Unit>) -> Vec<bool> {
+    backend.commit(units).iter().map(Result::is_ok).collect()
+}
+
+fn one(backend: &mut Backend, unit: Unit) -> Result<(), Refused> {
+    backend.commit(vec![unit]).remove(0).map(|_| ())
+}
+
+/// Waits until so many sessions of the database wait for a lock.
+fn until_waiting(sql: &Sql, wanted: i64) {
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                   AND datname = current_database()";
+    while sql.number(waiting) < wanted {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_text_that_the_database_refuses_harms_its_unit_alone() {
+    let database = database!();
+    let mut backend = database.node(1);
+    for bad in [0, 4, 7] {
+        let group = (0..8)
+            .map(|i| {
+                let mut turn = turn(100 * (bad + 1) + i, 1);
+                if i == bad {
+                    turn.head.owner = "sa\0les".into();
+                }
+                turn_unit(turn)
+            })
+            .collect();
+        let wanted: Vec<bool> = (0..8).map(|i| i != bad).collect();
+        assert_eq!(passed(&mut backend, group), wanted);
+    }
+    assert_eq!(backend.integrity().unwrap(), "ok");
+}
+
+#[test]
+fn two_nodes_race_for_the_same_keys_and_one_wins_each() {
+    const RACES: u64 = 300;
+    let database = database!();
+    let run = |node: u32| {
+        let mut backend = database.node(node);
+        move || {
+            let mut won = Vec::new();
+            for slice in 0..RACES / 10 {
+                let races: Vec<u64> = (slice * 10..(slice + 1) * 10).collect();
+                let units = races.iter().map(|race| {
+                    let keys = [format!("race {race}"), format!("hash {race}")];
+                    admission(race * 2 + u64::from(node), &[&keys[0], &keys[1]])
+                });
+                for (race, answer) in races.iter().zip(backend.commit(units.collect())) {
+                    match answer {
+                        Ok(_) => won.push(*race),
+                        Err(Refused::Duplicate { .. }) => {}
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            }
+            won
+        }
+    };
+    let (mut first, second) = (run(1), run(2));
+    let second = thread::spawn(second);
+    let mut won = first();
+    won.extend(second.join().unwrap());
+    won.sort_unstable();
+    assert_eq!(won, (0..RACES).collect::<Vec<_>>());
+    let backend = database.node(3);
+    let stats = backend.reader().stats(0).unwrap();
+    assert_eq!((stats.events, stats.turns), (RACES, RACES));
+    assert_eq!(
+        backend
+            .reader()
+            .turns((0, 1_000), None, true)
+            .unwrap()
+            .len(),
+        300
+    );
+}
+
+#[test]
+fn a_process_that_was_replaced_is_fenced() {
+    let database = database!();
+    let mut zombie = database.node(1);
+    one(&mut zombie, turn_unit(turn(1, 1))).unwrap();
+    let mut heir = database.node(1);
+    assert_eq!((zombie.epoch(), heir.epoch()), (1, 2));
+    assert_eq!(
+        one(&mut zombie, turn_unit(turn(2, 1))),
+        Err(Refused::Fenced)
+    );
+    assert!(!zombie.heartbeat().unwrap().held);
+    one(&mut heir, turn_unit(turn(2, 1))).unwrap();
+}
+
+#[test]
+fn a_node_whose_lease_lapsed_is_fenced_and_its_attempts_become_stale() {
+    let database = database!();
+    let sql = database.sql();
+    let (mut silent, mut other) = (database.node(1), database.node(2));
+    one(&mut silent, turn_unit(turn(1, 1).plan(1, Dispatching, 0))).unwrap();
+    assert!(other.lapse().unwrap().is_empty());
+
+    // It lapses; nobody has taken over, so that it may hold it again.
+    sql.run("UPDATE node SET lease_until = 1 WHERE id = 1")
+        .unwrap();
+    assert_eq!(
+        one(&mut silent, turn_unit(turn(1, 2))),
+        Err(Refused::Fenced)
+    );
+    let lease = silent.heartbeat().unwrap();
+    assert!(lease.held && !lease.left.is_zero() && lease.database_time.is_some());
+    one(&mut silent, turn_unit(turn(1, 2))).unwrap();
+
+    sql.run("UPDATE node SET lease_until = 1 WHERE id = 1")
+        .unwrap();
+    let stale = |backend: &Backend| backend.reader().stale(0, 9).unwrap().len();
+    assert_eq!(stale(&other), 0);
+    assert_eq!(other.lapse().unwrap(), [1]);
+    assert!(other.lapse().unwrap().is_empty());
+    assert_eq!(stale(&other), 1);
+    assert!(!silent.heartbeat().unwrap().held);
+    assert_eq!(
+        one(&mut silent, turn_unit(turn(1, 3))),
+        Err(Refused::Fenced)
+    );
+    // Whoever asks for any number gets the one that is free.
+    assert_eq!(database.node(0).node(), 1);
+}
+
+#[test]
+fn a_session_that_is_killed_before_its_commit_is_run_again() {
+    let database = database!();
+    let (blocker, admin) = (database.sql(), database.sql());
+    let mut backend = database.node(1);
+    one(&mut backend, turn_unit(turn(1, 1))).unwrap();
+    blocker
+        .run("BEGIN; LOCK TABLE turn_body IN EXCLUSIVE MODE")
+        .unwrap();
+    let group = thread::spawn(move || {
+        let answer = one(&mut backend, turn_unit(turn(1, 2)));
+        (backend, answer)
+    });
+    until_waiting(&admin, 1);
+    let kill = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                AND datname = current_database()";
+    assert_eq!(admin.number(kill), 1);
+    blocker.run("COMMIT").unwrap();
+    let (mut backend, answer) = group.join().unwrap();
+    assert_eq!(answer, Ok(()));
+    one(&mut backend, turn_unit(turn(1, 3))).unwrap();
+    assert_eq!(admin.number("SELECT COUNT(*) FROM turn"), 3);
+}
+
+/// Passes bytes on until it is told to swallow the answer to the next COMMIT and hang up.
+fn proxy(sockets: &Path, swallow: &Arc<AtomicBool>) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(dir.path().join(".s.PGSQL.5432")).unwrap();
+    let (server, swallow) = (sockets.join(".s.PGSQL.5432"), Arc::clone(swallow));
+    thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut server = UnixStream::connect(&server).unwrap();
+            let (mut answers, mut back) =
+                (server.try_clone().unwrap(), client.try_clone().unwrap());
+            let cut = Arc::new(AtomicBool::new(false));
+            let (swallow, cutting) = (Arc::clone(&swallow), Arc::clone(&cut));
+            thread::spawn(move || {
+                let mut bytes = [0; 65_536];
+                while let Ok(n @ 1..) = client.read(&mut bytes) {
+                    let commits = bytes[..n].windows(7).any(|w| w == b"COMMIT\0");
+                    if commits && swallow.swap(false, Ordering::SeqCst) {
+                        cutting.store(true, Ordering::SeqCst);
+                    }
+                    if server.write_all(&bytes[..n]).is_err() {
+                        return;
+                    }
+                }
+                // The client is gone; so are we.
+                let _ = server.shutdown(std::net::Shutdown::Both);
+            });
+            thread::spawn(move || {
+                let mut bytes = [0; 65_536];
+                while let Ok(n @ 1..) = answers.read(&mut bytes) {
+                    let cut = cut.load(Ordering::SeqCst);
+                    let committed = bytes[..n].windows(7).any(|w| w == b"COMMIT\0");
+                    if cut && committed {
+                        break;
+                    }
+                    if !cut && back.write_all(&bytes[..n]).is_err() {
+                        break;
+                    }
+                }
+                let _ = back.shutdown(std::net::Shutdown::Both);
+            });
+        }
+    });
+    dir
+}
+
+#[test]
+fn a_commit_whose_answer_is_lost_is_found_again_and_not_repeated() {
+    let database = database!();
+    let swallow = Arc::new(AtomicBool::new(false));
+    let dir = proxy(&database.sockets(), &swallow);
+    let sockets = database.sockets();
+    let url = database
+        .url
+        .replace(sockets.to_str().unwrap(), dir.path().to_str().unwrap());
+    let location: Location = url.parse().unwrap();
+    let mut backend = Backend::open_at(&location, &Options::default()).unwrap();
+    one(&mut backend, turn_unit(turn(1, 1))).unwrap();
+    for seq in 2..6 {
+        swallow.store(true, Ordering::SeqCst);
+        assert_eq!(one(&mut backend, turn_unit(turn(1, seq))), Ok(()));
+        assert!(!swallow.load(Ordering::SeqCst), "nothing was swallowed");
+    }
+    assert_eq!(database.sql().number("SELECT COUNT(*) FROM turn"), 5);
+}
+
+#[test]
+fn a_dispatch_waits_for_a_switch_and_sees_it() {
+    let database = database!();
+    let (operator, admin) = (database.sql(), database.sql());
+    let mut backend = database.node(1);
+    one(&mut backend, turn_unit(turn(1, 1).plan(1, Ready, 0))).unwrap();
+    let dispatch = || Unit {
+        guards: vec![Guard::GateAt {
+            tenant: 0,
+            installation: 0,
+        }],
+        ..change_unit(change(effect_id(1, 1), (Ready, 0), Dispatching))
+    };
+    // A gate row that nobody has written yet is locked all the same.
+    operator
+        .run("INSERT INTO gate VALUES (1, 0) ON CONFLICT DO NOTHING; BEGIN; UPDATE gate SET epoch = 1 WHERE tenant = 1")
+        .unwrap();
+    let group = thread::spawn(move || {
+        let answer = one(&mut backend, dispatch());
+        (backend, answer)
+    });
+    until_waiting(&admin, 1);
+    operator.run("COMMIT").unwrap();
+    let (backend, answer) = group.join().unwrap();
+    assert_eq!(answer, Err(Refused::GateMoved));
+    let effect = backend.reader().effect(T1, effect_id(1, 1)).unwrap();
+    assert_eq!(effect.unwrap().state, Ready);
+}
+
+#[test]
+fn a_switch_waits_for_dispatches_in_flight() {
+    let database = database!();
+    let (blocker, admin) = (database.sql(), database.sql());
+    let mut backend = database.node(1);
+    let mut guest = database.open(&Options {
+        node: None,
+        ..Options::default()
+    });
+    blocker
+        .run("BEGIN; LOCK TABLE turn_body IN EXCLUSIVE MODE")
+        .unwrap();
+    let dispatch = thread::spawn(move || {
+        let mut unit = turn_unit(turn(1, 1).plan(1, Dispatching, 0));
+        unit.guards = vec![Guard::GateAt {
+            tenant: 0,
+            installation: 0,
+        }];
+        one(&mut backend, unit)
+    });
+    until_waiting(&admin, 1);
+    let flag = Row::Flag {
+        name: "ai".into(),
+        value: Some(false),
+    };
+    let switch = thread::spawn(move || {
+        let rows = vec![flag];
+        one(&mut guest, Unit { rows, ..unit() })
+    });
+    until_waiting(&admin, 2);
+    blocker.run("COMMIT").unwrap();
+    assert_eq!(dispatch.join().unwrap(), Ok(()));
+    assert_eq!(switch.join().unwrap(), Ok(()));
+}
+
+#[test]
+fn payload_shows_to_its_tenant_alone() {
+    let database = database!();
+    let mut backend = database.node(1);
+    one(&mut backend, admission(1, &["a"])).unwrap();
+    let sql = database.sql();
+    sql.run("SET ROLE throughline").unwrap();
+    for (tenants, bodies) in [("", 0), ("2", 0), ("1", 1), ("2,1", 1)] {
+        sql.run(&format!("SET tl.tenants = '{tenants}'")).unwrap();
+        for table in ["event_body", "turn_body"] {
+            let seen = sql.number(&format!("SELECT COUNT(*) FROM {table}"));
+            assert_eq!(seen, bodies, "{table} to {tenants}");
+        }
+    }
+    for forbidden in [
+        "UPDATE turn SET head = ''",
+        "DELETE FROM turn",
+        "UPDATE turn_body SET body = ''",
+        "INSERT INTO event_body (ord, tenant, content_type, payload) VALUES (9, 3, '', '')",
+        "ALTER TABLE event_body DISABLE ROW LEVEL SECURITY",
+    ] {
+        assert!(sql.run(forbidden).is_err(), "{forbidden}");
+    }
+    let owner = database.sql();
+    assert!(owner.run("DELETE FROM turn").is_err());
+    // Whoever switches it off is noticed when the next process starts.
+    owner
+        .run("ALTER TABLE effect_body DISABLE ROW LEVEL SECURITY")
+        .unwrap();
+    let refused = Backend::open_at(&database.location(), &Options::default()).unwrap_err();
+    assert!(matches!(refused, OpenError::Exposed { .. }), "{refused}");
+    assert!(!format!("{refused}").contains("postgres://"));
+}
+
+#[test]
+fn positions_go_on_in_a_restored_copy() {
+    let database = database!();
+    let mut backend = database.node(1);
+    one(&mut backend, turn_unit(turn(1, 1))).unwrap();
+    // As if the copy's transaction ids had begun long before those of the original.
+    let sql = database.sql();
+    sql.run(
+        "ALTER TABLE turn DISABLE TRIGGER ALL; UPDATE turn SET ord = ord + (1::bigint << 40); \
+         ALTER TABLE turn ENABLE TRIGGER ALL",
+    )
+    .unwrap();
+    let mut backend = database.node(1);
+    one(&mut backend, turn_unit(turn(1, 2))).unwrap();
+    let turns = backend.reader().turns((0, 9), None, false).unwrap();
+    assert_eq!(turns.iter().map(|t| t.3.seq).collect::<Vec<_>>(), [1, 2]);
+    assert!(turns[0].0 > 1 << 40);
+}
+
+#[test]
+fn the_facade_hears_of_other_nodes() {
+    let database = database!();
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(two_facades(&database));
+}
+
+async fn two_facades(database: &Database) {
+    let open = |node| {
+        let options = Options {
+            node: Some(node),
+            ..Options::default()
+        };
+        Store::open_at(&database.location(), &options).unwrap()
+    };
+    let (one, two) = (open(1), open(2));
+    assert_eq!((one.node(), two.node()), (1, 2));
+    let mut woken = two.groups();
+    woken.mark_unchanged();
+    // A notification that comes before the other side listens is lost: that is what looking again is for.
+    let mut n = 0;
+    loop {
+        n += 1;
+        one.commit(admission(n, &[])).await.unwrap();
+        let waited = std::time::Duration::from_millis(500);
+        if tokio::time::timeout(waited, woken.changed()).await.is_ok() {
+            break;
+        }
+        assert!(n < 60, "nobody was woken");
+    }
+    assert_eq!(two.committed_group(), 0);
+    assert_eq!(two.case(T1, case_id(n)).await.unwrap().unwrap().seq, 1);
+    assert!(two.heartbeat().await.unwrap().held);
+    assert!(two.lapse().await.unwrap().is_empty());
+    one.close().await.unwrap();
+    two.close().await.unwrap();
+    assert_eq!(one.lapse().await, Err(tl_store::StoreError::Closed));
+}
+
+#[test]
+fn an_address_is_told_from_a_path_and_hides_its_password() {
+    for (text, server) in [
+        ("postgres://tl:secret@db/tl", true),
+        ("postgresql://db/tl", true),
+        ("/var/lib/throughline/tl.db", false),
+        ("tl.db", false),
+    ] {
+        let location: Location = text.parse().unwrap();
+        assert_eq!(matches!(location, Location::Postgres(_)), server, "{text}");
+        assert!(!format!("{location:?}").contains("secret"));
+    }
+    let nowhere: Location = "postgres://tl@/tl?host=/nowhere".parse().unwrap();
+    let refused = Backend::open_at(&nowhere, &Options::default()).unwrap_err();
+    assert!(refused.to_string().starts_with("TL0618"), "{refused}");
+}
+
+/// Two nodes on one file, each without threads: what one commits the other sees, and epochs are their own.
+#[test]
+fn two_inline_stores_share_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let location = Location::File(dir.path().join("tl.db"));
+    let open = |node| {
+        let options = Options {
+            node: Some(node),
+            ..Options::default()
+        };
+        Store::inline(&location, &options).unwrap()
+    };
+    let (one, two) = (open(1), open(0));
+    assert_eq!((two.node(), two.epoch()), (2, 1));
+    for n in 1..=20 {
+        one.commit_blocking(admission(2 * n, &[&format!("k{n}")]))
+            .unwrap();
+        let twin = two.commit_blocking(admission(2 * n + 1, &[&format!("k{n}")]));
+        assert!(matches!(twin, Err(Refused::Duplicate { .. })), "{twin:?}");
+        let Ok(Reply::Case(Some(_))) = two.query_blocking(Query::Case(T1, case_id(2 * n))) else {
+            panic!("not seen");
+        };
+    }
+    assert_eq!((one.committed_group(), two.committed_group()), (20, 20));
+    let again = open(1);
+    assert_eq!((again.epoch(), two.epoch()), (2, 1));
+    let lease = futures_now(two.heartbeat()).unwrap();
+    assert!(lease.held);
+    futures_now(two.close()).unwrap();
+    assert!(two.commit_blocking(unit()).is_err());
+}
+
+/// A future that is ready at once.
+fn futures_now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut cx) {
+        std::task::Poll::Ready(done) => done,
+        std::task::Poll::Pending => panic!("an inline store made somebody wait"),
+    }
+}
