@@ -310,9 +310,9 @@ fn greeting(purpose: Purpose) -> String {
         // stops between two statements does not hold its locks for ever.
         Purpose::Write => format!(
             "{role} SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-             SET enable_seqscan = off; SET idle_in_transaction_session_timeout = '10s';"
+             SET enable_seqscan = off; SET jit = off; SET idle_in_transaction_session_timeout = '10s';"
         ),
-        Purpose::Read => format!("{role} SET default_transaction_read_only = on;"),
+        Purpose::Read => format!("{role} SET default_transaction_read_only = on; SET jit = off;"),
     }
 }
 
