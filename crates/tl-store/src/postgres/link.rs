@@ -230,9 +230,10 @@ impl Link {
         Ok(())
     }
 
-    /// Sends all of it in one flush, after whatever had to be prepared, and waits for the answers.
+    /// Sends all of it in one flush, after whatever had to be prepared, and waits for the answers. A connection that was
+    /// lost is not replaced here: what is said may belong to a transaction that went with it.
     pub(crate) fn say(&mut self, words: &[Say<'_>]) -> Result<Vec<Vec<Row>>, Error> {
-        if self.client.as_ref().is_none_or(Client::is_closed) {
+        if self.client.is_none() {
             self.connect()?;
         }
         let Some(client) = &self.client else {
