@@ -93,7 +93,7 @@ pub enum OpenError {
     },
     /// Row-level security does not hold.
     #[error(
-        "TL0620 {path}: a row of one tenant shows to another. Row-level security was switched off, or the role \
+        "TL0609 {path}: a row of one tenant shows to another. Row-level security was switched off, or the role \
          `throughline` may bypass it. Nothing is started; let an administrator put that right."
     )]
     Exposed {

@@ -230,9 +230,10 @@ impl Link {
         Ok(())
     }
 
-    /// Sends all of it in one flush, after whatever had to be prepared, and waits for the answers.
+    /// Sends all of it in one flush, after whatever had to be prepared, and waits for the answers. A connection that was
+    /// lost is not replaced here: what is said may belong to a transaction that went with it.
     pub(crate) fn say(&mut self, words: &[Say<'_>]) -> Result<Vec<Vec<Row>>, Error> {
-        if self.client.as_ref().is_none_or(Client::is_closed) {
+        if self.client.is_none() {
             self.connect()?;
         }
         let Some(client) = &self.client else {
@@ -310,9 +311,9 @@ fn greeting(purpose: Purpose) -> String {
         // stops between two statements does not hold its locks for ever.
         Purpose::Write => format!(
             "{role} SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-             SET enable_seqscan = off; SET idle_in_transaction_session_timeout = '10s';"
+             SET enable_seqscan = off; SET jit = off; SET idle_in_transaction_session_timeout = '10s';"
         ),
-        Purpose::Read => format!("{role} SET default_transaction_read_only = on;"),
+        Purpose::Read => format!("{role} SET default_transaction_read_only = on; SET jit = off;"),
     }
 }
 

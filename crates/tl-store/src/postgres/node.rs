@@ -2,7 +2,7 @@
 
 use tokio_postgres::Error;
 
-use super::link::{Link, Param, Say};
+use super::link::{Link, Param, Say, Trouble, trouble};
 use super::{NOW, Postgres};
 use crate::backend::Lease;
 use crate::error::StoreError;
@@ -101,10 +101,10 @@ fn free(link: &mut Link) -> Result<u32, Error> {
 impl Postgres {
     /// Extends the node's lease.
     pub(crate) fn heartbeat(&mut self) -> Result<Lease, StoreError> {
-        match &self.node {
-            Some(node) => Ok(node.beat(self.link.get_mut())?),
-            None => Ok(Lease::endless()),
-        }
+        let Some(node) = &self.node else {
+            return Ok(Lease::endless());
+        };
+        twice(self.link.get_mut(), |link| node.beat(link))
     }
 
     /// Raises the epochs of nodes whose lease has lapsed, once each. Their attempts become stale. Waits for groups
@@ -114,11 +114,23 @@ impl Postgres {
             "UPDATE node SET epoch = epoch + 1, lease_until = 0 WHERE lease_until > 0 AND lease_until < {NOW} \
              RETURNING id"
         );
-        let link = self.link.get_mut();
-        let answers = link.say(&[Say::Ask(sql.into(), Vec::new())])?;
+        let answers = twice(self.link.get_mut(), |link| {
+            link.say(&[Say::Ask(sql.as_str().into(), Vec::new())])
+        })?;
         let ids = answers.iter().flatten().map(|row| row.get::<_, i64>(0));
         let mut ids: Vec<u32> = ids.filter_map(|id| u32::try_from(id).ok()).collect();
         ids.sort_unstable();
         Ok(ids)
+    }
+}
+
+/// Says it again on a new connection when the old one was lost: for what may be said twice.
+fn twice<T>(link: &mut Link, say: impl Fn(&mut Link) -> Result<T, Error>) -> Result<T, StoreError> {
+    match say(link) {
+        Err(error) if trouble(&error) == Trouble::Lost => {
+            link.connect()?;
+            Ok(say(link)?)
+        }
+        other => Ok(other?),
     }
 }

@@ -159,7 +159,10 @@ fn keep(config: &Config, node: &Node, released: &Receiver<()>) {
         match beat {
             Ok(lease) if lease.held => {}
             Ok(_) => tracing::error!("TL0606 another process has taken this node over"),
-            Err(error) => tracing::warn!(error = words(&error), "the lease was not extended"),
+            Err(error) => {
+                tracing::warn!(error = words(&error), "the lease was not extended");
+                link = None;
+            }
         }
     }
 }

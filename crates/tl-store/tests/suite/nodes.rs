@@ -179,6 +179,26 @@ fn a_session_that_is_killed_before_its_commit_is_run_again() {
     assert_eq!(admin.number("SELECT COUNT(*) FROM turn"), 3);
 }
 
+/// Between two groups and between two questions a lost connection is replaced without anybody noticing.
+#[test]
+fn a_session_that_is_killed_while_idle_is_replaced() {
+    let database = database!();
+    let admin = database.sql();
+    let mut backend = database.node(1);
+    let kill = "SELECT COUNT(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity \
+                WHERE pid <> pg_backend_pid() AND datname = current_database()";
+    for seq in 1..4 {
+        one(&mut backend, turn_unit(turn(1, seq))).unwrap();
+        assert_eq!(admin.number(kill), 1);
+    }
+    assert!(backend.heartbeat().unwrap().held);
+    assert_eq!(admin.number(kill), 1);
+    let journal = backend.reader().journal(T1, case_id(1)).unwrap();
+    assert_eq!(journal.len(), 3);
+    assert_eq!(admin.number(kill), 1);
+    assert_eq!(backend.reader().gate(T1).unwrap().tenant_epoch, 0);
+}
+
 /// Passes bytes on until it is told to swallow the answer to the next COMMIT and hang up.
 fn proxy(sockets: &Path, swallow: &Arc<AtomicBool>) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
