@@ -124,10 +124,15 @@ pub enum Command {
     #[command(subcommand)]
     Audit(Audit),
     /// Bring the database up to date with this release
+    ///
+    /// With the server stopped. A server that starts does it by itself, so beside one that runs nothing is left
+    /// to do.
     Migrate,
     /// Show the effective settings and where each came from
     Config,
     /// Check the project, show what would change, and make it the current version
+    ///
+    /// Beside a running server, which takes it over at once, or without one. Open cases stay with their version.
     Deploy {
         /// Do not ask
         #[arg(long)]
@@ -145,10 +150,10 @@ pub enum Command {
         #[arg(long)]
         reason: String,
     },
-    /// Tenants
+    /// Tenants. One has no secret of its own, so there is nothing to rotate: its endpoints and keys have
     #[command(subcommand)]
     Tenant(Tenant),
-    /// Endpoints and their secrets
+    /// Endpoints and their secrets. Endpoints come from the workflow file: `deploy` makes and removes them
     #[command(subcommand)]
     Endpoint(Endpoint),
     /// API keys

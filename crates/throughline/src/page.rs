@@ -84,7 +84,7 @@ impl Page {
             .map(|line| {
                 let bare = line.trim_end_matches('\n');
                 fenced ^= bare.starts_with("```");
-                let command = bare.trim_start().starts_with("throughline ");
+                let command = is_command(bare.trim_start());
                 if fenced || command || columns(bare) <= self.width {
                     line.to_owned()
                 } else {
@@ -180,6 +180,14 @@ fn fold(out: &mut String, lines: &[std::ops::Range<usize>], cells: &[&str], widt
 
 fn columns(text: &str) -> usize {
     text.chars().count()
+}
+
+/// What is typed into a shell: a command of ours, curl, a variable that is set.
+fn is_command(line: &str) -> bool {
+    let sets = line
+        .split_once('=')
+        .is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase()));
+    sets || line.starts_with("throughline ") || line.starts_with("curl ")
 }
 
 #[cfg(test)]

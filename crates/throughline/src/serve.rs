@@ -26,7 +26,7 @@ use crate::control::deploy::deploy_one;
 use crate::control::socket;
 use crate::failure::Failure;
 use crate::intake::DeskIntake;
-use crate::lock::{self, Taken};
+use crate::lock::{self, Holder, Taken};
 use crate::otlp;
 
 /// How long what is on its way may take after the order to stop.
@@ -98,23 +98,10 @@ pub async fn run(config: Config, json: bool) -> Result<(), Failure> {
 
 /// Starts everything that a server consists of.
 pub async fn start(config: Config) -> Result<Running, Failure> {
-    let project = crate::project::read(&config.dir)?;
-    if project.workflows().is_empty() && !config.database().exists() {
-        return Err(nothing_to_serve(&config));
-    }
+    something_to_serve(&config)?;
     let lock = match lock::take(&config.data_dir)? {
         Taken::Ours(lock) => lock,
-        Taken::Theirs(holder) => {
-            let who = holder.map_or_else(String::new, |h| {
-                let at = h
-                    .listen
-                    .map_or_else(String::new, |l| format!(", listening on {l}"));
-                format!(" (process {}{at})", h.pid)
-            });
-            return Err(Failure::conflict(format!(
-                "TL0641 a server uses this data directory already{who}. Stop it, or choose another data_dir"
-            )));
-        }
+        Taken::Theirs(holder) => return Err(in_use(holder)),
     };
     let listener = TcpListener::bind(&config.listen)
         .await
@@ -124,11 +111,7 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         .map_err(|e| cannot_listen(&config.listen, &e))?;
     let (app, handoff) = App::open(config, Some(lock), Mode::Serving).await?;
     app.listens_on(address.to_string());
-    first_deploy(&app).await?;
-    if !anything_deployed(&app).await? {
-        app.close().await;
-        return Err(nothing_to_serve(&app.config));
-    }
+    deploy_what_is_there(&app).await?;
     let control = socket::listen(&app.config.data_dir)?;
     app.announce(&control.path, &address.to_string())
         .map_err(|e| Failure::unreachable(format!("TL0610 cannot write the lock: {e}")))?;
@@ -201,6 +184,19 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
     })
 }
 
+/// Another process holds the data directory.
+fn in_use(holder: Option<Holder>) -> Failure {
+    let who = holder.map_or_else(String::new, |h| {
+        let at = h
+            .listen
+            .map_or_else(String::new, |l| format!(", listening on {l}"));
+        format!(" (process {}{at})", h.pid)
+    });
+    Failure::conflict(format!(
+        "TL0641 a server uses this data directory already{who}. Stop it, or choose another data_dir"
+    ))
+}
+
 impl Running {
     /// Takes nothing more, finishes what is on its way, signs a last checkpoint, and lets go of the store.
     pub async fn stop(self) {
@@ -219,6 +215,25 @@ impl Running {
         }
         self.app.close().await;
     }
+}
+
+/// A directory without a workflow and without a database is the wrong one: nothing is made in it.
+fn something_to_serve(config: &Config) -> Result<(), Failure> {
+    let project = crate::project::read(&config.dir)?;
+    if project.workflows().is_empty() && !config.database().exists() {
+        return Err(nothing_to_serve(config));
+    }
+    Ok(())
+}
+
+/// Deploys what was never deployed; refuses where there is no workflow after that.
+async fn deploy_what_is_there(app: &App) -> Result<(), Failure> {
+    first_deploy(app).await?;
+    if anything_deployed(app).await? {
+        return Ok(());
+    }
+    app.close().await;
+    Err(nothing_to_serve(&app.config))
 }
 
 /// Whether any tenant has a workflow.

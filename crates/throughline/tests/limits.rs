@@ -314,7 +314,7 @@ fn a_half_written_deployment_leaves_the_version_that_runs() {
         }
         bench
             .run(&["deploy", "--yes"])
-            .expect(1, &[part, "cannot be deployed"]);
+            .expect(1, &[part, "nothing was deployed"]);
         let versions = bench.json(&["versions"]);
         assert_eq!(
             (versions.as_array().unwrap().len(), &versions[0]["current"]),

@@ -99,6 +99,17 @@ pub enum Key {
         #[arg(long, value_name = "TIME", value_parser = duration)]
         expires: Option<i64>,
     },
+    /// Make a key that takes another's place, with the same scopes, and print it, once
+    Rotate {
+        /// The id of the key that it replaces
+        key: String,
+        /// How long the earlier key still counts, such as 24h; at most 7d
+        #[arg(long, default_value = "24h", value_parser = overlap)]
+        overlap: i64,
+        /// How long the new one lives, such as 90d; until the earlier one would have ended when left out
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        expires: Option<i64>,
+    },
     /// List API keys
     List,
     /// End an API key
@@ -115,6 +126,9 @@ pub enum Key {
 #[derive(Debug, Subcommand)]
 pub enum Flag {
     /// Set a flag, or remove it
+    ///
+    /// Workflows read flags as flags.NAME in conditions and mappings; a flag that is not set is off. One that no
+    /// deployed workflow reads is set with a warning.
     Set {
         /// Its name
         name: String,

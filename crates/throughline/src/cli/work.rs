@@ -96,6 +96,10 @@ pub enum Task {
         task: String,
     },
     /// Decide a task
+    ///
+    /// Which decision fits: approve: approve, reject. review and missing: approve, edit, reject, close.
+    /// hand_off: accept, reject, close. exception: accept, close; where nobody knows what became of an effect,
+    /// `effect resolve` comes first.
     Decide {
         /// The task
         task: String,
@@ -152,6 +156,8 @@ pub enum Effect {
         effect: String,
     },
     /// Say what became of an effect that nobody else can know about
+    ///
+    /// For one effect that is uncertain, failed or dead. Many that failed for the same reason: `dead redrive`.
     Resolve {
         /// The effect
         effect: String,
@@ -208,7 +214,11 @@ pub enum Dead {
 /// `kill`.
 #[derive(Debug, Subcommand)]
 pub enum Kill {
-    /// Set a switch
+    /// Set a switch: it covers effects, and questions to models as well
+    ///
+    /// With everything, tenant, workflow:ID or model:NAME no model is asked either, and the cases go to people.
+    /// connection:built_in is the record store, connection:outbox the outbox. In a dry run the cases go on as if
+    /// everything had been sent; the ledger marks what was not with dry_run:SCOPE, and it is not sent later.
     Set {
         /// everything, tenant, ingest, workflow:ID, action:NAME, connection:NAME or model:NAME
         scope: String,

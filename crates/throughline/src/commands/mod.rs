@@ -231,6 +231,15 @@ fn key(k: Key) -> Request {
             scopes: scope,
             lives: expires,
         },
+        Key::Rotate {
+            key,
+            overlap,
+            expires,
+        } => Request::KeyRotate {
+            kid: key,
+            overlap,
+            lives: expires,
+        },
         Key::List => Request::KeyList,
         Key::Disable { key, reason } => Request::KeyDisable { kid: key, reason },
     }

@@ -46,10 +46,9 @@ impl Ctx<'_> {
         let checked = check(project, id);
         let digest = bundle_digest(project, id);
         let current = view.current.get(id);
-        let mut from = None;
+        let from = current.map(|(number, bundle)| (*number, bundle.program.version.clone()));
         let mut changes = Vec::new();
         if let (Some((number, bundle)), Some(program)) = (current, &checked.program) {
-            from = Some((*number, bundle.program.version.clone()));
             if is_same(&self.app.desk, view, *number, project, id).await? {
                 changes.clear();
             } else {

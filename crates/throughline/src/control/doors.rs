@@ -2,12 +2,13 @@
 
 use base64::Engine as _;
 use tl_engine::tenant::{INGEST_SCOPE, Tenant};
-use tl_kernel::program::{Auth, Channel, Endpoint, Format, Proof};
+use tl_kernel::program::{Auth, Channel, Endpoint, Format, Program, Proof};
 use tl_store::contract::{Row, SecretRow};
 use tl_web::apikey::{ApiKeyText, RANDOM_BYTES};
 use tl_wire::signature::MAX_SECRETS;
 
 use super::Ctx;
+use super::signing::Door;
 use super::views::{
     Done, EndpointLine, FreshKey, FreshSecret, KeyLine, Reply, SecretLine, TenantLine,
 };
@@ -99,7 +100,7 @@ impl Ctx<'_> {
         let mut out = Vec::new();
         for (_, bundle) in view.current.values() {
             for e in &bundle.program.endpoints {
-                out.push(endpoint_line(self.app, &view, &bundle.program.id, e, now));
+                out.push(endpoint_line(self.app, &view, &bundle.program, e, now));
             }
         }
         Ok(Reply::Endpoints(out))
@@ -166,8 +167,19 @@ impl Ctx<'_> {
         self.app
             .change(view.id, &self.by, rows, vec![change])
             .await?;
+        let address = address(self.app, &view, def);
+        let mut programs = view.current.values().map(|(_, b)| &b.program);
+        let program = programs.find(|p| p.endpoint(&name).is_some());
+        let door = program.map(|program| Door {
+            program,
+            endpoint: def,
+            tenant: &view.name,
+            address: &address,
+        });
         Ok(Reply::Secret(FreshSecret {
-            address: address(self.app, &view, def),
+            signing: door.as_ref().map(Door::words).unwrap_or_default(),
+            example: door.map(|d| d.example(Some(&text))).unwrap_or_default(),
+            address,
             endpoint: name,
             kid,
             secret: text,
@@ -275,6 +287,67 @@ impl Ctx<'_> {
             key: key.to_text(),
             scopes: scopes.join(" "),
             expires: expires.map(At),
+            replaces: None,
+        }))
+    }
+
+    /// A key with the scopes of another, which ends after the overlap. Without a time of its own it ends when the
+    /// other would have ended.
+    pub(super) async fn key_rotate(
+        &self,
+        kid: &str,
+        overlap: i64,
+        lives: Option<i64>,
+    ) -> Result<Reply, Failure> {
+        let view = self.view().await?;
+        if !(0..=MAX_OVERLAP).contains(&overlap) {
+            return Err(Failure::usage(
+                "--overlap is from 0s to 7d: how long the earlier key still counts",
+            ));
+        }
+        let now = self.now();
+        let Some(old) = view.rows.api_keys.iter().find(|k| k.kid == kid) else {
+            return Err(no_key(kid));
+        };
+        if old.expires.is_some_and(|end| end <= now) {
+            return Err(Failure::conflict(format!(
+                "the key `{kid}` has ended: `throughline key create` makes another"
+            )));
+        }
+        let ends = old
+            .expires
+            .unwrap_or(i64::MAX)
+            .min(now.saturating_add(overlap));
+        let expires = lives.map(|l| now.saturating_add(l)).or(old.expires);
+        let key = ApiKeyText::from_random(&random::<RANDOM_BYTES>()?);
+        let rows = vec![
+            Row::ApiKey {
+                kid: key.kid().to_owned(),
+                hash: key.hash(&view.key),
+                scopes: old.scopes.clone(),
+                expires,
+                by: self.by.text(),
+                at: now,
+            },
+            Row::ApiKeyEnds {
+                kid: kid.to_owned(),
+                at: ends,
+            },
+        ];
+        let change = Change {
+            action: "key.rotate",
+            object: kid.to_owned(),
+            detail: key.kid().to_owned(),
+        };
+        self.app
+            .change(view.id, &self.by, rows, vec![change])
+            .await?;
+        Ok(Reply::Key(FreshKey {
+            kid: key.kid().to_owned(),
+            key: key.to_text(),
+            scopes: old.scopes.clone(),
+            expires: expires.map(At),
+            replaces: Some((kid.to_owned(), At(ends))),
         }))
     }
 
@@ -282,9 +355,7 @@ impl Ctx<'_> {
         let view = self.view().await?;
         let reason = self.reason(reason)?;
         if !view.rows.api_keys.iter().any(|k| k.kid == kid) {
-            return Err(Failure::not_found(format!(
-                "there is no key `{kid}`. `throughline key list` shows them"
-            )));
+            return Err(no_key(kid));
         }
         let row = Row::ApiKeyEnds {
             kid: kid.to_owned(),
@@ -302,6 +373,12 @@ impl Ctx<'_> {
             "the key `{kid}` is not accepted any more"
         ))))
     }
+}
+
+fn no_key(kid: &str) -> Failure {
+    Failure::not_found(format!(
+        "there is no key `{kid}`. `throughline key list` shows them"
+    ))
 }
 
 /// Secrets of a door.
@@ -359,7 +436,13 @@ fn find_endpoint<'a>(view: &'a Tenant, name: &str) -> Result<&'a Endpoint, Failu
     )))
 }
 
-fn endpoint_line(app: &App, view: &Tenant, workflow: &str, e: &Endpoint, now: i64) -> EndpointLine {
+fn endpoint_line(
+    app: &App,
+    view: &Tenant,
+    program: &Program,
+    e: &Endpoint,
+    now: i64,
+) -> EndpointLine {
     let secrets: Vec<SecretLine> = secrets_of(view, &e.name)
         .map(|s| SecretLine {
             kid: s.kid.clone(),
@@ -385,12 +468,21 @@ fn endpoint_line(app: &App, view: &Tenant, workflow: &str, e: &Endpoint, now: i6
         };
         lacks(&format!("{}/{}", view.name, e.name), e, &known)
     };
+    let address = address(app, view, e);
+    let door = Door {
+        program,
+        endpoint: e,
+        tenant: &view.name,
+        address: &address,
+    };
     EndpointLine {
         endpoint: e.name.clone(),
-        workflow: workflow.to_owned(),
+        workflow: program.id.clone(),
         channel: e.channel.word().to_owned(),
         auth: auth_words(&e.auth),
-        address: address(app, view, e),
+        signing: door.words(),
+        example: door.example(None),
+        address,
         open: closed_because.is_empty(),
         closed_because,
         secrets,

@@ -10,6 +10,7 @@ mod kill;
 mod lists;
 pub mod rehearse;
 pub mod request;
+mod signing;
 pub mod socket;
 mod status;
 mod tasks;
@@ -102,6 +103,11 @@ impl Ctx<'_> {
             } => self.endpoint_disabled(&endpoint, disabled, &reason).await,
             Request::KeyList => self.key_list().await,
             Request::KeyCreate { scopes, lives } => self.key_create(&scopes, lives).await,
+            Request::KeyRotate {
+                kid,
+                overlap,
+                lives,
+            } => self.key_rotate(&kid, overlap, lives).await,
             Request::KeyDisable { kid, reason } => self.key_disable(&kid, &reason).await,
             Request::FlagList => self.flag_list().await,
             Request::FlagSet {

@@ -102,6 +102,11 @@ pub enum Request {
         scopes: Vec<String>,
         lives: Option<i64>,
     },
+    KeyRotate {
+        kid: String,
+        overlap: i64,
+        lives: Option<i64>,
+    },
     KeyDisable {
         kid: String,
         reason: String,

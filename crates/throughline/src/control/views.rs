@@ -259,6 +259,10 @@ pub struct EndpointLine {
     pub open: bool,
     /// Why it is closed, with the command that opens it.
     pub closed_because: String,
+    /// How senders show who they are, a line for each way.
+    pub signing: Vec<String>,
+    /// Lines of a shell that sign and post a message.
+    pub example: Vec<String>,
     pub secrets: Vec<SecretLine>,
 }
 
@@ -278,6 +282,10 @@ pub struct FreshSecret {
     pub kid: String,
     pub secret: String,
     pub address: String,
+    /// How senders show who they are, a line for each way.
+    pub signing: Vec<String>,
+    /// Lines of a shell that sign and post a message with this secret.
+    pub example: Vec<String>,
     /// Until when earlier secrets still count.
     pub earlier_until: Option<At>,
 }
@@ -298,6 +306,9 @@ pub struct FreshKey {
     pub key: String,
     pub scopes: String,
     pub expires: Option<At>,
+    /// The key that this one takes the place of, and until when that one counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<(String, At)>,
 }
 
 /// A flag.

@@ -32,7 +32,7 @@ fn a_typo_is_shown_with_its_place_and_its_mend() {
         answer.expect(1, &[code, mend, "workflows/lead/workflow.yaml:"]);
         bench
             .run(&["deploy", "--yes"])
-            .expect(1, &[code, "cannot be deployed"]);
+            .expect(1, &[code, "nothing was deployed"]);
         bench
             .run(&["serve", "--listen", "127.0.0.1:0"])
             .expect(1, &[code]);

@@ -235,8 +235,110 @@ fn an_export_of_the_binary_is_accepted() {
     );
 }
 
+/// Everything that can be refused about a case, a task, an effect and a deployment leaves a leaf, and both verifiers
+/// take the export that holds them.
+#[test]
+fn an_export_with_refusals_is_accepted_by_both() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let project = dir.path().join("leads");
+    let binary = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
+        command
+            .args(arguments)
+            .current_dir(dir.path())
+            .env("THROUGHLINE_DIR", &project);
+        let out = command.output().expect("the binary runs");
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (out.status.success(), said(&out.stdout), said(&out.stderr))
+    };
+    let run = |arguments: &[&str]| {
+        let (ok, out, err) = binary(arguments);
+        assert!(ok, "{arguments:?}: {err}");
+        out
+    };
+    let json = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&run(&[arguments, &["--json"]].concat())).expect("JSON")
+    };
+    let file = project.join("workflows/lead/workflow.yaml");
+    std::fs::create_dir_all(file.parent().expect("a parent")).expect("a directory");
+    let workflow = "workflow: { id: lead, version: \"1\" }\nrecord: { type: lead, fields: { email: { type: email } } }\n\
+                    ingress: { channels: { web: { channel: webhook, auth: hmac_signature, map: { email: event.body.email } } } }\n\
+                    decision: { branches: [{ condition: \"record.email != null\", action: [crm_upsert, human_queue] }, { default: human_queue }] }\n\
+                    policy: { crm_upsert: { approve: operators } }\n";
+    std::fs::write(&file, workflow).expect("a file");
+    let secret = json(&["endpoint", "rotate", "web"])["secret"].clone();
+    let message = write(dir.path(), "m.json", r#"{"email":"ada@example.com"}"#);
+    let mut case = String::new();
+    serve_and_stop_at(&project, |url| {
+        let to = format!("{url}/hooks/default/web");
+        let secret = secret.as_str().expect("text");
+        let message = message.to_str().expect("a path");
+        let answer = json(&["send", message, "--to", &to, "--secret", secret]);
+        case = answer["answer"]["case_id"].as_str().expect("a case").into();
+    });
+    let tasks = json(&["task", "list"]);
+    let task = |kind: &str| {
+        let mut all = tasks.as_array().expect("a list").iter();
+        let found = all.find(|t| t["kind"] == kind);
+        found.expect(kind)["task"]
+            .as_str()
+            .expect("text")
+            .to_owned()
+    };
+    let effects = json(&["effect", "list", "--case", &case]);
+    let effect = effects[0]["effect"].as_str().expect("text");
+    let (approve, review, none) = (
+        task("approve"),
+        task("review"),
+        format!("task_{}-9", &case[5..]),
+    );
+    let wrong = "0".repeat(64);
+    std::fs::write(&file, workflow.replace("crm_upsert, ", "crm_upset, ")).expect("a file");
+    let refused: [(&[&str], &str); 9] = [
+        (&["case", "move", &case, "pending"], "TL0701"),
+        (&["case", "move", &case, "nowhere"], "TL0702"),
+        (&["effect", "resolve", effect, "happened"], "TL0726"),
+        (&["task", "decide", &approve, "close"], "TL0722"),
+        (
+            &["task", "decide", &approve, "approve", "--digest", &wrong],
+            "TL0725",
+        ),
+        (&["task", "decide", &review, "accept"], "TL0722"),
+        (
+            &["task", "decide", &review, "edit", "--set", "nofield=1"],
+            "TL0723",
+        ),
+        (&["task", "decide", &none, "approve"], "TL07"),
+        (&["deploy", "--yes"], "TL0403"),
+    ];
+    for (arguments, code) in refused {
+        let reason: &[&str] = match arguments[0] {
+            "deploy" => &[],
+            _ => &["--reason", "drill"],
+        };
+        let (ok, out, err) = binary(&[arguments, reason].concat());
+        assert!(!ok && (out + &err).contains(code), "{arguments:?}: {err}");
+    }
+    std::fs::write(&file, workflow).expect("a file");
+    run(&["case", "assign", &case, "operators", "--reason", "goes_on"]);
+    serve_and_stop_at(&project, |_| ());
+    run(&["audit", "export", "--output", "audit.jsonl"]);
+    let export = std::fs::read_to_string(dir.path().join("audit.jsonl")).expect("the export");
+    let leaves = export.matches("\"what\":\"refused\"").count();
+    assert!(leaves >= 6, "only {leaves} refusals in the audit");
+    run(&["audit", "verify", "audit.jsonl"]);
+    if python() {
+        let (ok, said) = verify(&[dir.path().join("audit.jsonl")], None);
+        assert!(ok && said.starts_with("OK: "), "{said}");
+    }
+}
+
 /// Starts the server and ends it as a service manager would: at its end it signs what there is.
 fn serve_and_stop(project: &Path, meanwhile: impl Fn()) {
+    serve_and_stop_at(project, |_| meanwhile());
+}
+
+fn serve_and_stop_at(project: &Path, meanwhile: impl FnOnce(&str)) {
     use std::io::BufRead as _;
     let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
     command
@@ -251,8 +353,8 @@ fn serve_and_stop(project: &Path, meanwhile: impl Fn()) {
     std::io::BufReader::new(out)
         .read_line(&mut line)
         .expect("its first line");
-    assert!(line.starts_with("listening on "), "{line}");
-    meanwhile();
+    let url = line.trim().strip_prefix("listening on ");
+    meanwhile(url.unwrap_or_else(|| panic!("{line}")));
     let ended = Command::new("kill")
         .args(["-TERM", &server.id().to_string()])
         .status();

@@ -1,10 +1,11 @@
 //! The crash sweep: the engine is stopped before and after every commit and every send, one point at a time and in
 //! pairs, opened again on the same directory, and must finish the work with nothing lost and nothing doubled.
 
-mod judge;
+pub mod judge;
 mod scenarios;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -27,21 +28,43 @@ use tokio::task::JoinSet;
 use crate::control::switch;
 use crate::world::{Plan, START, TENANT, World};
 use judge::{Account, End, judge};
-use scenarios::{Scenario, Step};
 pub use scenarios::{EXAMPLES, WITH_AI};
+use scenarios::{Scenario, Step};
 
 /// Leaves of committed turns, as the desks were told.
-type Told = Arc<Mutex<BTreeSet<Digest>>>;
+pub type Told = Arc<Mutex<BTreeSet<Digest>>>;
 
 /// Counts ports, and stops the engine at one of them for good.
-struct StopAt {
+pub struct StopAt {
     left: AtomicI64,
     passed: AtomicU64,
     told: Told,
+    /// Sees everything too.
+    beside: Option<Arc<dyn Tap>>,
+}
+
+impl StopAt {
+    /// Stops at the port of this number; keeps the leaves of what is committed until then.
+    pub fn new(until: i64, told: Told, beside: Option<Arc<dyn Tap>>) -> StopAt {
+        StopAt {
+            left: AtomicI64::new(until),
+            passed: AtomicU64::new(0),
+            told,
+            beside,
+        }
+    }
+
+    /// Stops after so many more ports.
+    pub fn stop_after(&self, ports: i64) {
+        self.left.store(ports, Ordering::SeqCst);
+    }
 }
 
 impl Tap for StopAt {
-    fn at(&self, _: Point) -> Result<(), Stopped> {
+    fn at(&self, point: Point) -> Result<(), Stopped> {
+        if let Some(beside) = &self.beside {
+            beside.at(point)?;
+        }
         self.passed.fetch_add(1, Ordering::SeqCst);
         if self.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
             Err(Stopped)
@@ -51,6 +74,9 @@ impl Tap for StopAt {
     }
 
     fn answered(&self, unit: &Unit, answer: &CommitAnswer) {
+        if let Some(beside) = &self.beside {
+            beside.answered(unit, answer);
+        }
         if answer.is_ok() {
             let turns = unit.turns.iter().map(|t| t.sealed.leaf);
             let control = unit.control.iter().map(|s| s.leaf);
@@ -60,7 +86,7 @@ impl Tap for StopAt {
 }
 
 /// A port that is never reached.
-const NEVER: i64 = i64::MAX;
+pub const NEVER: i64 = i64::MAX;
 
 /// One run of a scenario, over as many lives of the process as it takes.
 struct Run<'a> {
@@ -73,6 +99,14 @@ struct Run<'a> {
     /// The step that the world outside is at.
     step: usize,
     deployed: bool,
+    beside: Option<Arc<dyn Tap>>,
+}
+
+/// A directory for a store. It is the process that dies here and not the machine, so that memory will do where there
+/// is a directory in it.
+pub fn directory() -> TempDir {
+    let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    made.expect("a directory")
 }
 
 const NAMES: [&str; 3] = ["ada", "bob", "cyd"];
@@ -93,23 +127,21 @@ impl<'a> Run<'a> {
         }
         Run {
             s,
-            dir: tempfile::tempdir().expect("a directory"),
+            dir: directory(),
             crm,
             clock: Arc::new(ManualClock::at(START)),
             told: Told::default(),
             acked: BTreeMap::new(),
             step: 0,
             deployed: false,
+            beside: None,
         }
     }
 
     /// One life of the process, until everything is done or it is stopped at a port. Returns how many ports it passed.
     async fn live(&mut self, until: i64) -> (u64, Result<World, DeskError>) {
-        let tap = Arc::new(StopAt {
-            left: AtomicI64::new(until),
-            passed: AtomicU64::new(0),
-            told: Arc::clone(&self.told),
-        });
+        let told = Arc::clone(&self.told);
+        let tap = Arc::new(StopAt::new(until, told, self.beside.clone()));
         let mut w = World::open(Plan {
             dir: self.dir.path(),
             clock: Arc::clone(&self.clock),
@@ -267,7 +299,10 @@ impl<'a> Run<'a> {
                 out.push(format!("{name} was written {times} times"));
             }
             for (field, json) in self.s.holds {
-                let holds = w.crm.record(&path(name)).map(|(_, r)| r[*field].to_string());
+                let holds = w
+                    .crm
+                    .record(&path(name))
+                    .map(|(_, r)| r[*field].to_string());
                 if holds.as_deref() != Some(json) {
                     out.push(format!("{field} of {name} is {holds:?}"));
                 }
@@ -379,6 +414,20 @@ async fn crash_at(
     Some((passed, wrong.into_iter().map(say).collect()))
 }
 
+/// Runs every scenario with a crash in its middle, beside somebody who watches each commit. `watch` is given the path
+/// of the database; `after` gets the finished world of each.
+pub async fn watched(watch: impl Fn(&Path) -> Arc<dyn Tap>, after: impl AsyncFn(&World)) {
+    for s in scenarios::all() {
+        let (ports, _) = undisturbed(&s).await;
+        let mut run = Run::new(&s).await;
+        run.beside = Some(watch(&run.dir.path().join("store.db")));
+        let stopped = run.live(ports as i64 / 2).await.1;
+        assert!(matches!(stopped, Err(DeskError::Stopped(_))), "{}", s.name);
+        let (_, done) = run.live(NEVER).await;
+        after(&done.unwrap_or_else(|e| panic!("{}: {e}", s.name))).await;
+    }
+}
+
 /// What a sweep came to.
 #[derive(Default)]
 struct Swept {
@@ -431,7 +480,13 @@ async fn sweep_all(pairs: u64) -> Swept {
     }
     let mut out = Swept::default();
     while let Some(one) = running.join_next().await {
-        let one = one.expect("a sweep");
+        let one = match one {
+            Ok(one) => one,
+            Err(e) => {
+                out.violations.push(format!("a sweep ended: {e:?}"));
+                continue;
+            }
+        };
         out.points += one.points;
         out.pairs += one.pairs;
         out.violations.extend(one.violations);

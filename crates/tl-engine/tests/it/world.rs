@@ -117,14 +117,18 @@ impl World {
         self.deploy_files(yaml, &[]).await
     }
 
-    /// Deploys a workflow named `w` with further files below its directory.
+    /// Deploys a workflow named `w` with further files below its directory, or from the project's root with a `/`.
     pub async fn deploy_files(&self, yaml: &str, more: &[(&str, &str)]) -> u32 {
         let mut files = BTreeMap::from([(
             "workflows/w/workflow.yaml".to_owned(),
             yaml.as_bytes().to_vec(),
         )]);
         for (path, text) in more {
-            files.insert(format!("workflows/w/{path}"), text.as_bytes().to_vec());
+            let path = match path.strip_prefix('/') {
+                Some(path) => path.to_owned(),
+                None => format!("workflows/w/{path}"),
+            };
+            files.insert(path, text.as_bytes().to_vec());
         }
         let project = Project { files };
         let loaded = load(&project, "w");

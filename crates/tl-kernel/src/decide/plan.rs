@@ -97,19 +97,8 @@ impl Deciding<'_> {
             .flatten()?;
         let n = self.case.next_effect();
         let bytes = to_cbor(&args);
-        let digest = keyed(
-            &self.case.seed,
-            &[
-                b"args",
-                action.name.as_bytes(),
-                connection(action).as_bytes(),
-                &bytes,
-            ],
-        );
-        let base = match &replaces {
-            Some(r) => Some(r.base.clone()),
-            None => self.base_version(action, &args),
-        };
+        let digest = self.args_digest(action, &bytes);
+        let base = self.base(replaces.as_ref(), action, &args);
         let allowed = ruling.verdict != Verdict::Never;
         let said = self.said_before(action, &args, digest).filter(|_| allowed);
         let state = match said {
@@ -154,6 +143,26 @@ impl Deciding<'_> {
             self.open_task("approve", "policy", Some(n));
         }
         Some(state)
+    }
+
+    /// The version to write on: the one that a conflict showed, else as the action says.
+    fn base(
+        &self,
+        replaces: Option<&Replacement>,
+        action: &Action,
+        args: &Value,
+    ) -> Option<String> {
+        match replaces {
+            Some(r) => Some(r.base.clone()),
+            None => self.base_version(action, args),
+        }
+    }
+
+    /// Digest of everything an approver sees: action, connection, arguments.
+    fn args_digest(&self, action: &Action, bytes: &[u8]) -> Digest {
+        let name = action.name.as_bytes();
+        let parts: [&[u8]; 4] = [b"args", name, connection(action).as_bytes(), bytes];
+        keyed(&self.case.seed, &parts)
     }
 
     /// The effect by which this case has said the same already, or perhaps has: a decision made again does not

@@ -144,7 +144,7 @@ fn message(
         return;
     }
     for template in m.subject.iter().chain([&m.body]) {
-        slots(program, (action, m), template, tainted, out);
+        slots((program, tainted), (action, m), template, out);
     }
 }
 
@@ -152,10 +152,9 @@ fn message(
 /// `string`, which is shown short, on one line and without links. Anything else would let whoever knows an
 /// address send any text to it in our name.
 fn slots(
-    program: &Program,
+    (program, tainted): (&Program, &BTreeSet<String>),
     (action, m): (&Action, &Message),
     template: &Template,
-    tainted: &BTreeSet<String>,
     out: &mut Vec<Finding>,
 ) {
     let mut at = 0;

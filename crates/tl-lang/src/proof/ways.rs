@@ -170,7 +170,7 @@ impl Search<'_> {
             return false;
         }
         let last = i + 1 == path.inputs.len();
-        if last && !shows(program, &path.claim, &after, &head.entries, &happening) {
+        if last && !shows(program, &path.claim, (&after, &head.entries), &happening) {
             return false;
         }
         if !last && !self.seen.insert(format!("{i} {}", signature(&after))) {
@@ -193,8 +193,7 @@ impl Search<'_> {
 fn shows(
     program: &Program,
     claim: &Claim,
-    case: &Case,
-    entries: &[Entry],
+    (case, entries): (&Case, &[Entry]),
     last: &Happening,
 ) -> bool {
     let ended = program

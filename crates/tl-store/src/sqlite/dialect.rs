@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -78,6 +79,8 @@ fn set_up(conn: &Connection, access: Access, size: Sizes) -> rusqlite::Result<()
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE)?;
+    // A statement keeps its plan whatever is bound: else each new value compiles it again.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "trusted_schema", false)?;
     conn.pragma_update(None, "cache_size", -i64::from(size.cache_kib))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;

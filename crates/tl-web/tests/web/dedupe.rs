@@ -37,6 +37,7 @@ fn mail(received: &str, id: &str) -> Req {
         .header("content-type", "message/rfc822")
         .body(body)
         .signed()
+        .without("idempotency-key")
 }
 
 #[tokio::test]
@@ -64,7 +65,7 @@ async fn the_first_rule_that_applies_recognises_a_repeat() {
     let bearer = |key: &str, body: &str| {
         let request = Req::post("/hooks/acme/either", body).bearer(&token("ada", 60));
         if key.is_empty() {
-            request
+            request.without("idempotency-key")
         } else {
             request.header("idempotency-key", key)
         }
@@ -181,9 +182,9 @@ async fn the_first_rule_that_applies_recognises_a_repeat() {
         ),
         (
             "caller without a key",
-            vec![bearer("", A), bearer("", A), bearer("", B)],
-            vec![202, 200, 202],
-            "weak",
+            vec![bearer("", A), bearer("k", A), bearer("", A)],
+            vec![400, 202, 400],
+            "api_key",
         ),
         (
             "weak",
@@ -226,12 +227,14 @@ async fn a_malformed_key_is_refused_only_where_it_means_something() {
         ),
         (
             "left out where it is asked for",
-            Req::post("/hooks/acme/leads", A).signed(),
+            lead("k", A).without("idempotency-key"),
             400,
         ),
         (
             "left out where it is not",
-            Req::post("/hooks/acme/plain", B).signed(),
+            Req::post("/hooks/acme/plain", B)
+                .signed()
+                .without("idempotency-key"),
             202,
         ),
         (

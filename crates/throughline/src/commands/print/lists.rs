@@ -7,7 +7,7 @@ use crate::control::views::{
     VersionLine,
 };
 use crate::page::Page;
-use crate::text::{At, due_text, one_line};
+use crate::text::{At, due_text, one_line, safe};
 
 pub fn cases(cases: &[CaseLine], now: i64, page: Page) -> String {
     let rows: Vec<Vec<String>> = cases
@@ -96,6 +96,19 @@ pub fn effects(effects: &[EffectLine], now: i64, page: Page) -> String {
     )
 }
 
+/// How a sender shows who it is, and lines of a shell that do it.
+pub fn how_to_sign(signing: &[String], example: &[String]) -> String {
+    let mut out = String::new();
+    for (i, way) in signing.iter().enumerate() {
+        let label = if i == 0 { "  sends" } else { "       " };
+        let _ = writeln!(out, "{label} {}", safe(way));
+    }
+    for line in example {
+        let _ = writeln!(out, "    {}", safe(line));
+    }
+    out
+}
+
 pub fn endpoints(endpoints: &[EndpointLine], now: i64) -> String {
     if endpoints.is_empty() {
         return "no workflow is deployed: throughline deploy\n".into();
@@ -118,6 +131,7 @@ pub fn endpoints(endpoints: &[EndpointLine], now: i64) -> String {
             e.endpoint, e.channel, e.workflow, e.auth
         );
         let _ = writeln!(out, "  {}", e.address);
+        out.push_str(&how_to_sign(&e.signing, &e.example));
         let _ = writeln!(out, "  {state}");
         if let Some(command) = command {
             let _ = writeln!(out, "    throughline {command}");

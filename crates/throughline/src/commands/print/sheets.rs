@@ -213,6 +213,7 @@ pub fn fresh_secret(s: &FreshSecret, now: i64) -> String {
     let _ = writeln!(out, "key id    {}", s.kid);
     let _ = writeln!(out, "secret    {}", s.secret);
     out.push_str("This is the only time the secret is shown: give it to the sender now.\n");
+    out.push_str(&super::lists::how_to_sign(&s.signing, &s.example));
     if let Some(until) = s.earlier_until {
         let _ = writeln!(
             out,
@@ -226,8 +227,11 @@ pub fn fresh_secret(s: &FreshSecret, now: i64) -> String {
 
 pub fn fresh_key(k: &FreshKey) -> String {
     let ends = k.expires.map_or_else(|| "never".into(), At::clock);
+    let replaces = k.replaces.as_ref().map_or_else(String::new, |(kid, at)| {
+        format!("The key {kid} ends at {}.\n", at.clock())
+    });
     format!(
-        "key id  {}\nkey     {}\nscopes  {}\nends    {ends}\nThis is the only time the key is shown.\n",
+        "key id  {}\nkey     {}\nscopes  {}\nends    {ends}\nThis is the only time the key is shown.\n{replaces}",
         k.kid, k.key, k.scopes
     )
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::{Body, to_bytes};
 use http::{Method, Request, StatusCode};
 use tl_engine::tenant::{Bundle, Tenant};
-use tl_kernel::program::{Auth, Channel, Endpoint, Format};
+use tl_kernel::program::{Auth, Channel, Endpoint, Format, Idempotency};
 use tl_web::intake::{Admission, AdmitError, Admitted, Answer, Door, Intake, TenantView};
 use tl_web::{AppState, WebConfig, router, signature_scheme};
 use tl_wire::signature::{HmacScheme, Scheme, Secret, Stamp, sign};
@@ -20,6 +20,9 @@ use crate::keys::random;
 
 /// Largest answer of a door that is read, bytes.
 const MAX_ANSWER: usize = 256 * 1024;
+/// The header that a door may ask for, and how older clients write it. A sender has one that nobody used before.
+const KEY: &str = "idempotency-key";
+const OLDER_KEY: &str = "x-idempotency-key";
 /// Name of the tenant under which the rehearsed door is found.
 const STAGE: &str = "stage";
 
@@ -58,6 +61,15 @@ impl Intake for Rehearsal {
     }
 }
 
+impl Rehearsal {
+    /// What the door took in.
+    fn handed_over(&self) -> Result<Admission, Failure> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.take()
+            .ok_or_else(|| Failure::refused("the door took the message but handed nothing over"))
+    }
+}
+
 impl Ctx<'_> {
     /// The message as the doors hand it over. The door is opened with a key of the moment, so that everything
     /// but the sender's signature is checked as it would be.
@@ -80,6 +92,7 @@ impl Ctx<'_> {
         let scheme = signature_scheme(&auth)
             .map_err(|_| Failure::refused("the door's signature cannot be made"))?;
         endpoint.auth = vec![auth];
+        let needs_key = endpoint.idempotency == Idempotency::Header;
         if endpoint.channel == Channel::Api {
             endpoint.channel = Channel::Webhook;
         }
@@ -123,6 +136,9 @@ impl Ctx<'_> {
             .uri(format!("/{way}/{STAGE}/{}", message.endpoint))
             .header("content-type", &message.content_type)
             .header("content-length", body.len());
+        if needs_key && !has_key(message) {
+            request = request.header(KEY, &fresh);
+        }
         let own = |name: &str| signed.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let given = message.headers.iter().filter(|(name, _)| !own(name));
         for (name, value) in signed.iter().chain(given) {
@@ -148,13 +164,18 @@ impl Ctx<'_> {
                 "the door would answer {status}: {answer}"
             )));
         }
-        let kept = intake
-            .kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        kept.ok_or_else(|| Failure::refused("the door took the message but handed nothing over"))
+        intake.handed_over()
     }
+}
+
+/// Whether the message was given a key of its own.
+fn has_key(message: &Message) -> bool {
+    let key = |name: &str| {
+        [KEY, OLDER_KEY]
+            .iter()
+            .any(|k| name.eq_ignore_ascii_case(k))
+    };
+    message.headers.iter().any(|(name, _)| key(name))
 }
 
 /// The signature that the message is given: the door's own kind, so that a repeat is recognised by the same part of

@@ -131,6 +131,12 @@ pub const EXAMPLES: (&str, &str) = (
     "text,label\nshow me a demo,demo\ncan I see how it works,demo\nplease demonstrate it,demo\nwhat is the price,pricing\nhow much does it cost,pricing\nsend me a quote per month,pricing\n",
 );
 
+/// A model that the installation does not reach.
+const GPT: (&str, &str) = (
+    "/connections.yaml",
+    "connections:\n  crm: { kind: rest, base_url: \"https://crm.example\" }\n  gpt: { kind: openai, base_url: \"https://gpt.example/v1\", model: m }\n",
+);
+
 const ACK: (&str, &str) = ("templates/ack.md", "Hello ${record.email}");
 
 /// A case waits for a person, who may let it wait for the customer; the goal allows six hours.
@@ -234,11 +240,7 @@ fn writes() -> Vec<Scenario> {
             ..plain("version declared, born dispatching", declared)
         },
         plain("without a key", no_key),
-        faulty(
-            "the answer is lost after applying",
-            TO_CRM.into(),
-            lost(),
-        ),
+        faulty("the answer is lost after applying", TO_CRM.into(), lost()),
         faulty("the CRM fails first", TO_CRM.into(), status(503)),
         plain("keyed", keyed()),
         faulty("keyed, the answer is lost", keyed(), lost()),
@@ -352,7 +354,7 @@ fn people() -> Vec<Scenario> {
             ],
             ends: ("closed", None),
             writes: None,
-            goals: &[true],
+            goals: &[true, true],
             ..plain("moved, given, closed, opened again", DESK.into())
         },
     ]
@@ -372,12 +374,7 @@ fn time_and_models() -> Vec<Scenario> {
     vec![
         Scenario {
             faults: vec![(On::All, status(503), u32::MAX)],
-            steps: vec![
-                Step::Send(LEADS),
-                Step::Work(4),
-                Step::Heal,
-                Step::Work(8),
-            ],
+            steps: vec![Step::Send(LEADS), Step::Work(3), Step::Heal, Step::Work(3)],
             ends: ("needs_human", Some(EffectState::Succeeded)),
             ..plain("too slow for the state", slow)
         },
@@ -401,11 +398,23 @@ fn time_and_models() -> Vec<Scenario> {
             ..with_ai("model, record store and outbox", WITH_AI.into())
         },
         Scenario {
+            files: &[EXAMPLES, ACK, GPT],
             ends: ("needs_human", None),
             ..with_ai(
                 "a model that fails",
                 WITH_AI.replace("model: local", "model: gpt"),
             )
+        },
+        Scenario {
+            steps: vec![
+                Step::Switch("model:local", Some("hold")),
+                Step::Send(LEADS),
+                Step::Work(2),
+                Step::Switch("model:local", None),
+                Step::Work(2),
+            ],
+            ends: ("needs_human", None),
+            ..with_ai("a model that is switched off", WITH_AI.into())
         },
     ]
 }

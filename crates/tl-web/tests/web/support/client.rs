@@ -1,5 +1,6 @@
 //! Requests and answers as bytes.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Req {
     target: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    /// It has no Idempotency-Key, because the test says so.
+    keyless: bool,
 }
 
 impl Req {
@@ -28,6 +31,7 @@ impl Req {
             target: target.into(),
             headers: vec![("host".into(), "throughline.example".into())],
             body: Vec::new(),
+            keyless: false,
         }
     }
 
@@ -63,6 +67,7 @@ impl Req {
 
     /// Takes a header away.
     pub fn without(mut self, name: &str) -> Req {
+        self.keyless |= name == "idempotency-key";
         self.headers.retain(|(n, _)| n != name);
         self
     }
@@ -114,6 +119,7 @@ impl Req {
         for (name, value) in &self.headers {
             out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
+        out.extend_from_slice(self.own_key().as_bytes());
         let declared = self
             .headers
             .iter()
@@ -124,6 +130,20 @@ impl Req {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.body);
         out
+    }
+
+    /// The Idempotency-Key of a message whose test says nothing of one: a sender has one for each body.
+    fn own_key(&self) -> String {
+        let door = ["/hooks/", "/forms/"]
+            .iter()
+            .any(|p| self.target.starts_with(p));
+        let given = |(n, _): &(String, String)| n.ends_with("idempotency-key");
+        if !door || self.keyless || self.headers.iter().any(given) {
+            return String::new();
+        }
+        let mut hasher = DefaultHasher::new();
+        self.body.hash(&mut hasher);
+        format!("idempotency-key: body-{:x}\r\n", hasher.finish())
     }
 }
 

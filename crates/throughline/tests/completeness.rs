@@ -1,0 +1,134 @@
+//! Completeness of the audit for what operators do: every command that changes the database adds a turn, and what a
+//! caller of the API writes without one is only what the documentation names. The database is looked at from outside,
+//! table by table, before and after each command.
+
+#[allow(dead_code, reason = "each suite uses its own part of the bench")]
+#[path = "cli/bench.rs"]
+mod bench;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use bench::{Bench, WORKFLOW};
+use rusqlite::types::Value as Cell;
+use rusqlite::{Connection, OpenFlags};
+
+/// What changes without a turn whenever a process opens the store or closes it: its start, and what the tree is.
+const ALWAYS: [&str; 5] = ["node", "placed", "tree", "checkpoint", "cursor"];
+
+type Snapshot = BTreeMap<String, Vec<Vec<Cell>>>;
+
+fn snapshot(path: &Path) -> Snapshot {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("opens");
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let mut names = db.prepare(names).expect("the tables");
+    let names = names
+        .query_map([], |r| r.get::<_, String>(0))
+        .expect("names");
+    let mut out = Snapshot::new();
+    for name in names.map(|n| n.expect("a name")) {
+        let mut all = db
+            .prepare(&format!("SELECT * FROM \"{name}\""))
+            .expect("rows");
+        let width = all.column_count();
+        let rows = all.query_map([], |r| (0..width).map(|i| r.get(i)).collect());
+        let rows = rows.expect("rows").map(|r| r.expect("a row"));
+        out.insert(name, rows.collect());
+    }
+    out
+}
+
+/// A command, and a table that it is about.
+const COMMANDS: &[(&str, &str)] = &[
+    ("tenant create acme", "tenant"),
+    ("tenant disable acme --reason gone", "switch"),
+    ("endpoint rotate default/web", "secret"),
+    ("endpoint rotate default/web", "secret"),
+    ("endpoint disable web --reason drill", "endpoint_disabled"),
+    ("endpoint enable web --reason over", "endpoint_disabled"),
+    ("key create --scope events", "api_key"),
+    ("key disable KEY --reason lost", "api_key"),
+    ("flag set beta on", "flag"),
+    ("flag set beta off", "flag"),
+    ("kill set action:reply --reason drill", "switch"),
+    ("kill set everything --reason drill", "switch"),
+    ("kill clear action:reply --reason over", "switch"),
+    ("kill clear everything --reason over", "switch"),
+    ("deploy --yes", "bundle"),
+    ("rollback lead 1 --reason too_strict", "current_bundle"),
+];
+
+#[test]
+fn every_command_that_changes_something_leaves_a_turn() {
+    let bench = Bench::project();
+    bench.run(&["deploy", "--yes"]).expect(0, &[]);
+    let db = bench.path().join("data/throughline.db");
+    let mut key = String::new();
+    let mut silent = Vec::new();
+    for (line, about) in COMMANDS {
+        if line.starts_with("deploy") {
+            let changed = WORKFLOW.replace("please write", "please do");
+            bench.write(
+                "workflows/lead/workflow.yaml",
+                &changed.replace("\"1\"", "\"2\""),
+            );
+        }
+        let line = line.replace("KEY", &key);
+        let args: Vec<&str> = line.split(' ').collect();
+        let before = snapshot(&db);
+        if line.starts_with("key create") {
+            let made = bench.json(&args);
+            key = made["kid"].as_str().expect("its id").to_owned();
+        } else {
+            bench.run(&args).expect(0, &[]);
+        }
+        let after = snapshot(&db);
+        let changed: BTreeSet<&str> = after
+            .iter()
+            .filter(|(name, rows)| before.get(*name) != Some(rows))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert!(changed.contains(about), "`{line}` changed {changed:?}");
+        if !changed.contains("turn") {
+            silent.push(format!("`{line}` changed {changed:?}"));
+        }
+    }
+    assert!(silent.is_empty(), "no turn tells of it: {silent:#?}");
+}
+
+/// What only reads changes nothing that a turn would have to tell.
+#[test]
+fn what_reads_changes_nothing() {
+    let bench = Bench::project();
+    bench.run(&["deploy", "--yes"]).expect(0, &[]);
+    let db = bench.path().join("data/throughline.db");
+    for line in [
+        "status",
+        "case list",
+        "task list",
+        "effect list",
+        "dead list",
+        "kill list",
+        "flag list",
+        "key list",
+        "endpoint list",
+        "tenant list",
+        "versions",
+        "config",
+        "check",
+        "audit export",
+    ] {
+        let before = snapshot(&db);
+        bench
+            .run(&line.split(' ').collect::<Vec<_>>())
+            .expect(0, &[]);
+        let after = snapshot(&db);
+        let changed: Vec<&str> = after
+            .iter()
+            .filter(|(name, rows)| before.get(*name) != Some(rows))
+            .map(|(name, _)| name.as_str())
+            .filter(|name| !ALWAYS.contains(name))
+            .collect();
+        assert!(changed.is_empty(), "`{line}` changed {changed:?}");
+    }
+}

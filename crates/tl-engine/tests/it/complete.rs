@@ -1,0 +1,273 @@
+//! Completeness of the audit: whatever a commit changes in the database is covered by a turn of the same unit, or is of
+//! a kind that is listed here with its reason and told to users in `docs/concepts/journal-and-audit.md`. The database
+//! is looked at from outside, table by table, before and after every commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rusqlite::types::Value as Cell;
+use rusqlite::{Connection, OpenFlags};
+use tl_engine::follower::Follower;
+use tl_engine::tap::{Point, Stopped, Tap};
+use tl_store::contract::{CommitAnswer, Refused, Row, Unit};
+
+use crate::world::World;
+
+/// What may be committed without a turn: the words of the documentation, and the tables that it changes.
+const ALONE: &[(&str, &[&str])] = &[
+    (
+        "message that waits for its case",
+        &["event", "event_body", "dedupe", "counter"],
+    ),
+    (
+        "duplicate of a message",
+        &["event", "event_variant", "dedupe", "counter"],
+    ),
+    ("step of an effect", &["effect", "counter", "slot"]),
+    ("attempt", &["attempt"]),
+    ("saved answer", &["idempotent"]),
+    ("record written through the API", &["record", "record_body"]),
+    ("leaf in the tree", &["placed", "tree"]),
+    ("checkpoint", &["checkpoint"]),
+    ("position of a follower", &["cursor"]),
+    (
+        "removal of what has expired",
+        &["dedupe", "slot", "idempotent", "natural_key"],
+    ),
+    ("start of a process", &["node"]),
+];
+
+/// The kind of a row that may stand without a turn; `None`: a turn of the same unit has to tell it. A new kind of row
+/// does not compile before somebody has said which it is.
+fn alone(row: &Row) -> Option<&'static str> {
+    match row {
+        Row::Event { event, .. } if event.case.is_none() => Some("message that waits for its case"),
+        Row::Variant { .. } => Some("duplicate of a message"),
+        Row::Effect(change) if !change.to.is_settled() => Some("step of an effect"),
+        Row::Attempt(_) => Some("attempt"),
+        Row::Idempotent { .. } => Some("saved answer"),
+        Row::Placed { .. } => Some("leaf in the tree"),
+        Row::Checkpoint(_) => Some("checkpoint"),
+        Row::Cursor { .. } => Some("position of a follower"),
+        Row::Sweep { .. } => Some("removal of what has expired"),
+        Row::Event { .. }
+        | Row::Effect(_)
+        | Row::Outbox(_)
+        | Row::Record(_)
+        | Row::Switch { .. }
+        | Row::Flag { .. }
+        | Row::Deploy { .. }
+        | Row::Rollback { .. }
+        | Row::Tenant { .. }
+        | Row::Secret { .. }
+        | Row::SecretEnds { .. }
+        | Row::EndpointDisabled { .. }
+        | Row::ApiKey { .. }
+        | Row::ApiKeyEnds { .. }
+        | Row::EventJoined { .. } => None,
+    }
+}
+
+fn tables_of(kind: &str) -> &'static [&'static str] {
+    let known = ALONE.iter().find(|(name, _)| *name == kind);
+    known.map_or(&[], |(_, tables)| tables)
+}
+
+/// Everything that every table holds.
+type Snapshot = BTreeMap<String, Vec<Vec<Cell>>>;
+
+fn snapshot(path: &Path) -> Snapshot {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("opens");
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let mut names = db.prepare(names).expect("the tables");
+    let names = names
+        .query_map([], |r| r.get::<_, String>(0))
+        .expect("names");
+    let mut out = Snapshot::new();
+    for name in names.map(|n| n.expect("a name")) {
+        let mut all = db
+            .prepare(&format!("SELECT * FROM \"{name}\""))
+            .expect("rows");
+        let width = all.column_count();
+        let rows = all.query_map([], |r| (0..width).map(|i| r.get(i)).collect());
+        let rows = rows.expect("rows").map(|r| r.expect("a row"));
+        out.insert(name, rows.collect());
+    }
+    out
+}
+
+fn changed<'a>(before: &Snapshot, after: &'a Snapshot) -> BTreeSet<&'a str> {
+    after
+        .iter()
+        .filter(|(name, rows)| before.get(*name) != Some(rows))
+        .map(|(name, _)| name.as_str())
+        .collect()
+}
+
+/// Looks at the database before and after each commit of the desk.
+struct Watch {
+    path: PathBuf,
+    before: Mutex<Snapshot>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Commits with a turn, and the tables that they changed.
+    told: u32,
+    tables: BTreeSet<String>,
+    /// Commits without one, by kind.
+    alone: BTreeMap<&'static str, u32>,
+    wrong: Vec<String>,
+}
+
+impl Tap for Watch {
+    fn at(&self, point: Point) -> Result<(), Stopped> {
+        if point == Point::BeforeCommit {
+            *self.before.lock().unwrap() = snapshot(&self.path);
+        }
+        Ok(())
+    }
+
+    fn answered(&self, unit: &Unit, answer: &CommitAnswer) {
+        let after = snapshot(&self.path);
+        let before = self.before.lock().unwrap();
+        let changed = changed(&before, &after);
+        self.seen.lock().unwrap().unit(unit, answer, &changed);
+    }
+}
+
+impl Seen {
+    fn unit(&mut self, unit: &Unit, answer: &CommitAnswer, changed: &BTreeSet<&str>) {
+        let rows = format!("{changed:?} by {:?}", unit.rows);
+        match answer {
+            Err(Refused::Duplicate { .. }) => {
+                let aliases: BTreeSet<&str> = ["dedupe"].into();
+                if !changed.is_subset(&aliases) {
+                    self.wrong
+                        .push(format!("a refused unit changed {changed:?}"));
+                }
+            }
+            Err(why) if !changed.is_empty() => {
+                self.wrong
+                    .push(format!("refused ({why}), and changed {changed:?}"));
+            }
+            Err(_) => {}
+            Ok(_) if !unit.turns.is_empty() || !unit.control.is_empty() => {
+                self.told += 1;
+                if !changed.contains("turn") {
+                    self.wrong.push(format!("a turn that is nowhere: {rows}"));
+                }
+                self.tables.extend(changed.iter().map(|t| (*t).to_owned()));
+            }
+            Ok(_) => {
+                let mut may: BTreeSet<&str> = BTreeSet::new();
+                for row in &unit.rows {
+                    match alone(row) {
+                        Some(kind) => {
+                            *self.alone.entry(kind).or_default() += 1;
+                            may.extend(tables_of(kind));
+                        }
+                        None => self.wrong.push(format!("no turn tells of {row:?}")),
+                    }
+                }
+                if !changed.is_subset(&may) {
+                    self.wrong.push(format!("no turn tells of {rows}"));
+                }
+            }
+        }
+    }
+}
+
+/// The follower's own commits, which tell of turns and have none.
+async fn follow(w: &World, path: &Path, wrong: &mut Vec<String>) {
+    let before = snapshot(path);
+    let mut follower = Follower::new(w.desk.clone(), None).expect("a follower");
+    follower.catch_up(true).await.expect("the tree grows");
+    let after = snapshot(path);
+    let may: BTreeSet<&str> = ["leaf in the tree", "checkpoint"]
+        .iter()
+        .flat_map(|k| tables_of(k))
+        .copied()
+        .collect();
+    let changed = changed(&before, &after);
+    if !changed.is_subset(&may) || !changed.contains("tree") {
+        wrong.push(format!("the follower changed {changed:?}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_change_has_its_turn() {
+    let seen: Arc<Mutex<Seen>> = Arc::default();
+    let last: Arc<Mutex<PathBuf>> = Arc::default();
+    let (all, path) = (Arc::clone(&seen), Arc::clone(&last));
+    let watch = move |db: &Path| -> Arc<dyn Tap> {
+        *path.lock().unwrap() = db.to_owned();
+        Arc::new(Watch {
+            path: db.to_owned(),
+            before: Mutex::default(),
+            seen: Arc::clone(&all),
+        })
+    };
+    let after = async |w: &World| {
+        // The same delivery again, with other bytes; then the follower.
+        let json = r#"{"email":"zoe@x.example","subject":"s","name":"Z","size":3,"n":3}"#;
+        w.send("a", json).await.expect("admitted");
+        let db = last.lock().unwrap().clone();
+        let mut wrong = Vec::new();
+        follow(w, &db, &mut wrong).await;
+        seen.lock().unwrap().wrong.extend(wrong);
+    };
+    crate::crash::watched(watch, after).await;
+    let seen = seen.lock().unwrap();
+    println!(
+        "{} commits with a turn changed {:?}; without one: {:?}",
+        seen.told, seen.tables, seen.alone
+    );
+    assert!(
+        seen.wrong.is_empty(),
+        "{:#?}",
+        &seen.wrong[..seen.wrong.len().min(5)]
+    );
+    // A run that changes little proves little.
+    assert!(seen.told > 150, "{}", seen.told);
+    for kind in ["duplicate of a message", "step of an effect", "attempt"] {
+        assert!(seen.alone.contains_key(kind), "{kind} did not occur");
+    }
+    for table in [
+        "turn",
+        "turn_body",
+        "case_head",
+        "effect",
+        "effect_body",
+        "event",
+        "task",
+        "timer",
+        "outbox",
+        "record",
+        "switch",
+        "gate",
+        "natural_key",
+    ] {
+        assert!(seen.tables.contains(table), "{table} was not changed");
+    }
+}
+
+/// The kinds that have no turn are the ones that users are told of.
+#[test]
+fn what_has_no_turn_is_documented() {
+    let text = include_str!("../../../../docs/concepts/journal-and-audit.md");
+    let section = text
+        .split("## What has no turn")
+        .nth(1)
+        .expect("the section");
+    let section = section.split("\n## ").next().unwrap_or("");
+    let told: BTreeSet<&str> = section
+        .lines()
+        .filter_map(|l| l.strip_prefix("| ")?.split(" | ").next())
+        .filter(|first| !first.starts_with("---") && *first != "What")
+        .collect();
+    let listed: BTreeSet<&str> = ALONE.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(told, listed);
+}

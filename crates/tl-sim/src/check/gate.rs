@@ -1,0 +1,249 @@
+//! What was let through: by a node that held its epoch, under no switch, with the approval that it needed, to a
+//! recipient that nobody from outside chose.
+
+use std::collections::BTreeMap;
+
+use tl_kernel::effect::{Class, EffectState};
+use tl_kernel::id::{EffectId, TenantId};
+use tl_kernel::journal::{Entry, Fact, open};
+use tl_kernel::policy::Verdict;
+use tl_kernel::turn::{EffectKind, EffectWrite};
+use tl_kernel::value::{Source, Value};
+use tl_store::contract::{EffectRow, Row};
+
+use super::Evidence;
+use super::evidence::CaseFile;
+use crate::world::Seen;
+
+/// Effects that a committed unit let through, with the claim it made for them.
+fn let_through(seen: &Seen) -> Vec<(EffectId, Option<(u32, u64)>)> {
+    let born = seen.unit.turns.iter().flat_map(|t| {
+        t.effects.iter().filter_map(|w| match w {
+            EffectWrite::Plan(p) => {
+                let effect = EffectId {
+                    case: t.case,
+                    n: p.n,
+                };
+                p.born.map(|b| (effect, Some((b.node, b.epoch))))
+            }
+            _ => None,
+        })
+    });
+    let sent = seen.unit.rows.iter().filter_map(|row| match row {
+        Row::Effect(c) if c.from.0 != EffectState::Ready => None,
+        Row::Effect(c) if c.to == EffectState::Dispatching => {
+            Some((c.effect, c.claim.map(|(node, epoch, _)| (node, epoch))))
+        }
+        // In our own database an effect is let through and done in one unit.
+        Row::Effect(c) if c.to == EffectState::Succeeded && c.attempt > c.from.1 => {
+            Some((c.effect, None))
+        }
+        _ => None,
+    });
+    born.chain(sent).collect()
+}
+
+/// Units that the store committed, in order.
+fn committed(e: &Evidence) -> impl Iterator<Item = &Seen> {
+    e.witness.iter().filter(|s| s.answer.is_ok())
+}
+
+/// No attempt and no outcome is committed by a node that was started again since.
+pub(super) fn i10_fencing(e: &Evidence) -> Vec<String> {
+    let mut current: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut out = Vec::new();
+    for seen in committed(e) {
+        let life = seen.life;
+        let epoch = current.entry(life.node).or_insert(life.epoch);
+        let changes = seen.unit.rows.iter().any(|r| matches!(r, Row::Effect(_)));
+        if life.epoch < *epoch && changes {
+            out.push(format!(
+                "node {} commits with epoch {} after {epoch}",
+                life.node, life.epoch
+            ));
+        }
+        *epoch = (*epoch).max(life.epoch);
+        for (effect, claim) in let_through(seen) {
+            if claim.is_some_and(|c| c != (life.node, life.epoch)) {
+                out.push(format!(
+                    "{effect} is claimed as {claim:?} by node {}",
+                    life.node
+                ));
+            }
+        }
+    }
+    out
+}
+
+/// Whether a switch's scope covers an effect: the words of the gate, read a second time.
+fn covers(scope: &str, row: &EffectRow) -> bool {
+    let ask = row.kind == EffectKind::Ask;
+    match scope.split_once(':') {
+        Some(("workflow", id)) => id == row.workflow,
+        Some(("action", name)) => !ask && name == row.action,
+        Some(("connection", name)) => !ask && name == row.connection,
+        Some(("model", name)) => ask && name == row.action,
+        _ => true,
+    }
+}
+
+/// Between the commit that sets a switch and the commit that clears it, nothing in its scope is let through.
+pub(super) fn i11_kill(e: &Evidence) -> Vec<String> {
+    let rows: BTreeMap<EffectId, &EffectRow> = e.effects().map(|(_, r)| (r.effect, r)).collect();
+    let mut set: BTreeMap<(TenantId, String), i64> = BTreeMap::new();
+    let mut out = Vec::new();
+    for seen in &e.witness {
+        if seen.answer.is_err() {
+            // A switch whose clearing could not be made durable may be cleared all the same.
+            for row in &seen.unit.rows {
+                if let Row::Switch {
+                    scope, mode: None, ..
+                } = row
+                {
+                    set.remove(&(seen.unit.tenant, scope.clone()));
+                }
+            }
+            continue;
+        }
+        for (effect, _) in let_through(seen) {
+            let Some(row) = rows.get(&effect) else {
+                continue;
+            };
+            let mut stops = set.iter().filter(|((tenant, scope), _)| {
+                (*tenant == TenantId::SYSTEM || *tenant == row.tenant) && covers(scope, row)
+            });
+            if let Some(((_, scope), since)) = stops.next() {
+                let late = seen.at - since;
+                out.push(format!(
+                    "{effect} was let through {late} µs after the switch `{scope}`"
+                ));
+            }
+        }
+        for row in &seen.unit.rows {
+            if let Row::Switch { scope, mode, .. } = row {
+                let key = (seen.unit.tenant, scope.clone());
+                match mode {
+                    Some(_) => set.insert(key, seen.at),
+                    None => set.remove(&key),
+                };
+            }
+        }
+    }
+    out
+}
+
+/// What needed an approval was approved by a person, once, as exactly what was sent, before it was sent.
+pub(super) fn i12_consent(e: &Evidence) -> Vec<String> {
+    let mut out = Vec::new();
+    let first_through = first_through(e);
+    for c in &e.cases {
+        let planned = c
+            .heads
+            .iter()
+            .flat_map(|h| &h.entries)
+            .filter_map(|entry| match entry {
+                Entry::Planned(p) if p.verdict == Verdict::Approve => Some(p),
+                _ => None,
+            });
+        for p in planned {
+            let effect = EffectId {
+                case: c.row.case,
+                n: p.n,
+            };
+            let approvals: Vec<_> = c
+                .heads
+                .iter()
+                .filter(|h| {
+                    h.entries
+                        .iter()
+                        .any(|entry| matches!(entry, Entry::Approved { n, .. } if *n == p.n))
+                })
+                .collect();
+            if approvals.len() > 1 {
+                out.push(format!("{effect} was approved {} times", approvals.len()));
+            }
+            let right = approvals.iter().find(|h| {
+                let digest = h.entries.iter().any(
+                    |entry| matches!(entry, Entry::Approved { n, digest } if *n == p.n && *digest == p.digest),
+                );
+                digest && h.actor.is_person()
+            });
+            let Some(at) = first_through.get(&effect) else {
+                continue;
+            };
+            if right.is_none_or(|h| h.at > *at) {
+                out.push(format!(
+                    "{effect} was let through without an approval of what was sent"
+                ));
+            }
+        }
+        out.extend(sent_is_shown(c));
+    }
+    out
+}
+
+fn first_through(e: &Evidence) -> BTreeMap<EffectId, i64> {
+    let mut out = BTreeMap::new();
+    for seen in committed(e) {
+        for (effect, _) in let_through(seen) {
+            out.entry(effect).or_insert(seen.at);
+        }
+    }
+    out
+}
+
+/// The arguments in the ledger are those that the turn recorded.
+fn sent_is_shown(c: &CaseFile) -> Vec<String> {
+    let mut out = Vec::new();
+    let Ok(case) = &c.case else { return out };
+    for (n, effect) in &case.effects {
+        let row = c.effects.get(n);
+        let sent: Option<Value> = row.and_then(|r| minicbor::decode(&r.args).ok());
+        if row.is_some_and(|r| r.digest != effect.digest) || sent != effect.args {
+            out.push(format!(
+                "effect {n} of {} is not what was shown",
+                c.row.case
+            ));
+        }
+    }
+    out
+}
+
+/// A message goes to an address that came with the case's own verified message or from a person.
+pub(super) fn i13_taint(e: &Evidence) -> Vec<String> {
+    let mut out = Vec::new();
+    for c in &e.cases {
+        let mut allowed: Vec<String> = Vec::new();
+        for turn in &c.journal {
+            let body = open(turn).ok().and_then(|(_, body)| body);
+            for fact in body.into_iter().flat_map(|b| b.facts) {
+                if let Fact::Set(name, field) = fact
+                    && name == "email"
+                    && matches!(field.source, Source::Event(_) | Source::Person)
+                {
+                    allowed.push(field.value.to_string());
+                }
+            }
+        }
+        for message in c.outbox.iter().filter(|m| m.channel == "email") {
+            if !allowed.contains(&message.to) {
+                out.push(format!(
+                    "{} went to an address nobody vouched for",
+                    message.effect
+                ));
+            }
+        }
+        let local = c
+            .effects
+            .values()
+            .filter(|r| r.class == Class::E2 && r.workflow == "read");
+        for row in local {
+            let path = super::effects::argument(row, "path").unwrap_or_default();
+            let plain = path.replace("%40", "@");
+            if !allowed.iter().any(|a| plain.ends_with(&format!("/{a}"))) {
+                out.push(format!("{} writes to {path}", row.effect));
+            }
+        }
+    }
+    out
+}

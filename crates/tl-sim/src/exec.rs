@@ -1,0 +1,387 @@
+//! The executor: one thread, one task at a time, and the seed chooses which. Time stands still while a task runs
+//! and jumps to the next sleeper when nobody can run.
+//!
+//! A task that waits for something of this world (a sleep, an answer, a turn) says so through `wait`. A task that
+//! waits without saying so waits for the store's own thread: nothing else runs until the store has answered, so
+//! that the thread cannot show.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use tl_engine::host::Task;
+
+use crate::dice::Dice;
+
+/// Longest time the store may take to answer before the run is called stuck.
+const STORE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tasks that end together: those of one life of a node, or of the world around it.
+pub type Group = u32;
+
+/// The world's own tasks: vendors, people, senders.
+pub const WORLD: Group = 0;
+
+thread_local! {
+    /// Set by whoever waits for something of this world, read after each poll.
+    static SAID_WAIT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The executor of one run. Cheap to clone.
+#[derive(Clone)]
+pub struct Exec {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Exec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Exec")
+    }
+}
+
+struct Inner {
+    state: Mutex<State>,
+    ready: Arc<Ready>,
+}
+
+struct State {
+    now: i64,
+    next_task: u64,
+    next_sleep: u64,
+    tasks: BTreeMap<u64, Slot>,
+    sleepers: BTreeMap<(i64, u64), Waker>,
+    /// Groups that do not run, and until when, µs.
+    paused: BTreeMap<Group, i64>,
+    dice: Dice,
+    polls: u64,
+}
+
+struct Slot {
+    group: Group,
+    /// Absent while it is being polled.
+    future: Option<Task>,
+    waker: Waker,
+}
+
+/// The tasks that were woken. Another thread may add to it, when it answers for the store.
+#[derive(Default)]
+struct Ready {
+    tasks: Mutex<BTreeSet<u64>>,
+    woken: Condvar,
+}
+
+struct TaskWaker {
+    id: u64,
+    ready: Arc<Ready>,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        lock(&self.ready.tasks).insert(self.id);
+        self.ready.woken.notify_all();
+    }
+}
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A task of this group ran.
+    Ran(Group),
+    /// Nobody could run; time moved to the next sleeper.
+    Slept,
+    /// Nobody can run and nobody sleeps.
+    Idle,
+}
+
+impl Exec {
+    /// An executor whose clock stands at `now`, µs.
+    pub fn new(now: i64, dice: Dice) -> Exec {
+        let state = State {
+            now,
+            next_task: 0,
+            next_sleep: 0,
+            tasks: BTreeMap::new(),
+            sleepers: BTreeMap::new(),
+            paused: BTreeMap::new(),
+            dice,
+            polls: 0,
+        };
+        Exec {
+            inner: Arc::new(Inner {
+                state: Mutex::new(state),
+                ready: Arc::default(),
+            }),
+        }
+    }
+
+    /// Time of the world, µs.
+    pub fn now(&self) -> i64 {
+        self.state().now
+    }
+
+    /// Polls so far.
+    pub fn polls(&self) -> u64 {
+        self.state().polls
+    }
+
+    /// Lets time pass at once, µs: whoever slept through it wakes late.
+    pub fn jump(&self, by: i64) {
+        self.state().now += by.max(0);
+    }
+
+    /// Begins a task in a group.
+    pub fn spawn(&self, group: Group, future: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_boxed(group, Box::pin(future));
+    }
+
+    /// As `spawn`, for what is boxed already.
+    pub fn spawn_boxed(&self, group: Group, future: Task) {
+        let mut state = self.state();
+        let id = state.next_task;
+        state.next_task += 1;
+        let waker = Waker::from(Arc::new(TaskWaker {
+            id,
+            ready: Arc::clone(&self.inner.ready),
+        }));
+        let slot = Slot {
+            group,
+            future: Some(future),
+            waker,
+        };
+        state.tasks.insert(id, slot);
+        drop(state);
+        lock(&self.inner.ready.tasks).insert(id);
+    }
+
+    /// Lets no task of a group run for so long, µs.
+    pub fn pause(&self, group: Group, time: i64) {
+        let until = self.now() + time.max(0);
+        self.state().paused.insert(group, until);
+        // Time has to reach the end of it, also when nobody else sleeps.
+        self.spawn(WORLD, self.sleep(time));
+    }
+
+    /// Ends every task of a group where it stands.
+    pub fn kill(&self, group: Group) {
+        let mut dropped = Vec::new();
+        let mut state = self.state();
+        let ids: Vec<u64> = state
+            .tasks
+            .iter()
+            .filter(|(_, s)| s.group == group)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            dropped.extend(state.tasks.remove(&id));
+        }
+        drop(state);
+        // Dropped outside the lock: what ends may wake others.
+        drop(dropped);
+    }
+
+    /// Tasks of a group that have not ended.
+    pub fn alive(&self, group: Group) -> usize {
+        let state = self.state();
+        state.tasks.values().filter(|s| s.group == group).count()
+    }
+
+    /// Ends when so much time (µs) has passed.
+    pub fn sleep(&self, time: i64) -> Sleep {
+        Sleep {
+            exec: self.clone(),
+            due: self.now() + time.max(0),
+            key: None,
+        }
+    }
+
+    /// Runs one task, or moves time when nobody can run.
+    pub fn step(&self) -> Step {
+        let mut state = self.state();
+        let chosen = {
+            let mut ready = lock(&self.inner.ready.tasks);
+            ready.retain(|id| state.tasks.contains_key(id));
+            let now = state.now;
+            state.paused.retain(|_, until| *until > now);
+            let may_run = |id: &&u64| {
+                let slot = state.tasks.get(*id);
+                slot.is_some_and(|s| !state.paused.contains_key(&s.group))
+            };
+            let runnable: Vec<u64> = ready.iter().filter(may_run).copied().collect();
+            let at = state.dice.below(runnable.len() as u64) as usize;
+            let chosen = runnable.get(at).copied();
+            if let Some(id) = chosen {
+                ready.remove(&id);
+            }
+            chosen
+        };
+        let Some(id) = chosen else {
+            let Some(((due, _), waker)) = state.sleepers.pop_first() else {
+                return Step::Idle;
+            };
+            state.now = state.now.max(due);
+            drop(state);
+            waker.wake();
+            return Step::Slept;
+        };
+        // Running takes time, so that no two things happen at one instant.
+        let took = 1 + state.dice.below(40) as i64;
+        state.now += took;
+        state.polls += 1;
+        let Some(slot) = state.tasks.get_mut(&id) else {
+            return Step::Slept;
+        };
+        let group = slot.group;
+        let (future, waker) = (slot.future.take(), slot.waker.clone());
+        drop(state);
+        if let Some(mut future) = future {
+            match self.poll(id, &mut future, &waker) {
+                Poll::Ready(()) => {
+                    self.state().tasks.remove(&id);
+                }
+                Poll::Pending => {
+                    // A task that killed its own group is not put back.
+                    if let Some(slot) = self.state().tasks.get_mut(&id) {
+                        slot.future = Some(future);
+                        return Step::Ran(group);
+                    }
+                }
+            }
+        }
+        Step::Ran(group)
+    }
+
+    /// Polls a task until it ends or waits for something of this world.
+    fn poll(&self, id: u64, future: &mut Task, waker: &Waker) -> Poll<()> {
+        let mut context = Context::from_waker(waker);
+        loop {
+            SAID_WAIT.set(false);
+            if future.as_mut().poll(&mut context).is_ready() {
+                return Poll::Ready(());
+            }
+            if SAID_WAIT.get() {
+                return Poll::Pending;
+            }
+            self.until_woken(id);
+        }
+    }
+
+    /// Waits until the store has answered a task.
+    fn until_woken(&self, id: u64) {
+        let mut tasks = lock(&self.inner.ready.tasks);
+        while !tasks.remove(&id) {
+            let (back, patience) = self
+                .inner
+                .ready
+                .woken
+                .wait_timeout(tasks, STORE_PATIENCE)
+                .unwrap_or_else(PoisonError::into_inner);
+            tasks = back;
+            assert!(
+                !patience.timed_out(),
+                "task {id} waits for nothing of this world and the store does not answer"
+            );
+        }
+    }
+
+    /// Runs a future to its end while nothing else runs; it may wait for the store alone.
+    pub fn block<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        let id = u64::MAX;
+        let waker = Waker::from(Arc::new(TaskWaker {
+            id,
+            ready: Arc::clone(&self.inner.ready),
+        }));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            match future.as_mut().poll(&mut context) {
+                Poll::Ready(out) => return out,
+                Poll::Pending => self.until_woken(id),
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.inner.state)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A wait for time.
+#[derive(Debug)]
+pub struct Sleep {
+    exec: Exec,
+    due: i64,
+    key: Option<(i64, u64)>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.exec.inner.state);
+        if state.now >= self.due {
+            SAID_WAIT.set(false);
+            return Poll::Ready(());
+        }
+        let key = match self.key {
+            Some(key) => key,
+            None => {
+                let n = state.next_sleep;
+                state.next_sleep += 1;
+                (self.due, n)
+            }
+        };
+        state.sleepers.insert(key, cx.waker().clone());
+        drop(state);
+        self.key = Some(key);
+        SAID_WAIT.set(true);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            lock(&self.exec.inner.state).sleepers.remove(&key);
+        }
+    }
+}
+
+/// A wait for something of this world.
+#[derive(Debug)]
+pub struct Wait<F>(Pin<Box<F>>);
+
+/// Says that a future waits for something of this world.
+pub fn wait<F: Future>(future: F) -> Wait<F> {
+    Wait(Box::pin(future))
+}
+
+impl<F: Future> Future for Wait<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let answer = self.0.as_mut().poll(cx);
+        // A wait that is over takes back what waits beside it have said: the task goes on.
+        SAID_WAIT.set(answer.is_pending());
+        answer
+    }
+}
+
+/// Lets the others run once.
+pub async fn turn() {
+    let mut passed = false;
+    wait(std::future::poll_fn(move |cx| {
+        if std::mem::replace(&mut passed, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }))
+    .await;
+}

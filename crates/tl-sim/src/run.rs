@@ -1,0 +1,428 @@
+//! One run: a world from a seed, its busy time with faults, a quiet time without, and the checks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tl_engine::desk::Desk;
+use tl_engine::tenant::pack;
+use tl_faultdisk::{FaultDisk, Report};
+use tl_kernel::id::TenantId;
+use tl_kernel::time::{DAY, HOUR, MINUTE, SECOND};
+use tl_lang::{bundle_digest, load, render};
+use tl_store::contract::{Row, Unit};
+use tl_store::{Backend, Location, Reader};
+
+use crate::check::{self, Evidence};
+use crate::control::control_turn;
+use crate::dice::Dice;
+use crate::exec::{Step, WORLD};
+use crate::people::{People, TENANTS};
+use crate::vendor::Vendors;
+use crate::workload::{FLOWS, Flow, Letter, letters};
+use crate::world::{FILE, Machine, START, Shared};
+
+/// How a run is made.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The seed: everything follows from it.
+    pub seed: u64,
+    /// Keep the lines of the trace.
+    pub keep_trace: bool,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// Hash of everything that happened.
+    pub hash: u64,
+    /// What does not hold, one sentence each, beginning with the invariant's number.
+    pub violations: Vec<String>,
+    /// Nodes.
+    pub nodes: u32,
+    /// Cases opened.
+    pub cases: u64,
+    /// Messages acknowledged.
+    pub acked: u64,
+    /// Units committed by desks.
+    pub commits: u64,
+    /// Effects and asks by class.
+    pub effects: BTreeMap<&'static str, u64>,
+    /// Faults by kind.
+    pub fired: BTreeMap<&'static str, u64>,
+    /// Crashes by port.
+    pub crashes: BTreeMap<&'static str, u64>,
+    /// Simulated time, µs.
+    pub simulated: i64,
+    /// Polls of tasks.
+    pub polls: u64,
+    /// The lines of the trace, where they were kept.
+    pub trace: Vec<String>,
+}
+
+/// Numbers the disks of this process, so that each has a name of its own.
+static DISKS: AtomicU64 = AtomicU64::new(0);
+
+/// Messages of a run: with duplicates and joins this leaves more than fifty cases.
+const LETTERS: (i64, i64) = (66, 80);
+/// How much longer than asked for the loops sleep in the quiet time.
+const CALM: u32 = 50;
+/// Rounds of the quiet time in which people are still at work.
+const WORKING: usize = 15;
+/// A run that is not done after so much of its quiet time has a stuck part.
+const QUIET_ROUNDS: usize = 400;
+
+/// Runs a seed and judges it.
+pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
+    let mut world = World::build(plan)?;
+    let evidence = world.live()?;
+    Ok(world.judge(&evidence))
+}
+
+/// Runs a seed and hands out the accounts that it would be judged by.
+pub fn evidence(plan: &Plan) -> anyhow::Result<Evidence> {
+    World::build(plan)?.live()
+}
+
+struct World {
+    plan: Plan,
+    shared: Arc<Shared>,
+    vendors: Arc<Vendors>,
+    people: Arc<People>,
+    machine: Machine,
+    flows: Vec<Flow>,
+    letters: Vec<Letter>,
+    dice: Dice,
+    nodes: u32,
+    span: i64,
+    disk_before: Report,
+}
+
+/// Faults of the disk that wait for their moment. Whether it comes is counted apart.
+const ARMED: [&str; 5] = [
+    "arm_disk_full",
+    "arm_sync_failed",
+    "arm_write_failed",
+    "arm_read_failed",
+    "arm_power_cut",
+];
+
+impl World {
+    fn build(plan: &Plan) -> anyhow::Result<World> {
+        let seed = plan.seed;
+        let mut dice = Dice::new(seed, "world");
+        let nodes = 1;
+        let shared = Shared::new(seed, nodes, plan.keep_trace);
+        let vendors = Arc::new(Vendors::new(Arc::clone(&shared), seed));
+        let people = People::new(Arc::clone(&shared), Arc::clone(&vendors), seed);
+        let disk = Arc::new(FaultDisk::new(seed));
+        let vfs = format!("sim-{}", DISKS.fetch_add(1, Ordering::Relaxed));
+        disk.register(&vfs);
+        let machine = Machine {
+            shared: Arc::clone(&shared),
+            vendors: Arc::clone(&vendors),
+            disk,
+            vfs,
+            slots: *dice.pick(&[1, 2, 4, 8]),
+            seed,
+        };
+        // One of the three blind workflows, all of the others.
+        let mut flows: Vec<Flow> = FLOWS[..4].to_vec();
+        flows.push(*dice.pick(&FLOWS[4..]));
+        let count = dice.between(LETTERS.0, LETTERS.1) as u32;
+        let letters = letters(&mut dice, &flows, count);
+        let span = dice.between(5, 60) * SECOND;
+        Ok(World {
+            plan: plan.clone(),
+            shared,
+            vendors,
+            people,
+            machine,
+            flows,
+            letters,
+            dice,
+            nodes,
+            span,
+            disk_before: Report::default(),
+        })
+    }
+
+    /// From the first commit to the last account.
+    fn live(&mut self) -> anyhow::Result<Evidence> {
+        self.found()?;
+        self.busy()?;
+        let stuck = self.quiet()?;
+        self.gather(stuck)
+    }
+
+    /// Makes the installation: tenants and workflows, before anything can go wrong.
+    fn found(&mut self) -> anyhow::Result<()> {
+        self.machine.start(1)?;
+        let Some(live) = self.shared.live(0) else {
+            anyhow::bail!("the first node did not start");
+        };
+        for tenant in TENANTS {
+            let name = format!("tenant-{}", tenant.0);
+            let mut unit = Unit::new(tenant);
+            unit.rows.push(Row::Tenant {
+                name: name.clone(),
+                at: START,
+            });
+            unit.control
+                .push(control_turn(tenant, START, ("tenant.create", &name, "")));
+            self.commit(&live.desk, unit)?;
+            for (flow, number) in self.flows.clone().into_iter().zip(1..) {
+                self.commit(&live.desk, deployment(tenant, flow, number)?)?;
+            }
+        }
+        live.desk.forget_views();
+        Ok(())
+    }
+
+    fn commit(&self, desk: &Desk, unit: Unit) -> anyhow::Result<()> {
+        let answer = self.shared.exec.block(desk.store().commit(unit));
+        answer.map_err(|e| anyhow::anyhow!("the installation cannot be made: {e}"))?;
+        Ok(())
+    }
+
+    /// Everybody works and everything goes wrong.
+    fn busy(&mut self) -> anyhow::Result<()> {
+        self.people.begin(&self.letters, self.span);
+        let until = START + self.span + self.dice.between(20, 120) * SECOND;
+        let mut next_trouble = START;
+        while self.shared.exec.now() < until || self.people.delivered() < self.letters.len() as u64
+        {
+            self.step()?;
+            let now = self.shared.exec.now();
+            if now >= next_trouble {
+                next_trouble = now + self.dice.between(SECOND, 4 * SECOND);
+                self.trouble();
+            }
+            // A run in which nothing can be delivered any more is for the quiet time to judge.
+            if now > until + HOUR && self.people.delivered() < self.letters.len() as u64 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What befalls whole nodes.
+    fn trouble(&mut self) {
+        self.trouble_with_disk();
+        let faults = &self.shared.faults;
+        if faults.fires("time_jump") {
+            let by = faults.size(MINUTE, 3 * HOUR);
+            self.shared.note("jump", format_args!("{} s", by / SECOND));
+            self.shared.exec.jump(by);
+        }
+        let lives = self.machine.lives();
+        if lives.is_empty() {
+            return;
+        }
+        let life = lives[self.dice.below(lives.len() as u64) as usize];
+        if faults.fires("node_pause") {
+            let time = faults.size(SECOND, 50 * SECOND);
+            self.shared.note(
+                "pause",
+                format_args!("node {} {} ms", life.node, time / 1000),
+            );
+            self.shared.exec.pause(life.group, time);
+        }
+        if faults.fires("crash_anywhere") {
+            self.shared
+                .note("crash", format_args!("node {} anywhere", life.node));
+            let back = faults.size(SECOND / 10, 20 * SECOND);
+            self.machine.end(life, back);
+        }
+    }
+
+    /// What befalls the disk. What befell it before is over.
+    fn trouble_with_disk(&mut self) {
+        let (faults, disk) = (&self.shared.faults, &self.machine.disk);
+        let before = disk.report();
+        disk.heal();
+        for (kind, now, last) in [
+            ("disk_full", before.full, self.disk_before.full),
+            (
+                "sync_failed",
+                before.failed_syncs,
+                self.disk_before.failed_syncs,
+            ),
+            (
+                "write_failed",
+                before.failed_writes,
+                self.disk_before.failed_writes,
+            ),
+            (
+                "read_failed",
+                before.failed_reads,
+                self.disk_before.failed_reads,
+            ),
+            ("power_cut_in_write", before.cuts, self.disk_before.cuts),
+        ] {
+            if now > last {
+                faults.count(kind);
+                self.shared.note("disk", format_args!("{kind}"));
+            }
+        }
+        self.disk_before = before;
+        let nth = faults.size(1, 60).unsigned_abs();
+        match faults.one_of(&ARMED) {
+            Some("arm_disk_full") => disk.disk_full(nth * 500),
+            Some("arm_sync_failed") => disk.fail_sync(nth / 6 + 1),
+            Some("arm_write_failed") => disk.fail_write(nth),
+            Some("arm_read_failed") => disk.fail_read(nth / 12 + 1),
+            Some(_) => disk.cut_power(nth),
+            None => {}
+        }
+    }
+
+    fn step(&self) -> anyhow::Result<Step> {
+        let step = self.shared.exec.step();
+        self.machine.tend()?;
+        Ok(step)
+    }
+
+    /// Runs for so much time of the world.
+    fn pass(&self, time: i64) -> anyhow::Result<()> {
+        let until = self.shared.exec.now() + time;
+        self.shared.exec.spawn(WORLD, self.shared.exec.sleep(time));
+        while self.shared.exec.now() < until {
+            if self.step()? == Step::Idle {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// No more faults: whatever is left must come to rest. Returns what did not.
+    fn quiet(&mut self) -> anyhow::Result<Option<String>> {
+        self.shared.faults.end();
+        self.machine.disk.heal();
+        // Nothing hurries any more; commits wake whoever has work.
+        self.shared.stretch.store(CALM, Ordering::Relaxed);
+        self.shared.note("quiet", format_args!(""));
+        self.pass(40 * SECOND)?;
+        self.clear_switches()?;
+        let mut reader = None;
+        for round in 0..QUIET_ROUNDS {
+            self.pass(40 * SECOND)?;
+            if round == WORKING {
+                self.people.go_home();
+            }
+            let reader = match &reader {
+                Some(reader) => reader,
+                None => reader.insert(self.reader()?),
+            };
+            let now = self.shared.exec.now();
+            match reader.next_due()? {
+                // People wait until nothing is on its way before they say what became of an effect.
+                _ if round < WORKING && round % 3 == 0 => self.shared.exec.jump(5 * MINUTE),
+                Some(due) if due > now + 60 * DAY => return Ok(None),
+                Some(due) if due > now => self.shared.exec.jump(due - now),
+                Some(_) => {}
+                None if round <= WORKING => {}
+                None => {
+                    // The follower signs once a minute.
+                    self.pass(3 * MINUTE)?;
+                    return Ok(None);
+                }
+            }
+        }
+        let due = self.reader()?.next_due()?;
+        let late = due.map_or(0, |due| self.shared.exec.now() - due);
+        Ok(Some(format!(
+            "after {QUIET_ROUNDS} rounds without faults something is still due, for {} s",
+            late / SECOND
+        )))
+    }
+
+    fn clear_switches(&self) -> anyhow::Result<()> {
+        let reader = self.reader()?;
+        let mut set = Vec::new();
+        for tenant in [TenantId::SYSTEM, TENANTS[0]] {
+            let rows = reader.gate(tenant)?;
+            let own = rows.switches.into_iter().filter(|s| s.tenant == tenant);
+            set.extend(own.map(|s| (tenant, s.scope)));
+        }
+        for (tenant, scope) in set {
+            let people = Arc::clone(&self.people);
+            let mut dice = Dice::new(self.plan.seed, &scope);
+            self.shared.exec.spawn(WORLD, async move {
+                people.switch(tenant, &scope, None, &mut dice).await;
+            });
+        }
+        self.pass(10 * SECOND)
+    }
+
+    fn reader(&self) -> anyhow::Result<Reader> {
+        let file = Location::from(Path::new(FILE));
+        Ok(Backend::open_reader(&file, &self.machine.options(1))?)
+    }
+
+    fn gather(&self, stuck: Option<String>) -> anyhow::Result<Evidence> {
+        for life in self.machine.lives() {
+            self.machine.end(life, 0);
+        }
+        self.shared.exec.kill(WORLD);
+        let reader = self.reader()?;
+        Evidence::gather(check::Sources {
+            reader: &reader,
+            letters: &self.letters,
+            acked: self.people.acked(),
+            applied: self.vendors.applied(),
+            arrived: self.vendors.arrived(),
+            witness: self.shared.witness(),
+            stuck,
+            now: self.shared.exec.now(),
+        })
+    }
+
+    fn judge(&self, evidence: &Evidence) -> Outcome {
+        let violations = check::all(evidence);
+        for v in &violations {
+            self.shared.note("VIOLATION", format_args!("{v}"));
+        }
+        self.shared
+            .note("end", format_args!("{}", evidence.summary()));
+        Outcome {
+            seed: self.plan.seed,
+            hash: self.shared.trace.hash(),
+            violations,
+            nodes: self.nodes,
+            cases: evidence.cases.len() as u64,
+            acked: evidence.acked.len() as u64,
+            commits: evidence.witness.len() as u64,
+            effects: evidence.by_class(),
+            fired: self.shared.faults.fired(),
+            crashes: self.shared.crashes_hit(),
+            simulated: self.shared.exec.now() - START,
+            polls: self.shared.exec.polls(),
+            trace: self.shared.trace.take_lines(),
+        }
+    }
+}
+
+fn deployment(tenant: TenantId, flow: Flow, number: u32) -> anyhow::Result<Unit> {
+    let project = flow.project(1);
+    let loaded = load(&project, flow.id);
+    if loaded.program.is_none() {
+        let text = render(&loaded.diags, |f| project.text(f), false);
+        anyhow::bail!("workflow {} does not load:\n{text}", flow.id);
+    }
+    let mut unit = Unit::new(tenant);
+    unit.rows.push(Row::Deploy {
+        number,
+        workflow: flow.id.into(),
+        version: "1".into(),
+        digest: bundle_digest(&project, flow.id),
+        files: pack(&project),
+        at: START,
+    });
+    unit.control
+        .push(control_turn(tenant, START, ("deploy", flow.id, "1")));
+    Ok(unit)
+}

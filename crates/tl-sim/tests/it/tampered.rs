@@ -1,0 +1,275 @@
+//! A checker that finds nothing may be blind. The accounts of a good run are changed, one thing at a time, and the
+//! invariant that was broken must say so.
+
+use tl_kernel::effect::{Class, EffectState};
+use tl_kernel::id::{EventId, TenantId};
+use tl_kernel::turn::EffectKind;
+use tl_sim::check::{CaseFile, Evidence, all};
+use tl_sim::run::{Plan, evidence};
+use tl_sim::workload::canary;
+use tl_store::contract::{EffectRow, Row};
+
+/// What is changed, and the invariant that must see it. `false`: the run had nothing of the kind.
+type Tampering = (&'static str, &'static str, fn(&mut Evidence) -> bool);
+
+const TABLE: &[Tampering] = &[
+    ("I1", "an acknowledged event is lost", |e| {
+        e.acked.insert(0, EventId([9; 16]));
+        true
+    }),
+    ("I2", "an event is there twice", |e| {
+        let twice = e.cases[0].events[0].clone();
+        e.cases[1].events.push(twice);
+        true
+    }),
+    ("I2", "an event belongs to no case", |e| {
+        let tenant = e.cases[0].row.tenant;
+        let event = e.cases[0].events.remove(0);
+        e.pending.push((tenant, event));
+        true
+    }),
+    ("I3", "a message that nobody sent", |e| {
+        e.cases[0].events[0].payload.push(b' ');
+        true
+    }),
+    ("I4", "a turn is missing", |e| {
+        let case = &mut e.cases[0];
+        case.heads.remove(0);
+        true
+    }),
+    ("I4", "the case is where no move led", |e| {
+        e.cases[0].row.head.state = 77;
+        true
+    }),
+    ("I5", "a committed turn is lost", |e| {
+        for tree in e.trees.values_mut() {
+            tree.turns.truncate(tree.turns.len() / 2);
+        }
+        true
+    }),
+    ("I6", "a keyed write was applied twice", |e| {
+        twice(e, Class::E1)
+    }),
+    ("I6", "a conditional write was applied twice", |e| {
+        twice(e, Class::E2)
+    }),
+    ("I6", "a write that no effect sent", |e| {
+        let Some(mut stray) = e.applied.first().cloned() else {
+            return false;
+        };
+        stray.trace = "00-unknown".into();
+        e.applied.push(stray);
+        true
+    }),
+    ("I6", "a message went out twice", |e| {
+        let found = e.cases.iter_mut().find(|c| !c.outbox.is_empty());
+        found.is_some_and(|c| {
+            let again = c.outbox[0].clone();
+            c.outbox.push(again);
+            true
+        })
+    }),
+    ("I7", "an effect waits for ever", |e| {
+        change(
+            e,
+            |row| row.kind == EffectKind::Effect,
+            |row| row.state = EffectState::Ready,
+        )
+    }),
+    ("I8", "an applied write is recorded as failed", |e| {
+        let traces: Vec<String> = e.applied.iter().map(|a| a.trace.clone()).collect();
+        let sent = move |row: &EffectRow| {
+            row.class == Class::E1
+                && tl_sim::check::traces_of(row)
+                    .iter()
+                    .any(|t| traces.contains(t))
+        };
+        change(e, sent, |row| row.state = EffectState::Failed)
+    }),
+    (
+        "I8",
+        "a write that never happened is recorded as done",
+        |e| {
+            e.applied.retain(|a| a.connection != "keyed");
+            true
+        },
+    ),
+    ("I9", "a write without its version", |e| {
+        let found = e
+            .applied
+            .iter_mut()
+            .find(|a| a.before.is_some() && a.if_match.is_some());
+        found.is_some_and(|a| {
+            a.if_match = None;
+            true
+        })
+    }),
+    ("I10", "an older life claims an effect", |e| {
+        claims(e, |claim| claim.1 += 7)
+    }),
+    ("I11", "a switch was set before everything", |e| {
+        let at = e.witness[0].at;
+        let mut first = e.witness[0].clone();
+        first.at = at;
+        first.unit.tenant = TenantId::SYSTEM;
+        first.unit.turns.clear();
+        first.unit.rows = vec![Row::Switch {
+            scope: "everything".into(),
+            mode: Some("hold".into()),
+            by: String::new(),
+            reason: String::new(),
+            at,
+        }];
+        first.answer = Ok(Default::default());
+        e.witness.insert(0, first);
+        true
+    }),
+    ("I12", "what was sent is not what was shown", |e| {
+        change(
+            e,
+            |row| row.kind == EffectKind::Effect,
+            |row| row.digest = [1; 32],
+        )
+    }),
+    ("I13", "a message to a stranger", |e| {
+        let found = e.cases.iter_mut().find(|c| !c.outbox.is_empty());
+        found.is_some_and(|c| {
+            c.outbox[0].to = "stranger@elsewhere.example".into();
+            true
+        })
+    }),
+    ("I14", "one tenant's text at the other", |e| {
+        let found = e.cases.iter_mut().find(|c| c.row.tenant == TenantId(2));
+        found.is_some_and(|c| {
+            c.events[0].payload = canary(1).into_bytes();
+            true
+        })
+    }),
+    ("I15", "a leaf is placed in the wrong order", |e| {
+        let tree = e.trees.get_mut(&TenantId(1)).expect("a tree");
+        tree.leaves.swap(0, 1);
+        true
+    }),
+    ("I15", "a checkpoint signs another root", |e| {
+        let tree = e.trees.get_mut(&TenantId(1)).expect("a tree");
+        tree.checkpoints[0].root[0] ^= 1;
+        true
+    }),
+    ("I15", "a signature is forged", |e| {
+        let tree = e.trees.get_mut(&TenantId(1)).expect("a tree");
+        tree.checkpoints[0].sig[0] ^= 1;
+        true
+    }),
+    ("I17", "an open case that nobody moves on", |e| {
+        let found = e.cases.iter_mut().find(|c| c.row.head.closed && at_rest(c));
+        found.is_some_and(|c| {
+            c.row.head.closed = false;
+            true
+        })
+    }),
+    ("I18", "a timer that never fired", |e| {
+        e.timers.push(tl_store::contract::TimerRow {
+            tenant: TenantId(1),
+            case: e.cases[0].row.case,
+            n: 99,
+            kind: tl_kernel::journal::TimerKind::Breach,
+            due: 0,
+        });
+        true
+    }),
+    ("I19", "an effect was tried too often", |e| {
+        change(e, |row| row.attempt > 0, |row| row.attempt = 40)
+    }),
+    ("I20", "the case's row is not what its journal says", |e| {
+        e.cases[0].row.head.owner.push('x');
+        true
+    }),
+    ("I20", "a task is not in the journal", |e| {
+        let found = e.cases.iter_mut().find(|c| !c.tasks.is_empty());
+        found.is_some_and(|c| {
+            c.tasks.remove(0);
+            true
+        })
+    }),
+    ("I20", "an effect is not in the journal", |e| {
+        let found = e.cases.iter_mut().find(|c| !c.effects.is_empty());
+        found.is_some_and(|c| {
+            let row = c.effects.values().next().cloned().expect("one");
+            c.effects.insert(77, row);
+            true
+        })
+    }),
+];
+
+fn at_rest(c: &CaseFile) -> bool {
+    c.tasks.iter().all(|t| t.closed.is_some()) && c.effects.values().all(|r| r.state.is_settled())
+}
+
+fn change(
+    e: &mut Evidence,
+    which: impl Fn(&EffectRow) -> bool,
+    how: impl Fn(&mut EffectRow),
+) -> bool {
+    let rows = e.cases.iter_mut().flat_map(|c| c.effects.values_mut());
+    let mut found = rows.filter(|row| which(row));
+    found.next().is_some_and(|row| {
+        how(row);
+        true
+    })
+}
+
+/// What an effect of a class did at its vendor is done again.
+fn twice(e: &mut Evidence, class: Class) -> bool {
+    let traces: Vec<String> = e
+        .effects()
+        .filter(|(_, row)| row.class == class)
+        .flat_map(|(_, row)| tl_sim::check::traces_of(row))
+        .collect();
+    let again = e
+        .applied
+        .iter()
+        .find(|a| traces.contains(&a.trace))
+        .cloned();
+    e.applied.extend(again.clone());
+    again.is_some()
+}
+
+fn claims(e: &mut Evidence, how: impl Fn(&mut (u32, u64, i64))) -> bool {
+    let units = e.witness.iter_mut().filter(|s| s.answer.is_ok());
+    for row in units.flat_map(|s| s.unit.rows.iter_mut()) {
+        if let Row::Effect(change) = row
+            && change.from.0 == EffectState::Ready
+            && let Some(claim) = &mut change.claim
+        {
+            how(claim);
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn every_invariant_can_be_violated() {
+    // A run in which hardly anything goes wrong has everything that is tampered with.
+    let plan = Plan {
+        seed: 5,
+        keep_trace: false,
+    };
+    let good = evidence(&plan).expect("a run");
+    assert_eq!(all(&good), Vec::<String>::new());
+    let mut blind = Vec::new();
+    for (number, what, tamper) in TABLE {
+        let mut evidence = good.clone();
+        assert!(
+            tamper(&mut evidence),
+            "seed {} cannot show: {what}",
+            plan.seed
+        );
+        let found = all(&evidence);
+        let seen = found.iter().any(|v| v.starts_with(&format!("{number} ")));
+        if !seen {
+            blind.push(format!("{number} does not see: {what}. Seen: {found:?}"));
+        }
+    }
+    assert!(blind.is_empty(), "{blind:#?}");
+}
