@@ -325,10 +325,13 @@ impl Csv<'_, '_> {
                 Finding::Shadowed { line, by } => {
                     let Some(row) = place(line) else { continue };
                     let by: Vec<String> = by.iter().map(u32::to_string).collect();
-                    let lines = if by.len() == 1 { "line" } else { "lines" };
+                    let (lines, match_) = match by.len() {
+                        1 => ("line", "matches"),
+                        _ => ("lines", "match"),
+                    };
                     let p = Problem::new("TL0414", row.span, format!("line {line} is never taken"))
                         .why(format!(
-                            "`hit: first` takes the first row that matches, and {lines} {} match every case that \
+                            "`hit: first` takes the first row that matches, and {lines} {} {match_} every case that \
                              this row matches",
                             by.join(", ")
                         ));

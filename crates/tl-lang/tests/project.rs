@@ -119,8 +119,16 @@ const TABLES: &[(&str, &str, &[Finding])] = &[
         "kind,owner\nnew|old,a\nold,b\n",
         &[("TL0409", "line 2")],
     ),
-    ("first", "kind,owner\nnew|old,a\nold,b\n", &[]),
-    ("collect", "kind,owner\nnew,a\n", &[]),
+    (
+        "first",
+        "kind,owner\nnew|old,a\nold,b\n",
+        &[("TL0414", "line 3 is never taken")],
+    ),
+    (
+        "collect",
+        "kind,owner\nnew,a\n-,b\n",
+        &[("TL0407", "cannot take the values of several rows")],
+    ),
     ("unique", "size,owner\n<10,a\n10..50,b\n>=50,c\n", &[]),
     (
         "unique",

@@ -421,6 +421,11 @@ fn panicked(person: &Person) -> Vec<u8> {
 }
 
 /// Not a test by itself: the process that `panicked` starts.
+/// An error whose words are the value.
+fn refused(value: &str) -> Result<(), String> {
+    Err(value.to_owned())
+}
+
 #[test]
 #[ignore = "started by the corpus with the values to panic over"]
 fn a_process_that_panics() {
@@ -434,7 +439,7 @@ fn a_process_that_panics() {
     };
     for value in values.split('\u{1f}') {
         quietly(&|| panic!("{value} cannot be"));
-        quietly(&|| Err::<(), _>(value.to_owned()).expect("a value"));
+        quietly(&|| refused(value).expect("a value"));
         quietly(&|| assert_eq!(value, "another"));
         quietly(&|| drop(value[value.len() + 1..].to_owned()));
     }
