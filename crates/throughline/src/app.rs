@@ -7,9 +7,8 @@ use std::sync::Arc;
 use tl_engine::clock::SystemClock;
 use tl_engine::desk::{Desk, Handoff, Setting};
 use tl_engine::tenant::Tenant;
-use tl_kernel::digest::Digest;
-use tl_kernel::id::{CaseId, TenantId};
-use tl_kernel::journal::{Actor, Body, Entry, HEAD_VERSION, Head, Sealed, seal};
+use tl_kernel::id::TenantId;
+use tl_kernel::journal::{Actor, Entry, Sealed, seal_control};
 use tl_store::contract::{Refused, Row, Unit};
 use tl_store::{Options, Store};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -256,22 +255,7 @@ impl App {
 
     /// Entries of the control stream, sealed.
     pub fn seal_entries(&self, tenant: TenantId, by: &Actor, entries: Vec<Entry>) -> Sealed {
-        let no_digest: Digest = [0; 32];
-        let head = Head {
-            v: HEAD_VERSION,
-            tenant: tenant.0,
-            case: CaseId::CONTROL,
-            seq: 0,
-            prev: no_digest,
-            at: self.desk.now(),
-            actor: by.clone(),
-            correlation: String::new(),
-            definition: 0,
-            policy: 0,
-            entries,
-            body: no_digest,
-        };
-        seal(head, &Body::default(), &[0; 16])
+        seal_control(tenant, self.desk.now(), by.clone(), entries)
     }
 
     /// Finishes what is queued and lets go of the database.

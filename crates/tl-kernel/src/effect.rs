@@ -34,6 +34,20 @@ pub enum Class {
 }
 
 impl Class {
+    const ALL: [Class; 6] = [
+        Class::E0,
+        Class::E1,
+        Class::E2,
+        Class::E3,
+        Class::E4,
+        Class::E5,
+    ];
+
+    /// The class of its number, as `self as i64`.
+    pub fn from_number(number: i64) -> Option<Class> {
+        Class::ALL.into_iter().find(|c| *c as i64 == number)
+    }
+
     /// The word used everywhere.
     pub fn word(self) -> &'static str {
         ["E0", "E1", "E2", "E3", "E4", "E5"][self as usize]
@@ -41,16 +55,7 @@ impl Class {
 
     /// Reads the word.
     pub fn parse(word: &str) -> Option<Class> {
-        [
-            Class::E0,
-            Class::E1,
-            Class::E2,
-            Class::E3,
-            Class::E4,
-            Class::E5,
-        ]
-        .into_iter()
-        .find(|c| c.word() == word)
+        Class::ALL.into_iter().find(|c| c.word() == word)
     }
 }
 

@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 
 use crate::digest::{Digest, keyed, sha256};
 use crate::effect::{Class, EffectState};
-use crate::id::{CaseId, EventId};
+use crate::id::{CaseId, EventId, TenantId};
 use crate::policy::Verdict;
 use crate::value::{Field, Value};
 
@@ -618,6 +618,26 @@ pub fn seal(mut head: Head, body: &Body, seed: &[u8; 16]) -> Sealed {
         body: Some(bytes),
         leaf,
     }
+}
+
+/// Seals a turn of a tenant's control stream, which belongs to no case. `at` is engine time, µs.
+pub fn seal_control(tenant: TenantId, at: i64, actor: Actor, entries: Vec<Entry>) -> Sealed {
+    let no_digest: Digest = [0; 32];
+    let head = Head {
+        v: HEAD_VERSION,
+        tenant: tenant.0,
+        case: CaseId::CONTROL,
+        seq: 0,
+        prev: no_digest,
+        at,
+        actor,
+        correlation: String::new(),
+        definition: 0,
+        policy: 0,
+        entries,
+        body: no_digest,
+    };
+    seal(head, &Body::default(), &[0; 16])
 }
 
 fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {

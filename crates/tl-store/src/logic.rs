@@ -17,7 +17,7 @@ mod needs;
 mod rows;
 mod view;
 
-pub(crate) use effects::{class, state};
+pub(crate) use effects::state;
 pub(crate) use needs::{Needs, needs, numbered};
 pub(crate) use view::{Numbered, Ords, View};
 

@@ -371,6 +371,22 @@ impl<'a> Changes<'a> {
         &mut self.batches[write as usize]
     }
 
+    /// Puts a row: over its image that this group writes already (`known` names it), else as a change of the row that
+    /// is there, else as a new one. Returns where its image stands now.
+    pub(crate) fn put<const N: usize>(
+        &mut self,
+        known: Option<Option<(W, usize)>>,
+        (change, insert): (W, W),
+        image: [Val<'a>; N],
+    ) -> (W, usize) {
+        if let Some(Some((write, row))) = known {
+            self.at(write).overwrite(row, image);
+            return (write, row);
+        }
+        let write = if known.is_some() { change } else { insert };
+        (write, self.at(write).push(image))
+    }
+
     /// The writes that have rows, by position, in the order in which they run.
     pub(crate) fn written(&self) -> impl Iterator<Item = (usize, &Batch<'a>)> {
         let all = self.batches.iter().enumerate();

@@ -1,32 +1,18 @@
 //! Turns of the control stream, as the program seals them for what operators change.
 
-use tl_kernel::id::CaseId;
-use tl_kernel::journal::{Actor, Body, Entry, HEAD_VERSION, Head, Sealed, seal};
+use tl_kernel::journal::{Actor, Entry, Sealed, seal_control};
 use tl_store::contract::{Row, Unit};
 
 use crate::world::{TENANT, World};
 
 /// A change that belongs to no case: its name and what it was made on.
 pub fn control_turn(at: i64, action: &str, object: &str) -> Sealed {
-    let head = Head {
-        v: HEAD_VERSION,
-        tenant: TENANT.0,
-        case: CaseId::CONTROL,
-        seq: 0,
-        prev: [0; 32],
-        at,
-        actor: Actor::Operator("test".into()),
-        correlation: String::new(),
-        definition: 0,
-        policy: 0,
-        entries: vec![Entry::Control {
-            action: action.to_owned(),
-            object: object.to_owned(),
-            detail: "test".into(),
-        }],
-        body: [0; 32],
+    let entry = Entry::Control {
+        action: action.to_owned(),
+        object: object.to_owned(),
+        detail: "test".into(),
     };
-    seal(head, &Body::default(), &[0; 16])
+    seal_control(TENANT, at, Actor::Operator("test".into()), vec![entry])
 }
 
 /// A switch set or cleared, with the turn that records it.

@@ -11,7 +11,7 @@ use tl_kernel::value::Value;
 use crate::world::{START, TENANT, World};
 
 /// A case waits for a person, who may let it wait for the customer; the goal allows six hours.
-const DESK: &str = r#"
+pub const DESK: &str = r#"
 workflow: { id: w, version: "1", goal: { sla: 6h } }
 record:
   type: ticket

@@ -38,7 +38,7 @@ fn versioned() -> String {
 }
 
 /// The vendor honours our key: E1.
-fn keyed() -> String {
+pub fn keyed() -> String {
     TO_CRM.replace(
         "optimistic_lock: If-Match",
         "optimistic_lock: last_writer_wins",
@@ -46,7 +46,7 @@ fn keyed() -> String {
 }
 
 /// The vendor offers nothing: E4.
-fn blind(on_unknown: &str) -> String {
+pub fn blind(on_unknown: &str) -> String {
     let unknown = format!("on_unknown: {on_unknown}\n");
     keyed().replace("idempotency_header: idempotency-key\n", &unknown)
 }

@@ -45,7 +45,7 @@ impl Known {
     pub(crate) fn read(r: &Fields<'_>) -> Result<Known, StoreError> {
         Ok(Known {
             ord: r.get(3)?,
-            class: class(r.get(4)?).ok_or_else(|| damaged(4))?,
+            class: Class::from_number(r.get(4)?).ok_or_else(|| damaged(4))?,
             serial: r.get(5)?,
             state: state(6, r.get(6)?)?,
             due: r.get(7)?,
@@ -132,20 +132,6 @@ impl Known {
         self.crashes = change.crashes;
         self.updated_at = change.at;
     }
-}
-
-/// The class of a stored number.
-pub(crate) fn class(number: i64) -> Option<Class> {
-    [
-        Class::E0,
-        Class::E1,
-        Class::E2,
-        Class::E3,
-        Class::E4,
-        Class::E5,
-    ]
-    .into_iter()
-    .find(|c| *c as i64 == number)
 }
 
 /// The state of a stored number in a column.

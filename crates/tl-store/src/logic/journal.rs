@@ -74,19 +74,8 @@ impl<'a> Out<'_, 'a> {
         ];
         let key = (turn.tenant, turn.case);
         let before = self.view.cases.get(&key).copied();
-        let row = match before.and_then(|b| b.row) {
-            Some((write, row)) => {
-                self.changes.at(write).overwrite(row, image);
-                (write, row)
-            }
-            None => {
-                let write = match before {
-                    Some(_) => W::CaseSet,
-                    None => W::CaseHead,
-                };
-                (write, self.changes.at(write).push(image))
-            }
-        };
+        let writes = (W::CaseSet, W::CaseHead);
+        let row = self.changes.put(before.map(|b| b.row), writes, image);
         let now = CaseNow {
             seq: turn.sealed.seq,
             state: head.state,

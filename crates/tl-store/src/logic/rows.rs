@@ -130,19 +130,8 @@ impl<'a> Out<'_, 'a> {
             }
             let before = self.view.dedupe.get(&(tenant, *key)).copied();
             let image = vals![tenant.0, *key, event, expires];
-            let row = match before.and_then(|b| b.row) {
-                Some((write, row)) => {
-                    self.changes.at(write).overwrite(row, image);
-                    (write, row)
-                }
-                None => {
-                    let write = match before {
-                        Some(_) => W::DedupeSet,
-                        None => W::Dedupe,
-                    };
-                    (write, self.changes.at(write).push(image))
-                }
-            };
+            let writes = (W::DedupeSet, W::Dedupe);
+            let row = self.changes.put(before.map(|b| b.row), writes, image);
             let held = Held {
                 event,
                 expires,

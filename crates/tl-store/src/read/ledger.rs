@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tl_kernel::digest::Digest;
-use tl_kernel::effect::EffectState;
+use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::{CaseId, EffectId, TenantId};
 use tl_kernel::journal::args_in;
 use tl_kernel::turn::EffectKind;
@@ -11,7 +11,7 @@ use tl_kernel::turn::EffectKind;
 use super::{Answer, Reader, outside, outside_maybe};
 use crate::contract::{Attempt, EffectRow, TimerRow};
 use crate::keys::{NEVER, timer_kind};
-use crate::logic::{class, state};
+use crate::logic::state;
 use crate::schema::{IN_FLIGHT, READY};
 use crate::value::{Fields, damaged, vals};
 
@@ -217,7 +217,7 @@ fn effect_row(r: &Fields<'_>) -> Answer<EffectRow> {
         correlation: r.get(6)?,
         action: r.get(7)?,
         connection: r.get(8)?,
-        class: class(r.get(9)?).ok_or_else(|| damaged(9))?,
+        class: Class::from_number(r.get(9)?).ok_or_else(|| damaged(9))?,
         state,
         due: r.get(11)?,
         valid_until: r.get(12)?,

@@ -5,6 +5,8 @@ use tl_kernel::decide::CommandKind;
 use tl_kernel::effect::EffectState;
 
 use crate::flows::TO_CRM;
+use crate::goal::DESK;
+use crate::guard::{blind, keyed};
 
 /// What the world outside does, in order. A step that a crash cut short is taken again from its beginning; what it
 /// had done by then is not done twice, because each step looks first.
@@ -138,49 +140,6 @@ const GPT: (&str, &str) = (
 );
 
 const ACK: (&str, &str) = ("templates/ack.md", "Hello ${record.email}");
-
-/// A case waits for a person, who may let it wait for the customer; the goal allows six hours.
-const DESK: &str = r#"
-workflow: { id: w, version: "1", goal: { sla: 6h } }
-record:
-  type: ticket
-  fields: { subject: { type: string, required: true }, n: { type: int } }
-ingress: { gateway: { auth: api_key }, channels: { api: { channel: api } } }
-states:
-  needs_human: { sla: 30d }
-  waiting: { sla: 3d, pause: true }
-transitions:
-  - { from: pending, to: triaged }
-  - { from: triaged, to: needs_human }
-  - { from: triaged, to: automated }
-  - { from: automated, to: closed }
-  - { from: automated, to: needs_human }
-  - { from: needs_human, to: waiting }
-  - { from: needs_human, to: triaged }
-  - { from: needs_human, to: closed }
-  - { from: waiting, to: needs_human }
-  - { from: closed, to: triaged }
-  - { from: pending, to: needs_human }
-worker: { ai_step: none }
-decision:
-  branches:
-    - { condition: "record.n == 7", action: hand_off }
-    - default: human_queue
-"#;
-
-/// The vendor honours our key: E1.
-fn keyed() -> String {
-    TO_CRM.replace(
-        "optimistic_lock: If-Match",
-        "optimistic_lock: last_writer_wins",
-    )
-}
-
-/// The vendor offers nothing: E4.
-fn blind(on_unknown: &str) -> String {
-    let unknown = format!("on_unknown: {on_unknown}\n");
-    keyed().replace("idempotency_header: idempotency-key\n", &unknown)
-}
 
 fn status(status: u16) -> Fault {
     Fault::Status {
