@@ -21,8 +21,18 @@ const KEY_WINDOW: i64 = DAY / 10 * 8;
 /// A question waits so long for a model that is stopped; then a person gets the case.
 const PATIENCE: i64 = 2 * MINUTE;
 
-/// The code of a repeat of which a read has found nothing.
+/// A request whose answer was lost may still be under way for so long after its end, µs.
+pub(crate) const SETTLE: i64 = 2 * MINUTE;
+
+/// The code of a repeat after a read that found nothing, so late that nothing can be under way any more.
 pub(crate) const NOT_APPLIED: &str = "not_applied";
+/// The code of a repeat after a read that found nothing yet. The base version makes the repeat safe; that nothing
+/// came about is not known.
+pub(crate) const NOT_SEEN: &str = "not_seen";
+/// The code of a repeat after a read that failed.
+pub(crate) const UNREAD: &str = "unread";
+/// The code of a repeat with the same key after a read that showed neither our write nor anybody's.
+pub(crate) const UNCLEAR: &str = "unclear";
 /// What waits for a person to mend something is looked at again after this, µs.
 const RECHECK: i64 = MINUTE;
 
@@ -143,11 +153,11 @@ impl Worker {
     ) -> Result<(), DeskError> {
         if row.attempt >= MAX_ATTEMPTS && again.counts() {
             let mut tries = self.tries(&row).await?;
-            tries.extend(rows.iter().filter_map(|r| match r {
-                Row::Attempt(a) => Some(a.clone()),
-                _ => None,
-            }));
+            tries.extend(attempts(&rows));
             if tries.iter().filter(|a| counts(a)).count() >= MAX_ATTEMPTS as usize {
+                if again.code == NOT_SEEN {
+                    return self.look_later(&row, NOT_SEEN, rows).await;
+                }
                 let finished = Finished {
                     rows,
                     ..Finished::of(given_up(&row, &again.code, &tries))
@@ -177,6 +187,46 @@ impl Worker {
     pub(crate) async fn is_in_doubt(&self, row: &EffectRow) -> Result<bool, DeskError> {
         let earlier = row.attempt - u32::from(row.state == EffectState::Dispatching);
         Ok(earlier > 0 && in_doubt(row, &row.code, &self.tries(row).await?))
+    }
+
+    /// What a read has shown that found the base version: nothing came about, or nothing has arrived yet.
+    /// `refused`: the attempt that has just ended changed nothing for certain.
+    pub(crate) async fn nothing_found(
+        &self,
+        row: &EffectRow,
+        refused: bool,
+    ) -> Result<&'static str, DeskError> {
+        if row.state == EffectState::Dispatching && !refused {
+            return Ok(NOT_SEEN);
+        }
+        let tries = self.tries(row).await?;
+        let may_arrive = settles_at(&tries).is_some_and(|at| self.desk.now() < at);
+        Ok(if may_arrive { NOT_SEEN } else { NOT_APPLIED })
+    }
+
+    /// Whether a read can still say what became of earlier attempts of which nothing is known. One that was tried in
+    /// vain is not tried again.
+    pub(crate) async fn is_worth_a_look(&self, row: &EffectRow) -> Result<bool, DeskError> {
+        let looked = row.code == UNREAD || row.code == UNCLEAR;
+        Ok(row.class == Class::E2 && !looked && self.is_in_doubt(row).await?)
+    }
+
+    /// Reads what became of it once nothing that was sent can be under way any more. `rows` are written with it.
+    pub(crate) async fn look_later(
+        &self,
+        row: &EffectRow,
+        code: &str,
+        mut rows: Vec<Row>,
+    ) -> Result<(), DeskError> {
+        let mut tries = self.tries(row).await?;
+        tries.extend(attempts(&rows));
+        let at = settles_at(&tries).unwrap_or(self.desk.now());
+        let mut change = self.change(row, EffectState::Uncertain, at);
+        change.code = code.to_owned();
+        rows.push(Row::Effect(change));
+        let mut unit = Unit::new(row.tenant);
+        unit.rows = rows;
+        self.commit_late(unit).await
     }
 
     /// A repeat with the same key is harmless only while the vendor knows the key.
@@ -254,6 +304,14 @@ fn due(row: &EffectRow, until: i64) -> i64 {
     until.min(row.valid_until.saturating_add(1))
 }
 
+/// The attempts among rows that are about to be written.
+fn attempts(rows: &[Row]) -> impl Iterator<Item = Attempt> {
+    rows.iter().filter_map(|r| match r {
+        Row::Attempt(a) => Some(a.clone()),
+        _ => None,
+    })
+}
+
 /// A refusal that concerned the whole connection does not count against the effect.
 fn counts(attempt: &Attempt) -> bool {
     !matches!(attempt.status, 401..=403)
@@ -268,7 +326,14 @@ fn may_have_happened(attempt: &Attempt) -> bool {
     }
 }
 
-/// Whether one of these attempts may have had its effect. A read that has just found nothing of it outweighs what was
+/// When nothing of these attempts can be under way any more, µs; none where each is known to have had no effect.
+fn settles_at(tries: &[Attempt]) -> Option<i64> {
+    let open = tries.iter().filter(|a| may_have_happened(a));
+    open.map(|a| a.at.saturating_add(a.took).saturating_add(SETTLE))
+        .max()
+}
+
+/// Whether one of these attempts may have had its effect. A late read that has found nothing of it outweighs what was
 /// not known before.
 fn in_doubt(row: &EffectRow, code: &str, tries: &[Attempt]) -> bool {
     let sent = match row.class {

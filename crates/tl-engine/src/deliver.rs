@@ -34,6 +34,8 @@ pub(crate) enum Outcome {
     Settle(Settlement),
     /// It is tried again.
     Retry(Again),
+    /// No further attempt is made; a read says later, with this code until then, what became of an earlier one.
+    LookLater(String),
     /// The vendor accepted it and will do it later.
     Accepted(Settlement),
     /// A model answered.
@@ -272,6 +274,9 @@ impl Worker {
         state: EffectState,
         code: String,
     ) -> Result<(), DeskError> {
+        if row.kind == EffectKind::Effect && self.is_worth_a_look(&row).await? {
+            return self.look_later(&row, &row.code, Vec::new()).await;
+        }
         let outcome = match row.kind {
             // Which switch kept a model from being asked stands in the journal.
             EffectKind::Ask if code.starts_with("kill:") || is_dry_run(&code) => {
@@ -303,6 +308,7 @@ impl Worker {
         rows.extend(attempt.map(Row::Attempt));
         let (to, code, input) = match outcome {
             Outcome::Retry(again) => return self.retry(row, again, rows).await,
+            Outcome::LookLater(code) => return self.look_later(&row, &code, rows).await,
             Outcome::Accepted(s) => return self.accepted(&row, s, rows).await,
             Outcome::Settle(s) => (s.state, s.code.clone(), Input::EffectSettled(s)),
             Outcome::Answer(a) => (

@@ -21,7 +21,7 @@ use tl_kernel::time::{MINUTE, SECOND};
 use tl_kernel::value::Value;
 use tl_store::contract::{Attempt, EffectRow, Refused, Row, Unit};
 
-use crate::again::{Again, NOT_APPLIED};
+use crate::again::{Again, UNCLEAR, UNREAD};
 use crate::deliver::{Finished, Outcome, arguments, settlement};
 use crate::desk::DeskError;
 use crate::lanes::Pass;
@@ -35,7 +35,7 @@ pub(crate) const ABSENT: &str = "";
 /// The code of a write whose target is not there.
 const TARGET_MISSING: &str = "target_missing";
 /// Attempts after which a record that cannot be read is left to a person.
-const UNREAD: u32 = 5;
+const MAX_UNREAD: u32 = 5;
 
 /// Everything one attempt at an HTTP system of record needs.
 struct Target<'a> {
@@ -112,12 +112,30 @@ impl Worker {
             Next::Failed {
                 code: TARGET_MISSING,
             } if based_on(row).is_some() => self.by_reading(row, &mut target, true).await?,
-            other => plain_outcome(row, other, (&done.observation, &evidence.code)),
+            other => {
+                let plain = plain_outcome(row, other, (&done.observation, &evidence.code));
+                self.after_earlier(row, plain).await?
+            }
         };
         Ok(Finished {
             attempt: Some(evidence),
             ..Finished::of(outcome)
         })
+    }
+
+    /// That this attempt failed says nothing of an earlier one that may have had its effect.
+    async fn after_earlier(&self, row: &EffectRow, outcome: Outcome) -> Result<Outcome, DeskError> {
+        match outcome {
+            Outcome::Settle(s) if s.state != EffectState::Failed => Ok(Outcome::Settle(s)),
+            Outcome::Settle(s) if self.is_worth_a_look(row).await? => {
+                Ok(Outcome::LookLater(s.code))
+            }
+            Outcome::Settle(mut s) if self.is_in_doubt(row).await? => {
+                s.state = EffectState::Uncertain;
+                Ok(Outcome::Settle(s))
+            }
+            other => Ok(other),
+        }
     }
 
     async fn write_once(
@@ -294,7 +312,9 @@ impl Worker {
         let seen = seen(&found.state);
         let verdict = after_reading(based_on(row), &target.body, &found.state);
         Ok(Outcome::Settle(match (verdict, seen) {
-            (AfterReading::NotApplied, _) => return Ok(again(NOT_APPLIED)),
+            (AfterReading::NotApplied, _) => {
+                return Ok(again(self.nothing_found(row, refused).await?));
+            }
             (AfterReading::Applied, seen) => {
                 let mut s = settled(EffectState::Succeeded, "");
                 s.seen = seen;
@@ -308,12 +328,12 @@ impl Worker {
             // The read shows neither our write nor somebody's. The vendor knows our key: the same bytes again do
             // no harm.
             _ if target.rest.idempotency_header.is_some() && !refused => {
-                return Ok(again("unclear"));
+                return Ok(again(UNCLEAR));
             }
-            _ if found.state == ReadState::Unread && row.attempt < UNREAD => {
-                return Ok(again("unread"));
+            _ if found.state == ReadState::Unread && row.attempt < MAX_UNREAD => {
+                return Ok(again(UNREAD));
             }
-            (AfterReading::Unclear, _) => settled(EffectState::Uncertain, "unclear"),
+            (AfterReading::Unclear, _) => settled(EffectState::Uncertain, UNCLEAR),
             (AfterReading::ChangedByOthers, None) if refused && !self.is_in_doubt(row).await? => {
                 let code = match found.state {
                     ReadState::Absent => TARGET_MISSING,

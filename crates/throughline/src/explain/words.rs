@@ -36,6 +36,7 @@ pub fn code_words(code: &str) -> String {
             "the other system does not permit it, or is not paid for"
         }
         "not_applied" => "the last attempt did not come about",
+        "not_seen" => "a look just after the last attempt did not show it; it may still arrive",
         "in_doubt" => "an earlier attempt may have happened, and no further one may be made",
         "key_window" => {
             "it is too long ago for a repeat with the same key to be harmless, and it may have happened"

@@ -258,7 +258,7 @@ async fn each_answer_leads_where_the_table_says() {
         (
             e2(),
             status(503, ""),
-            (Ready, "retry", "not_applied"),
+            (Ready, "retry", "not_seen"),
             Succeeded,
         ),
         (
@@ -288,7 +288,7 @@ async fn each_answer_leads_where_the_table_says() {
         (
             e2(),
             Fault::ResetBeforeApplying,
-            (Ready, "retry", "not_applied"),
+            (Ready, "retry", "not_seen"),
             Succeeded,
         ),
         (
@@ -307,7 +307,7 @@ async fn each_answer_leads_where_the_table_says() {
         (
             e2(),
             Fault::ErrorIn200,
-            (Ready, "retry", "not_applied"),
+            (Ready, "retry", "not_seen"),
             Succeeded,
         ),
         (e2(), status(202, ""), (AwaitingCallback, "", ""), Succeeded),

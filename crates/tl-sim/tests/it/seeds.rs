@@ -7,7 +7,7 @@ use tl_sim::report::{Sum, replay};
 use tl_sim::run::{Plan, run};
 
 /// Seeds of the ordinary run.
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 2_000;
 
 fn plan(seed: u64) -> Plan {
     Plan {
