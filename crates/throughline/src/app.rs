@@ -3,10 +3,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use tl_engine::clock::SystemClock;
+use tl_engine::clock::StoreClock;
 use tl_engine::desk::{Desk, Handoff, Setting};
 use tl_engine::tenant::Tenant;
+use tl_kernel::digest::Digest;
 use tl_kernel::id::TenantId;
 use tl_kernel::journal::{Actor, Entry, Sealed, seal_control};
 use tl_store::contract::{Refused, Row, Unit};
@@ -18,11 +21,16 @@ use crate::connections::FromBundles;
 use crate::failure::Failure;
 use crate::keys::Vault;
 use crate::lock::Lock;
+use crate::place::Place;
 
 /// The tenant that every installation has.
 pub const DEFAULT_TENANT: &str = "default";
 /// The node of an embedded store.
 const NODE: u32 = 1;
+/// The least lease of a command that opens a shared database by itself.
+const COMMAND: Duration = Duration::from_secs(30);
+/// Some free number, where several nodes share a database.
+const ANY_NODE: u32 = 0;
 /// Name of the cursor that holds the key's fingerprint.
 const KEY_CURSOR: &str = "installation-key";
 
@@ -52,6 +60,7 @@ pub struct App {
     pub mode: Mode,
     /// Opened, µs.
     pub opened_at: i64,
+    leaving: AtomicBool,
     lock: std::sync::Mutex<Option<Lock>>,
     address: std::sync::OnceLock<String>,
 }
@@ -74,21 +83,15 @@ impl App {
         lock: Option<Lock>,
         mode: Mode,
     ) -> Result<(Arc<App>, UnboundedReceiver<Handoff>), Failure> {
-        let database = config.database();
-        let vault = Vault::open(&config.data_dir, &database)?;
-        let options = Options {
-            node: (mode != Mode::Guest).then_some(NODE),
-            ..Options::default()
-        };
-        let store = Store::open(&database, &options)?;
-        let slots = if mode == Mode::Serving {
+        let (store, vault) = open_store(&config, mode).await?;
+        let slots = if mode == Mode::Serving && config.role.works() {
             config.slots
         } else {
             0
         };
         let (desk, handoff) = Desk::new(Setting {
+            clock: Arc::new(StoreClock::of(store.clone())),
             store,
-            clock: Arc::new(SystemClock::default()),
             key: *vault.key(),
             slots,
             tap: None,
@@ -102,14 +105,33 @@ impl App {
             config,
             mode,
             opened_at,
+            leaving: AtomicBool::new(false),
             lock: std::sync::Mutex::new(lock),
             address: std::sync::OnceLock::new(),
         };
-        if mode != Mode::Guest {
-            app.check_key().await?;
-            app.ensure_default_tenant().await?;
+        if mode != Mode::Guest
+            && let Err(failure) = app.prepare().await
+        {
+            // A node that does not start must not keep others waiting for the end of its lease.
+            app.close().await;
+            return Err(failure);
         }
         Ok((Arc::new(app), handoff))
+    }
+
+    async fn prepare(&self) -> Result<(), Failure> {
+        self.check_key().await?;
+        self.ensure_default_tenant().await
+    }
+
+    /// Says on `/readyz` that this node will be gone soon.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the node has said that it will be gone soon.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// The address of the doors: the one that is open, else the one in the settings.
@@ -141,37 +163,39 @@ impl App {
     /// The database must have been written under this key.
     async fn check_key(&self) -> Result<(), Failure> {
         let ours = self.vault.fingerprint();
-        let known = self
-            .desk
-            .store()
-            .cursor(TenantId::SYSTEM, KEY_CURSOR.into())
-            .await?;
-        if known == ours {
-            return Ok(());
+        let mut known = known_key(self.desk.store()).await?;
+        if known == 0 {
+            match self
+                .desk
+                .store()
+                .commit(first_key(ours, self.desk.now()))
+                .await
+            {
+                Ok(_) => return Ok(()),
+                // Of two nodes that are the first one was faster.
+                Err(Refused::KeyUsed) => known = known_key(self.desk.store()).await?,
+                Err(other) => return Err(other.into()),
+            }
         }
-        if known != 0 {
+        if known != ours {
             return Err(Failure::unreachable(format!(
                 "TL0632 {} is not the key that this database was written with. Restore the right one; nothing was \
                  changed",
                 self.config.data_dir.join(crate::keys::FILE).display()
             )));
         }
-        let mut unit = Unit::new(TenantId::SYSTEM);
-        unit.rows.push(Row::Cursor {
-            name: KEY_CURSOR.into(),
-            value: ours,
-        });
-        self.desk.store().commit(unit).await?;
         Ok(())
     }
 
     async fn ensure_default_tenant(&self) -> Result<(), Failure> {
         match self.desk.tenant_id(DEFAULT_TENANT).await? {
             Some(_) => Ok(()),
-            None => self
-                .create_tenant(DEFAULT_TENANT, &Actor::Engine)
-                .await
-                .map(|_| ()),
+            None => match self.create_tenant(DEFAULT_TENANT, &Actor::Engine).await {
+                Ok(_) => Ok(()),
+                // Another node has made it just now.
+                Err(_) if self.desk.tenant_id(DEFAULT_TENANT).await?.is_some() => Ok(()),
+                Err(failure) => Err(failure),
+            },
         }
     }
 
@@ -263,4 +287,64 @@ impl App {
         // A store that is closed already was closed by somebody else in this process.
         let _ = self.desk.store().close().await;
     }
+}
+
+/// The database and the key that it was written with. Of a file the key comes first, so that without it nothing is
+/// touched; a server has to be asked whether there is anything to open.
+async fn open_store(config: &Config, mode: Mode) -> Result<(Store, Vault), Failure> {
+    let node = match config.store {
+        Place::File(_) => NODE,
+        Place::Server(_) => ANY_NODE,
+    };
+    let options = Options {
+        node: (mode != Mode::Guest).then_some(node),
+        // A command is over soon and sends nothing; it need not be quick.
+        lease: match mode {
+            Mode::Serving => config.lease,
+            Mode::Alone | Mode::Guest => config.lease.max(COMMAND),
+        },
+        ..Options::default()
+    };
+    let location = config.store.location();
+    if !config.store.is_shared() {
+        let vault = Vault::open(&config.data_dir, config.store.may_hold_data())?;
+        return Ok((Store::open_at(&location, &options)?, vault));
+    }
+    let store = Store::open_at(&location, &options)?;
+    let vault = match known_key(&store).await {
+        Ok(known) => Vault::open(&config.data_dir, known != 0),
+        Err(failure) => Err(failure),
+    };
+    match vault {
+        Ok(vault) => Ok((store, vault)),
+        Err(failure) => {
+            // It has nothing to finish.
+            let _ = store.close().await;
+            Err(failure)
+        }
+    }
+}
+
+/// The fingerprint of the key that the database was written with; 0 for a new one.
+async fn known_key(store: &Store) -> Result<i64, Failure> {
+    let known = store.cursor(TenantId::SYSTEM, KEY_CURSOR.into()).await;
+    Ok(known?)
+}
+
+/// Notes the fingerprint, once in the life of a database.
+fn first_key(fingerprint: i64, now: i64) -> Unit {
+    let mut unit = Unit::new(TenantId::SYSTEM);
+    unit.rows.push(Row::Idempotent {
+        principal: KEY_CURSOR.into(),
+        key: KEY_CURSOR.into(),
+        fingerprint: Digest::default(),
+        status: 0,
+        body: Vec::new(),
+        expires: now.saturating_add(i64::MAX / 4),
+    });
+    unit.rows.push(Row::Cursor {
+        name: KEY_CURSOR.into(),
+        value: fingerprint,
+    });
+    unit
 }

@@ -1,14 +1,17 @@
 //! The command line: what can be typed, and the help that a person reads.
 
 mod admin;
+mod connector;
 mod work;
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::role::Role;
 pub use admin::{Audit, Endpoint, Flag, Key, Tenant};
-pub use work::{Case, Dead, Decision, Effect, How, Kill, Task};
+pub use connector::Connector;
+pub use work::{Case, Dead, Decision, Effect, How, Kill, Outbox, Record, Task};
 
 /// Carries one business process from the first inbound message to a validated record, and shows for every case
 /// what came in, what was decided and what was done.
@@ -58,6 +61,13 @@ pub enum Command {
         /// Address and port of the doors; port 0 takes any free one
         #[arg(long, value_name = "ADDR")]
         listen: Option<String>,
+        /// The database: a file, or postgres://USER@HOST/NAME for several nodes. Other commands take it from
+        /// throughline.toml or THROUGHLINE_STORE
+        #[arg(long, value_name = "FILE or URL")]
+        store: Option<String>,
+        /// What this node is for; other than `all` needs PostgreSQL
+        #[arg(long)]
+        role: Option<Role>,
     },
     /// Play a made-up company's inbound leads through a real server on this machine, and judge what came out
     Demo {
@@ -84,6 +94,9 @@ pub enum Command {
     },
     /// Print the JSON Schema of the workflow file, for editors that complete and check while one types
     Schema,
+    /// Systems that can be spoken to: list them, show one, check a file of your own, begin one
+    #[command(subcommand)]
+    Connector(Connector),
     /// Draw the states and transitions of a workflow
     Graph {
         /// Which workflow; needed where the project has several
@@ -96,9 +109,16 @@ pub enum Command {
         mermaid: bool,
     },
     /// Sign a message and post it to an endpoint
+    #[command(after_help = "Example:\n  \
+        throughline send lead.json --to http://127.0.0.1:8480/hooks/default/leads --secret-file secret.txt")]
     Send(Send),
     /// Say what would happen to a message: nothing is stored, nothing is sent
+    #[command(after_help = "Examples:\n  \
+        throughline try lead.json --endpoint leads\n  \
+        throughline try lead.json --endpoint leads --header idempotency-key=web-1")]
     Try(Try),
+    /// Judge a workflow's classifier on messages whose label is known: nothing is stored, nothing is sent
+    Eval(Eval),
     /// Look at cases and move them
     #[command(subcommand)]
     Case(Case),
@@ -114,6 +134,12 @@ pub enum Command {
     /// Look at effects, and say what became of uncertain ones
     #[command(subcommand)]
     Effect(Effect),
+    /// Messages that wait in the outbox for a system that takes them
+    #[command(subcommand)]
+    Outbox(Outbox),
+    /// Records of the built-in record store
+    #[command(subcommand)]
+    Record(Record),
     /// Effects that failed or were given up: look at them, send them again
     #[command(subcommand)]
     Dead(Dead),
@@ -141,6 +167,12 @@ pub enum Command {
     /// List the deployed versions
     Versions,
     /// Make an earlier version current again; open cases stay with theirs
+    ///
+    /// The files of the project stay as they are: the next `deploy` brings the newer version back, unless they are
+    /// changed first.
+    #[command(after_help = "Example:\n  \
+        throughline versions\n  \
+        throughline rollback inbound_lead 3 --reason wrong_route")]
     Rollback {
         /// Workflow id
         workflow: String,
@@ -150,7 +182,7 @@ pub enum Command {
         #[arg(long)]
         reason: String,
     },
-    /// Tenants. One has no secret of its own, so there is nothing to rotate: its endpoints and keys have
+    /// Tenants: each with its own workflows, cases, endpoints, keys and audit
     #[command(subcommand)]
     Tenant(Tenant),
     /// Endpoints and their secrets. Endpoints come from the workflow file: `deploy` makes and removes them
@@ -188,6 +220,9 @@ pub struct Send {
     /// How to sign; `standard-webhooks` for a secret that begins with whsec_, else `hmac`
     #[arg(long)]
     pub scheme: Option<Scheme>,
+    /// Sign as this vendor does, such as github
+    #[arg(long, value_name = "NAME", conflicts_with = "scheme")]
+    pub preset: Option<String>,
     /// Header of an hmac signature
     #[arg(long, default_value = "x-signature")]
     pub header: String,
@@ -224,6 +259,22 @@ pub struct Try {
     /// A further header, NAME=VALUE; may be given several times
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = pair)]
     pub headers: Vec<(String, String)>,
+}
+
+/// `eval`.
+#[derive(Debug, ClapArgs)]
+pub struct Eval {
+    /// Workflow id
+    pub workflow: String,
+    /// Messages with their right labels: CSV with the columns text and label, or a JSON object a line (.jsonl)
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// A project directory with another version of the workflow, judged on the same messages
+    #[arg(long, value_name = "DIR")]
+    pub against: Option<PathBuf>,
+    /// Write the report as a page for a browser
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -3,15 +3,29 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use toml::Value;
 
 use crate::failure::Failure;
+use crate::place::{self, Place};
+use crate::role::Role;
 use crate::text::nearest;
 
 /// Name of the file in the project directory.
 pub const FILE: &str = "throughline.toml";
+
+/// Name of the database in the data directory, unless another place is set.
+const DATABASE: &str = "throughline.db";
+/// A lease that is shorter would lapse by chance.
+const LEAST_LEASE: Duration = Duration::from_secs(1);
+/// So long would a node that died keep what it had begun.
+const MOST_LEASE: Duration = Duration::from_secs(300);
+/// A load balancer looks in time.
+const NOTICE: Duration = Duration::from_secs(5);
+/// What is on its way still has to end within the time that a stop may take.
+const MOST_NOTICE: Duration = Duration::from_secs(10);
 
 /// A key: its name, its default, and what it is for.
 struct Key {
@@ -31,6 +45,31 @@ const KEYS: &[Key] = &[
         name: "data_dir",
         default: Default::Text("data"),
         help: "where the database, the installation's key and the lock lie",
+    },
+    Key {
+        name: "store",
+        default: Default::Text(""),
+        help: "the database: a file, or postgres://USER@HOST/NAME for several nodes; throughline.db in data_dir when empty",
+    },
+    Key {
+        name: "store_password_file",
+        default: Default::Text(""),
+        help: "a file with the password of a PostgreSQL database",
+    },
+    Key {
+        name: "role",
+        default: Default::Text("all"),
+        help: "what this node is for: all, ingress, worker or console; other than all needs PostgreSQL",
+    },
+    Key {
+        name: "lease",
+        default: Default::Text("10s"),
+        help: "how long a node that the database does not hear of may go on; on PostgreSQL alone",
+    },
+    Key {
+        name: "drain_notice",
+        default: Default::Text(""),
+        help: "how long a node that stops says so on /readyz before it closes its doors; 5s on PostgreSQL, else 0s, when empty",
     },
     Key {
         name: "listen",
@@ -86,6 +125,14 @@ pub struct Config {
     pub dir: PathBuf,
     /// Absolute or below the project directory.
     pub data_dir: PathBuf,
+    /// The database.
+    pub store: Place,
+    /// What this node is for.
+    pub role: Role,
+    /// How long a node that the database does not hear of may go on.
+    pub lease: Duration,
+    /// How long a node that stops says so before it closes its doors.
+    pub drain_notice: Duration,
     /// Address and port.
     pub listen: String,
     /// The address under which senders reach the doors.
@@ -124,7 +171,16 @@ pub struct Setting {
 impl Config {
     /// The settings of a project directory: default, then file, then environment.
     pub fn load(dir: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Config, Failure> {
-        let mut raw: BTreeMap<&'static str, (Value, String)> = BTreeMap::new();
+        Config::load_with(dir, env, &[])
+    }
+
+    /// The same, and over all of it what was typed: keys with their texts.
+    pub fn load_with(
+        dir: &Path,
+        env: impl Fn(&str) -> Option<String>,
+        typed: &[(&str, String)],
+    ) -> Result<Config, Failure> {
+        let mut raw = Raw::new();
         for k in KEYS {
             let value = match k.default {
                 Default::Text(t) => Value::String(t.into()),
@@ -150,16 +206,28 @@ impl Config {
                 raw.insert(k.name, (from_text(k, &text, &name)?, name));
             }
         }
+        for k in KEYS {
+            if let Some((_, text)) = typed.iter().find(|(name, _)| *name == k.name) {
+                let from = "the command line";
+                raw.insert(k.name, (from_text(k, text, from)?, from.into()));
+            }
+        }
         let origins = origins(&raw);
         let text = |key: &str| match &raw[key].0 {
             Value::String(s) => s.clone(),
             _ => String::new(),
         };
         let below = |text: String| (!text.is_empty()).then(|| dir.join(text));
+        let data_dir = below(text("data_dir"))
+            .ok_or_else(|| wrong("data_dir", "a directory", &raw["data_dir"].1))?;
+        let nodes = nodes(&raw, dir, &data_dir)?;
         let config = Config {
             dir: dir.to_owned(),
-            data_dir: below(text("data_dir"))
-                .ok_or_else(|| wrong("data_dir", "a directory", &raw["data_dir"].1))?,
+            data_dir,
+            store: nodes.store,
+            role: nodes.role,
+            lease: nodes.lease,
+            drain_notice: nodes.drain_notice,
             listen: text("listen"),
             public_url: Some(text("public_url")).filter(|t| !t.is_empty()),
             allow_private: match &raw["allow_private_connections"].0 {
@@ -199,18 +267,81 @@ impl Config {
         }
         self.listen = listen;
     }
-
-    /// The database.
-    pub fn database(&self) -> PathBuf {
-        self.data_dir.join("throughline.db")
-    }
 }
 
-fn origins(raw: &BTreeMap<&'static str, (Value, String)>) -> Vec<Setting> {
+/// Values by key, each with where it came from.
+type Raw = BTreeMap<&'static str, (Value, String)>;
+
+/// What several nodes need to know.
+struct Nodes {
+    store: Place,
+    role: Role,
+    lease: Duration,
+    drain_notice: Duration,
+}
+
+fn nodes(raw: &Raw, dir: &Path, data_dir: &Path) -> Result<Nodes, Failure> {
+    let text = |key: &str| raw[key].0.as_str().unwrap_or_default().to_owned();
+    let wrong = |key: &str, want: &str| wrong(key, want, &raw[key].1);
+    let mut store = match text("store").as_str() {
+        "" => Place::File(data_dir.join(DATABASE)),
+        given => Place::of(given, dir),
+    };
+    let file = text("store_password_file");
+    if !file.is_empty() {
+        store = store.with_password(&password(&dir.join(file))?);
+    }
+    let role = Role::parse(&text("role"))
+        .ok_or_else(|| wrong("role", "all, ingress, worker or console"))?;
+    if role != Role::All && !store.is_shared() {
+        let want = "all, unless `store` is a PostgreSQL database";
+        return Err(wrong("role", want));
+    }
+    let lease = time(&text("lease"))
+        .filter(|t| (LEAST_LEASE..=MOST_LEASE).contains(t))
+        .ok_or_else(|| wrong("lease", "a time from 1s to 5m"))?;
+    let drain_notice = match text("drain_notice").as_str() {
+        "" if store.is_shared() => NOTICE,
+        "" => Duration::ZERO,
+        given => time(given)
+            .filter(|t| *t <= MOST_NOTICE)
+            .ok_or_else(|| wrong("drain_notice", "a time from 0s to 10s"))?,
+    };
+    Ok(Nodes {
+        store,
+        role,
+        lease,
+        drain_notice,
+    })
+}
+
+/// A time as it is written; nothing at all is `0s`.
+fn time(text: &str) -> Option<Duration> {
+    let micros = match text {
+        "0" | "0s" => 0,
+        text => tl_kernel::time::parse_duration(text)?,
+    };
+    u64::try_from(micros).ok().map(Duration::from_micros)
+}
+
+/// The first line of a file that holds a password.
+fn password(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        let shown = path.display();
+        Failure::unreachable(format!(
+            "TL0620 cannot read {shown}, the store_password_file: {e}"
+        ))
+    })?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn origins(raw: &Raw) -> Vec<Setting> {
     KEYS.iter()
         .map(|k| {
             let (value, from) = &raw[k.name];
             let value = match value {
+                // A value that holds a password is not for the eye.
+                Value::String(s) if place::is_address(s) => place::shown(s),
                 Value::String(s) => s.clone(),
                 Value::Array(items) => {
                     let names: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
@@ -229,11 +360,7 @@ fn origins(raw: &BTreeMap<&'static str, (Value, String)>) -> Vec<Setting> {
         .collect()
 }
 
-fn from_file(
-    path: &Path,
-    text: &str,
-    raw: &mut BTreeMap<&'static str, (Value, String)>,
-) -> Result<(), Failure> {
+fn from_file(path: &Path, text: &str, raw: &mut Raw) -> Result<(), Failure> {
     let shown = path.display();
     let parsed: toml::Table = text.parse().map_err(|e: toml::de::Error| {
         Failure::usage(format!("TL0621 {shown} is not TOML:\n{e}"))
@@ -337,6 +464,31 @@ mod tests {
     }
 
     #[test]
+    fn the_store_is_a_file_or_a_server_and_shows_no_password() {
+        let c = load("", &[]).unwrap();
+        assert!(!c.store.is_shared() && c.store.shown().ends_with("data/throughline.db"));
+        assert_eq!(c.drain_notice, Duration::ZERO);
+        let file = "store = \"postgres://tl:secret@db/tl\"\nrole = \"worker\"\nlease = \"2s\"\n";
+        let c = load(file, &[]).unwrap();
+        assert_eq!(
+            (c.role, c.lease.as_secs(), c.drain_notice.as_secs()),
+            (Role::Worker, 2, 5)
+        );
+        assert!(c.store.is_shared());
+        assert!(!format!("{c:?}").contains("secret"), "{c:?}");
+        let c = load(
+            file,
+            &[("THROUGHLINE_STORE_PASSWORD_FILE", "throughline.toml")],
+        );
+        assert!(c.unwrap().store.is_shared());
+        let missing = load(file, &[("THROUGHLINE_STORE_PASSWORD_FILE", "nowhere")]).unwrap_err();
+        assert_eq!(
+            (missing.code.as_str(), missing.kind.exit_code()),
+            ("TL0620", 4)
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_place() {
         let table = [
             ("lisen = \"x\"", "did you mean `listen`?"),
@@ -346,6 +498,13 @@ mod tests {
             ("log_format = \"xml\"", "json or text"),
             ("allow_private_connections = [1]", "a list of names"),
             ("listen = ", "is not TOML"),
+            ("role = \"master\"", "all, ingress, worker or console"),
+            (
+                "role = \"worker\"",
+                "unless `store` is a PostgreSQL database",
+            ),
+            ("lease = \"0s\"", "a time from 1s to 5m"),
+            ("drain_notice = \"1h\"", "a time from 0s to 10s"),
         ];
         for (file, want) in table {
             let e = load(file, &[]).unwrap_err();

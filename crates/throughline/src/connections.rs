@@ -6,10 +6,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tl_connect::client::ConnectionError;
 use tl_connect::client::{Auth, Connection, Secret};
+use tl_connect::login::Credentials;
 use tl_engine::outward::Connections;
 use tl_engine::tenant::Tenant;
+use tl_kernel::connector::{Connector, Scheme};
 use tl_kernel::id::TenantId;
+use tl_kernel::value::Value;
 use tl_lang::{ConnectionAuth, SecretRef};
 
 /// How long a connection is used before its secret is read again: a rotated secret counts after this.
@@ -40,17 +44,24 @@ impl FromBundles {
         tenant: &Tenant,
         workflow: &str,
         name: &str,
-    ) -> Result<tl_lang::Connection, String> {
+    ) -> Result<(tl_lang::Connection, Option<Connector>), String> {
         let Some((_, bundle)) = tenant.current.get(workflow) else {
             return Err(format!("workflow `{workflow}` is not deployed"));
         };
         let (all, _) = tl_lang::connections(&bundle.project);
-        all.into_iter().find(|c| c.name == name).ok_or_else(|| {
+        let found = all.into_iter().find(|c| c.name == name).ok_or_else(|| {
             format!("connection `{name}` is not in connections.yaml: add it, then run `throughline deploy`")
-        })
+        })?;
+        let connector = match &found.connector {
+            None => None,
+            Some(kind) => Some(tl_lang::connector::find(&bundle.project, kind).ok_or_else(|| {
+                format!("connection `{name}` is of kind `{kind}`, and the file of that connector is not right: run `throughline connector check`")
+            })?),
+        };
+        Ok((found, connector))
     }
 
-    fn secret(&self, name: &str, at: &SecretRef) -> Result<Secret, String> {
+    fn secret(&self, name: &str, at: &SecretRef) -> Result<String, String> {
         let text = match at {
             SecretRef::Env(var) => std::env::var(var).map_err(|_| {
                 format!("the secret of connection `{name}` is missing: set the environment variable {var} and start again")
@@ -65,32 +76,65 @@ impl FromBundles {
         if text.is_empty() {
             return Err(format!("the secret of connection `{name}` is empty"));
         }
-        Ok(Secret::new(text))
+        Ok(text.to_owned())
     }
 
-    fn open(&self, declared: &tl_lang::Connection) -> Result<Connection, String> {
+    fn open(
+        &self,
+        declared: &tl_lang::Connection,
+        connector: Option<&Connector>,
+    ) -> Result<Connection, String> {
         let name = &declared.name;
         let secret = declared
             .secret
             .as_ref()
             .map(|s| self.secret(name, s))
             .transpose()?;
-        let auth = match (&declared.auth, secret) {
-            (ConnectionAuth::Bearer, Some(secret)) => Auth::Bearer(secret),
+        let auth = match (&declared.auth, &secret) {
+            (ConnectionAuth::Bearer, Some(secret)) => Auth::Bearer(Secret::new(secret)),
             (ConnectionAuth::Header(header), Some(value)) => Auth::Header {
                 name: header.clone(),
-                value,
+                value: Secret::new(value),
             },
             _ => Auth::None,
         };
         let private = self.allow_private.iter().any(|n| n == name);
-        Connection::new(name, &declared.base_url, &auth, private).map_err(|e| {
+        let failed = |e: ConnectionError| {
             let hint = if private {
                 ""
             } else {
                 "; an address in the own network needs its name in allow_private_connections"
             };
             format!("connection `{name}`: {e}{hint}")
+        };
+        let plain = Connection::new(name, &declared.base_url, &auth, private).map_err(failed)?;
+        let Some(connector) = connector else {
+            return Ok(plain);
+        };
+        let credentials = self.credentials(declared, secret)?;
+        let named = |s: &&Scheme| declared.scheme.as_ref().is_none_or(|n| *n == s.name);
+        let scheme = connector.auth.iter().find(named);
+        Connection::of_connector(plain, scheme, credentials, connector.rate).map_err(failed)
+    }
+
+    /// What a connector's log-in is made of.
+    fn credentials(
+        &self,
+        declared: &tl_lang::Connection,
+        secret: Option<String>,
+    ) -> Result<Credentials, String> {
+        let mut several = BTreeMap::new();
+        for (part, at) in &declared.secrets {
+            let text = self.secret(&declared.name, at)?;
+            several.insert(part.clone(), Value::Text(text));
+        }
+        let secret = match secret {
+            Some(text) => Value::Text(text),
+            None => Value::Record(several),
+        };
+        Ok(Credentials {
+            settings: declared.settings.clone(),
+            secret,
         })
     }
 }
@@ -122,13 +166,18 @@ impl Connections for FromBundles {
         {
             return Ok(Arc::clone(connection));
         }
-        let declared = self.declared(tenant, workflow, name)?;
-        let connection = Arc::new(self.open(&declared)?);
+        let (declared, connector) = self.declared(tenant, workflow, name)?;
+        let connection = Arc::new(self.open(&declared, connector.as_ref())?);
+        // The same credential keeps its connection, and with it the token of its session.
+        let connection = match kept.get(&key) {
+            Some((_, before)) if before.is_same(&connection) => Arc::clone(before),
+            _ => connection,
+        };
         kept.insert(key, (Instant::now(), Arc::clone(&connection)));
         Ok(connection)
     }
 
     fn model(&self, tenant: &Tenant, workflow: &str, name: &str) -> Option<String> {
-        self.declared(tenant, workflow, name).ok()?.model
+        self.declared(tenant, workflow, name).ok()?.0.model
     }
 }

@@ -54,6 +54,14 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     if options.once || broken {
         outcome.stage.end().await;
     } else {
+        if let Some(link) = outcome
+            .stage
+            .first_sign_in()
+            .await?
+            .filter(|_| !options.json)
+        {
+            println!("\nThe console: make the first account at {link}");
+        }
         outcome.stage.stay().await;
     }
     if broken {
@@ -75,6 +83,13 @@ async fn play(options: &Options) -> anyhow::Result<Played> {
     let stage = Stage::set(options.keep.clone()).await?;
     let sender = Sender::new(stage.doors.clone())?;
     let bar = progress(entries.len() as u64, options.json);
+    if bar.is_hidden() && !options.json {
+        eprintln!(
+            "{} messages go through a server at {}; the report follows when every case is at rest, in a minute or so",
+            entries.len(),
+            stage.doors.base
+        );
+    }
     let answers = send_all((&entries, options.json), &stage, &sender, &bar).await?;
     bar.set_message("waiting until every case is at rest");
     wait_for_rest(&stage, ALL_AT_REST).await?;

@@ -1,10 +1,12 @@
 //! What changes from one version of a workflow to the next, in the words of the file: not which lines, but what
 //! they mean.
 
+mod tables;
+
 use std::collections::BTreeMap;
 
 use tl_kernel::policy::{PolicyLine, When};
-use tl_kernel::program::{ActionKind, Program, RuleEffect, Step, Threshold};
+use tl_kernel::program::{ActionKind, Emit, Program, RuleEffect, Step, Threshold};
 use tl_kernel::time::duration_text;
 use tl_lang::effective_policy_text;
 
@@ -34,7 +36,7 @@ pub fn diff(old: &Program, new: &Program) -> Vec<String> {
     }
     sequence("decision: branch", &branches(old), &branches(new), &mut out);
     sequence("rule", &rules(old), &rules(new), &mut out);
-    named("table", &tables(old), &tables(new), &mut out);
+    tables::tables(old, new, &mut out);
     named("record field", &fields(old), &fields(new), &mut out);
     named("endpoint", &endpoints(old), &endpoints(new), &mut out);
     named("state", &states(old), &states(new), &mut out);
@@ -141,7 +143,11 @@ fn named(
 fn branches(p: &Program) -> Vec<String> {
     let step = |s: &Step| match s {
         Step::Effect(ix) => p.action(*ix).map_or("?".into(), |a| a.name.clone()),
-        other => format!("{other:?}").to_lowercase(),
+        Step::HumanQueue => "human_queue".into(),
+        Step::AskMissing => "ask_missing".into(),
+        Step::HandOff => "hand_off".into(),
+        Step::Close => "close".into(),
+        Step::Deny => "deny".into(),
     };
     p.decision
         .branches
@@ -173,28 +179,6 @@ fn rules(p: &Program) -> Vec<String> {
                 RuleEffect::NeedsHuman(reason) => format!("needs_human ({reason})"),
             };
             format!("{} => {then}", r.when.source)
-        })
-        .collect()
-}
-
-fn tables(p: &Program) -> BTreeMap<String, String> {
-    let sum = |t: &tl_kernel::program::Table| {
-        let rows = format!(
-            "{:?}",
-            t.rows
-                .iter()
-                .map(|r| (&r.tests, &r.values))
-                .collect::<Vec<_>>()
-        );
-        tl_kernel::digest::short(&tl_kernel::digest::sha256(&[rows.as_bytes()]))
-    };
-    p.tables
-        .iter()
-        .map(|t| {
-            (
-                t.file.clone(),
-                format!("{} rows, {:?}, content {}", t.rows.len(), t.hit, sum(t)),
-            )
         })
         .collect()
 }
@@ -292,7 +276,13 @@ fn edges(p: &Program) -> BTreeMap<String, String> {
     p.edges
         .iter()
         .map(|e| {
-            let emit: Vec<String> = e.emit.iter().map(|x| format!("{x:?}")).collect();
+            let emit = e.emit.iter().map(|x| match x {
+                Emit::CrmSync => "crm_sync",
+                Emit::SlaTimer => "sla_timer",
+                Emit::AuditLog => "audit_log",
+                Emit::DomainEvent => "domain_event",
+            });
+            let emit: Vec<&str> = emit.collect();
             let owner = e
                 .owner
                 .as_ref()
@@ -331,6 +321,13 @@ fn actions(p: &Program) -> BTreeMap<String, String> {
                 r.connection,
                 map.join("; ")
             )
+        }
+        ActionKind::Call(c) => {
+            let with = c.with.iter().map(|a| (&a.name, &a.value));
+            let all = with.chain(c.map.iter().map(|(n, x)| (n, x)));
+            let all: Vec<String> = all.map(|(n, x)| format!("{n}: {}", x.source)).collect();
+            let what = c.full_name();
+            format!("{what} at `{}` with {}", c.connection, all.join("; "))
         }
         ActionKind::Message(m) => {
             let subject = m.subject.as_ref().map_or("", |s| &s.source);
@@ -453,6 +450,10 @@ mod tests {
             (
                 format!("{BASE}policy: {{ crm_upsert: never }}\n"),
                 Some("policy: `crm_upsert` tighter"),
+            ),
+            (
+                BASE.replace("action: crm_upsert", "action: hand_off"),
+                Some("=> hand_off"),
             ),
             (
                 BASE.replace("[form]", "[form, webhook]"),

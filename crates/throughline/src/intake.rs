@@ -11,7 +11,7 @@ use tl_engine::desk::DeskError;
 use tl_engine::tenant::{Bundle, Tenant};
 use tl_kernel::id::TenantId;
 use tl_kernel::limits::DEDUPE_KEEP;
-use tl_kernel::program::{Auth, Program};
+use tl_kernel::program::{Auth, Endpoint, Program};
 use tl_store::contract::{Refused, SecretRow};
 use tl_web::accepted_body;
 use tl_web::intake::{Admission, AdmitError, Admitted, Answer, ApiKey, Door, Intake, TenantView};
@@ -20,7 +20,7 @@ use tl_wire::signature::{MAX_SECRETS, Secret};
 
 use crate::app::App;
 use crate::control::doors::secrets_of;
-use crate::keys::{Place, random, signing_key};
+use crate::keys::{Place, door_key, random};
 
 /// A unit that waits longer than this to become durable means that the store does not keep up.
 const QUEUE_AGE: Duration = Duration::from_secs(1);
@@ -113,7 +113,7 @@ impl DeskIntake {
         for (number, bundle) in tenant.current.values() {
             let program = self.program(tenant.id, *number, bundle);
             for (i, endpoint) in bundle.program.endpoints.iter().enumerate() {
-                let secrets = self.secrets(tenant, &endpoint.name, now);
+                let secrets = self.secrets(tenant, endpoint, now);
                 let key_sets = self.key_sets(bundle, &endpoint.auth, &secrets, now);
                 doors.insert(
                     endpoint.name.clone(),
@@ -158,7 +158,8 @@ impl DeskIntake {
     }
 
     /// The secrets of a door with their texts, the newest five of those that may still count.
-    fn secrets(&self, tenant: &Tenant, endpoint: &str, now: i64) -> Vec<(Secret, String)> {
+    fn secrets(&self, tenant: &Tenant, def: &Endpoint, now: i64) -> Vec<(Secret, String)> {
+        let endpoint = def.name.as_str();
         let mut rows: Vec<&SecretRow> = secrets_of(tenant, endpoint)
             .filter(|s| s.not_after.is_none_or(|end| now < end))
             .collect();
@@ -172,9 +173,9 @@ impl DeskIntake {
                 kid: &row.kid,
             };
             let text = self.app.vault.open_secret(place, &row.sealed);
-            let secret = text
-                .as_ref()
-                .and_then(|t| signing_key(t, &row.kid, (row.not_before, row.not_after)).ok());
+            let secret = text.as_ref().and_then(|t| {
+                door_key(&def.auth, t, &row.kid, (row.not_before, row.not_after)).ok()
+            });
             match (secret, text) {
                 (Some(secret), Some(text)) => out.push((secret, text)),
                 _ => tracing::error!(
@@ -341,9 +342,16 @@ impl Intake for DeskIntake {
         self.app.desk.now()
     }
 
+    fn leaving(&self) -> bool {
+        self.app.is_leaving()
+    }
+
     fn overloaded(&self) -> Option<(&'static str, u32)> {
         if self.app.desk.is_draining() {
             return Some(("draining", RETRY));
+        }
+        if !self.app.desk.may_send() {
+            return Some(("lease", RETRY));
         }
         if self.disk_full.load(Ordering::Relaxed) {
             return Some(("disk", 60));

@@ -10,7 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tl_kernel::digest::{hex, keyed};
 use tl_kernel::id::TenantId;
-use tl_wire::signature::{Secret, SecretError};
+use tl_kernel::program::Auth;
+use tl_wire::signature::{Secret, SecretError, SecretForm, preset};
 
 use crate::failure::Failure;
 
@@ -36,9 +37,9 @@ impl std::fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// Reads the key of a data directory. Without one a new key is drawn, unless there is a database already:
+    /// Reads the key of a data directory. Without one a new key is drawn, unless there is data already:
     /// then the key is lost, and a new one would open none of its secrets.
-    pub fn open(data_dir: &Path, database: &Path) -> Result<Vault, Failure> {
+    pub fn open(data_dir: &Path, has_data: bool) -> Result<Vault, Failure> {
         let path = data_dir.join(FILE);
         let shown = path.display();
         match std::fs::read_to_string(&path) {
@@ -48,10 +49,10 @@ impl Vault {
                     "TL0630 {shown} does not hold 64 hexadecimal digits. Restore it from your backup of keys"
                 ))),
             },
-            Err(e) if e.kind() == ErrorKind::NotFound && database.exists() => {
+            Err(e) if e.kind() == ErrorKind::NotFound && has_data => {
                 Err(Failure::unreachable(format!(
-                    "TL0631 there is a database but no {shown}. Restore the key from your backup of keys; a new one \
-                 would open none of the stored secrets"
+                    "TL0631 there is a database but no {shown}. Restore the key from your backup of keys, or copy it \
+                     from another node; a new one would open none of the stored secrets"
                 )))
             }
             Err(e) if e.kind() == ErrorKind::NotFound => {
@@ -161,7 +162,21 @@ pub fn signing_key(
     if text.starts_with("whsec_") {
         Secret::standard_webhooks(kid, text, not_before, not_after)
     } else {
-        Secret::new(kid, text.as_bytes(), not_before, not_after)
+        Secret::read(SecretForm::Text, kid, text, (not_before, not_after))
+    }
+}
+
+/// The key of a door from its secret's text: in the notation of the door's vendor where it has one.
+pub fn door_key(
+    auth: &[Auth],
+    text: &str,
+    kid: &str,
+    span: (i64, Option<i64>),
+) -> Result<Secret, SecretError> {
+    let named = auth.iter().find_map(Auth::preset);
+    match named.and_then(|p| preset(p.word)) {
+        Some(row) => row.secret(kid, text, span),
+        None => signing_key(text, kid, span),
     }
 }
 
@@ -200,9 +215,8 @@ mod tests {
     #[test]
     fn the_key_is_made_once_and_never_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let db = dir.path().join("throughline.db");
-        let first = Vault::open(dir.path(), &db).unwrap();
-        let again = Vault::open(dir.path(), &db).unwrap();
+        let first = Vault::open(dir.path(), false).unwrap();
+        let again = Vault::open(dir.path(), true).unwrap();
         assert_eq!(first.key(), again.key());
         assert!(first.fingerprint() > 0);
         #[cfg(unix)]
@@ -214,11 +228,10 @@ mod tests {
                 .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
-        std::fs::write(&db, "").unwrap();
         std::fs::remove_file(dir.path().join(FILE)).unwrap();
-        assert_eq!(Vault::open(dir.path(), &db).unwrap_err().code, "TL0631");
+        assert_eq!(Vault::open(dir.path(), true).unwrap_err().code, "TL0631");
         std::fs::write(dir.path().join(FILE), "short").unwrap();
-        assert_eq!(Vault::open(dir.path(), &db).unwrap_err().code, "TL0630");
+        assert_eq!(Vault::open(dir.path(), true).unwrap_err().code, "TL0630");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub fn no_workflow(dir: &Path) -> String {
     )
 }
 
-/// Reads the files of a project that decide: workflows, teams, connections, calendars.
+/// Reads the files of a project that decide: workflows, teams, connections, calendars, connectors.
 pub fn read(dir: &Path) -> Result<Project, Failure> {
     let mut project = Project::default();
     for name in ["teams.yaml", "connections.yaml"] {
@@ -26,7 +26,7 @@ pub fn read(dir: &Path) -> Result<Project, Failure> {
             project.files.insert(name.to_owned(), read_file(&path)?);
         }
     }
-    for name in ["workflows", "calendars"] {
+    for name in ["workflows", "calendars", "connectors"] {
         walk(&dir.join(name), name, &mut project)?;
     }
     Ok(project)
@@ -151,6 +151,7 @@ pub fn bundle(project: &Project, workflow: &str) -> Project {
     let belongs = |path: &str| {
         path.starts_with(&dir)
             || path.starts_with("calendars/")
+            || path.starts_with(tl_lang::connector::FOLDER)
             || path == "teams.yaml"
             || path == "connections.yaml"
     };

@@ -1,17 +1,20 @@
 //! The server: doors, worker, audit follower, control socket, and how they end.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tl_connect::client::{Client, Options};
+use tl_console::Console;
 use tl_engine::follower::Follower;
 use tl_engine::outward::{Connections, Outward};
 use tl_engine::worker::Worker;
 use tl_kernel::journal::Actor;
 use tl_kernel::program::Auth;
+use tl_lang::Project;
+use tl_store::contract::Guard;
 use tl_web::{AppState, Rate, WebConfig, router};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,9 +25,10 @@ use tracing_subscriber::EnvFilter;
 use crate::app::{App, DEFAULT_TENANT, Mode};
 use crate::checked::check;
 use crate::config::Config;
+use crate::console::{console, first_sign_in};
 use crate::control::deploy::deploy_one;
 use crate::control::socket;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::intake::DeskIntake;
 use crate::lock::{self, Holder, Taken};
 use crate::otlp;
@@ -33,8 +37,10 @@ use crate::otlp;
 const DRAIN: Duration = Duration::from_secs(22);
 /// How long the audit follower may take after that.
 const FOLLOW: Duration = Duration::from_secs(2);
-/// How often the gate is compared with what is cached: a switch written beside the server counts after this.
-const WATCH_GATE: Duration = Duration::from_millis(250);
+/// How long the doors of a node that was taken over may take for their last answers.
+const ABANDON: Duration = Duration::from_secs(2);
+/// How often the first deployment is tried again when another node deploys at the same moment.
+const RACES: usize = 8;
 /// How often key sets are fetched anew.
 const REFRESH_KEYS: Duration = Duration::from_secs(300);
 /// How often messages without a case are looked for.
@@ -49,6 +55,8 @@ const DISK_RESERVE: u64 = 256 * 1024 * 1024;
 pub struct Running {
     /// Its installation.
     pub app: Arc<App>,
+    /// Its console.
+    pub console: Arc<Console>,
     /// The address of its doors.
     pub address: std::net::SocketAddr,
     doors: Part,
@@ -81,15 +89,34 @@ pub async fn run(config: Config, json: bool) -> Result<(), Failure> {
     let mut signals = Signals::watch()?;
     let running = start(config).await?;
     let url = format!("http://{}", running.address);
+    let begin = match running.app.config.role.serves("/") {
+        true => first_sign_in(&running.console).await?,
+        false => None,
+    };
     if json {
         println!(
             "{}",
-            serde_json::json!({ "listening": url, "pid": std::process::id() })
+            serde_json::json!({ "listening": url, "pid": std::process::id(), "first_sign_in": begin })
         );
     } else {
         println!("listening on {url}");
+        if let Some(link) = begin {
+            // Who reads the address alone may have closed the pipe by now.
+            let _ = writeln!(
+                std::io::stdout(),
+                "nobody can sign in yet; make the first account at {link}"
+            );
+        }
     }
-    signals.wait().await;
+    tokio::select! {
+        () = signals.wait() => {}
+        () = running.is_lost() => {
+            running.abandon().await;
+            return Err(Failure::conflict(
+                "TL0606 another process has taken this node over: its lease had run out. Start it again",
+            ));
+        }
+    }
     tracing::info!("stopping");
     running.stop().await;
     tracing::info!("stopped");
@@ -126,15 +153,17 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
     };
     let (doors, worker, follower) = (Part::default(), Part::default(), Part::default());
 
-    worker
-        .tasks
-        .spawn(Worker::new(app.desk.clone(), outward).run(handoff, worker.stop.clone()));
-    match Follower::new(app.desk.clone(), app.config.checkpoint_file.clone()) {
-        Some(f) => drop(follower.tasks.spawn(f.run(follower.stop.clone()))),
-        None => {
-            return Err(Failure::unreachable(
-                "the audit's signing key cannot be derived",
-            ));
+    if app.config.role.works() {
+        worker
+            .tasks
+            .spawn(Worker::new(app.desk.clone(), outward).run(handoff, worker.stop.clone()));
+        match Follower::new(app.desk.clone(), app.config.checkpoint_file.clone()) {
+            Some(f) => drop(follower.tasks.spawn(f.run(follower.stop.clone()))),
+            None => {
+                return Err(Failure::unreachable(
+                    "the audit's signing key cannot be derived",
+                ));
+            }
         }
     }
     if let Some(exporter) = exporter {
@@ -142,7 +171,8 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
     }
     let (tasks, stop) = (&doors.tasks, &doors.stop);
     let intake = Arc::new(DeskIntake::new(Arc::clone(&app)));
-    tasks.spawn(watch_gate(Arc::clone(&app), stop.clone()));
+    tasks.spawn(app.desk.clone().follow_gates(stop.clone()));
+    tasks.spawn(app.desk.clone().take_over(app.config.lease, stop.clone()));
     tasks.spawn(watch_disk(
         Arc::clone(&intake),
         app.config.data_dir.clone(),
@@ -154,12 +184,15 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         client,
         stop.clone(),
     ));
-    tasks.spawn(join_pending(Arc::clone(&app), stop.clone()));
+    if app.config.role.works() {
+        tasks.spawn(join_pending(Arc::clone(&app), stop.clone()));
+    }
     tasks.spawn(control.serve(Arc::clone(&app), stop.clone()));
     let state = AppState {
         intake: Arc::clone(&intake) as Arc<dyn tl_web::intake::Intake>,
         store: app.desk.store().clone(),
         config: WebConfig {
+            public_url: app.config.public_url.clone(),
             drain_grace: DRAIN / 3,
             endpoint_rate: pace(app.config.rate),
             tenant_rate: pace(app.config.rate.saturating_mul(2)),
@@ -167,15 +200,21 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         },
         metrics: Arc::new(otlp::metrics(&app.desk)),
     };
-    let web_stop = stop.clone();
+    let console = console(&app);
+    let pages = tl_console::router(Arc::clone(&console));
+    let (web_stop, role) = (stop.clone(), app.config.role);
     tasks.spawn(async move {
         let config = state.config.clone();
-        if let Err(e) = tl_web::serve(listener, router(state), web_stop, &config).await {
+        let router = role.only(router(state).merge(pages));
+        if let Err(e) = tl_web::serve(listener, router, web_stop, &config).await {
             tracing::error!(error = %e, "the doors are closed");
         }
     });
-    tracing::info!(%address, epoch = app.desk.store().epoch(), "serving");
+    let store = app.desk.store();
+    let (node, epoch, role) = (store.node(), store.epoch(), app.config.role.word());
+    tracing::info!(%address, node, epoch, role, store = app.config.store.kind(), "serving");
     Ok(Running {
+        console,
         app,
         address,
         doors,
@@ -198,10 +237,33 @@ fn in_use(holder: Option<Holder>) -> Failure {
 }
 
 impl Running {
-    /// Takes nothing more, finishes what is on its way, signs a last checkpoint, and lets go of the store.
-    pub async fn stop(self) {
+    /// Ends when another process has taken this node over.
+    pub async fn is_lost(&self) {
+        let mut lost = self.app.desk.store().lost();
+        if lost.wait_for(|lost| *lost).await.is_err() {
+            // Nobody can take it over any more.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// What was on its way belongs to others now: nothing is finished here.
+    pub async fn abandon(self) {
+        self.app.leave();
         self.app.desk.drain();
+        self.worker.stop.cancel();
+        self.follower.stop.cancel();
+        self.doors.end(tokio::time::Instant::now() + ABANDON).await;
+        self.app.close().await;
+    }
+
+    /// Says that it leaves, takes nothing more, finishes what is on its way, signs a last checkpoint, and lets go of
+    /// the store.
+    pub async fn stop(self) {
         let end = tokio::time::Instant::now() + DRAIN;
+        // A load balancer that asks learns it before the first connection is refused.
+        self.app.leave();
+        tokio::time::sleep(self.app.config.drain_notice).await;
+        self.app.desk.drain();
         // Messages that are not answered by then are sent again by their senders.
         self.doors.end(end - DRAIN / 2).await;
         if !self.worker.end(end).await {
@@ -220,7 +282,7 @@ impl Running {
 /// A directory without a workflow and without a database is the wrong one: nothing is made in it.
 fn something_to_serve(config: &Config) -> Result<(), Failure> {
     let project = crate::project::read(&config.dir)?;
-    if project.workflows().is_empty() && !config.database().exists() {
+    if project.workflows().is_empty() && !config.store.may_hold_data() {
         return Err(nothing_to_serve(config));
     }
     Ok(())
@@ -254,29 +316,51 @@ fn nothing_to_serve(config: &Config) -> Failure {
 /// because a version changes by `throughline deploy` alone.
 async fn first_deploy(app: &App) -> Result<(), Failure> {
     let project = crate::project::read(&app.config.dir)?;
-    let view = app.tenant(DEFAULT_TENANT).await?;
     for id in project.workflows() {
-        if let Some((number, bundle)) = view.current.get(&id) {
-            if bundle.project != crate::project::bundle(&project, &id) {
+        deploy_first(app, &project, &id).await?;
+    }
+    Ok(())
+}
+
+/// One workflow, once: of several nodes that start together one deploys it.
+async fn deploy_first(app: &App, project: &Project, id: &str) -> Result<(), Failure> {
+    let mut tries = 0;
+    loop {
+        let view = app.tenant(DEFAULT_TENANT).await?;
+        if let Some((number, bundle)) = view.current.get(id) {
+            if bundle.project != crate::project::bundle(project, id) {
                 tracing::warn!(
                     workflow = id,
                     number,
                     "the files differ from the deployed version: `throughline deploy` takes them over"
                 );
             }
-            continue;
+            return Ok(());
         }
-        let checked = check(&project, &id);
+        let checked = check(project, id);
         if !checked.ok() {
             return Err(Failure::refused(format!(
                 "workflow `{id}` does not pass its check:\n{}",
-                checked.findings(&project, false)
+                checked.findings(project, false)
             )));
         }
-        let line = deploy_one(app, view.id, &project, &id, &Actor::Engine).await?;
-        tracing::info!(workflow = id, number = line.number, "deployed");
+        let unmoved = Guard::GateAt {
+            tenant: view.rows.tenant_epoch,
+            installation: view.rows.installation_epoch,
+        };
+        let at = (view.id, Some(unmoved));
+        tries += 1;
+        match deploy_one(app, at, project, id, &Actor::Engine).await {
+            Ok(line) => {
+                tracing::info!(workflow = id, number = line.number, "deployed");
+                return Ok(());
+            }
+            Err(failure) if failure.kind == Kind::Conflict && tries < RACES => {
+                app.desk.reload(view.id).await?;
+            }
+            Err(failure) => return Err(failure),
+        }
     }
-    Ok(())
 }
 
 /// For a command without a server: what can be deployed is, so that `init` and the next command go together.
@@ -336,26 +420,6 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// Another process may write a switch into the database: `throughline kill` does where the server does not answer.
-async fn watch_gate(app: Arc<App>, stop: CancellationToken) {
-    while pause(WATCH_GATE, &stop).await {
-        let tenants = app.desk.store().tenants().await.unwrap_or_default();
-        for (id, _) in tenants {
-            let (Ok(view), Ok(rows)) = (app.desk.tenant(id).await, app.desk.store().gate(id).await)
-            else {
-                continue;
-            };
-            let known = (view.rows.tenant_epoch, view.rows.installation_epoch);
-            if known != (rows.tenant_epoch, rows.installation_epoch) {
-                if let Err(e) = app.desk.reload(id).await {
-                    tracing::warn!(error = %e, "the gate cannot be read");
-                }
-                app.desk.nudge();
-            }
         }
     }
 }

@@ -177,8 +177,8 @@ fn answer(request: &Received, n: u32, mark: &str) -> Answer {
     }
     match (request.method.as_str(), n) {
         ("GET", _) => Answer::json(404, &error),
-        (_, 1) => Answer::json(500, &error),
-        (_, 2) => Answer::json(400, &error).with("x-error", mark),
+        (_, 1) => Answer::json(400, &error).with("x-error", mark),
+        (_, 2) => Answer::json(500, &error),
         _ => Answer::json(200, &json!({ "id": mark, "said": told }))
             .with("etag", format!("\"{mark}\"")),
     }

@@ -3,9 +3,12 @@
 mod cli {
     mod again;
     pub mod bench;
+    mod connectors;
     mod errors;
+    mod eval;
     mod golden;
     mod life;
+    mod newcomer;
     mod operators;
     mod schema;
     mod signing;

@@ -108,6 +108,7 @@ fn what_reads_changes_nothing() {
         "task list",
         "effect list",
         "dead list",
+        "outbox list",
         "kill list",
         "flag list",
         "key list",

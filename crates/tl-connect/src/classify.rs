@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+pub use tl_kernel::connector::Meaning;
 use tl_kernel::effect::Class;
 use tl_kernel::program::OnUnknown;
 
@@ -43,39 +44,6 @@ pub enum BodySays {
     Broken,
     /// It names our own idempotency key as the one that was first.
     OurKey,
-}
-
-/// What a status means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
-    /// Done.
-    Done,
-    /// Accepted; what became of it is said later.
-    Accepted,
-    /// Elsewhere. Not followed: the address is configured wrongly.
-    Redirected,
-    /// Our fault: it will be refused again.
-    Refused,
-    /// The target does not exist.
-    Missing,
-    /// The credential is not accepted.
-    Credential,
-    /// Not permitted, or not paid for.
-    Forbidden,
-    /// Too large, unless the vendor says when to try again.
-    TooLarge,
-    /// Somebody else was first.
-    Conflict,
-    /// Our condition did not hold.
-    ConditionFailed,
-    /// Documented as not worked on.
-    NotProcessed,
-    /// Not worked on if a `Retry-After` is there, else unknown.
-    NotProcessedIfRetryAfter,
-    /// Failed inside; it may have applied.
-    MayHaveApplied,
-    /// Nothing is known: something between us and the vendor answered.
-    Unknown,
 }
 
 /// Where a vendor differs from the rule. Shown in the connector's description.
@@ -236,6 +204,7 @@ impl Rule {
                 _ if meaning == Meaning::Accepted => Action::AwaitCallback,
                 _ => Action::Succeed,
             },
+            Meaning::DoneBefore => Action::Succeed,
             Meaning::Redirected => failed("redirected"),
             Meaning::Refused => failed("refused"),
             Meaning::Missing => failed("target_missing"),

@@ -18,6 +18,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::address::{self, TargetError};
 use crate::knowledge::{self, Answer, Blocked, BodyError, Knowledge, NotSent, Sent, Unknown};
+use crate::login::{self, Credentials, Session};
+use tl_kernel::connector::{Rate, Scheme};
+use tl_wire::signature::Secret as Signing;
 
 /// Largest answer body that is read, in bytes.
 pub const MAX_BODY: usize = 1 << 20;
@@ -47,18 +50,11 @@ const OWN_HEADERS: &[&str] = &[
     "upgrade",
 ];
 
-/// Headers of an answer that are kept; `x-ratelimit-…` is kept as well.
-const KEPT_HEADERS: &[&str] = &[
-    "content-type",
-    "date",
-    "etag",
-    "last-modified",
-    "location",
-    "request-id",
-    "retry-after",
-    "x-message-id",
-    "x-request-id",
-];
+/// Headers of an answer that nobody needs and that hold a credential.
+const DROPPED_HEADERS: &[&str] = &["set-cookie", "set-cookie2", "www-authenticate"];
+/// Longest header value that is kept, bytes, and most headers.
+const KEPT_HEADER: usize = 4_096;
+const KEPT_HEADERS: usize = 100;
 
 /// Text that is shown to nobody.
 #[derive(Clone, PartialEq, Eq)]
@@ -107,6 +103,10 @@ pub struct Connection {
     base: Url,
     auth: Option<(HeaderName, HeaderValue)>,
     allow_private: bool,
+    settings: Arc<BTreeMap<String, String>>,
+    session: Option<Arc<Session>>,
+    signs: Option<Signing>,
+    rate: Option<Rate>,
 }
 
 impl Connection {
@@ -123,7 +123,85 @@ impl Connection {
             base: address::check_base(base_url, allow_private)?,
             auth: auth_header(auth)?,
             allow_private,
+            settings: Arc::default(),
+            session: None,
+            signs: None,
+            rate: None,
         })
+    }
+
+    /// A connection of a connector, by one of its ways to log in; `None`: it shows nothing.
+    pub fn of_connector(
+        plain: Connection,
+        scheme: Option<&Scheme>,
+        credentials: Credentials,
+        rate: Option<Rate>,
+    ) -> Result<Connection, ConnectionError> {
+        let settings = Arc::new(credentials.settings.clone());
+        let way = scheme.map(|s| login::way(s, credentials)).transpose()?;
+        let (auth, session, signs) = match way {
+            None => (None, None, None),
+            Some(login::Way::Shown(auth)) => (auth, None, None),
+            Some(login::Way::Session(session)) => (None, Some(session), None),
+            Some(login::Way::Signed(secret)) => (None, None, Some(secret)),
+        };
+        Ok(Connection {
+            auth,
+            session,
+            signs,
+            settings,
+            rate,
+            ..plain
+        })
+    }
+
+    /// The same place, showing a token.
+    pub(crate) fn showing(&self, shown: (HeaderName, HeaderValue)) -> Connection {
+        Connection {
+            auth: Some(shown),
+            session: None,
+            ..self.clone()
+        }
+    }
+
+    /// Another place under the same name, for a log-in.
+    pub(crate) fn bare(
+        of: &Connection,
+        base_url: &str,
+        auth: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Connection, ConnectionError> {
+        Ok(Connection {
+            base: address::check_base(base_url, of.allow_private)?,
+            auth,
+            session: None,
+            ..of.clone()
+        })
+    }
+
+    /// The log-in, where it has one.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.session.as_deref()
+    }
+
+    /// The key that its messages are signed with.
+    pub(crate) fn signs(&self) -> Option<&Signing> {
+        self.signs.as_ref()
+    }
+
+    /// What its connector asks for.
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
+    }
+
+    /// How often it may be asked.
+    pub fn rate(&self) -> Option<Rate> {
+        self.rate
+    }
+
+    /// Whether it leads to this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.base.host_str().unwrap_or("");
+        host == "localhost" || address::literal(host).is_some_and(|ip| ip.is_loopback())
     }
 
     /// Its name, as `connections.yaml` gives it.
@@ -144,7 +222,15 @@ impl Connection {
 
     /// Whether it leads to the same place with the same credential.
     pub fn is_same(&self, other: &Connection) -> bool {
-        self.base == other.base && self.auth == other.auth
+        let same_session = match (&self.session, &other.session) {
+            (None, None) => true,
+            (Some(a), Some(b)) => a.is_same(b),
+            _ => false,
+        };
+        self.base == other.base
+            && self.auth == other.auth
+            && same_session
+            && self.signs == other.signs
     }
 
     /// Whether it may reach private addresses.
@@ -400,7 +486,8 @@ fn kept(headers: &HeaderMap) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     for (name, value) in headers {
         let name = name.as_str();
-        if !KEPT_HEADERS.contains(&name) && !name.starts_with("x-ratelimit-") {
+        let wanted = !DROPPED_HEADERS.contains(&name) && value.len() <= KEPT_HEADER;
+        if !wanted || out.len() >= KEPT_HEADERS {
             continue;
         }
         if let Ok(text) = std::str::from_utf8(value.as_bytes()) {

@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod budget;
+pub mod pace;
 pub mod stop;
 mod window;
 
@@ -14,7 +15,9 @@ use crate::classify::{Meaning, Observation, Overrides, meaning};
 use crate::knowledge::NotSent;
 use breaker::{Breaker, Ended, Position};
 use budget::Budget;
+use pace::Pace;
 use stop::{Pause, Stop};
+use tl_kernel::connector::Rate;
 
 /// What waits is spread over this at most, µs.
 const SPREAD: i64 = 60 * SECOND;
@@ -180,6 +183,7 @@ impl Seen {
 pub struct Guard {
     stop: Stop,
     pause: Pause,
+    pace: Pace,
     budget: Budget,
     breaker: Breaker,
     /// When the last of those that wait is let go, µs.
@@ -187,9 +191,17 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// How often the other side may be asked.
+    pub fn set_rate(&mut self, rate: Option<Rate>) {
+        self.pace.set(rate);
+    }
+
     /// Lets an attempt go, or says until when it waits.
     pub fn admit(&mut self, now: i64, what: Try) -> Admission {
         let mut waits = self.stop.wait(now).or_else(|| self.pause.wait(now));
+        if waits.is_none() {
+            waits = self.pace.wait(now).map(|until| (Why::Throttled, until));
+        }
         if waits.is_none() && what == Try::Again {
             let budget = self.budget.wait(now);
             waits = budget.map(|until| (Why::RetryBudget, until));
@@ -202,6 +214,7 @@ impl Guard {
             Ok(era) => era,
             Err(until) => return self.wait(Why::Breaker, until),
         };
+        self.pace.goes(now);
         match what {
             Try::First => self.budget.first(now),
             Try::Again => self.budget.retry(now),

@@ -51,6 +51,8 @@ pub enum NotSent {
     Tls,
     /// The server's certificate is not valid for its name. Worth three tries at most.
     Certificate,
+    /// The log-in before it failed.
+    LogIn,
 }
 
 impl NotSent {
@@ -65,6 +67,7 @@ impl NotSent {
             NotSent::Unreachable => "connect_failed",
             NotSent::Tls => "tls_failed",
             NotSent::Certificate => "tls_certificate",
+            NotSent::LogIn => "log_in_failed",
         }
     }
 

@@ -5,13 +5,16 @@
 
 pub mod address;
 pub mod backoff;
+pub mod call;
 pub mod classify;
 pub mod client;
+pub mod exchange;
 pub mod fake;
 pub mod guard;
 pub mod json;
 pub mod keysets;
 pub mod knowledge;
+pub mod login;
 pub mod model;
 pub mod reconcile;
 pub mod rest;

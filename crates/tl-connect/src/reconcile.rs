@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use tl_kernel::time;
 use tl_kernel::value::Value;
 
-use crate::rest::ReadState;
+use crate::call::ReadState;
 
 /// What a read says about a conditional write without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tl_kernel::case::Case;
-use tl_kernel::decide::{self, Input, decide, map_event, natural_key_digests};
+use tl_kernel::decide::{self, Input, decide_on, map_event, natural_key_digests};
 use tl_kernel::digest::{Digest, keyed, sha256};
 use tl_kernel::id::{CaseId, EventId, TenantId};
+use tl_kernel::limits::DEDUPE_KEEP;
 use tl_kernel::program::{Endpoint, OnMatch};
 use tl_kernel::turn::{Decision, StoredEvent, Turn};
 use tl_kernel::value::Value;
@@ -17,6 +18,8 @@ use crate::tenant::{Bundle, Tenant};
 
 /// Pending messages joined in one look.
 const JOIN_BATCH: u32 = 64;
+/// Under this name every joined message is noted once.
+const JOINED: &str = "join";
 /// How often a join that lost its race is tried again at the door.
 const JOIN_TRIES: usize = 3;
 
@@ -107,7 +110,6 @@ pub enum Admitted {
 
 /// Where the message belongs, as of a look at the store.
 struct Target {
-    case: Case,
     bundle: Arc<Bundle>,
     /// Position of the natural key that joins it to the case.
     matched: Option<u8>,
@@ -125,12 +127,12 @@ impl Desk {
         let mut holder = None;
         loop {
             let view = self.tenant(message.tenant).await?;
-            let target = match holder {
+            let (target, case) = match holder {
                 None => opened(&view, &message)?,
                 Some(case) => self.joined(&view, &message, case).await?,
             };
             let slot = if may_be_born { self.reserve() } else { None };
-            let sheet = FactSheet::new(self, &view, &target.bundle, target.case.definition);
+            let sheet = FactSheet::new(self, &view, &target.bundle, case.definition);
             let facts = sheet.facts(Some(&message.event), slot.is_some());
             let input = Input::EventAdmitted(decide::Admitted {
                 id: message.id,
@@ -141,21 +143,21 @@ impl Desk {
                 seed: message.seed,
                 matched_key: target.matched,
             });
-            let (turn, case) = match decide(&target.bundle.program, &target.case, input, &facts) {
+            let program = &target.bundle.program;
+            let (turn, case) = match decide_on(program, case, input, &facts) {
                 Decision::Turn(turn, after) => (*turn, *after),
                 Decision::Refused(refusal) => {
-                    self.telemetry().refused(&step, &target.bundle.program);
+                    self.telemetry().refused(&step, program);
                     return Err(self.record(message.tenant, refusal).await?);
                 }
             };
             let unit = unit(&message, &view, &target, Some(&turn));
             match self.commit(unit).await? {
                 Ok(_) => {
-                    self.after(&case, &turn, &target.bundle, slot);
-                    self.telemetry()
-                        .turned(&step, &turn, (&case, &target.bundle.program));
+                    self.telemetry().turned(&step, &turn, (&case, program));
+                    self.after(|| case, &turn, &target.bundle, slot);
                     return Ok(Admitted::Accepted {
-                        case: Some(case.id),
+                        case: Some(turn.case),
                         joined: target.matched,
                     });
                 }
@@ -192,7 +194,7 @@ impl Desk {
         view: &Tenant,
         message: &Message,
         case: CaseId,
-    ) -> Result<Target, DeskError> {
+    ) -> Result<(Target, Case), DeskError> {
         let (_, current) = current(view, message)?;
         let case = self.load(view.id, case).await?;
         let bundle = self.bundle(view.id, case.definition).await?;
@@ -204,12 +206,12 @@ impl Desk {
             let held = keys.iter().find(|(_, key)| case.keys.contains(key));
             matched = held.map(|(position, _)| *position);
         }
-        Ok(Target {
-            case,
+        let target = Target {
             bundle,
             matched,
             joins: true,
-        })
+        };
+        Ok((target, case))
     }
 
     /// Joins what was accepted without a case. `event` reads a stored message again, as expressions see it.
@@ -253,7 +255,7 @@ impl Desk {
             };
             match self.admit(message).await {
                 Ok(_) => joined += 1,
-                Err(DeskError::Busy) => {}
+                Err(DeskError::Busy | DeskError::Store(Refused::KeyUsed)) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -310,14 +312,15 @@ fn current<'v>(view: &'v Tenant, message: &Message) -> Result<&'v (u32, Arc<Bund
 }
 
 /// A case of its own.
-fn opened(view: &Tenant, message: &Message) -> Result<Target, DeskError> {
+fn opened(view: &Tenant, message: &Message) -> Result<(Target, Case), DeskError> {
     let (number, bundle) = current(view, message)?;
-    Ok(Target {
-        case: Case::new(view.id, CaseId(message.id.0), *number),
+    let target = Target {
         bundle: Arc::clone(bundle),
         matched: None,
         joins: false,
-    })
+    };
+    let case = Case::new(view.id, CaseId(message.id.0), *number);
+    Ok((target, case))
 }
 
 fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) -> Unit {
@@ -345,6 +348,15 @@ fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) 
         unit.rows.push(Row::EventJoined {
             event: message.id,
             case: turn.case,
+        });
+        // Of two nodes that join it one does.
+        unit.rows.push(Row::Idempotent {
+            principal: JOINED.into(),
+            key: message.id.to_string(),
+            fingerprint: Digest::default(),
+            status: 0,
+            body: Vec::new(),
+            expires: message.received_at.saturating_add(DEDUPE_KEEP),
         });
         return unit;
     }

@@ -6,7 +6,7 @@ use tl_connect::backoff::Backoff;
 use tl_connect::guard::{Try, Why};
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::limits::{MAX_ATTEMPTS, MAX_CRASHES};
-use tl_kernel::time::{DAY, MINUTE};
+use tl_kernel::time::MINUTE;
 use tl_kernel::turn::EffectKind;
 use tl_store::contract::{Attempt, EffectRow, Row, Unit};
 
@@ -16,8 +16,6 @@ use crate::lanes::Pass;
 use crate::telemetry::Observed;
 use crate::worker::Worker;
 
-/// A vendor's key is trusted for this long after the first send (0.8 of a day).
-const KEY_WINDOW: i64 = DAY / 10 * 8;
 /// A question waits so long for a model that is stopped; then a person gets the case.
 const PATIENCE: i64 = 2 * MINUTE;
 
@@ -229,13 +227,32 @@ impl Worker {
         self.commit_late(unit).await
     }
 
-    /// A repeat with the same key is harmless only while the vendor knows the key.
-    pub(crate) async fn key_is_forgotten(&self, row: &EffectRow) -> Result<bool, DeskError> {
-        Ok(row.class == Class::E1 && !self.in_key_window(row) && self.is_in_doubt(row).await?)
+    /// Looks once more after a while, µs.
+    pub(crate) async fn look_again(
+        &self,
+        row: &EffectRow,
+        (code, wait): (&str, i64),
+        mut rows: Vec<Row>,
+    ) -> Result<(), DeskError> {
+        let mut change = self.change(row, EffectState::Uncertain, self.desk.now() + wait);
+        change.code = code.to_owned();
+        rows.push(Row::Effect(change));
+        let mut unit = Unit::new(row.tenant);
+        unit.rows = rows;
+        self.commit_late(unit).await
     }
 
-    fn in_key_window(&self, row: &EffectRow) -> bool {
-        self.desk.now() < first_send(row).unwrap_or(row.planned_at) + KEY_WINDOW
+    /// A repeat with the same key is harmless only while the vendor knows the key.
+    pub(crate) async fn key_is_forgotten(&self, row: &EffectRow) -> Result<bool, DeskError> {
+        Ok(row.class == Class::E1
+            && !self.in_key_window(row).await?
+            && self.is_in_doubt(row).await?)
+    }
+
+    async fn in_key_window(&self, row: &EffectRow) -> Result<bool, DeskError> {
+        let first = first_send(row).unwrap_or(row.planned_at);
+        let ends = first.saturating_add(self.key_window(row).await?);
+        Ok(self.desk.now() < ends)
     }
 
     /// The vendor had accepted it and has not said since what became of it.
@@ -271,7 +288,7 @@ impl Worker {
         let nothing_written = row.class == Class::E2 && row.base_version.is_none();
         let again = match row.class {
             Class::E5 | Class::E0 => true,
-            Class::E1 => self.in_key_window(&row),
+            Class::E1 => self.in_key_window(&row).await?,
             Class::E2 => nothing_written,
             Class::E3 | Class::E4 => false,
         };

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tl_store::Store;
+
 /// Where the engine takes the time from.
 pub trait Clock: Send + Sync + 'static {
     /// Engine time, µs. Never smaller than an earlier answer.
@@ -20,6 +22,34 @@ impl Clock for SystemClock {
         let read = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |d| d.as_micros() as i64);
+        self.last.fetch_max(read, Ordering::Relaxed).max(read)
+    }
+}
+
+/// The database's clock where several nodes share one, else this machine's: what one node has decided another must not
+/// hold for the future. Never backwards within a process.
+#[derive(Debug)]
+pub struct StoreClock {
+    store: Store,
+    machine: SystemClock,
+    last: AtomicI64,
+}
+
+impl StoreClock {
+    /// The clock of a store.
+    pub fn of(store: Store) -> StoreClock {
+        StoreClock {
+            store,
+            machine: SystemClock::default(),
+            last: AtomicI64::new(0),
+        }
+    }
+}
+
+impl Clock for StoreClock {
+    fn now(&self) -> i64 {
+        let read = self.store.database_time();
+        let read = read.unwrap_or_else(|| self.machine.now());
         self.last.fetch_max(read, Ordering::Relaxed).max(read)
     }
 }

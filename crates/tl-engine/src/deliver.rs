@@ -16,7 +16,7 @@ use tl_kernel::value::Value;
 use tl_store::contract::{Attempt, EffectChange, EffectRow, Guard, Refused, Row, Unit};
 
 use crate::again::{Again, first_send};
-use crate::desk::{DeskError, FactSheet, NODE, gate_guard};
+use crate::desk::{DeskError, FactSheet, gate_guard};
 use crate::lanes::Pass;
 use crate::telemetry::Observed;
 use crate::tenant::Tenant;
@@ -36,6 +36,8 @@ pub(crate) enum Outcome {
     Retry(Again),
     /// No further attempt is made; a read says later, with this code until then, what became of an earlier one.
     LookLater(String),
+    /// The look has said nothing yet: another one after a while, µs.
+    LookAgain(&'static str, i64),
     /// The vendor accepted it and will do it later.
     Accepted(Settlement),
     /// A model answered.
@@ -68,7 +70,7 @@ impl Worker {
         let Flight { mut row, case, .. } = flight;
         let ours = row
             .claim
-            .is_some_and(|(node, epoch, _)| node == NODE && epoch == self.desk.store().epoch());
+            .is_some_and(|(node, epoch, _)| (node, epoch) == self.who());
         // Only what was handed over by the turn that planned it is known to be unsent. A row that is found on its way
         // may have been sent, whatever else is true of it.
         let handed_over = case.is_some() && ours && !self.past_deadline(&row);
@@ -97,6 +99,12 @@ impl Worker {
             self.observe(&row, Observed::Tokens(read, written)).await;
         }
         self.record(row, case, finished).await
+    }
+
+    /// This node, and how often it was started.
+    fn who(&self) -> (u32, u64) {
+        let store = self.desk.store();
+        (store.node(), store.epoch())
     }
 
     fn past_deadline(&self, row: &EffectRow) -> bool {
@@ -173,10 +181,10 @@ impl Worker {
             let mut unit = Unit::new(row.tenant);
             unit.guards.push(gate_guard(&view));
             unit.guards.extend(slot.map(Slot::guard));
-            let epoch = self.desk.store().epoch();
             let mut change = self.change(row, EffectState::Dispatching, now);
             change.attempt = row.attempt + 1;
-            change.claim = Some((NODE, epoch, now + ATTEMPT_DEADLINE));
+            let (node, epoch) = self.who();
+            change.claim = Some((node, epoch, now + ATTEMPT_DEADLINE));
             change.first_send = first_send(row).or(Some(now));
             unit.rows.push(Row::Effect(change.clone()));
             match self.desk.commit(unit).await? {
@@ -309,6 +317,9 @@ impl Worker {
         let (to, code, input) = match outcome {
             Outcome::Retry(again) => return self.retry(row, again, rows).await,
             Outcome::LookLater(code) => return self.look_later(&row, &code, rows).await,
+            Outcome::LookAgain(code, wait) => {
+                return self.look_again(&row, (code, wait), rows).await;
+            }
             Outcome::Accepted(s) => return self.accepted(&row, s, rows).await,
             Outcome::Settle(s) => (s.state, s.code.clone(), Input::EffectSettled(s)),
             Outcome::Answer(a) => (

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tl_kernel::case::{Case, fold};
-use tl_kernel::decide::{Facts, Input, Sender, decide};
+use tl_kernel::decide::{Facts, Input, Sender, decide_on};
 use tl_kernel::id::{CaseId, EffectId, TenantId};
 use tl_kernel::journal::JournalError;
 use tl_kernel::turn::{Decision, EffectPlan, EffectWrite, Refusal, Turn};
@@ -18,6 +18,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::clock::Clock;
 use crate::host::{Host, Task, Tokio};
+use crate::node::Share;
 use crate::tap::{Point, Stopped, Tap};
 use crate::telemetry::{Step, Telemetry};
 use crate::tenant::{Bundle, Tenant, tenant_key, unpack};
@@ -44,6 +45,7 @@ struct Inner {
     backlog_age: AtomicI64,
     /// Raised whenever views are forgotten.
     generation: AtomicU64,
+    share: RwLock<Share>,
     work: Notify,
     telemetry: Telemetry,
     tap: Option<Arc<dyn Tap>>,
@@ -149,6 +151,7 @@ impl Desk {
             draining: AtomicBool::new(false),
             backlog_age: AtomicI64::new(0),
             generation: AtomicU64::new(0),
+            share: RwLock::new(Share::ALONE),
             work: Notify::new(),
             telemetry: Telemetry::default(),
             tap: setting.tap,
@@ -228,8 +231,20 @@ impl Desk {
         }
     }
 
-    /// Passes a port.
+    /// Where this node stands among those that live.
+    pub(crate) fn share(&self) -> Share {
+        *read(&self.inner.share)
+    }
+
+    pub(crate) fn set_share(&self, share: Share) {
+        *write(&self.inner.share) = share;
+    }
+
+    /// Passes a port. No byte leaves a node whose lease has run out.
     pub fn at(&self, point: Point) -> Result<(), Stopped> {
+        if point == Point::BeforeSend {
+            self.holds_lease()?;
+        }
         match &self.inner.tap {
             Some(tap) => tap.at(point),
             None => Ok(()),
@@ -272,6 +287,11 @@ impl Desk {
             return Ok(Arc::clone(t));
         }
         self.reload(id).await
+    }
+
+    /// Every view in the cache.
+    pub(crate) fn known_views(&self) -> Vec<Arc<Tenant>> {
+        read(&self.inner.tenants).values().cloned().collect()
     }
 
     /// The view of a tenant where it is in the cache: for what must not wait.
@@ -370,14 +390,18 @@ impl Desk {
             let bundle = self.bundle(tenant, case.definition).await?;
             let slot = if may_be_born { self.reserve() } else { None };
             let facts = FactSheet::new(self, &view, &bundle, case.definition);
-            let (turn, case) = match decide(
+            let done_elsewhere = self.store().is_shared() && is_done_elsewhere(&input, &case);
+            let (turn, case) = match decide_on(
                 &bundle.program,
-                &case,
+                case,
                 input.clone(),
                 &facts.facts(None, slot.is_some()),
             ) {
                 Decision::Turn(turn, after) => (*turn, *after),
                 Decision::Refused(refusal) => {
+                    if done_elsewhere {
+                        return Err(DeskError::Refused(refusal));
+                    }
                     self.telemetry().refused(&step, &bundle.program);
                     return Err(self.record(tenant, refusal).await?);
                 }
@@ -388,7 +412,7 @@ impl Desk {
             unit.turns.push(turn.clone());
             match self.commit(unit).await? {
                 Ok(_) => {
-                    self.after(&case, &turn, &bundle, slot);
+                    self.after(|| case.clone(), &turn, &bundle, slot);
                     self.telemetry()
                         .turned(&step, &turn, (&case, &bundle.program));
                     return Ok(Advanced { turn, case });
@@ -421,9 +445,9 @@ impl Desk {
             let bundle = self.bundle(tenant, case.definition).await?;
             let facts = FactSheet::new(self, &view, &bundle, case.definition);
             let mut unit = unit.clone();
-            let decided = decide(
+            let decided = decide_on(
                 &bundle.program,
-                &case,
+                case,
                 input.clone(),
                 &facts.facts(None, false),
             );
@@ -437,7 +461,7 @@ impl Desk {
             match self.commit(unit).await? {
                 Ok(_) => {
                     if let Some((turn, case)) = decided {
-                        self.after(&case, &turn, &bundle, None);
+                        self.after(|| case.clone(), &turn, &bundle, None);
                         self.telemetry()
                             .turned(&step, &turn, (&case, &bundle.program));
                     }
@@ -453,7 +477,7 @@ impl Desk {
     /// After a committed turn: effects that were born dispatching go to the worker with the case as it is now.
     pub(crate) fn after(
         &self,
-        case: &Case,
+        case: impl FnOnce() -> Case,
         turn: &Turn,
         bundle: &Bundle,
         slot: Option<OwnedSemaphorePermit>,
@@ -469,7 +493,7 @@ impl Desk {
             let row = row_of(plan, turn, &bundle.program.id);
             let handoff = Handoff {
                 row,
-                case: case.clone(),
+                case: case(),
                 slot,
             };
             // The worker is gone while the process stops: recovery finds the row dispatching.
@@ -477,9 +501,9 @@ impl Desk {
         }
     }
 
-    /// Reserves a send slot, unless the engine is draining.
+    /// Reserves a send slot, unless the engine is draining or its lease has run out.
     pub(crate) fn reserve(&self) -> Option<OwnedSemaphorePermit> {
-        if self.is_draining() {
+        if self.is_draining() || !self.may_send() {
             return None;
         }
         Arc::clone(&self.inner.slots).try_acquire_owned().ok()
@@ -542,7 +566,7 @@ impl<'a> FactSheet<'a> {
             switches: &self.view.switches,
             event,
             sender: slot.then(|| Sender {
-                node: NODE,
+                node: self.desk.store().node(),
                 epoch: self.desk.store().epoch(),
                 slots: 1,
             }),
@@ -550,8 +574,21 @@ impl<'a> FactSheet<'a> {
     }
 }
 
-/// The embedded store has one node.
-pub const NODE: u32 = 1;
+/// Whether somebody else was faster with what every node may do: refusing it is no decision about the case, and the
+/// audit has the turn of the one who did it.
+fn is_done_elsewhere(input: &Input, case: &Case) -> bool {
+    let answered = |n: &u32| !matches!(case.asks.get(n), Some((_, true)));
+    match input {
+        Input::TimerFired { n } => !case.timers.contains_key(n),
+        Input::EffectSettled(s) => {
+            let effect = case.effects.get(&s.n);
+            effect.is_some_and(|e| e.state.is_settled())
+        }
+        Input::ModelAnswered(a) => answered(&a.answered.n),
+        Input::ModelFailed { n, .. } => answered(n),
+        _ => false,
+    }
+}
 
 /// The guard that the gate is as it was read.
 pub(crate) fn gate_guard(view: &Tenant) -> Guard {

@@ -20,6 +20,10 @@ const BATCH: u32 = 1_000;
 const CHECKPOINT_EVERY: i64 = 60_000_000;
 /// A checkpoint is signed after so many leaves.
 const CHECKPOINT_LEAVES: u64 = 1_000;
+/// A follower that another node was faster than keeps away for so long, µs: one of several does the work.
+const KEEP_AWAY: i64 = 5_000_000;
+/// Under this name a tenant holds how far all leaves were placed when its own were.
+const REACHED: &str = "leaves_placed";
 /// How often the follower looks; it never stands in the way of a commit.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -79,13 +83,18 @@ impl Frontier {
     }
 }
 
-/// The follower of an embedded store.
+/// The follower of a node. Those of several nodes do not get into each other's way: a leaf is placed at a position, and
+/// the store takes one leaf for each.
 pub struct Follower {
     desk: Desk,
     signer: Ed25519KeyPair,
     /// Where checkpoints are written outside the database.
     file: Option<PathBuf>,
     signed: BTreeMap<TenantId, (u64, i64)>,
+    /// The leaf of every turn up to here is placed.
+    reached: Option<u64>,
+    /// Another node does the work until then, µs.
+    away_until: i64,
 }
 
 impl std::fmt::Debug for Follower {
@@ -114,6 +123,8 @@ impl Follower {
             signer,
             file,
             signed: BTreeMap::new(),
+            reached: None,
+            away_until: 0,
         })
     }
 
@@ -141,32 +152,88 @@ impl Follower {
 
     /// Places every leaf that is not placed yet; signs checkpoints where they are due, or everywhere.
     pub async fn catch_up(&mut self, sign_all: bool) -> Result<(), DeskError> {
+        if self.desk.now() < self.away_until && !sign_all {
+            return Ok(());
+        }
         let tenants = self.desk.store().tenants().await.map_err(read_error)?;
         let reserved = (TenantId::SYSTEM, "system".to_owned());
-        for (id, name) in std::iter::once(reserved).chain(tenants) {
-            while self.place(id).await? == BATCH as usize {}
-            self.checkpoint(id, &name, sign_all).await?;
+        let all: Vec<_> = std::iter::once(reserved).chain(tenants).collect();
+        loop {
+            match self.place(&all).await {
+                Ok(n) if n == BATCH as usize => {}
+                Ok(_) => break,
+                Err(DeskError::Store(Refused::TreeMoved { .. })) => {
+                    self.away_until = self.desk.now() + KEEP_AWAY;
+                    return Ok(());
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        for (id, name) in &all {
+            self.checkpoint(*id, name, sign_all).await?;
         }
         Ok(())
     }
 
-    /// Appends the next turns' leaves. Returns how many.
-    async fn place(&self, tenant: TenantId) -> Result<usize, DeskError> {
+    /// Appends the leaves of the next turns, whoever's they are: looked for by tenant, the turns of all others would
+    /// be read to find none. Returns how many there were.
+    async fn place(&mut self, tenants: &[(TenantId, String)]) -> Result<usize, DeskError> {
+        let store = self.desk.store();
+        let from = match self.reached {
+            Some(reached) => reached,
+            None => self.noted(tenants).await?,
+        };
+        let turns = store.turns(from, BATCH, None, false).await;
+        let turns = turns.map_err(read_error)?;
+        let count = turns.len();
+        let Some(last) = turns.last().map(|turn| turn.0) else {
+            self.reached = Some(from);
+            return Ok(0);
+        };
+        let mut by_tenant: BTreeMap<TenantId, Vec<(u64, Digest)>> = BTreeMap::new();
+        for (ord, tenant, _, turn) in turns {
+            by_tenant.entry(tenant).or_default().push((ord, turn.leaf));
+        }
+        let mut left = by_tenant.len();
+        for (tenant, leaves) in by_tenant {
+            left -= 1;
+            // With the last of them every turn so far is placed, which its unit notes.
+            let note = (left == 0).then_some(last);
+            self.append(tenant, &leaves, note).await?;
+        }
+        self.reached = Some(last);
+        Ok(count)
+    }
+
+    /// How far the leaves of all tenants were placed when it was last noted. Turns after it may be placed as well.
+    async fn noted(&self, tenants: &[(TenantId, String)]) -> Result<u64, DeskError> {
+        let mut noted = 0;
+        for (id, _) in tenants {
+            let cursor = self.desk.store().cursor(*id, REACHED.to_owned()).await;
+            noted = noted.max(cursor.map_err(read_error)?.unsigned_abs());
+        }
+        Ok(noted)
+    }
+
+    /// Appends leaves to the tree of a tenant, without those that it has.
+    async fn append(
+        &self,
+        tenant: TenantId,
+        leaves: &[(u64, Digest)],
+        note: Option<u64>,
+    ) -> Result<(), DeskError> {
         let store = self.desk.store();
         let tree = store.tree(tenant).await.map_err(read_error)?;
-        let turns = store
-            .turns(tree.after, BATCH, Some(tenant), false)
-            .await
-            .map_err(read_error)?;
-        let Some((after, ..)) = turns.last() else {
-            return Ok(0);
+        let new = leaves.iter().filter(|(ord, _)| *ord > tree.after);
+        let (ords, leaves): (Vec<u64>, Vec<Digest>) = new.copied().unzip();
+        let Some(after) = ords.last() else {
+            return Ok(());
         };
         let Some(mut frontier) = Frontier::from_bytes(tree.size, &tree.frontier) else {
             return Err(DeskError::Read(
                 "TL0905 the audit tree's frontier is damaged".into(),
             ));
         };
-        let leaves: Vec<Digest> = turns.iter().map(|(_, _, _, turn)| turn.leaf).collect();
         leaves.iter().for_each(|leaf| frontier.push(*leaf));
         let mut unit = Unit::new(tenant);
         unit.rows.push(Row::Placed {
@@ -175,10 +242,12 @@ impl Follower {
             after: *after,
             frontier: frontier.to_bytes(),
         });
-        match store.commit(unit).await {
-            Ok(_) => Ok(turns.len()),
-            Err(refused) => Err(DeskError::Store(refused)),
-        }
+        unit.rows.extend(note.map(|ord| Row::Cursor {
+            name: REACHED.to_owned(),
+            value: ord.cast_signed(),
+        }));
+        store.commit(unit).await.map_err(DeskError::Store)?;
+        Ok(())
     }
 
     async fn checkpoint(
@@ -191,8 +260,9 @@ impl Follower {
         let tree = store.tree(tenant).await.map_err(read_error)?;
         let now = self.desk.now();
         let (size, at) = match self.signed.get(&tenant) {
-            Some(known) => *known,
-            None => {
+            // Where there are several nodes another one may have signed.
+            Some(known) if !store.is_shared() => *known,
+            _ => {
                 let last = store.checkpoints(tenant, 1).await.map_err(read_error)?;
                 last.first().map_or((0, 0), |c| (c.size, c.at))
             }

@@ -173,6 +173,7 @@ impl Inner {
             Some(before) if !before.is_same(to) => self.guard.credential_changed(),
             _ => {}
         }
+        self.guard.set_rate(to.rate());
         self.to = Some(Arc::clone(to));
     }
 }

@@ -4,6 +4,7 @@
 pub mod admit;
 mod again;
 pub mod ask;
+mod called;
 pub mod clock;
 mod deliver;
 pub mod desk;
@@ -11,6 +12,7 @@ pub mod follower;
 pub mod host;
 mod lanes;
 mod local;
+mod node;
 pub mod outward;
 mod send;
 pub mod tap;

@@ -1,51 +1,33 @@
 //! Sending: what one attempt does, by kind of action, and what its answer means.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use tl_connect::backoff::Backoff;
+use tl_connect::call::{CallError, ReadState};
 use tl_connect::classify::{Action as Next, BodySays, Observation, Overrides, classify};
-use tl_connect::client::Connection;
+use tl_connect::exchange::{ReadOutcome, Receipt};
 use tl_connect::guard::{Seen, Why};
 use tl_connect::reconcile::{AfterReading, after_reading};
-use tl_connect::rest::{
-    ReadOutcome, ReadState, Receipt, RestAttempt, RestError, RestRead, WriteOutcome, read, write,
-};
 use tl_kernel::case::Case;
+use tl_kernel::connector::WhenAbsent;
 use tl_kernel::decide::theirs;
-use tl_kernel::digest::hex;
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::limits::{ATTEMPT_DEADLINE, MAX_CRASHES};
-use tl_kernel::program::{Action, ActionKind, Lock, OnUnknown, RestWrite};
+use tl_kernel::program::{ActionKind, Lock, OnUnknown};
 use tl_kernel::time::{MINUTE, SECOND};
 use tl_kernel::value::Value;
 use tl_store::contract::{Attempt, EffectRow, Refused, Row, Unit};
 
 use crate::again::{Again, UNCLEAR, UNREAD};
-use crate::deliver::{Finished, Outcome, arguments, settlement};
+use crate::called::{ABSENT, Target, based_on};
+use crate::deliver::{Finished, Outcome, settlement};
 use crate::desk::DeskError;
 use crate::lanes::Pass;
 use crate::tap::Point;
-use crate::telemetry::traceparent;
-use crate::tenant::Bundle;
 use crate::worker::Worker;
 
-/// The base version of a write that creates: the read found nothing.
-pub(crate) const ABSENT: &str = "";
 /// The code of a write whose target is not there.
 const TARGET_MISSING: &str = "target_missing";
 /// Attempts after which a record that cannot be read is left to a person.
 const MAX_UNREAD: u32 = 5;
-
-/// Everything one attempt at an HTTP system of record needs.
-struct Target<'a> {
-    rest: &'a RestWrite,
-    action: &'a Action,
-    connection: Arc<Connection>,
-    pass: Pass,
-    path: String,
-    body: Value,
-}
 
 impl Worker {
     /// One attempt of a dispatched effect.
@@ -55,7 +37,7 @@ impl Worker {
         pass: Pass,
     ) -> Result<Finished, DeskError> {
         let bundle = self.desk.bundle(row.tenant, row.definition).await?;
-        let mut target = match self.target(row, &bundle, pass) {
+        let mut target = match self.target(row, &bundle, pass).await? {
             Ok(target) => target,
             Err(finished) => return Ok(*finished),
         };
@@ -65,31 +47,34 @@ impl Worker {
         }
         self.desk.at(Point::BeforeSend)?;
         if row.base_version.is_none()
-            && target.rest.lock != Lock::LastWriterWins
+            && target.operation.reads_first()
             && let Some(finished) = self.read_first(row, &mut target).await?
         {
             return Ok(finished);
         }
+        self.desk.holds_lease()?;
         let mut done = match self.write_once(row, &target).await {
             Ok(done) => done,
             Err(e) => return Ok(self.failed(row, &e.to_string())),
         };
-        if is_refused(&done.observation) && self.renewed(row, &mut target).await? {
+        if done.is_refused() && self.renewed(row, &mut target).await? {
+            self.desk.holds_lease()?;
             // Refused is refused: nothing of the first came about.
             done = match self.write_once(row, &target).await {
                 Ok(done) => done,
                 Err(e) => return Ok(self.failed(row, &e.to_string())),
             };
         }
-        self.saw(&mut target, &done.observation);
+        self.saw(&mut target, &done.observation, &done.overrides);
         self.desk.at(Point::AfterSend)?;
         let evidence = self.attempt(row, &done.observation, &done.receipt);
         let next = classify(
             row.class,
             target.action.on_unknown,
             &done.observation,
-            &Overrides::default(),
+            &done.overrides,
         );
+        let has_look_up = target.operation.look_up.is_some();
         let outcome = match next {
             Next::Succeed | Next::AssumeSent | Next::AwaitCallback => {
                 let known = if next == Next::AssumeSent {
@@ -106,12 +91,19 @@ impl Worker {
                     Outcome::Settle(s)
                 }
             }
+            Next::Uncertain if has_look_up => Outcome::LookLater(evidence.code.clone()),
+            Next::Reread | Next::Conflict if target.operation.read.is_none() => {
+                let refused = next == Next::Conflict;
+                self.without_reading(row, refused).await?
+            }
             Next::Reread => self.by_reading(row, &mut target, false).await?,
             Next::Conflict => self.by_reading(row, &mut target, true).await?,
             // What was there a moment ago is looked for once more.
             Next::Failed {
                 code: TARGET_MISSING,
-            } if based_on(row).is_some() => self.by_reading(row, &mut target, true).await?,
+            } if based_on(row).is_some() && target.operation.read.is_some() => {
+                self.by_reading(row, &mut target, true).await?
+            }
             other => {
                 let plain = plain_outcome(row, other, (&done.observation, &evidence.code));
                 self.after_earlier(row, plain).await?
@@ -138,35 +130,14 @@ impl Worker {
         }
     }
 
-    async fn write_once(
-        &self,
-        row: &EffectRow,
-        target: &Target<'_>,
-    ) -> Result<WriteOutcome, RestError> {
-        let key = hex(&row.key);
-        let trace = traceparent(row);
-        let header = target.rest.idempotency_header.as_deref();
-        let attempt = RestAttempt {
-            connection: &target.connection,
-            method: &target.rest.method,
-            path: &target.path,
-            body: &target.body,
-            lock: &target.rest.lock,
-            base_version: based_on(row),
-            create: row.base_version.as_deref() == Some(ABSENT),
-            idempotency: header.map(|h| (h, key.as_str())),
-            expected_id: None,
-            correlation_id: &row.correlation,
-            trace: Some(&trace),
-            deadline: deadline(),
-            now: self.desk.now(),
-        };
-        write(&self.outward.client, &attempt).await
-    }
-
     /// The guard of the connection learns what was seen.
-    fn saw(&self, target: &mut Target<'_>, observation: &Observation) {
-        let seen = Seen::of(observation, &Overrides::default());
+    pub(crate) fn saw(
+        &self,
+        target: &mut Target<'_>,
+        observation: &Observation,
+        vendor: &Overrides,
+    ) {
+        let seen = Seen::of(observation, vendor);
         target.pass.seen(self.desk.now(), seen);
     }
 
@@ -184,41 +155,21 @@ impl Worker {
         }
     }
 
-    /// What the attempt is aimed at; `Err(finished)` where it cannot be made.
-    fn target<'b>(
-        &self,
-        row: &EffectRow,
-        bundle: &'b Bundle,
-        pass: Pass,
-    ) -> Result<Target<'b>, Box<Finished>> {
-        let action = bundle.program.actions.iter().find(|a| a.name == row.action);
-        let rest = action.and_then(|a| match &a.kind {
-            ActionKind::Rest(rest) => Some((a, rest)),
-            _ => None,
-        });
-        let Some(((action, rest), connection)) = rest.zip(pass.to()) else {
-            let why = format!("no connector for `{}` in this build", row.action);
-            return Err(Box::new(self.failed(row, &why)));
-        };
-        let args = arguments(row);
-        Ok(Target {
-            rest,
-            action,
-            connection,
-            pass,
-            path: args.at(&["path"]).map(Value::to_string).unwrap_or_default(),
-            body: args.at(&["body"]).cloned().unwrap_or(Value::Null),
-        })
-    }
-
     /// Reads the base version and makes it durable before the write. `Some` where the read decides already.
     async fn read_first(
         &self,
         row: &mut EffectRow,
         target: &mut Target<'_>,
     ) -> Result<Option<Finished>, DeskError> {
-        let found = self.read(row, target).await?;
+        let found = match self.read(row, target).await? {
+            Ok(found) => found,
+            Err(e) => return Ok(Some(self.failed(row, &e.to_string()))),
+        };
         let version = match &found.state {
+            ReadState::Absent if target.operation.absent == WhenAbsent::Fails => {
+                let missing = settlement(row, EffectState::Failed, TARGET_MISSING, "read");
+                return Ok(Some(Finished::of(Outcome::Settle(missing))));
+            }
             ReadState::Absent => ABSENT.to_owned(),
             ReadState::Present {
                 version: Some(v),
@@ -274,27 +225,27 @@ impl Worker {
         &self,
         row: &EffectRow,
         target: &mut Target<'_>,
-    ) -> Result<ReadOutcome, DeskError> {
+    ) -> Result<Result<ReadOutcome, CallError>, DeskError> {
         let mut found = self.read_once(row, target).await;
-        if is_refused(&found.observation) && self.renewed(row, target).await? {
+        let refused = found.as_ref().is_ok_and(|f| is_refused(&f.observation));
+        if refused && self.renewed(row, target).await? {
             found = self.read_once(row, target).await;
         }
-        self.saw(target, &found.observation);
+        if let Ok(found) = &found {
+            self.saw(target, &found.observation, &Overrides::default());
+        }
         Ok(found)
     }
 
-    async fn read_once(&self, row: &EffectRow, target: &Target<'_>) -> ReadOutcome {
-        let trace = traceparent(row);
-        let query = RestRead {
-            connection: &target.connection,
-            path: &target.path,
-            lock: &target.rest.lock,
-            correlation_id: &row.correlation,
-            trace: Some(&trace),
-            deadline: deadline(),
-            now: self.desk.now(),
+    /// An answer that a read would explain, where the connector does not say how the record is read.
+    async fn without_reading(&self, row: &EffectRow, refused: bool) -> Result<Outcome, DeskError> {
+        let state = match refused && !self.is_in_doubt(row).await? {
+            true => EffectState::Failed,
+            false => EffectState::Uncertain,
         };
-        read(&self.outward.client, &query).await
+        Ok(Outcome::Settle(settlement(
+            row, state, "conflict", "answer",
+        )))
     }
 
     /// What the record holds now decides: our values in it: it happened. The base version still there: it did not.
@@ -306,7 +257,10 @@ impl Worker {
         target: &mut Target<'_>,
         refused: bool,
     ) -> Result<Outcome, DeskError> {
-        let found = self.read(row, target).await?;
+        let found = match self.read(row, target).await? {
+            Ok(found) => found,
+            Err(e) => return Ok(self.failed(row, &e.to_string()).outcome),
+        };
         let again = |code: &str| Outcome::Retry(Again::new(code, wait_of(&found.observation)));
         let settled = |state, code: &str| settlement(row, state, code, "look_up");
         let seen = seen(&found.state);
@@ -327,7 +281,7 @@ impl Worker {
             }
             // The read shows neither our write nor somebody's. The vendor knows our key: the same bytes again do
             // no harm.
-            _ if target.rest.idempotency_header.is_some() && !refused => {
+            _ if target.is_keyed && !refused => {
                 return Ok(again(UNCLEAR));
             }
             _ if found.state == ReadState::Unread && row.attempt < MAX_UNREAD => {
@@ -353,9 +307,11 @@ impl Worker {
     ) -> Result<(), DeskError> {
         let bundle = self.desk.bundle(row.tenant, row.definition).await?;
         let action = bundle.program.actions.iter().find(|a| a.name == row.action);
-        let readable = action.is_some_and(
-            |a| matches!(&a.kind, ActionKind::Rest(r) if r.lock != Lock::LastWriterWins),
-        );
+        let readable = action.is_some_and(|a| match &a.kind {
+            ActionKind::Rest(r) => r.lock != Lock::LastWriterWins,
+            ActionKind::Call(_) => matches!(row.class, Class::E2 | Class::E3),
+            _ => false,
+        });
         let uncertain = |code| settlement(&row, EffectState::Uncertain, code, "none");
         let outcome = if row.crashes >= MAX_CRASHES {
             Outcome::Settle(uncertain("poison"))
@@ -364,8 +320,11 @@ impl Worker {
                 return Ok(());
             };
             self.looked_at(&mut row).await?;
-            match self.target(&row, &bundle, pass) {
+            match self.target(&row, &bundle, pass).await? {
                 Err(finished) => finished.outcome,
+                Ok(mut target) if row.class == Class::E3 => {
+                    self.by_looking(&row, &mut target).await?
+                }
                 Ok(mut target) => self.by_reading(&row, &mut target, false).await?,
             }
         } else {
@@ -390,7 +349,7 @@ impl Worker {
         self.write(row, change, None).await
     }
 
-    fn failed(&self, row: &EffectRow, why: &str) -> Finished {
+    pub(crate) fn failed(&self, row: &EffectRow, why: &str) -> Finished {
         let code = why
             .split(' ')
             .next()
@@ -482,11 +441,6 @@ fn is_refused(observation: &Observation) -> bool {
     matches!(observation, Observation::Answered { status: 401, .. })
 }
 
-/// The version that the write is based on; none for one that creates.
-fn based_on(row: &EffectRow) -> Option<&str> {
-    row.base_version.as_deref().filter(|b| *b != ABSENT)
-}
-
 fn seen(state: &ReadState) -> Option<(String, Option<Value>)> {
     match state {
         ReadState::Present {
@@ -502,9 +456,4 @@ fn wait_of(observation: &Observation) -> Option<i64> {
         Observation::Answered { retry_after, .. } => *retry_after,
         _ => None,
     }
-}
-
-fn deadline() -> Duration {
-    // Half of the attempt's deadline: a read and a write fit into it.
-    Duration::from_micros((ATTEMPT_DEADLINE / 2) as u64)
 }

@@ -93,6 +93,7 @@ impl Finished {
             Outcome::Settle(s) => (s.state.word(), &s.code),
             Outcome::Retry(again) => ("retry", &again.code),
             Outcome::LookLater(code) => ("uncertain", code),
+            Outcome::LookAgain(code, _) => ("uncertain", code),
             Outcome::Accepted(s) => ("accepted", &s.code),
             Outcome::Answer(_) => ("answered", ""),
             Outcome::NoAnswer(reason) => (reason, reason),

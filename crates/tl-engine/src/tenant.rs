@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tl_connect::model::ClassifySpec;
+use tl_kernel::connector::Operation;
 use tl_kernel::digest::{Digest, keyed};
 use tl_kernel::gate::{Switch, SwitchMode};
 use tl_kernel::id::TenantId;
-use tl_kernel::program::Program;
+use tl_kernel::program::{ActionKind, Program};
 use tl_lang::Project;
 use tl_store::contract::GateRows;
 
@@ -46,19 +47,43 @@ pub struct Bundle {
     pub digest: Digest,
     /// What its classifier is asked.
     pub classify: Option<Arc<ClassifySpec>>,
+    /// The operations that it calls, by connector and name.
+    operations: BTreeMap<(String, String), Arc<Operation>>,
 }
 
 impl Bundle {
     /// A bundle as it is used.
     pub fn new(program: Program, project: Project, digest: Digest) -> Bundle {
         let classify = crate::ask::classify_spec(&program);
+        let operations = operations(&program, &project);
         Bundle {
             program,
             project,
             digest,
             classify,
+            operations,
         }
     }
+
+    /// An operation that one of its actions calls.
+    pub fn operation(&self, connector: &str, name: &str) -> Option<Arc<Operation>> {
+        let key = (connector.to_owned(), name.to_owned());
+        self.operations.get(&key).cloned()
+    }
+}
+
+fn operations(program: &Program, project: &Project) -> BTreeMap<(String, String), Arc<Operation>> {
+    let mut out = BTreeMap::new();
+    for action in &program.actions {
+        if let ActionKind::Call(call) = &action.kind
+            && let Some(mut found) = tl_lang::connector::find(project, &call.connector)
+            && let Some(operation) = found.operations.remove(&call.operation)
+        {
+            let key = (call.connector.clone(), call.operation.clone());
+            out.insert(key, Arc::new(operation));
+        }
+    }
+    out
 }
 
 impl Tenant {

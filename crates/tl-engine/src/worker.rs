@@ -134,6 +134,10 @@ impl Worker {
     }
 
     async fn look(&self) {
+        if !self.desk.may_send() {
+            // Whoever holds its lease does all of this.
+            return;
+        }
         self.lanes.show(self.desk.now(), self.desk.telemetry());
         if let Err(e) = self.fire_timers().await {
             tracing::warn!(error = %e, "timers");
@@ -189,6 +193,7 @@ impl Worker {
                 .await
                 .map_err(crate::desk::read_error)?,
         );
+        self.desk.share().turn(&mut rows);
         let flying = self
             .in_flight
             .lock()
@@ -200,7 +205,8 @@ impl Worker {
     async fn fire_timers(&self) -> Result<usize, DeskError> {
         let now = self.desk.now();
         let due = self.desk.store().due_timers(now, BATCH).await;
-        let due = due.map_err(crate::desk::read_error)?;
+        let mut due = due.map_err(crate::desk::read_error)?;
+        self.desk.share().turn(&mut due);
         let count = due.len();
         for t in due {
             let input = Input::TimerFired { n: t.n };
@@ -210,6 +216,8 @@ impl Worker {
                 .await
             {
                 Ok(_) | Err(DeskError::Busy) => {}
+                // Another node has fired it, or the case has gone on without it.
+                Err(DeskError::Refused(_)) => {}
                 Err(DeskError::Stopped(s)) => return Err(s.into()),
                 Err(e) => tracing::warn!(error = %e, case = %t.case, "timer"),
             }
@@ -236,7 +244,8 @@ impl Worker {
             worker: self.clone(),
             effect,
         };
-        self.spawn(async move {
+        // A pointer from here on: what it leads to is large, and would be moved from wrapper to wrapper.
+        self.spawn(Box::pin(async move {
             let flight = Flight {
                 row,
                 case,
@@ -254,7 +263,7 @@ impl Worker {
             if seen.is_ok() && had_waiting && me.waiting().is_empty() {
                 me.desk.nudge();
             }
-        });
+        }));
     }
 }
 

@@ -428,31 +428,28 @@ impl Case {
     }
 
     /// Applies one fact of a body.
-    pub(crate) fn apply_fact(&mut self, fact: &Fact) {
+    pub(crate) fn apply_fact(&mut self, fact: Fact) {
         match fact {
-            Fact::Seed(seed) => self.seed = *seed,
-            Fact::Origin(key) => self.origin = *key,
+            Fact::Seed(seed) => self.seed = seed,
+            Fact::Origin(key) => self.origin = key,
             Fact::Set(name, field) => {
-                self.record.insert(name.clone(), field.clone());
+                self.record.insert(name, field);
             }
-            Fact::Args(n, args) => self.with_effect(*n, |e| e.args = Some(args.clone())),
+            Fact::Args(n, args) => self.with_effect(n, |e| e.args = Some(args)),
             Fact::Proposal(value) => {
                 if let Ai::Answered { proposal, .. } = &mut self.ai {
-                    *proposal = Some(value.clone());
+                    *proposal = Some(value);
                 }
             }
             Fact::Seen { n, version, values } => {
-                if let Some(e) = self.effects.get(n) {
-                    let seen = Seen {
-                        version: version.clone(),
-                        values: values.clone(),
-                    };
+                if let Some(e) = self.effects.get(&n) {
+                    let seen = Seen { version, values };
                     self.seen.insert(e.name.clone(), seen);
                 }
             }
-            Fact::VendorRef(n, r) => self.with_effect(*n, |e| e.vendor_ref = Some(r.clone())),
-            Fact::Key(key) => self.keys.push(*key),
-            Fact::Message(event) => self.message = Some(event.clone()),
+            Fact::VendorRef(n, r) => self.with_effect(n, |e| e.vendor_ref = Some(r)),
+            Fact::Key(key) => self.keys.push(key),
+            Fact::Message(event) => self.message = Some(event),
             Fact::Note(_) => {}
         }
     }
@@ -497,20 +494,21 @@ pub fn fold_one(case: &mut Case, sealed: &Sealed) -> Result<(), JournalError> {
     {
         return Err(JournalError::Chain { seq: sealed.seq });
     }
-    apply_turn(case, &head, body.as_ref());
-    if body.is_some() {
+    let readable = body.is_some();
+    apply_turn(case, &head, body);
+    if readable {
         verify_body(sealed, &head, &case.seed)?;
     }
     case.last_leaf = sealed.leaf;
     Ok(())
 }
 
-fn apply_turn(case: &mut Case, head: &Head, body: Option<&Body>) {
+fn apply_turn(case: &mut Case, head: &Head, body: Option<Body>) {
     case.apply_head(head);
     for entry in &head.entries {
         case.apply_entry(entry, head.at);
     }
-    for fact in body.into_iter().flat_map(|b| &b.facts) {
+    for fact in body.into_iter().flat_map(|b| b.facts) {
         case.apply_fact(fact);
     }
 }

@@ -1,5 +1,6 @@
 //! From what a message says to what a field may hold: normal forms, and a sentence where there is none.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
@@ -41,11 +42,10 @@ pub fn coerce(value: &Value, ty: &Type, country: Option<&str>) -> Result<Option<
         ),
         Type::Text => match text {
             Some(t) if t.len() > MAX_TEXT => Err(format!("is longer than {MAX_TEXT} bytes")),
-            other => done(other.map(Value::Text)),
+            other => done(other.map(|t| Value::Text(t.into_owned()))),
         },
         Type::Enum(values) => done(
-            text.map(|t| t.to_lowercase())
-                .and_then(|t| values.iter().find(|v| v.to_lowercase() == t))
+            text.and_then(|t| values.iter().find(|v| same_but_for_case(v, &t)))
                 .map(|v| Value::Text(v.clone())),
         ),
         Type::Email => done(
@@ -81,10 +81,18 @@ pub fn coerce(value: &Value, ty: &Type, country: Option<&str>) -> Result<Option<
 }
 
 /// The trimmed text of a scalar.
-fn scalar_text(value: &Value) -> Option<String> {
+fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::List(_) | Value::Record(_) | Value::Null => None,
-        other => Some(other.to_string().trim().to_owned()),
+        Value::Text(text) => Some(text.trim().into()),
+        other => Some(other.to_string().into()),
+    }
+}
+
+fn same_but_for_case(a: &str, b: &str) -> bool {
+    match a.is_ascii() && b.is_ascii() {
+        true => a.eq_ignore_ascii_case(b),
+        false => a.to_lowercase() == b.to_lowercase(),
     }
 }
 

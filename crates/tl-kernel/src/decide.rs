@@ -22,7 +22,9 @@ use crate::digest::Digest;
 use crate::effect::EffectState;
 use crate::gate::Switch;
 use crate::id::{EventId, TenantId};
-use crate::journal::{Actor, Answered, Body, Entry, Fact, HEAD_VERSION, Head, TimerKind, seal};
+use crate::journal::{
+    Actor, Answered, Body, BodyWriter, Entry, Fact, HEAD_VERSION, Head, TimerKind, seal, seal_bytes,
+};
 use crate::limits::MAX_TURNS;
 use crate::policy::Policy;
 use crate::program::{Emit, Program, StateIx};
@@ -226,7 +228,12 @@ pub enum Resolve {
 
 /// Decides one input. `world` is the definition that the case is pinned to.
 pub fn decide(world: &Program, case: &Case, input: Input, facts: &Facts<'_>) -> Decision {
-    let mut d = Deciding::new(world, case.clone(), facts);
+    decide_on(world, case.clone(), input, facts)
+}
+
+/// As `decide`, for a caller that does not look at the case as it was any more.
+pub fn decide_on(world: &Program, case: Case, input: Input, facts: &Facts<'_>) -> Decision {
+    let mut d = Deciding::new(world, case, facts);
     let outcome = d.take(input);
     match outcome {
         Ok(()) => {
@@ -263,7 +270,9 @@ pub(crate) struct Deciding<'a> {
     actor: Actor,
     now: i64,
     entries: Vec<Entry>,
-    body: Body,
+    body: BodyWriter,
+    /// Fields set so far.
+    sets: u32,
     effects: Vec<EffectWrite>,
     tasks: Vec<TaskWrite>,
     timers: Vec<TimerWrite>,
@@ -286,7 +295,8 @@ impl<'a> Deciding<'a> {
             actor: Actor::Engine,
             now,
             entries: Vec::new(),
-            body: Body::default(),
+            body: BodyWriter::default(),
+            sets: 0,
             effects: Vec::new(),
             tasks: Vec::new(),
             timers: Vec::new(),
@@ -325,8 +335,9 @@ impl<'a> Deciding<'a> {
 
     /// Records a fact and applies it.
     pub(crate) fn fact(&mut self, fact: Fact) {
-        self.case.apply_fact(&fact);
-        self.body.facts.push(fact);
+        self.sets += u32::from(matches!(fact, Fact::Set(..)));
+        self.body.push(&fact);
+        self.case.apply_fact(fact);
     }
 
     /// Sets a field if the value differs. A field declared untrusted keeps that label whatever set it.
@@ -456,23 +467,20 @@ impl<'a> Deciding<'a> {
 
     /// Seals what was decided into a turn; returns the case after it as well.
     fn finish(mut self) -> (Turn, Case) {
-        let first = self.case.seq == 0;
-        if first {
-            // The seed stands first in the body, so that a reader has it before it needs it.
-            self.body.facts.insert(0, Fact::Seed(self.case.seed));
-            self.body.facts.insert(1, Fact::Origin(self.case.origin));
-        }
-        let sets = self
-            .body
-            .facts
-            .iter()
-            .filter(|f| matches!(f, Fact::Set(..)));
-        let count = sets.count() as u32;
-        if count > 0 {
-            self.entries.push(Entry::FieldsSet { count });
+        // The seed stands first in the body, so that a reader has it before it needs it.
+        let opening = [Fact::Seed(self.case.seed), Fact::Origin(self.case.origin)];
+        let first: &[Fact] = match self.case.seq {
+            0 => &opening,
+            _ => &[],
+        };
+        let body = std::mem::take(&mut self.body).finish(first);
+        if self.sets > 0 {
+            self.entries.push(Entry::FieldsSet { count: self.sets });
         }
         let entries = std::mem::take(&mut self.entries);
-        let sealed = seal(self.head(entries), &self.body, &self.case.seed);
+        let mut head = self.head(entries);
+        let sealed = seal_bytes(&mut head, body, &self.case.seed);
+        let entries = head.entries.into();
         let case = &self.case;
         let terminal = self.world.states.get(usize::from(case.state));
         let head = CaseHead {
@@ -496,6 +504,7 @@ impl<'a> Deciding<'a> {
             tenant: after.tenant,
             case: after.id,
             sealed,
+            entries,
             head,
             effects: self.effects,
             tasks: self.tasks,

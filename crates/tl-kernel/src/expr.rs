@@ -197,6 +197,12 @@ impl Expr {
         })
     }
 
+    /// Whether the value as a condition holds: what `truth` says, without the outcomes of its parts.
+    pub fn holds(&self, scope: &dyn Scope) -> Result<bool, EvalError> {
+        let held = eval::Run::new(scope).condition(&self.root, None)?;
+        Ok(held.unwrap_or(false))
+    }
+
     /// The value as a condition, with the outcome of each part of the outermost `&&` or `||`. Anything but
     /// true, absent included, does not hold.
     pub fn truth(&self, scope: &dyn Scope) -> Result<Truth, EvalError> {

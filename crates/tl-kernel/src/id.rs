@@ -60,14 +60,22 @@ pub struct IdError {
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// 16 bytes as 26 characters of Crockford base 32, in an order that sorts as the bytes do.
-fn base32(bytes: &[u8; 16]) -> String {
+struct Base32([u8; 26]);
+
+impl fmt::Display for Base32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(str::from_utf8(&self.0).map_err(|_| fmt::Error)?)
+    }
+}
+
+fn base32(bytes: &[u8; 16]) -> Base32 {
     let mut n = u128::from_be_bytes(*bytes);
     let mut out = [0u8; 26];
     for slot in out.iter_mut().rev() {
         *slot = ALPHABET[(n & 31) as usize];
         n >>= 5;
     }
-    out.iter().map(|b| *b as char).collect()
+    Base32(out)
 }
 
 fn unbase32(text: &str) -> Option<[u8; 16]> {

@@ -5,6 +5,8 @@
 //! The audit leaf of a turn is `SHA-256(0x00 ‖ head bytes)` (RFC 9162 leaf hash); each head names the
 //! leaf of the case's previous turn, so a gap shows before the tree is built.
 
+mod bytes;
+
 use minicbor::{Decode, Encode};
 
 use crate::digest::{Digest, keyed, sha256};
@@ -12,6 +14,9 @@ use crate::effect::{Class, EffectState};
 use crate::id::{CaseId, EventId, TenantId};
 use crate::policy::Verdict;
 use crate::value::{Field, Value};
+
+use bytes::encode_to;
+pub use bytes::{BodyWriter, args_in};
 
 /// Version of the head's layout.
 pub const HEAD_VERSION: u8 = 1;
@@ -607,14 +612,20 @@ fn body_digest(seed: &[u8; 16], body: &[u8]) -> Digest {
 /// Seals a turn: encodes the body, puts its digest into the head, encodes the head, hashes the leaf.
 pub fn seal(mut head: Head, body: &Body, seed: &[u8; 16]) -> Sealed {
     let mut bytes = vec![0u8];
-    bytes.extend(encode(body));
+    encode_to(&mut bytes, body);
+    seal_bytes(&mut head, bytes, seed)
+}
+
+/// As `seal`, of a body that is encoded already.
+pub fn seal_bytes(head: &mut Head, bytes: Vec<u8>, seed: &[u8; 16]) -> Sealed {
     head.body = body_digest(seed, &bytes);
     let seq = head.seq;
-    let head = encode(&head);
-    let leaf = leaf_hash(&head);
+    let mut cbor = Vec::with_capacity(512);
+    encode_to(&mut cbor, head);
+    let leaf = leaf_hash(&cbor);
     Sealed {
         seq,
-        head,
+        head: cbor,
         body: Some(bytes),
         leaf,
     }
@@ -640,14 +651,6 @@ pub fn seal_control(tenant: TenantId, at: i64, actor: Actor, entries: Vec<Entry>
     seal(head, &Body::default(), &[0; 16])
 }
 
-fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
-    match minicbor::to_vec(value) {
-        Ok(bytes) => bytes,
-        // Writing to a Vec cannot fail and the derived encoders return no error of their own.
-        Err(e) => unreachable!("encoding to memory failed: {e}"),
-    }
-}
-
 /// Reads a sealed turn back. The body is `None` once erased.
 pub fn open(sealed: &Sealed) -> Result<(Head, Option<Body>), JournalError> {
     let seq = sealed.seq;
@@ -670,35 +673,6 @@ pub fn open(sealed: &Sealed) -> Result<(Head, Option<Body>), JournalError> {
         why: e.to_string(),
     })?;
     Ok((head, Some(body)))
-}
-
-/// The CBOR of an effect's arguments (`Fact::Args`) within the bytes of a body, found without decoding the rest.
-/// `None` when the body does not hold them or cannot be read.
-pub fn args_in(body: &[u8], effect: u32) -> Option<&[u8]> {
-    /// Field number of `Fact::Args`.
-    const ARGS: u32 = 2;
-    let (&0, cbor) = body.split_first()? else {
-        return None;
-    };
-    let mut d = minicbor::Decoder::new(cbor);
-    d.array().ok()??;
-    for _ in 0..d.array().ok()?? {
-        let fields = d.array().ok()??;
-        if fields != 2 || d.u32().ok()? != ARGS {
-            for _ in 1..fields {
-                d.skip().ok()?;
-            }
-            continue;
-        }
-        d.array().ok()??;
-        let n = d.u32().ok()?;
-        let from = d.position();
-        d.skip().ok()?;
-        if n == effect {
-            return cbor.get(from..d.position());
-        }
-    }
-    None
 }
 
 /// Checks that the body is the one the head was sealed with.

@@ -6,6 +6,7 @@
 
 pub mod case;
 pub mod coerce;
+pub mod connector;
 pub mod contact;
 pub mod decide;
 pub mod digest;

@@ -5,12 +5,13 @@ mod auth;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::connector::ConnectorCall;
 use crate::effect::Class;
 use crate::expr::{Expr, Template};
 use crate::policy::Policy;
 use crate::value::{Type, Value};
 
-pub use auth::{Auth, Idempotency, Proof};
+pub use auth::{Auth, Idempotency, PRESETS, Preset, Proof};
 
 /// Position of a state in `Program::states`.
 pub type StateIx = u16;
@@ -559,6 +560,8 @@ pub enum ActionKind {
     },
     /// Writes the record to an HTTP system of record.
     Rest(RestWrite),
+    /// An operation of a connector file.
+    Call(ConnectorCall),
     /// A message to a person.
     Message(Message),
     /// A fact for other systems, in the outbox's event feed.

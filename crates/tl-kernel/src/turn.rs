@@ -1,10 +1,12 @@
 //! What one input causes: the closed list of everything the kernel can bring about.
 
+use std::sync::Arc;
+
 use crate::case::Case;
 use crate::digest::Digest;
 use crate::effect::{Class, EffectState};
 use crate::id::{CaseId, EventId, TenantId};
-use crate::journal::{Sealed, TimerKind};
+use crate::journal::{Entry, Sealed, TimerKind};
 use crate::program::StateIx;
 
 /// The result of deciding.
@@ -36,6 +38,8 @@ pub struct Turn {
     pub case: CaseId,
     /// The journal entry; `sealed.seq` is the case's new length.
     pub sealed: Sealed,
+    /// What was decided, in order, as the head has it.
+    pub entries: Arc<[Entry]>,
     /// The case as lists show it.
     pub head: CaseHead,
     /// Ledger rows to add or change.

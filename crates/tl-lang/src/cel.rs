@@ -27,6 +27,7 @@ use std::fmt;
 use tl_kernel::expr::Expr;
 use tl_kernel::value::Type;
 
+pub use function::function_names;
 pub use template::compile_template;
 
 /// The longest expression, bytes.

@@ -57,6 +57,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("TL0412", "a secret in a file"),
     ("TL0413", "a file whose content does not read"),
     ("TL0414", "a row of a decision table that is never taken"),
+    ("TL0415", "a connector or an action that does not exist"),
+    ("TL0416", "an argument that an action does not take"),
+    ("TL0417", "a guarantee class without what it rests on"),
+    ("TL0418", "a connection that its connector cannot use"),
     ("TL0501", "a state that no case reaches"),
     ("TL0502", "an action that may never happen is planned"),
     (

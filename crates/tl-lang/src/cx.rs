@@ -9,7 +9,7 @@ use crate::diag::{Diag, Mend, Problem, Span, position};
 use crate::keys::Section;
 use crate::quote::{quote, scalar, yes_no};
 use crate::suggest::{listed, nearest};
-use crate::tree::{Kind, Map, Node};
+use crate::tree::{Entry, Kind, Map, Node};
 
 /// One file being read.
 pub(crate) struct Cx<'a> {
@@ -24,6 +24,17 @@ pub(crate) struct Keys<'n> {
     pub(crate) node: &'n Node,
     pub(crate) map: &'n Map,
 }
+
+/// Words that are taken for a key, and the key.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("condition", "when"),
+    ("if", "when"),
+    ("when", "condition"),
+    ("if", "condition"),
+];
+
+/// Findings that are looked at for one about the same mapping.
+const NEAR: usize = 32;
 
 impl<'n> Keys<'n> {
     pub(crate) fn get(self, key: &str) -> Option<&'n Node> {
@@ -93,7 +104,11 @@ impl<'a> Cx<'a> {
             }
             let known = section.keys.iter().map(|k| k.name);
             let p = Problem::new("TL0201", e.key_span, format!("unknown key `{}`", e.key));
-            let p = match nearest(&e.key, known.clone()) {
+            let near = nearest(&e.key, known.clone()).or_else(|| {
+                let same = |s: &&(&str, &str)| s.0 == e.key && known.clone().any(|k| k == s.1);
+                SYNONYMS.iter().find(same).map(|s| s.1)
+            });
+            let p = match near {
                 Some(k) if keys.get(k).is_none() => {
                     p.mend(Mend::replace(e.key_span, k, format!("did you mean `{k}`?")))
                 }
@@ -380,6 +395,15 @@ impl<'a> Cx<'a> {
 
     /// A required key is missing: the mend writes it with an example.
     pub(crate) fn missing(&mut self, keys: Keys<'_>, key: &str, example: &str) {
+        // A finding says already that another key here should be called so; it is one of the last.
+        let meant = |d: &Diag| {
+            let here = keys.map.entries.iter().any(|e| e.key_span.start == d.start);
+            let edits = d.mend.iter().flat_map(|m| &m.edits);
+            d.code == "TL0201" && here && edits.into_iter().any(|e| e.text == key)
+        };
+        if self.diags.iter().rev().take(NEAR).any(meant) {
+            return;
+        }
         let line_end = self.source[keys.node.span.start..]
             .find('\n')
             .map_or(self.source.len(), |n| keys.node.span.start + n);
@@ -395,6 +419,10 @@ impl<'a> Cx<'a> {
             Some(first) if keys.map.flow => {
                 Mend::insert(first.key_span.start, format!("{entry}, "), say)
             }
+            // A section stands behind the others; what the file is comes first.
+            Some(first) if self.is_top(first) && !entry.starts_with("workflow") => {
+                Mend::insert(self.source.trim_end().len(), format!("\n{entry}"), say)
+            }
             Some(first) => {
                 let (_, column) = position(self.source, first.key_span.start);
                 let indent = " ".repeat(column as usize - 1);
@@ -402,6 +430,11 @@ impl<'a> Cx<'a> {
                 Mend::insert(first.key_span.start, format!("{entry}\n{indent}"), say)
             }
         }
+    }
+
+    /// A key that begins at the edge of the file is one of its sections.
+    fn is_top(&self, entry: &Entry) -> bool {
+        position(self.source, entry.key_span.start).1 == 1
     }
 
     /// Two keys exclude each other: the mend takes the second out.
@@ -449,7 +482,7 @@ impl<'a> Cx<'a> {
             .skip(before)
             .filter(|d| d.mend.is_none())
         {
-            d.mend = Some(node.removal("leave it out"));
+            d.mend = Some(node.removal("mend the expression, or leave it out"));
         }
         got
     }
@@ -493,6 +526,13 @@ impl<'a> Cx<'a> {
                 None => node.span,
             };
             let p = Problem::new(expr_code(e.code), span, e.message);
+            let p = match e.code {
+                ErrorKind::Function => p.why(format!(
+                    "the functions are {}",
+                    listed(cel::function_names())
+                )),
+                _ => p,
+            };
             self.push(match e.mend {
                 Some(m) => {
                     let whole = format!("{}{}{}", &text[..start], m.text, &text[end..]);

@@ -219,6 +219,8 @@ pub const CHANNELS: &[&str] = &["form", "email", "sms", "webhook", "api"];
 pub const FORMATS: &[&str] = &["json", "form", "mail"];
 /// Words of `auth`.
 pub const AUTHS: &[&str] = &["hmac_signature", "standard_webhooks", "jwt", "api_key"];
+/// The key of `auth` that names a vendor.
+pub const PRESET: &str = "preset";
 
 /// `ingress.gateway`.
 pub static GATEWAY: Section = Section {
@@ -270,6 +272,11 @@ pub static AUTH: Section = Section {
             "HMAC-SHA-256 over the raw body"
         ),
         key!("standard_webhooks", [Constant], "Standard Webhooks v1"),
+        key!(
+            "preset",
+            [Text],
+            "the way in which a vendor signs, by its name"
+        ),
         key!("jwt", [Of(&JWT)], "a bearer token of a pinned issuer"),
         key!("api_key", [Constant], "an API key with scope `events`"),
     ],

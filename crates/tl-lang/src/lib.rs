@@ -3,8 +3,13 @@
 //! Nothing here opens a file: a [`Project`] holds the contents, [`load`] compiles one workflow of it. All
 //! findings of a run come together, each with its place and, nearly always, the edit that mends it.
 
+// The tests inside share programs with those outside, which name the crate.
+#[cfg(test)]
+extern crate self as tl_lang;
+
 pub mod cel;
 mod codes;
+pub mod connector;
 mod cx;
 mod diag;
 pub mod graph;

@@ -1,8 +1,8 @@
 //! From the files of a project to a program: every section in its turn, all findings of one run together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tl_kernel::expr::{Expr, Template};
+use tl_kernel::expr::{Expr, Node as ExprNode, Op, Template};
 use tl_kernel::program::{Action, Program, RecordType, State, StateIx};
 use tl_kernel::value::{Type, Value};
 
@@ -10,7 +10,7 @@ use crate::cel::{self, Schema};
 use crate::cx::{Cx, Keys};
 use crate::diag::{self, Diag, Mend, Problem, Severity, Span};
 use crate::keys::{WORKFLOW, WORKFLOW_FILE};
-use crate::project::{Connection, Owners, Project, connections, owner, owners};
+use crate::project::{Connection, Owners, Project, connections, owner, owners, unknown_owner};
 use crate::suggest::listed;
 use crate::tree::{self, Kind, Node};
 use crate::{
@@ -42,6 +42,8 @@ pub(crate) struct Lower<'a> {
     pub(crate) states: Vec<State>,
     pub(crate) actions: Vec<Action>,
     pub(crate) settings: BTreeMap<String, (Value, Type)>,
+    /// Fields of the record that name an owner.
+    pub(crate) owner_fields: BTreeSet<String>,
 }
 
 /// Compiles the workflow of an id.
@@ -90,6 +92,7 @@ pub fn load(project: &Project, workflow: &str) -> Loaded {
         states: Vec::new(),
         actions: Vec::new(),
         settings: BTreeMap::new(),
+        owner_fields: BTreeSet::new(),
     };
     let program = l.file(&tree, workflow);
     let mut diags = l.cx.diags;
@@ -107,6 +110,9 @@ pub fn load(project: &Project, workflow: &str) -> Loaded {
     }
 }
 
+/// What other languages call the functions that cut a part out of a text.
+const CUTS: [&str; 5] = ["`substring`", "`substr`", "`slice`", "`split`", "`extract`"];
+
 /// What to do about a mistake in an expression whose mend only its author knows.
 fn in_words(d: &Diag) -> Option<Mend> {
     let say = match d.code {
@@ -117,6 +123,10 @@ fn in_words(d: &Diag) -> Option<Mend> {
         "TL0304" => {
             "compare values of one type: an enum with `==` or `in` and its values, a number with a number"
         }
+        "TL0306" if CUTS.iter().any(|c| d.message.contains(c)) => {
+            "write `x.capture('…(…)…')`: it gives what the part in parentheses finds"
+        }
+        "TL0306" => "write it with the functions there are",
         _ if d.code.starts_with("TL03") => "write the expression in another way",
         _ => return None,
     };
@@ -273,6 +283,22 @@ impl<'a> Lower<'a> {
         owner(&mut self.cx, node, &self.owners)
     }
 
+    /// The fields that a text naming an owner reads: whatever sets one to a constant names a person or team.
+    pub(crate) fn reads_owner(&mut self, owner: &Template) {
+        if let Some(e) = owner.single() {
+            value_fields(&e.root, &mut self.owner_fields);
+        }
+    }
+
+    /// What is wrong with a constant of a field: the field names an owner, and nobody is called so.
+    pub(crate) fn unknown_in_field(&self, field: &str, name: &str, span: Span) -> Option<Problem> {
+        let wrong = self.owner_fields.contains(field) && !self.owners.knows(name);
+        wrong.then(|| {
+            let why = format!("`record.{field}` names an owner; ");
+            unknown_owner(name, span, (&self.owners, &why))
+        })
+    }
+
     /// A state that exists.
     pub(crate) fn state(&mut self, node: &Node) -> Option<StateIx> {
         let text = self.cx.text(node)?;
@@ -405,6 +431,23 @@ impl<'a> Lower<'a> {
             source: source.to_owned(),
             parts: Vec::new(),
         })
+    }
+}
+
+/// The fields of the record whose value an expression may give as it is.
+fn value_fields(node: &ExprNode, out: &mut BTreeSet<String>) {
+    match node {
+        ExprNode::Path { names, .. } => {
+            if let [root, field] = names.as_slice()
+                && root == "record"
+            {
+                out.insert(field.clone());
+            }
+        }
+        ExprNode::Call {
+            op: Op::Cond, args, ..
+        } => args.iter().skip(1).for_each(|n| value_fields(n, out)),
+        _ => {}
     }
 }
 

@@ -1,10 +1,10 @@
 //! `auth`: how a door knows its sender. Several ways are alternatives.
 
-use tl_kernel::program::{Auth, Channel, Proof};
+use tl_kernel::program::{Auth, Channel, PRESETS, Preset, Proof};
 
 use crate::cx::Keys;
 use crate::diag::{Mend, Problem, Span};
-use crate::keys::{ALGORITHMS, AUTH, AUTHS, HMAC, JWT};
+use crate::keys::{ALGORITHMS, AUTH, AUTHS, HMAC, JWT, PRESET};
 use crate::load::Lower;
 use crate::suggest::{listed, nearest};
 use crate::tree::{Kind, Node};
@@ -103,12 +103,48 @@ fn from_mapping(l: &mut Lower<'_>, node: &Node) -> Vec<Auth> {
         if AUTHS.contains(&e.key.as_str()) {
             let own = (!matches!(e.value.kind, Kind::Null)).then_some(&e.value);
             out.push(by_word(l, &e.key, own));
+        } else if e.key == PRESET {
+            out.extend(preset(l, &e.value));
         }
     }
-    if out.is_empty() {
+    if out.is_empty() && keys.get(PRESET).is_none() {
         l.cx.missing(keys, "hmac_signature", "{}");
     }
+    if let Some(n) = keys.get(PRESET) {
+        one_secret(l, n, &out);
+    }
     out
+}
+
+/// The vendor of a name.
+fn preset(l: &mut Lower<'_>, node: &Node) -> Option<Auth> {
+    let word = l.cx.text(node)?;
+    // Standard Webhooks has a word of its own; as a preset it is the same.
+    if word == "standard_webhooks" {
+        return Some(Auth::StandardWebhooks);
+    }
+    let known = Preset::of(&word).map(Auth::Preset);
+    if known.is_none() {
+        let words = PRESETS.iter().map(|p| p.word);
+        l.cx.unknown("TL0204", node, "the preset", words);
+    }
+    known
+}
+
+/// A vendor's key is read in the vendor's notation, so nothing else at the door may be verified with it.
+fn one_secret(l: &mut Lower<'_>, node: &Node, all: &[Auth]) {
+    let vendors = all.iter().any(|a| a.preset().is_some());
+    let secrets = all.iter().filter(|a| a.proof() == Proof::Secret).count();
+    if vendors && secrets > 1 {
+        l.cx.push(
+            Problem::new("TL0203", node.span, "a preset stands beside another way that needs a secret")
+                .why(
+                    "the secret of the door is the vendor's; give the other senders a door of their own, or `jwt` with \
+                     `keys`, or `api_key`",
+                )
+                .mend(node.removal("leave the preset out")),
+        );
+    }
 }
 
 fn by_word(l: &mut Lower<'_>, word: &str, node: Option<&Node>) -> Auth {

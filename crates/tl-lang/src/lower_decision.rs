@@ -5,7 +5,7 @@ use tl_kernel::program::{ActionKind, Branch, DecisionDef, StateIx, Step, Thresho
 use tl_kernel::value::Type;
 
 use crate::cx::Keys;
-use crate::diag::{Mend, Problem, position};
+use crate::diag::{Mend, Problem, Span, position};
 use crate::keys::{BRANCH, BUILT_IN, DECISION, DEFAULTS, THRESHOLD};
 use crate::load::{Lower, Names};
 use crate::tree::{List, Node};
@@ -48,29 +48,47 @@ pub(crate) fn decision(l: &mut Lower<'_>, node: Option<&Node>) -> Option<Decisio
         return None;
     }
     let mut branches: Vec<Branch> = Vec::new();
-    let mut default_seen = false;
+    let mut default: Option<&Node> = None;
     for n in &list.items {
         let Some(keys) = l.cx.section(n, &BRANCH) else {
             continue;
         };
-        if default_seen {
-            l.cx.push(
-                Problem::new("TL0210", n.span, "this branch stands after the default")
-                    .why("the first match wins, so it would never be taken")
-                    .mend(n.removal("take it out, or move it up")),
-            );
+        if let Some(default) = default {
+            let p = Problem::new("TL0210", n.span, "this branch stands after the default")
+                .why("the first match wins, so it would never be taken");
+            let mend = match keys.get("default") {
+                Some(_) => n.removal("take the second default out"),
+                None => exchanged(l.cx.source, default, n),
+            };
+            l.cx.push(p.mend(mend));
             continue;
         }
-        default_seen = keys.get("default").is_some();
+        default = keys.get("default").map(|_| n);
         branches.extend(branch(l, keys, n));
     }
-    if !default_seen {
+    if default.is_none() {
         no_default(l, node, list);
     }
     Some(DecisionDef {
         threshold,
         branches,
     })
+}
+
+/// The mend that lets a branch and the default before it change places.
+fn exchanged(source: &str, default: &Node, branch: &Node) -> Mend {
+    let (first, second) = (default.span, branch.span);
+    let [default, between, branch] = [
+        (first.start, first.end),
+        (first.end, second.start),
+        (second.start, second.end),
+    ]
+    .map(|(from, to)| &source[from..to]);
+    Mend::replace(
+        Span::new(first.start, second.end),
+        format!("{branch}{between}{default}"),
+        "move the default behind it",
+    )
 }
 
 fn no_default(l: &mut Lower<'_>, node: &Node, list: &List) {

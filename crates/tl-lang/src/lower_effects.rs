@@ -1,15 +1,16 @@
 //! `side_effects`: the system of record and the messages, each with the guarantee its interface allows.
 
 use tl_kernel::effect::Class;
-use tl_kernel::expr::{Expr, Template};
+use tl_kernel::expr::{At, Expr, Node as ExprNode, Template};
 use tl_kernel::program::{
     Action, ActionKind, BaseVersion, Channel, Edge, Emit, Lock, Message, OnUnknown, RecipientCheck,
     RestWrite,
 };
 use tl_kernel::time::DAY;
-use tl_kernel::value::Type;
+use tl_kernel::value::{Type, Value};
 
 use crate::cel;
+use crate::connector;
 use crate::cx::{Keys, expr_code};
 use crate::diag::{Mend, Problem, Span};
 use crate::keys::{APIS, BUILT_IN, CRM, LOCK, MESSAGE, METHODS, ON_UNKNOWN, SIDE_EFFECTS};
@@ -33,6 +34,9 @@ pub(crate) fn actions(
     let mut out = vec![crm(l, keys.and_then(|k| k.get("crm")))];
     if let Some(n) = keys.and_then(|k| k.get("messaging")) {
         messaging(l, n, drafted, &mut out);
+    }
+    if let Some(n) = keys.and_then(|k| k.get("actions")) {
+        connector::actions(l, n, WRITE_VALID, &mut out);
     }
     out
 }
@@ -61,6 +65,13 @@ fn crm(l: &mut Lower<'_>, node: Option<&Node>) -> Action {
         line: node.map_or(0, |n| l.cx.line(n.span)),
     };
     let keys = node.and_then(|n| l.cx.section(n, &CRM));
+    if let Some(k) = keys.filter(|k| k.get("use").is_some()) {
+        out.valid_for = valid_for(l, k, WRITE_VALID);
+        if let Some(call) = connector::crm(l, k) {
+            (out.kind, out.class, out.on_unknown) = call;
+        }
+        return out;
+    }
     let map = record_map(l, keys.and_then(|k| k.get("map")));
     let api = keys
         .and_then(|k| k.get("api"))
@@ -94,7 +105,7 @@ fn crm(l: &mut Lower<'_>, node: Option<&Node>) -> Action {
 /// Keys of the other kind of system.
 fn foreign_keys(l: &mut Lower<'_>, keys: Keys<'_>, rest: bool) {
     let foreign: &[&str] = if rest {
-        &["key"]
+        &["key", "with"]
     } else {
         &[
             "connection",
@@ -102,6 +113,7 @@ fn foreign_keys(l: &mut Lower<'_>, keys: Keys<'_>, rest: bool) {
             "path",
             "optimistic_lock",
             "base_version",
+            "with",
             "idempotency_header",
             "on_unknown",
         ]
@@ -177,6 +189,12 @@ fn rest(l: &mut Lower<'_>, keys: Keys<'_>, map: Vec<(String, Expr)>) -> RestWrit
     };
     let base = keys.get("base_version").and_then(|n| l.cx.text(n));
     let method = keys.get("method").and_then(|n| l.cx.word(n, METHODS));
+    if keys.get("map").is_some() && method.is_none_or(|m| m == "PUT") {
+        l.note(
+            "`crm_upsert` writes with PUT: where the other side replaces the whole record, what `map` does not name is \
+             lost there; `method: PATCH` keeps it",
+        );
+    }
     RestWrite {
         connection,
         method: method.unwrap_or("PUT").to_owned(),
@@ -228,7 +246,7 @@ fn lock(l: &mut Lower<'_>, node: &Node) -> Lock {
 }
 
 /// A connection by name. Where no connections are declared, it may come later.
-fn named_connection(l: &mut Lower<'_>, node: &Node) -> Option<String> {
+pub(crate) fn named_connection(l: &mut Lower<'_>, node: &Node) -> Option<String> {
     let text = l.cx.text(node)?;
     if l.connections.iter().any(|c| c.name == text) {
         return Some(text);
@@ -260,7 +278,7 @@ fn on_unknown(l: &mut Lower<'_>, keys: Keys<'_>) -> OnUnknown {
     }
 }
 
-fn valid_for(l: &mut Lower<'_>, keys: Keys<'_>, usual: i64) -> i64 {
+pub(crate) fn valid_for(l: &mut Lower<'_>, keys: Keys<'_>, usual: i64) -> i64 {
     keys.get("valid_for")
         .and_then(|n| l.cx.duration(n))
         .unwrap_or(usual)
@@ -303,16 +321,34 @@ fn messaging(l: &mut Lower<'_>, node: &Node, drafted: Option<&str>, out: &mut Ve
         };
         let line = l.cx.line(e.key_span);
         let valid = valid_for(l, keys, MESSAGE_VALID);
-        if let Some(message) = message(l, keys, drafted == Some(e.key.as_str())) {
-            out.push(Action {
-                name: e.key.clone(),
-                class: Class::E0,
-                kind: ActionKind::Message(message),
-                on_unknown: OnUnknown::Hold,
-                valid_for: valid,
-                line,
-            });
-        }
+        // One that does not load counts as declared: what names it is not wrong.
+        let message =
+            message(l, keys, drafted == Some(e.key.as_str())).unwrap_or_else(|| nothing(l));
+        out.push(Action {
+            name: e.key.clone(),
+            class: Class::E0,
+            kind: ActionKind::Message(message),
+            on_unknown: OnUnknown::Hold,
+            valid_for: valid,
+            line,
+        });
+    }
+}
+
+/// Stands for a message with a finding of its own.
+fn nothing(l: &Lower<'_>) -> Message {
+    let at = At { start: 0, end: 0 };
+    Message {
+        channel: Channel::Email,
+        via: OUTBOX.into(),
+        to: Expr {
+            source: String::new(),
+            root: ExprNode::Literal(Value::Null, at),
+        },
+        subject: None,
+        body: l.own_template("", Names::Effect),
+        template_file: None,
+        check: None,
     }
 }
 

@@ -58,6 +58,10 @@ fn columns(l: &mut Lower<'_>, keys: Keys<'_>, key: &str) -> Option<Vec<(String, 
     )
 }
 
+/// Longest file of a table, bytes: the most rows of the most columns have room.
+const MAX_FILE: usize = 1024 * 1024;
+const TOO_LARGE: &str = "the table is too large to be proven";
+
 struct Csv<'l, 'a> {
     l: &'l mut Lower<'a>,
     path: String,
@@ -81,6 +85,14 @@ impl Csv<'_, '_> {
         inputs: Option<Vec<(String, Node)>>,
         outputs: &[(String, Node)],
     ) -> Option<Table> {
+        if self.text.len() > MAX_FILE {
+            let file = keys.get("file")?;
+            let p = Problem::new("TL0411", file.span, TOO_LARGE);
+            self.l
+                .cx
+                .push(p.why(format!("its file may have {MAX_FILE} bytes; split it")));
+            return None;
+        }
         let mut all = rows(self.text).into_iter();
         let Some(head) = all.next() else {
             let n = keys.get("file")?;
@@ -111,10 +123,9 @@ impl Csv<'_, '_> {
         };
         let body: Vec<Row> = all.collect();
         if ins.len() > MAX_INPUTS || body.len() > MAX_ROWS {
-            let p = Problem::new("TL0411", head.span, "the table is too large to be proven").why(
-                format!("a table has at most {MAX_INPUTS} inputs and {MAX_ROWS} rows; split it"),
-            );
-            self.push(p);
+            let why =
+                format!("a table has at most {MAX_INPUTS} inputs and {MAX_ROWS} rows; split it");
+            self.push(Problem::new("TL0411", head.span, TOO_LARGE).why(why));
             return None;
         }
         let rows = body
@@ -228,13 +239,29 @@ impl Csv<'_, '_> {
             .collect();
         let values: Vec<Option<Value>> = out
             .iter()
-            .map(|i| self.value(&row.cells[*i], &types[*i]))
+            .map(|i| self.output(&head.cells[*i].text, &row.cells[*i], &types[*i]))
             .collect();
         Some(TableRow {
             tests: tests.into_iter().collect::<Option<_>>()?,
             values: values.into_iter().collect::<Option<_>>()?,
             line: row.line,
         })
+    }
+
+    /// What a row gives a field.
+    fn output(&mut self, field: &str, cell: &Cell, ty: &Type) -> Option<Value> {
+        let value = self.value(cell, ty)?;
+        let name = match &value {
+            Value::Text(name) => name.as_str(),
+            _ => return Some(value),
+        };
+        match self.l.unknown_in_field(field, name, cell.span) {
+            Some(p) => {
+                self.push(p);
+                None
+            }
+            None => Some(value),
+        }
     }
 
     fn value(&mut self, cell: &Cell, ty: &Type) -> Option<Value> {
@@ -294,6 +321,16 @@ impl Csv<'_, '_> {
             at += part.len();
         }
         Some(CellTest::OneOf(values))
+    }
+
+    fn too_many(&mut self, all: &[Row]) {
+        if let Some(head) = all.first() {
+            let p = Problem::new("TL0411", head.span, TOO_LARGE);
+            self.push(p.why(
+                "its rows cut its columns into more combinations than can be looked at; split it, or take a \
+                 column out",
+            ));
+        }
     }
 
     fn prove(&mut self, table: &Table) {
@@ -358,10 +395,7 @@ impl Csv<'_, '_> {
                         }),
                     });
                 }
-                Finding::TooMany => self.l.notes.push(format!(
-                    "{}: too many combinations to prove that no case is left out",
-                    table.file
-                )),
+                Finding::TooMany => self.too_many(&all),
             }
         }
     }

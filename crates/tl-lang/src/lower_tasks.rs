@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use tl_kernel::program::{ActionKind, TaskRules};
+use tl_kernel::value::Type;
 
+use crate::cel;
 use crate::diag::{Mend, Problem};
 use crate::keys::{TASK, TASKS};
 use crate::load::{Lower, Names};
+use crate::quote::quote;
 use crate::suggest::{listed, nearest};
 use crate::tree::Node;
 
@@ -58,9 +61,13 @@ pub(crate) fn tasks(l: &mut Lower<'_>, node: Option<&Node>) -> TaskRules {
         if let Some(n) = keys.get("owner") {
             let schema = l.schema(Names::Record);
             let literal = !n.text().is_some_and(|t| t.contains("${"));
+            if literal && is_expression(l, n) {
+                continue;
+            }
             if !literal || l.owner(n).is_some() {
-                out.owners
-                    .extend(l.cx.template(n, &schema).map(|t| (kind.to_owned(), t)));
+                let owner = l.cx.template(n, &schema);
+                owner.iter().for_each(|t| l.reads_owner(t));
+                out.owners.extend(owner.map(|t| (kind.to_owned(), t)));
             }
         }
         if let Some(n) = keys.get("sla") {
@@ -69,6 +76,29 @@ pub(crate) fn tasks(l: &mut Lower<'_>, node: Option<&Node>) -> TaskRules {
         }
     }
     out
+}
+
+/// An expression where a name or a text with `${…}` is expected: the mend is to write it as one.
+fn is_expression(l: &mut Lower<'_>, node: &Node) -> bool {
+    let Some(text) = node.text().filter(|t| !l.owners.knows(t)) else {
+        return false;
+    };
+    if cel::compile(text, &l.schema(Names::Record), &Type::Text).is_err() {
+        return false;
+    }
+    let p = Problem::new(
+        "TL0401",
+        node.span,
+        format!("no person or team is called `{text}`"),
+    )
+    .why("an owner that is read from the record stands in `${…}`");
+    let whole = format!("${{{text}}}");
+    l.cx.push(p.mend(Mend::replace(
+        node.span,
+        quote(&whole),
+        format!("write `{whole}`"),
+    )));
+    true
 }
 
 fn message(l: &mut Lower<'_>, node: &Node) -> Option<u16> {

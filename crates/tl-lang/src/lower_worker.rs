@@ -5,7 +5,7 @@ use tl_kernel::program::{AiStep, FieldFrom, Rule, RuleEffect, Table};
 use tl_kernel::value::{Type, Value};
 
 use crate::cx::Keys;
-use crate::diag::Problem;
+use crate::diag::{Mend, Problem};
 use crate::keys::{FLAGS, RULE, WORKER};
 use crate::load::{Lower, Names, constant};
 use crate::lower_ai::ai_step;
@@ -42,6 +42,7 @@ pub(crate) fn worker(l: &mut Lower<'_>, node: Option<&Node>) -> Worker {
     }
     if let Some(n) = keys.get("rules") {
         let items = l.cx.items(n);
+        routes(l, items);
         out.rules = items.iter().filter_map(|n| rule(l, n)).collect();
     }
     if let Some(n) = keys.get("tables") {
@@ -50,6 +51,19 @@ pub(crate) fn worker(l: &mut Lower<'_>, node: Option<&Node>) -> Worker {
     }
     out.ai = ai_step(l, keys.get("ai_step"));
     out
+}
+
+/// Fields that rules route by name owners, wherever they are set.
+fn routes(l: &mut Lower<'_>, rules: &[Node]) {
+    let schema = l.schema(Names::Rules);
+    for text in rules
+        .iter()
+        .filter_map(|r| r.at(&["route"]).and_then(Node::text))
+    {
+        if let Ok(owner) = crate::cel::compile_template(text, &schema) {
+            l.reads_owner(&owner);
+        }
+    }
 }
 
 fn rule(l: &mut Lower<'_>, node: &Node) -> Option<Rule> {
@@ -104,6 +118,12 @@ fn rule_effect(l: &mut Lower<'_>, keys: Keys<'_>) -> Option<RuleEffect> {
 fn set_field(l: &mut Lower<'_>, entry: &Entry) -> Option<(String, Expr)> {
     let field = settable(l, &entry.key, entry)?;
     let expr = expression_or_constant(l, &entry.value, &field)?;
+    if let ExprNode::Literal(Value::Text(name), _) = &expr.root
+        && let Some(p) = l.unknown_in_field(&entry.key, name, entry.value.span)
+    {
+        l.cx.push(p);
+        return None;
+    }
     Some((entry.key.clone(), expr))
 }
 
@@ -159,7 +179,16 @@ fn expression_or_constant(l: &mut Lower<'_>, node: &Node, ty: &Type) -> Option<E
         Err(errors) => {
             for e in errors {
                 let p = Problem::new(crate::cx::expr_code(e.code), node.span, e.message);
-                l.cx.push(p.mend(node.removal("leave it out")));
+                l.cx.push(
+                    p.mend(match e.mend.filter(|_| template.single().is_some()) {
+                        Some(m) => {
+                            let (before, after) = (&source[..e.start], &source[e.end..]);
+                            let whole = format!("${{{before}{}{after}}}", m.text);
+                            Mend::replace(node.span, crate::quote::quote(&whole), m.say)
+                        }
+                        None => node.removal("leave it out"),
+                    }),
+                );
             }
             None
         }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tl_kernel::digest::sha256;
 
+use crate::connector;
 use crate::cx::{Cx, Keys};
-use crate::diag::{Diag, Mend, Problem};
-use crate::keys::{CONNECTION, CONNECTION_AUTH, CONNECTIONS_FILE, KINDS, TEAMS_FILE};
+use crate::diag::{Diag, Mend, Problem, Span};
+use crate::keys::{CONNECTION, CONNECTION_AUTH, CONNECTIONS_FILE, KINDS, PLAIN_AUTHS, TEAMS_FILE};
 use crate::suggest::{listed, nearest};
 use crate::tree::{self, Kind, Node};
 
@@ -168,12 +169,20 @@ pub struct Connection {
     pub name: String,
     /// What it leads to.
     pub kind: ConnectionKind,
+    /// The connector whose file says how it is spoken to.
+    pub connector: Option<String>,
+    /// The connector's way to log in, where it is not the usual one.
+    pub scheme: Option<String>,
+    /// What the connector asks for.
+    pub settings: BTreeMap<String, String>,
     /// Base address, without a slash at its end.
     pub base_url: String,
     /// Where the secret goes.
     pub auth: ConnectionAuth,
     /// Where the secret is.
     pub secret: Option<SecretRef>,
+    /// Where several secrets are, by their names in the connector's file.
+    pub secrets: BTreeMap<String, SecretRef>,
     /// Name of the model, for `openai`.
     pub model: Option<String>,
     /// Who answers for the credential.
@@ -202,19 +211,35 @@ pub fn connections(project: &Project) -> (Vec<Connection>, Vec<Diag>) {
             cx.check_name(&e.key, e.key_span);
             if let Some(keys) = cx.section(&e.value, &CONNECTION) {
                 let line = cx.line(e.key_span);
-                out.extend(connection(&mut cx, (&e.key, line), keys, &known));
+                let read = Reading {
+                    project,
+                    name: &e.key,
+                    line,
+                    owners: &known,
+                };
+                out.extend(connection(&mut cx, keys, &read));
             }
         }
     }
     (out, cx.diags)
 }
 
-fn connection(
-    cx: &mut Cx<'_>,
-    (name, line): (&str, u32),
-    keys: Keys<'_>,
-    known: &Owners,
-) -> Option<Connection> {
+/// A connection that is being read.
+pub(crate) struct Reading<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) name: &'a str,
+    pub(crate) line: u32,
+    pub(crate) owners: &'a Owners,
+}
+
+fn connection(cx: &mut Cx<'_>, keys: Keys<'_>, read: &Reading<'_>) -> Option<Connection> {
+    let (name, line, known) = (read.name, read.line, read.owners);
+    let named = keys
+        .get("kind")
+        .filter(|n| n.text().is_some_and(|t| !KINDS.contains(&t)));
+    if let Some(node) = named {
+        return connector::connection(cx, keys, (node, read));
+    }
     let kind = match keys.get("kind") {
         Some(n) => cx.word(n, KINDS)?,
         None => "rest",
@@ -231,6 +256,14 @@ fn connection(
             None
         }
     };
+    if let Some(n) = keys.get("settings") {
+        let p = Problem::new(
+            "TL0209",
+            keys.key_span("settings"),
+            "`settings` belong to a connector",
+        );
+        cx.push(p.mend(n.removal("take them out")));
+    }
     let secret = keys.get("secret").and_then(|n| secret(cx, n, name));
     let auth = match keys.get("auth") {
         None if secret.is_some() => ConnectionAuth::Bearer,
@@ -247,9 +280,13 @@ fn connection(
     Some(Connection {
         name: name.to_owned(),
         kind,
+        connector: None,
+        scheme: None,
+        settings: BTreeMap::new(),
         base_url: base_url?,
         auth,
         secret,
+        secrets: BTreeMap::new(),
         model: keys.get("model").and_then(|n| cx.text(n)),
         owner,
         line,
@@ -262,28 +299,31 @@ pub(crate) fn owner(cx: &mut Cx<'_>, node: &Node, known: &Owners) -> Option<Stri
     if known.knows(&text) {
         return Some(text);
     }
-    let names = known.names();
-    let best = nearest(&text, names.iter().copied()).unwrap_or(OPERATORS);
-    cx.push(
-        Problem::new(
-            "TL0401",
-            node.span,
-            format!("no person or team is called `{text}`"),
-        )
-        .why(format!(
-            "teams.yaml knows {}",
-            listed(names.iter().copied())
-        ))
-        .mend(Mend::replace(
-            node.span,
-            best,
-            format!("write `{best}`, or add `{text}` to teams.yaml"),
-        )),
-    );
+    cx.push(unknown_owner(&text, node.span, (known, "")));
     None
 }
 
-fn base_url(cx: &mut Cx<'_>, node: &Node) -> Option<String> {
+/// Nobody is called so; `why` stands before the names that are known.
+pub(crate) fn unknown_owner(text: &str, span: Span, (known, why): (&Owners, &str)) -> Problem {
+    let names = known.names();
+    let best = nearest(text, names.iter().copied()).unwrap_or(OPERATORS);
+    Problem::new(
+        "TL0401",
+        span,
+        format!("no person or team is called `{text}`"),
+    )
+    .why(format!(
+        "{why}teams.yaml knows {}",
+        listed(names.iter().copied())
+    ))
+    .mend(Mend::replace(
+        span,
+        best,
+        format!("write `{best}`, or add `{text}` to teams.yaml"),
+    ))
+}
+
+pub(crate) fn base_url(cx: &mut Cx<'_>, node: &Node) -> Option<String> {
     let text = cx.text(node)?;
     let host = text
         .strip_prefix("https://")
@@ -312,7 +352,7 @@ fn base_url(cx: &mut Cx<'_>, node: &Node) -> Option<String> {
 
 fn connection_auth(cx: &mut Cx<'_>, node: &Node) -> ConnectionAuth {
     if node.text().is_some() {
-        return match cx.word(node, &["none", "bearer"]) {
+        return match cx.word(node, PLAIN_AUTHS) {
             Some("bearer") => ConnectionAuth::Bearer,
             _ => ConnectionAuth::None,
         };
@@ -324,7 +364,7 @@ fn connection_auth(cx: &mut Cx<'_>, node: &Node) -> ConnectionAuth {
     header.map_or(ConnectionAuth::None, ConnectionAuth::Header)
 }
 
-fn secret(cx: &mut Cx<'_>, node: &Node, name: &str) -> Option<SecretRef> {
+pub(crate) fn secret(cx: &mut Cx<'_>, node: &Node, name: &str) -> Option<SecretRef> {
     let text = cx.text(node)?;
     match text.split_once(':') {
         Some(("env", n)) if !n.is_empty() => return Some(SecretRef::Env(n.to_owned())),

@@ -18,6 +18,8 @@ mod ai;
 mod choice;
 mod fix;
 mod formula;
+#[cfg(test)]
+mod mirror;
 mod model;
 mod permission;
 mod react;
@@ -30,6 +32,7 @@ mod states;
 mod trust;
 mod verdict;
 mod walk;
+mod wander;
 mod ways;
 mod words;
 
@@ -346,6 +349,8 @@ pub enum Cue {
     Reopen,
     /// A person sends an effect again.
     SendAgain,
+    /// A person says whether an effect happened.
+    Resolved,
 }
 
 impl Cue {
@@ -366,6 +371,7 @@ impl Cue {
             Cue::Move(to) => format!("a person moves the case to `{}`", program.state_name(to)),
             Cue::Reopen => "a person opens the case again".into(),
             Cue::SendAgain => "a person sends an effect again".into(),
+            Cue::Resolved => "a person says what became of an effect".into(),
         }
     }
 }
@@ -451,6 +457,7 @@ pub fn findings(program: &Program) -> Vec<Finding> {
     if !states::ends(&words, &model, &walk, &mut out) && !ai::lost(program, &words, &mut out) {
         states::circles(&words, &model, &walk, &mut out);
     }
+    states::handed_off(program, &mut out);
     permission::prove(&words, &model, &walk, &mut out);
     choice::prove(program, &words, &mut out);
     let first = out.len();

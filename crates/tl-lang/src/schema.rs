@@ -17,7 +17,7 @@ pub fn json_schema() -> Json {
     out
 }
 
-fn section(s: &Section) -> Json {
+pub(crate) fn section(s: &Section) -> Json {
     let mut properties = Object::new();
     for k in s.keys {
         let mut shapes: Vec<Json> = k.shapes.iter().map(shape).collect();

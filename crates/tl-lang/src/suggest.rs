@@ -6,10 +6,17 @@ pub(crate) fn nearest<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let lower = written.to_lowercase();
+    let one = lower.strip_suffix("ies").map(|stem| format!("{stem}y"));
     let most = (written.chars().count() / 3).clamp(1, 4);
     known
         .into_iter()
-        .map(|k| (distance(&lower, &k.to_lowercase()), k))
+        .map(|k| {
+            let known = k.to_lowercase();
+            let near = distance(&lower, &known);
+            // Of several the key speaks of one.
+            let plural = one.as_ref().is_some_and(|o| *o == known);
+            (if plural { near.min(1) } else { near }, k)
+        })
         .filter(|(d, _)| *d <= most)
         .min_by_key(|(d, _)| *d)
         .map(|(_, k)| k)
@@ -53,11 +60,12 @@ mod tests {
 
     #[test]
     fn slips_are_found_and_strangers_are_not() {
-        let known = ["rules_engine", "feature_flags", "rules", "tables"];
+        let known = ["rules_engine", "feature_flags", "rules", "tables", "policy"];
         let table = [
             ("rule_engine", Some("rules_engine")),
             ("rulse", Some("rules")),
             ("Tables", Some("tables")),
+            ("policies", Some("policy")),
             ("banana", None),
             ("x", None),
         ];

@@ -27,6 +27,9 @@ const CASES: &[(&str, &str)] = &[
     ("ingress: { channels: [api], gateway: { auth: { jwt: { issuer: i, audience: a, keys: 'https://id.example/keys' } } } }", ""),
     ("ingress: { channels: [api], gateway: { auth: { jwt: { issuer: i, audience: a, keys: 'http://127.0.0.1:9000/keys' } } } }", ""),
     ("ingress: { channels: [api], gateway: { auth: { jwt: { issuer: i, audience: a, keys: 'http://[::1]/keys' } } } }", ""),
+    // A PUT may replace what is not mapped.
+    ("ingress: { channels: [form] }\nside_effects: { crm: { api: rest, optimistic_lock: If-Match, map: { name: record.name } } }", "`method: PATCH` keeps it"),
+    ("ingress: { channels: [form] }\nside_effects: { crm: { api: rest, method: PUT, optimistic_lock: If-Match, map: { name: record.name } } }", "`method: PATCH` keeps it"),
     // The audit log is always on.
     ("ingress: { channels: [form] }\ntransitions: [{ from: pending, to: triaged, emit: [sla_timer, audit_log] }, { from: triaged, to: needs_human }, { from: needs_human, to: closed }, { from: needs_human, to: triaged }, { from: pending, to: needs_human }]", ""),
     ("ingress: { channels: [form] }\ntransitions: [{ from: pending, to: triaged, emit: [sla_timer] }, { from: triaged, to: needs_human }, { from: needs_human, to: closed }, { from: needs_human, to: triaged }, { from: pending, to: needs_human }]", "`emit` without `audit_log` changes nothing"),

@@ -674,6 +674,49 @@ fn the_files_of_the_product_pass() {
     }
 }
 
+/// A change to the base, the code that finds it, and what the mend says.
+type Mend = (fn(&mut Program), &'static str, &'static str);
+
+#[rustfmt::skip]
+const MENDS: &[Mend] = &[
+    (
+        |p| {
+            p.policy.lines[2] = line("transfer", Say::Never);
+            p.decision.branches[0] = branch(Some("policy_allows"), vec![Step::Effect(TRANSFER)]);
+        },
+        "TL0517",
+        "write `transfer: auto` under `policy`",
+    ),
+    (|p| p.edges.retain(|e| e.to != AUTOMATED), "TL0501", "the state itself always exists"),
+    (
+        |p| {
+            let own = own_state(p);
+            p.edges.push(edge(own, CLOSED));
+        },
+        "TL0501",
+        "or take the state out",
+    ),
+    (
+        |p| {
+            p.decision.branches[0] = branch(Some("needs_human"), vec![Step::HandOff]);
+            without(p, AUTOMATED, CLOSED);
+        },
+        "TL0515",
+        "declare the transition { from: automated, to: closed }",
+    ),
+];
+
+#[test]
+fn mends_say_what_to_write() {
+    for (change, code, want) in MENDS {
+        let mut p = base();
+        change(&mut p);
+        let found = findings(&p);
+        let said = |f: &Finding| f.code == *code && f.mend.contains(want);
+        assert!(found.iter().any(said), "{want}: {found:#?}");
+    }
+}
+
 /// Every way that any row prints and that is not called possible is gone in the kernel, for each proof.
 #[test]
 fn every_printed_way_is_gone() {

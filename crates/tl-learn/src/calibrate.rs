@@ -228,6 +228,43 @@ impl Isotonic {
     }
 }
 
+/// Reviewed cases from which on a stated confidence is corrected at all.
+const ENOUGH_FOR_PLATT: usize = 30;
+/// Reviewed cases from which on the correction may have any rising shape.
+const ENOUGH_FOR_ISOTONIC: usize = 1_000;
+
+/// The correction of stated confidences that so many reviewed cases can carry.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Correction {
+    /// Too few reviewed cases: confidences stay as stated.
+    AsStated,
+    /// Platt's two numbers.
+    Platt(Platt),
+    /// Any rising step function.
+    Isotonic(Isotonic),
+}
+
+impl Correction {
+    /// Fits to reviewed cases: nothing below 30, Platt below 1,000, isotonic from there on. Where all scores of a case
+    /// are known, a temperature is better than any of them; see [`fit_temperature`].
+    pub fn fit(cases: &[Judged]) -> Correction {
+        match cases.len() {
+            0..ENOUGH_FOR_PLATT => Correction::AsStated,
+            ENOUGH_FOR_PLATT..ENOUGH_FOR_ISOTONIC => Correction::Platt(Platt::fit(cases)),
+            _ => Correction::Isotonic(Isotonic::fit(cases)),
+        }
+    }
+
+    /// The corrected confidence.
+    pub fn apply(&self, confidence: f64) -> f64 {
+        match self {
+            Correction::AsStated => confidence,
+            Correction::Platt(map) => map.apply(confidence),
+            Correction::Isotonic(map) => map.apply(confidence),
+        }
+    }
+}
+
 /// Merges the last pools while the earlier one has the larger (or equal) share of right answers.
 fn settle(pools: &mut Vec<(f64, f64, f64)>) {
     while let [.., a, b] = pools.as_slice() {

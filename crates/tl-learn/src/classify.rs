@@ -4,23 +4,23 @@
 //! Training is a pure function of the examples and options: the same input gives the same bytes on every machine.
 
 mod bytes;
+mod explain;
+mod fit;
 mod training_set;
-
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::calibrate::{Judged, Scored, apply_temperature, ece, fit_temperature};
-use crate::features::{Row, Vocabulary, Words, counted, occurrences, words};
-use crate::train::{Effort, Problem, Weights, stride_of};
+use crate::calibrate::{Judged, Scored, apply_temperature, ece};
+use crate::features::{Row, Vocabulary, Words, counted, words};
+use crate::meaning;
+use crate::train::Weights;
 
 pub use bytes::NotAModel;
-use training_set::TrainingSet;
+use fit::{Fitted, fit};
+use training_set::{TrainingSet, with_place};
 
 /// Largest model: distinct features times labels.
 const MOST_WEIGHTS: usize = 60_000_000;
-/// Words named in an explanation.
-const EXPLAINED_WORDS: usize = 8;
 
 /// A text whose label is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Example {
 pub struct TrainOptions {
     /// Weight of the examples against simplicity; larger fits the examples more closely.
     pub strength: f64,
+    /// Weight of a text's place by meaning beside its words and letters (1: as much; 0: not at all). [`None`]: with
+    /// the usual weight or not at all, whichever predicts held-back examples better.
+    pub meaning: Option<f64>,
     /// Parts the examples are split into to predict each part from the others (2 to 20; out-of-range values are
     /// moved to the nearest end).
     pub folds: usize,
@@ -47,6 +50,7 @@ impl Default for TrainOptions {
     fn default() -> Self {
         TrainOptions {
             strength: 20.0,
+            meaning: None,
             folds: 5,
             label_names: true,
         }
@@ -110,6 +114,12 @@ pub struct Prediction {
     pub label: String,
     /// Its calibrated probability.
     pub confidence: f64,
+    /// How much of the text speaks for the label at all: its score before it is set against the other labels. About
+    /// 0 for a text of which nothing is known.
+    pub familiarity: f64,
+    /// The text is unlike the examples: less familiar than nineteen in twenty of them were when they were held back.
+    /// Whatever the confidence, a person should look.
+    pub strange: bool,
     /// Every label with its probability, most likely first.
     pub scores: Vec<(String, f64)>,
     /// Words of the text that spoke for the label (positive) or against it (negative), strongest first, at most eight.
@@ -135,9 +145,13 @@ pub struct HeldBack {
 pub struct Classifier {
     labels: Vec<String>,
     vocabulary: Vocabulary,
-    /// One number per label for each feature.
+    /// Weight of a text's place by meaning; 0 for a model without.
+    meaning: f32,
+    /// One number per label for each feature of the vocabulary and, behind them, each dimension of meaning.
     weights: Vec<f32>,
     temperature: f64,
+    /// The familiarity below which a text is strange.
+    least_familiar: f64,
     held_back: HeldBack,
 }
 
@@ -145,20 +159,19 @@ impl Classifier {
     /// Learns from examples. See [`TrainError`] for what is refused.
     pub fn train(examples: &[Example], options: &TrainOptions) -> Result<Classifier, TrainError> {
         let set = TrainingSet::new(examples, options)?;
-        let problem = Problem {
-            rows: &set.rows,
-            labels: &set.targets,
-            label_count: set.labels.len(),
-            feature_count: set.vocabulary.hashes.len(),
-        };
-        let (weights, held_out) = fit_with_folds(&problem, &set.folds, options);
-        let temperature = fit_temperature(&held_out);
+        let Fitted {
+            meaning,
+            weights,
+            held_out,
+            temperature,
+        } = fit(&set, options);
         let judged = |temperature: f64| -> Vec<Judged> {
             held_out
                 .iter()
                 .map(|case| judge(case, temperature))
                 .collect()
         };
+        let least_familiar = least_familiar(&held_out);
         let (before, after) = (judged(1.0), judged(temperature));
         let right = after.iter().filter(|j| j.right).count();
         let held_back = HeldBack {
@@ -171,7 +184,9 @@ impl Classifier {
             weights: compact(&weights, set.labels.len()),
             labels: set.labels,
             vocabulary: set.vocabulary,
+            meaning,
             temperature,
+            least_familiar,
             held_back,
         })
     }
@@ -186,6 +201,16 @@ impl Classifier {
         self.temperature
     }
 
+    /// The weight that a text's place by meaning has beside its words and letters; 0 where training found it no help.
+    pub fn meaning(&self) -> f64 {
+        f64::from(self.meaning)
+    }
+
+    /// The familiarity below which a text is strange.
+    pub fn least_familiar(&self) -> f64 {
+        self.least_familiar
+    }
+
     /// How the model did on examples held back from it.
     pub fn held_back(&self) -> HeldBack {
         self.held_back
@@ -194,7 +219,8 @@ impl Classifier {
     /// The most likely label of a text and why. A text of which nothing is known gives every label the same
     /// probability.
     pub fn predict(&self, text: &str) -> Prediction {
-        let row = self.vocabulary.row(&counted(text));
+        let words = words(text);
+        let row = self.row(&words);
         let scores = self.raw_scores(&row);
         let probabilities = apply_temperature(&scores, self.temperature);
         let mut ranked: Vec<usize> = (0..self.labels.len()).collect();
@@ -207,12 +233,27 @@ impl Classifier {
         Prediction {
             label: self.labels[best].clone(),
             confidence: probabilities[best],
+            familiarity: scores[best],
+            strange: scores[best] < self.least_familiar,
             scores: ranked
                 .iter()
                 .map(|i| (self.labels[*i].clone(), probabilities[*i]))
                 .collect(),
-            top_features: self.explain(text, &words(text), &row, best),
+            top_features: self.explain(text, &words, &row, best),
         }
+    }
+
+    fn row(&self, words: &Words) -> Row {
+        let row = self.vocabulary.row(&counted(words));
+        let place = (self.meaning > 0.0)
+            .then(|| meaning::of_text(words))
+            .flatten();
+        with_place(
+            row,
+            &self.vocabulary,
+            place.as_ref(),
+            f64::from(self.meaning),
+        )
     }
 
     fn raw_scores(&self, row: &Row) -> Vec<f64> {
@@ -226,82 +267,16 @@ impl Classifier {
         }
         scores
     }
-
-    /// Sums the parts of a word's features, its letters included: "refu" helps nobody, "refund" does.
-    fn explain(&self, text: &str, words: &Words, row: &Row, label: usize) -> Vec<(String, f64)> {
-        let count = self.labels.len();
-        let part_of = |at: usize| {
-            let weights = &self.weights[row.ids[at] as usize * count..][..count];
-            let mean = weights.iter().map(|w| f64::from(*w)).sum::<f64>() / count as f64;
-            row.values[at] * (f64::from(weights[label]) - mean)
-        };
-        let mut found = occurrences(words);
-        found.sort_unstable();
-        let mut by_word: BTreeMap<String, f64> = BTreeMap::new();
-        let mut at = 0;
-        for same in found.chunk_by(|a, b| a.hash == b.hash) {
-            let Ok(id) = self.vocabulary.hashes.binary_search(&same[0].hash) else {
-                continue;
-            };
-            // Both lists ascend by hash, so one walk pairs them.
-            while row.ids[at] as usize != id {
-                at += 1;
-            }
-            let share = part_of(at) / same.len() as f64;
-            for occurrence in same {
-                let word = &words.words[occurrence.word as usize];
-                *by_word
-                    .entry(text[word.start..word.end].to_lowercase())
-                    .or_default() += share;
-            }
-        }
-        let mut out: Vec<(String, f64)> = by_word
-            .into_iter()
-            .filter(|(_, part)| *part != 0.0)
-            .collect();
-        out.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then_with(|| a.0.cmp(&b.0)));
-        out.truncate(EXPLAINED_WORDS);
-        out
-    }
 }
 
-/// Fits the model on everything, and predicts every fold from the others on the way.
-fn fit_with_folds(
-    problem: &Problem<'_>,
-    folds: &[Option<usize>],
-    options: &TrainOptions,
-) -> (Weights, Vec<Scored>) {
-    let effort = Effort {
-        strength: options.strength.clamp(1e-3, 1e6),
-        tolerance: 1e-2,
-        passes: 60,
-    };
-    let stride = stride_of(problem.label_count);
-    let fold_count = folds.iter().flatten().max().map_or(0, |last| last + 1);
-    let mut held_out = Vec::with_capacity(folds.len());
-    let mut shares = problem.no_shares();
-    let mut scores = vec![0.0; stride];
-    for fold in 0..fold_count {
-        let keep: Vec<bool> = folds.iter().map(|f| *f != Some(fold)).collect();
-        let members: Vec<usize> = (0..folds.len()).filter(|i| keep[*i]).collect();
-        // The next fit starts where this one ended: most of its examples are the same.
-        shares.keep_only(stride, &keep);
-        let weights = problem.fit(&members, &mut shares, effort);
-        for row in (0..folds.len()).filter(|i| !keep[*i]) {
-            weights.score(&problem.rows[row], &mut scores);
-            held_out.push(Scored {
-                scores: scores[..problem.label_count].to_vec(),
-                label: problem.labels[row],
-            });
-        }
-    }
-    let everyone: Vec<usize> = (0..folds.len()).collect();
-    let effort = Effort {
-        tolerance: 0.3 * effort.tolerance,
-        passes: 200,
-        ..effort
-    };
-    (problem.fit(&everyone, &mut shares, effort), held_out)
+/// The familiarity that nineteen in twenty held-back examples reach.
+fn least_familiar(held_out: &[Scored]) -> f64 {
+    let mut best: Vec<f64> = held_out
+        .iter()
+        .map(|c| c.scores.iter().copied().fold(f64::MIN, f64::max))
+        .collect();
+    best.sort_by(f64::total_cmp);
+    best.get(best.len() / 20).copied().unwrap_or(0.0)
 }
 
 fn judge(case: &Scored, temperature: f64) -> Judged {
@@ -318,11 +293,11 @@ fn judge(case: &Scored, temperature: f64) -> Judged {
     }
 }
 
-/// Drops the padding between features and halves the precision.
+/// Drops the padding between features.
 fn compact(weights: &Weights, label_count: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(weights.values.len() / weights.stride * label_count);
     for feature in weights.values.chunks_exact(weights.stride) {
-        out.extend(feature[..label_count].iter().map(|w| *w as f32));
+        out.extend_from_slice(&feature[..label_count]);
     }
     out
 }

@@ -6,12 +6,15 @@
 
 pub mod calibrate;
 pub mod classify;
+pub mod eval;
 mod features;
 mod lists;
 mod mail_cut;
 pub mod mail_text;
 mod mail_words;
+mod meaning;
 mod numeric;
 pub mod recognise;
 pub mod signature;
 mod train;
+pub mod trust;

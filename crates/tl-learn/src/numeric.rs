@@ -7,16 +7,37 @@ const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
 const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 const EXP_LIMIT: f64 = 700.0;
 
-/// `e^x`, with `x` limited to ±700 so that the result is always finite and never a denormal.
+/// `1 / n!` for n from 13 down to 0.
+const TAYLOR: [f64; 14] = [
+    1.605_904_383_682_161_5e-10,
+    2.087_675_698_786_81e-9,
+    2.505_210_838_544_172e-8,
+    2.755_731_922_398_589_3e-7,
+    2.755_731_922_398_589_3e-6,
+    2.480_158_730_158_73e-5,
+    1.984_126_984_126_984e-4,
+    1.388_888_888_888_889e-3,
+    8.333_333_333_333_333e-3,
+    4.166_666_666_666_666_4e-2,
+    1.666_666_666_666_666_6e-1,
+    0.5,
+    1.0,
+    1.0,
+];
+/// Added and taken away again, it rounds a small number to a whole one.
+const ROUNDING: f64 = 6_755_399_441_055_744.0;
+
+/// `e^x`, with `x` limited to ±700 so that the result is always finite and never a denormal. Training spends much of its
+/// time here: no division and no branch.
 pub(crate) fn exp(x: f64) -> f64 {
     let x = x.clamp(-EXP_LIMIT, EXP_LIMIT);
-    let k = (x * LOG2_E).round();
+    let k = (x * LOG2_E + ROUNDING) - ROUNDING;
     let r = (x - k * LN2_HIGH) - k * LN2_LOW;
-    let mut sum = 1.0;
-    let mut n = 14.0;
-    while n >= 1.0 {
-        sum = 1.0 + sum * r / n;
-        n -= 1.0;
+    let mut sum = TAYLOR[0];
+    let mut n = 1;
+    while n < TAYLOR.len() {
+        sum = sum * r + TAYLOR[n];
+        n += 1;
     }
     sum * power_of_two(k as i64)
 }

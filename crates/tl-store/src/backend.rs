@@ -20,7 +20,8 @@ pub struct Options {
     /// the next free number. `None` for a guest that writes beside a running server (the kill command); it neither
     /// migrates nor fences.
     pub node: Option<u32>,
-    /// Page cache of the writing connection, KiB.
+    /// Page cache of the writing connection, KiB. Not the larger the better: a commit that splits pages in the middle
+    /// of a table walks over the whole cache, and commits that are alone feel it most.
     pub writer_cache_kib: u32,
     /// Page cache of each reading connection, KiB.
     pub reader_cache_kib: u32,
@@ -41,7 +42,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             node: Some(1),
-            writer_cache_kib: 32 * 1024,
+            writer_cache_kib: 16 * 1024,
             reader_cache_kib: 4 * 1024,
             readers: 2,
             checkpoint_pages: 16_384,
@@ -239,6 +240,15 @@ impl Backend {
         }
     }
 
+    /// Gives the node's lease back: others need not wait for its end.
+    pub(crate) fn release(&mut self) {
+        if let Source::Postgres(p) = &mut self.reader.source
+            && let Err(error) = p.release()
+        {
+            tracing::warn!(%error, "the lease was not given back; it ends by itself");
+        }
+    }
+
     fn commit_slice(&mut self, units: &[Unit], answers: &mut Vec<CommitAnswer>) {
         if units.is_empty() {
             return;
@@ -295,7 +305,9 @@ pub(crate) enum Source {
 }
 
 /// Runs it on a thread of its own, because the caller may be inside a runtime.
-fn apart<T: Send>(work: impl FnOnce() -> Result<T, OpenError> + Send) -> Result<T, OpenError> {
+pub(crate) fn apart<T: Send>(
+    work: impl FnOnce() -> Result<T, OpenError> + Send,
+) -> Result<T, OpenError> {
     std::thread::scope(|scope| match scope.spawn(work).join() {
         Ok(done) => done,
         Err(panic) => std::panic::resume_unwind(panic),

@@ -9,8 +9,10 @@ use tl_kernel::id::{CaseId, EffectId, EventId, TenantId};
 use tl_kernel::journal::Sealed;
 use tl_kernel::turn::{StoredEvent, Turn};
 
+mod people;
 mod query;
 
+pub use people::*;
 pub use query::*;
 
 /// The turns and rows of one tenant that belong together.
@@ -236,6 +238,8 @@ pub enum Row {
         /// When, µs.
         at: i64,
     },
+    /// Accounts of people and the sessions in which they are signed in.
+    People(People),
     /// The saved answer of an API command.
     Idempotent {
         /// Principal: key id.

@@ -6,6 +6,7 @@ mod error;
 mod keys;
 mod logic;
 mod migrate;
+mod packed;
 mod postgres;
 mod read;
 mod schema;

@@ -14,6 +14,7 @@ mod effects;
 mod journal;
 pub(crate) mod looks;
 mod needs;
+mod people;
 mod rows;
 mod view;
 

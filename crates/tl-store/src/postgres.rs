@@ -39,7 +39,7 @@ use link::{Link, Param, Say, Trouble, kind, trouble, words};
 use tl_kernel::id::TenantId;
 
 pub(crate) use node::Node;
-pub(crate) use wake::Waker;
+pub(crate) use wake::{Bells, Waker};
 
 /// A group that lost a race reads what won and decides again, so often at most; then it runs in halves.
 const TRIES: u32 = 5;

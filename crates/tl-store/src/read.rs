@@ -3,6 +3,8 @@
 
 mod ledger;
 mod lists;
+mod nodes;
+mod people;
 mod settings;
 mod stats;
 
@@ -17,6 +19,7 @@ use crate::contract::{
 };
 use crate::error::StoreError;
 use crate::keys::{Joined, short_key};
+use crate::packed::Unpacked;
 use crate::value::{Fields, Outside, Val, vals};
 use crate::{postgres, sqlite};
 
@@ -170,6 +173,9 @@ impl Reader {
             Query::Checkpoints(t, limit) => Reply::Checkpoints(self.checkpoints(t, limit)?),
             Query::Cursor(t, name) => Reply::Cursor(self.cursor(t, &name)?),
             Query::Duplicates(t, event) => Reply::Duplicates(self.duplicates(t, event)?),
+            Query::Accounts(t, name) => Reply::Accounts(self.accounts(t, name.as_deref())?),
+            Query::Session(t, token) => Reply::Session(self.session(t, &token)?),
+            Query::OldestOpen(t, workflow) => Reply::OldestOpen(self.oldest_open(t, &workflow)?),
             Query::Stats { now } => Reply::Stats(Box::new(self.stats(now)?)),
         })
     }
@@ -363,7 +369,9 @@ impl Reader {
         let mut params = vals![page.0.cast_signed(), page.1].to_vec();
         let mut which = "";
         if let Some(tenant) = tenant {
-            which = "AND tenant = ?3";
+            // The plus keeps to the order of `ord`: by the index on the tenant every page would read and sort all of
+            // the tenant's turns.
+            which = "AND +tenant = ?3";
             params.push(tenant.0.into());
         }
         let settled = match &self.source {
@@ -386,9 +394,9 @@ impl Reader {
                 })
                 .collect();
             let sql = "SELECT body FROM turn_body WHERE ord = ?1";
-            let found = self.each(sql, &keys, |r| r.get(0))?;
+            let found = self.each(sql, &keys, |r| r.get::<Unpacked>(0))?;
             for (turn, mut body) in turns.iter_mut().zip(found) {
-                turn.3.body = body.pop();
+                turn.3.body = body.pop().map(|b| b.0);
             }
         }
         Ok(turns)
@@ -535,13 +543,13 @@ fn case_row(r: &Fields<'_>) -> Answer<CaseRow> {
 }
 
 /// A stored turn. Turns of the control stream have no number of their own.
-fn sealed(case: CaseId, columns: (u32, Vec<u8>, Option<Vec<u8>>)) -> Answer<Sealed> {
+fn sealed(case: CaseId, columns: (u32, Vec<u8>, Option<Unpacked>)) -> Answer<Sealed> {
     let (seq, head, body) = columns;
     Ok(Sealed {
         seq: if case == CaseId::CONTROL { 0 } else { seq },
         leaf: leaf_hash(&head),
         head,
-        body,
+        body: body.map(|b| b.0),
     })
 }
 

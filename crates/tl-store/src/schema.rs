@@ -282,6 +282,15 @@ tables! {
         int("at"),
     ];
 
+    /// People who may sign in. `password`: a PHC string.
+    ACCOUNT = "account" since 1, Key::Own(&["tenant", "name"]), [
+        int("tenant"), text("name"), bytes("shown"), text("role"), bytes("password"), text("by_whom"), int("at"),
+    ];
+    /// Signed in: the digest of what the browser holds.
+    SESSION = "session" since 1, Key::Own(&["tenant", "token"]), [
+        int("tenant"), bytes("token"), text("account"), int("begun"), int("seen"), int("ends"),
+    ];
+
     /// How far a tenant's tree has come.
     TREE = "tree" since 1, Key::Own(&["tenant"]), [int("tenant"), int("size"), int("after"), bytes("frontier")];
     /// Runs of leaves: 32 bytes each, the first one at `pos`.

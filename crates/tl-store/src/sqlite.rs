@@ -70,13 +70,25 @@ pub(crate) fn ask(
     conn: &Connection,
     sql: &str,
     params: &[Val<'_>],
+    read: impl FnMut(&Fields<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    ask_each(conn, sql, std::iter::once(params), read)
+}
+
+/// As `ask`, once per list of parameters.
+fn ask_each<'p>(
+    conn: &Connection,
+    sql: &str,
+    all: impl Iterator<Item = &'p [Val<'p>]>,
     mut read: impl FnMut(&Fields<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut stmt = conn.prepare_cached(sql)?;
-    bind(&mut stmt, params)?;
-    let mut rows = stmt.raw_query();
-    while let Some(row) = rows.next()? {
-        read(&Fields::Sqlite(row))?;
+    for params in all {
+        bind(&mut stmt, params)?;
+        let mut rows = stmt.raw_query();
+        while let Some(row) = rows.next()? {
+            read(&Fields::Sqlite(row))?;
+        }
     }
     Ok(())
 }
@@ -195,11 +207,10 @@ impl Sqlite {
 
     fn look(&self, needs: &logic::Needs<'_>, view: &mut View<'_>) -> Result<(), StoreError> {
         for (look, keys) in needs.all() {
-            for key in keys {
-                ask(&self.conn, &LOOK_UPS[look as usize], key, |r| {
-                    view.absorb(look, r)
-                })?;
-            }
+            let keys = keys.iter().map(Vec::as_slice);
+            ask_each(&self.conn, &LOOK_UPS[look as usize], keys, |r| {
+                view.absorb(look, r)
+            })?;
         }
         Ok(())
     }

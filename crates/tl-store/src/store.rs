@@ -8,6 +8,7 @@
 
 mod ask;
 mod checkpoints;
+mod held;
 mod threads;
 
 use std::path::Path;
@@ -17,14 +18,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::backend::{Backend, Lease, Location, Options};
+use crate::backend::{Backend, Lease, Location, Options, apart};
 use crate::contract::{CommitAnswer, Query, Refused, Reply, Unit};
 use crate::error::{OpenError, StoreError};
-use crate::postgres::Waker;
+use crate::postgres::{Bells, Waker};
 use crate::read::Reader;
 
 use checkpoints::Checkpoints;
+use held::Held;
 use threads::{Beside, ReadJob, WriteJob};
+
+pub(crate) use held::Held as HeldLease;
 
 /// Commits that may wait before a caller waits for room in the queue.
 const QUEUE: usize = 4096;
@@ -41,6 +45,7 @@ struct Inner {
     progress: Arc<Progress>,
     node: u32,
     epoch: u64,
+    shared: bool,
 }
 
 #[derive(Debug)]
@@ -61,6 +66,9 @@ struct Progress {
     /// When the oldest unit of the group in hand was queued: µs after `begun`, plus one; 0 when idle.
     oldest: AtomicU64,
     groups: watch::Sender<u64>,
+    /// Raised when another node has committed.
+    elsewhere: watch::Sender<u64>,
+    held: Arc<Held>,
 }
 
 impl Progress {
@@ -69,12 +77,31 @@ impl Progress {
             begun: Instant::now(),
             oldest: AtomicU64::new(0),
             groups: watch::Sender::new(0),
+            elsewhere: watch::Sender::new(0),
+            held: Arc::new(Held::new()),
         })
     }
 
     fn since(&self, instant: Instant) -> u64 {
         let micros = instant.saturating_duration_since(self.begun).as_micros();
         u64::try_from(micros).unwrap_or(u64::MAX - 1)
+    }
+}
+
+/// Who a backend is.
+struct Who {
+    node: u32,
+    epoch: u64,
+    shared: bool,
+}
+
+impl Who {
+    fn of(backend: &Backend) -> Who {
+        Who {
+            node: backend.node(),
+            epoch: backend.epoch(),
+            shared: backend.postgres().is_some(),
+        }
     }
 }
 
@@ -89,6 +116,13 @@ impl Store {
     pub fn open_at(location: &Location, options: &Options) -> Result<Store, OpenError> {
         let mut backend = Backend::open_at(location, options)?;
         let progress = Progress::new();
+        let lease = apart(|| {
+            backend.heartbeat().map_err(|e| OpenError::Database {
+                path: format!("{location:?}"),
+                why: e.to_string(),
+            })
+        })?;
+        progress.held.confirm(&lease);
         let refused = |e: std::io::Error| OpenError::Database {
             path: format!("{location:?}"),
             why: format!("no thread can be started: {e}"),
@@ -101,8 +135,13 @@ impl Store {
             beside.checkpoints = Some(Checkpoints::start(sqlite, path, options)?);
         }
         if let Some(postgres) = backend.postgres() {
+            let bells = Bells {
+                groups: progress.groups.clone(),
+                elsewhere: progress.elsewhere.clone(),
+                held: Arc::clone(&progress.held),
+            };
             let (config, node) = (postgres.config(), postgres.node().cloned());
-            let waker = Waker::start(config, node, progress.groups.clone());
+            let waker = Waker::start(config, node, bells);
             beside.waker = Some(waker.map_err(refused)?);
         }
         let readers = options.readers.max(1);
@@ -110,7 +149,7 @@ impl Store {
         for _ in 0..readers {
             connections.push(Backend::open_reader(location, options)?);
         }
-        let (node, epoch) = (backend.node(), backend.epoch());
+        let who = Who::of(&backend);
         let (writes, write_jobs) = mpsc::channel(QUEUE);
         let shared = (beside, Arc::clone(&progress));
         threads::writer(backend, options.group, shared, write_jobs).map_err(refused)?;
@@ -121,7 +160,7 @@ impl Store {
             reads,
             readers,
         };
-        Ok(Store::new(mode, progress, (node, epoch)))
+        Ok(Store::new(mode, progress, who))
     }
 
     /// Opens the database without threads: commits and questions run on the calling thread, and futures are ready
@@ -129,17 +168,18 @@ impl Store {
     /// may be used so from outside a runtime alone.
     pub fn inline(location: &Location, options: &Options) -> Result<Store, OpenError> {
         let backend = Backend::open_at(location, options)?;
-        let who = (backend.node(), backend.epoch());
+        let who = Who::of(&backend);
         let mode = Mode::Inline(Mutex::new(Some(backend)));
         Ok(Store::new(mode, Progress::new(), who))
     }
 
-    fn new(mode: Mode, progress: Arc<Progress>, (node, epoch): (u32, u64)) -> Store {
+    fn new(mode: Mode, progress: Arc<Progress>, who: Who) -> Store {
         let inner = Inner {
             mode,
             progress,
-            node,
-            epoch,
+            node: who.node,
+            epoch: who.epoch,
+            shared: who.shared,
         };
         Store {
             inner: Arc::new(inner),
@@ -242,7 +282,31 @@ impl Store {
     /// Extends the node's lease and tells what is left of it. On PostgreSQL a thread does so by itself; on SQLite
     /// nobody can take over, and the lease is endless.
     pub async fn heartbeat(&self) -> Result<Lease, StoreError> {
-        self.as_node(Backend::heartbeat).await
+        let lease = self.as_node(Backend::heartbeat).await?;
+        self.inner.progress.held.confirm(&lease);
+        Ok(lease)
+    }
+
+    /// What is left of the node's lease by this machine's clocks, as the database last confirmed it; `None` for one
+    /// that does not end. Asks nobody: it may be looked at right before the first byte of every effect, and nothing
+    /// may leave once it is zero.
+    pub fn lease_left(&self) -> Option<Duration> {
+        self.inner.progress.held.left()
+    }
+
+    /// Becomes true once another process has taken the node over. This one can commit nothing any more.
+    pub fn lost(&self) -> watch::Receiver<bool> {
+        self.inner.progress.held.lost()
+    }
+
+    /// What time it is where the database is, µs; `None` where that is this machine's own clock.
+    pub fn database_time(&self) -> Option<i64> {
+        self.inner.progress.held.database_time()
+    }
+
+    /// Whether the database may be shared with other nodes.
+    pub fn is_shared(&self) -> bool {
+        self.inner.shared
     }
 
     /// Takes over from nodes whose lease has lapsed: raises their epochs, so that their attempts become stale, and
@@ -282,6 +346,11 @@ impl Store {
         self.inner.progress.groups.subscribe()
     }
 
+    /// Wakes when another node of a PostgreSQL database has committed. A hint, as `groups` is.
+    pub fn elsewhere(&self) -> watch::Receiver<u64> {
+        self.inner.progress.elsewhere.subscribe()
+    }
+
     /// How long the oldest unit that is not yet durable has waited; zero when none waits.
     pub fn queue_age(&self) -> Duration {
         let progress = &self.inner.progress;
@@ -293,9 +362,12 @@ impl Store {
         }
     }
 
-    /// Finishes what is queued, moves the write-ahead log into the database and lets go of the file. What is asked
-    /// of any handle afterwards is refused.
+    /// Finishes what is queued, moves the write-ahead log into the database and lets go of it; a node gives its lease
+    /// back, so that others take over at once what it left behind. What is asked of any handle afterwards is refused.
     pub async fn close(&self) -> Result<(), StoreError> {
+        if self.is_shared() {
+            self.inner.progress.held.give_up();
+        }
         let (writes, reads, readers) = match &self.inner.mode {
             Mode::Threads {
                 writes,

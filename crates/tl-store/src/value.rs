@@ -89,6 +89,12 @@ impl<'a> From<&'a Vec<u8>> for Val<'a> {
     }
 }
 
+impl<'a> From<Cow<'a, [u8]>> for Val<'a> {
+    fn from(bytes: Cow<'a, [u8]>) -> Self {
+        Val::Bytes(bytes)
+    }
+}
+
 impl From<Vec<u8>> for Val<'_> {
     fn from(bytes: Vec<u8>) -> Self {
         Val::Bytes(Cow::Owned(bytes))

@@ -100,6 +100,8 @@ writes! {
     Secret = SECRET, Insert;
     Disabled = DISABLED, InsertNew;
     ApiKey = API_KEY, Insert;
+    Account = ACCOUNT, Upsert;
+    Session = SESSION, Upsert;
     Tree = TREE, Upsert;
     Placed = PLACED, Insert;
     /// The same size is signed twice when the follower starts again; the first signature stands.
@@ -123,6 +125,9 @@ writes! {
     SwitchOff = SWITCH, Delete(&[("tenant", "="), ("scope", "=")]);
     FlagOff = FLAG, Delete(&[("tenant", "="), ("name", "=")]);
     DisabledOff = DISABLED, Delete(&[("tenant", "="), ("endpoint", "=")]);
+    SessionOff = SESSION, Delete(&[("tenant", "="), ("token", "=")]);
+    SessionsOff = SESSION, Delete(&[("tenant", "="), ("account", "=")]);
+    SessionsOver = SESSION, Delete(&[("tenant", "="), ("ends", "<=")]);
     SweepKeys = DEDUPE, Delete(&[("tenant", "="), ("key", ">="), ("key", "<"), ("expires", "<=")]);
     SweepAnswers = IDEMPOTENT, Delete(&[("tenant", "="), ("expires", "<=")]);
     SweepSlots = SLOT, Delete(&[("tenant", "="), ("begins", "<")]);

@@ -16,6 +16,7 @@ fn all() -> Vec<Check> {
         suite::groups::CHECKS,
         suite::ledger::CHECKS,
         suite::settings::CHECKS,
+        suite::people::CHECKS,
         suite::lists::CHECKS,
         suite::rows::CHECKS,
     ]

@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tl_kernel::id::{CaseId, EventId};
+use tl_wire::signature::Reply;
 
 /// Marks an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -40,6 +41,14 @@ pub(crate) fn accepted(event: EventId, case: Option<CaseId>) -> Response {
 /// 200: it was committed before.
 pub(crate) fn duplicate(event: EventId) -> Response {
     replayed(json(StatusCode::OK, event_body(event, None, "duplicate")))
+}
+
+/// 200: the answer to a vendor's question whether the address is ours.
+pub(crate) fn challenge(reply: Reply) -> Response {
+    let mut response = Response::new(Body::from(reply.body));
+    let kind = HeaderValue::from_static(reply.content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// A saved answer.

@@ -27,7 +27,10 @@ use crate::state::{AppState, Web};
 pub fn router(state: AppState) -> Router {
     let web = Arc::new(Web::new(state));
     Router::new()
-        .route("/hooks/{tenant}/{endpoint}", post(ingest::hook))
+        .route(
+            "/hooks/{tenant}/{endpoint}",
+            post(ingest::hook).fallback(ingest::question),
+        )
         .route("/forms/{tenant}/{form}", post(ingest::form))
         .route("/v1/events", post(events::post))
         .route(

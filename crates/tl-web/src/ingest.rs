@@ -12,6 +12,7 @@ mod parse;
 mod schema;
 mod sender;
 mod soundness;
+mod vendor;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use http::request::Parts;
 use tl_kernel::id::EventId;
 use tl_kernel::program::Idempotency;
 use tl_kernel::value::Value;
+use tl_wire::signature::Reply;
 
 pub(crate) use admission::{enter, installation, room};
 pub(crate) use body::read;
@@ -35,6 +37,7 @@ pub(crate) use schema::{Schemas, check, child, shape};
 pub use sender::signature_scheme;
 pub(crate) use sender::{Evidence, Sender, verify};
 pub use soundness::schema_fault;
+pub(crate) use vendor::{delivery_id, preset_of, public_address, question};
 
 use crate::answer;
 use crate::guard::RequestId;
@@ -81,7 +84,14 @@ async fn through(
             return problem.into_response();
         }
     };
-    let outcome = receive(web, &found, id, request).await;
+    let outcome = match receive(web, &found, id, request).await {
+        Ok(Received::Question(reply)) => {
+            web.metrics.ingested(Some(&found), "challenge");
+            return answer::challenge(reply);
+        }
+        Ok(Received::Message(admitted)) => Ok(admitted),
+        Err(problem) => Err(problem),
+    };
     web.metrics.ingested(Some(&found), class(&outcome));
     match outcome {
         // 9
@@ -91,38 +101,52 @@ async fn through(
     }
 }
 
+/// What a verified post was.
+enum Received {
+    /// A message, and what became of it.
+    Message(Admitted),
+    /// A vendor's question, of which nothing is kept.
+    Question(Reply),
+}
+
 /// Steps 3 to 8 for a door that was found. Room is given back when the answer is known.
 async fn receive(
     web: &Arc<Web>,
     found: &Found,
     id: EventId,
     request: Request,
-) -> Result<Admitted, Problem> {
+) -> Result<Received, Problem> {
     let (head, body) = request.into_parts();
     let _place = enter(web, found, id)?; // 3
     let declared = declared::check(found.endpoint(), &head.headers)?; // 4
     let _memory = room(web, declared.length, id)?;
     let raw = read(body, declared.length, web.config.body_deadline).await?; // 5
+    let url = public_address(web, &head.uri);
     let evidence = Evidence {
         headers: &head.headers,
         raw: &raw,
         id,
+        method: head.method.as_str(),
+        url: url.as_deref(),
     };
     let sender = verify(web, found, evidence, |_| true)?; // 6
+    if let Some(reply) = sender.preset.and_then(|p| p.answer_post(&raw)) {
+        return Ok(Received::Question(reply));
+    }
     let message = parse::message(found.endpoint(), &declared.content_type, raw)?; // 7
     check(web, found, &message.body)?;
     let admission = admission_of(web, found, (id, &head), (sender, message))?;
-    commit(web, admission).await // 8
+    commit(web, admission).await.map(Received::Message) // 8
 }
 
 fn admission_of(
     web: &Web,
     found: &Found,
     (id, head): (EventId, &Parts),
-    (sender, message): (Sender, Message),
+    (sender, mut message): (Sender, Message),
 ) -> Result<Admission, Problem> {
     let now = web.intake.now();
-    let event = build(found, &message, (id, now), &head.headers);
+    let event = build(found, &mut message, (id, now), &head.headers);
     // A header that means nothing here is not judged either.
     let asked = found.endpoint().idempotency == Idempotency::Header || sender.principal.is_some();
     let key = match asked {

@@ -130,6 +130,10 @@ pub trait Intake: Send + Sync + 'static {
     fn admit(&self, admission: Admission) -> Answer<'_, Result<Admitted, AdmitError>>;
     /// Engine time, µs.
     fn now(&self) -> i64;
+    /// The process will end soon: it still takes messages, but a load balancer should send them elsewhere.
+    fn leaving(&self) -> bool {
+        false
+    }
     /// Why no message can be taken now, with the seconds to wait: draining, overload, no disk space.
     fn overloaded(&self) -> Option<(&'static str, u32)>;
 }

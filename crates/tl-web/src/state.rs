@@ -72,6 +72,8 @@ pub struct WebConfig {
     pub tenant_rate: Rate,
     /// Pace of one door.
     pub endpoint_rate: Rate,
+    /// The address under which senders reach the doors; needed where a vendor signs it.
+    pub public_url: Option<String>,
 }
 
 impl Default for WebConfig {
@@ -93,6 +95,7 @@ impl Default for WebConfig {
                 per_second: 1_000,
                 burst: 2_000,
             },
+            public_url: None,
         }
     }
 }

@@ -4,14 +4,21 @@
 //! gives the headers that make the same message verify. The answer on the wire to any
 //! [`SignatureError`] must be the same; the classes exist for metrics and the security log only.
 
+mod challenge;
+mod check;
+mod fields;
 mod hmac;
-mod standard_webhooks;
+mod preset;
+mod recipe;
+mod secret;
+mod time;
+mod url;
 
-pub use hmac::{Encoding, HmacScheme, SignedString};
-
-use aws_lc_rs::hmac as mac;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+pub use challenge::{Challenge, Reply};
+pub use hmac::{HmacScheme, SignedString};
+pub use preset::{Checked, Delivery, Maker, PRESETS, Preset, preset};
+pub use recipe::{Algorithm, Encoding, IdAt, Part, Place, Recipe, TimeAt, Unit, UrlForm};
+pub use secret::{Secret, SecretError, SecretForm};
 
 /// Accepted distance between a signed timestamp and our time, in seconds, both ways.
 pub const DEFAULT_TOLERANCE_S: i64 = 300;
@@ -19,8 +26,8 @@ pub const DEFAULT_TOLERANCE_S: i64 = 300;
 pub const MAX_SECRETS: usize = 5;
 /// Longest signature, timestamp or id header that is looked at, in bytes.
 const MAX_HEADER_BYTES: usize = 4096;
-/// Length of an HMAC-SHA256 tag, in bytes.
-const TAG_BYTES: usize = 32;
+/// Most signatures looked at in one header; a sender that rotates secrets sends two.
+const MAX_SIGNATURES: usize = 8;
 
 /// How an endpoint's messages are signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,94 +36,8 @@ pub enum Scheme {
     Hmac(HmacScheme),
     /// Standard Webhooks v1 (symmetric): `webhook-id`, `webhook-timestamp`, `webhook-signature`.
     StandardWebhooks,
-}
-
-/// One signing key with the time in which it counts.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret {
-    kid: String,
-    key: Vec<u8>,
-    not_before_us: i64,
-    not_after_us: Option<i64>,
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Secret")
-            .field("kid", &self.kid)
-            .field("key", &"(hidden)")
-            .field("not_before_us", &self.not_before_us)
-            .field("not_after_us", &self.not_after_us)
-            .finish()
-    }
-}
-
-/// Why a secret cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SecretError {
-    /// An empty key would accept what anybody can compute.
-    #[error("the secret is empty")]
-    Empty,
-    /// Not `whsec_` followed by the base64 of 24 to 64 bytes.
-    #[error("a Standard Webhooks secret is \"whsec_\" and the base64 of 24 to 64 bytes")]
-    NotStandardWebhooks,
-}
-
-impl Secret {
-    /// A secret whose key is these bytes, active from `not_before_us` until just before
-    /// `not_after_us` (UTC microseconds).
-    pub fn new(
-        kid: impl Into<String>,
-        key: impl Into<Vec<u8>>,
-        not_before_us: i64,
-        not_after_us: Option<i64>,
-    ) -> Result<Secret, SecretError> {
-        let key = key.into();
-        if key.is_empty() {
-            return Err(SecretError::Empty);
-        }
-        Ok(Secret {
-            kid: kid.into(),
-            key,
-            not_before_us,
-            not_after_us,
-        })
-    }
-
-    /// A secret in the `whsec_…` notation of Standard Webhooks.
-    pub fn standard_webhooks(
-        kid: impl Into<String>,
-        text: &str,
-        not_before_us: i64,
-        not_after_us: Option<i64>,
-    ) -> Result<Secret, SecretError> {
-        let key = text
-            .strip_prefix("whsec_")
-            .and_then(|encoded| STANDARD.decode(encoded).ok())
-            .filter(|key| (24..=64).contains(&key.len()))
-            .ok_or(SecretError::NotStandardWebhooks)?;
-        Secret::new(kid, key, not_before_us, not_after_us)
-    }
-
-    /// The name under which audit records this secret.
-    pub fn kid(&self) -> &str {
-        &self.kid
-    }
-
-    /// Whether the secret counts at this time (UTC microseconds).
-    pub fn is_active(&self, now_us: i64) -> bool {
-        self.not_before_us <= now_us && self.not_after_us.is_none_or(|end| now_us < end)
-    }
-
-    /// The HMAC-SHA256 tag of the parts written one after the other.
-    fn tag(&self, parts: &[&[u8]]) -> mac::Tag {
-        let key = mac::Key::new(mac::HMAC_SHA256, &self.key);
-        let mut context = mac::Context::with_key(&key);
-        for part in parts {
-            context.update(part);
-        }
-        context.sign()
-    }
+    /// The way of a vendor.
+    Preset(&'static Preset),
 }
 
 /// A message as it arrived: header names in any case, values and body as raw bytes.
@@ -124,6 +45,10 @@ impl Secret {
 pub struct Incoming<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
     pub body: &'a [u8],
+    /// The method of the request, in capitals.
+    pub method: &'a str,
+    /// The public address with path and query: its host from the configuration, never from the request.
+    pub url: Option<&'a str>,
 }
 
 impl<'a> Incoming<'a> {
@@ -165,17 +90,19 @@ impl Window {
         }
     }
 
-    /// Accepts a timestamp in whole seconds, or says how far away it is.
-    fn admit(&self, timestamp_s: i64) -> Result<i64, SignatureError> {
-        let timestamp_us = timestamp_s.saturating_mul(1_000_000);
+    /// Accepts a time, or says how far away it is. `past_s` is a longer time that may have passed, in seconds.
+    fn admit(&self, timestamp_us: i64, past_s: Option<i64>) -> Result<(), SignatureError> {
         let skew_us = self.now_us.abs_diff(timestamp_us);
-        let tolerance_us = self.tolerance_s.max(0).unsigned_abs() * 1_000_000;
-        if skew_us > tolerance_us {
+        let allowed_s = match past_s {
+            Some(past_s) if timestamp_us < self.now_us => past_s.max(self.tolerance_s),
+            _ => self.tolerance_s,
+        };
+        if skew_us > allowed_s.max(0).unsigned_abs() * 1_000_000 {
             return Err(SignatureError::OutsideWindow {
                 skew_s: skew_us / 1_000_000,
             });
         }
-        Ok(timestamp_us)
+        Ok(())
     }
 }
 
@@ -215,6 +142,8 @@ pub enum SignatureError {
     NoActiveSecret,
     #[error("the signature does not match")]
     Mismatch,
+    #[error("the address is signed, and the public one is not known")]
+    NoPublicUrl,
     #[error("the scheme cannot be used: {0}")]
     Scheme(#[from] SchemeError),
 }
@@ -230,6 +159,7 @@ impl SignatureError {
             SignatureError::OutsideWindow { .. } => "outside_window",
             SignatureError::NoActiveSecret => "no_active_secret",
             SignatureError::Mismatch => "mismatch",
+            SignatureError::NoPublicUrl => "no_public_url",
             SignatureError::Scheme(_) => "scheme",
         }
     }
@@ -260,6 +190,12 @@ pub enum SchemeError {
     IdRefused,
     #[error("the timestamp must be a positive number of seconds")]
     TimestampRefused,
+    #[error("the signature is part of the body, which stays as it is")]
+    InBody,
+    #[error("only the sender has the key to sign with")]
+    NotOurs,
+    #[error("the message has not the form that is signed, or its address is not known")]
+    Unsignable,
 }
 
 /// Checks a message against all active secrets.
@@ -283,8 +219,14 @@ pub fn verify(
         return Err(SignatureError::NoActiveSecret);
     }
     match scheme {
-        Scheme::Hmac(hmac) => hmac::verify(hmac, incoming, &active, window),
-        Scheme::StandardWebhooks => standard_webhooks::verify(incoming, &active, window),
+        Scheme::Hmac(hmac) => check::verify(&hmac.recipe()?, incoming, &active, window),
+        Scheme::StandardWebhooks => {
+            check::verify(&preset::STANDARD_WEBHOOKS, incoming, &active, window)
+        }
+        Scheme::Preset(preset) => {
+            preset.admits_body(incoming.body)?;
+            check::verify(&preset.recipe, incoming, &active, window)
+        }
     }
 }
 
@@ -297,6 +239,17 @@ pub struct Stamp<'a> {
     pub timestamp_s: i64,
 }
 
+/// A message before it is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending<'a> {
+    pub stamp: Stamp<'a>,
+    /// The method of the request, in capitals.
+    pub method: &'a str,
+    /// The whole address; needed where it is signed.
+    pub url: Option<&'a str>,
+    pub body: &'a [u8],
+}
+
 /// The headers to add to a message so that [`verify`] accepts it.
 pub fn sign(
     scheme: &Scheme,
@@ -304,45 +257,24 @@ pub fn sign(
     stamp: Stamp<'_>,
     body: &[u8],
 ) -> Result<Vec<(String, String)>, SchemeError> {
+    let sending = Sending {
+        stamp,
+        method: "POST",
+        url: None,
+        body,
+    };
+    sign_for(scheme, secret, &sending)
+}
+
+/// The headers to add to a message whose address may be signed too.
+pub fn sign_for(
+    scheme: &Scheme,
+    secret: &Secret,
+    sending: &Sending<'_>,
+) -> Result<Vec<(String, String)>, SchemeError> {
     match scheme {
-        Scheme::Hmac(hmac) => hmac::sign(hmac, secret, stamp, body),
-        Scheme::StandardWebhooks => standard_webhooks::sign(secret, stamp, body),
+        Scheme::Hmac(hmac) => check::sign(&hmac.recipe()?, secret, sending),
+        Scheme::StandardWebhooks => check::sign(&preset::STANDARD_WEBHOOKS, secret, sending),
+        Scheme::Preset(preset) => check::sign(&preset.recipe, secret, sending),
     }
-}
-
-/// Compares the tags of all secrets with all presented tags; the first secret that matches names
-/// the result, but every comparison is made.
-fn match_any(
-    secrets: &[&Secret],
-    signed: &[&[u8]],
-    presented: &[[u8; TAG_BYTES]],
-) -> Result<String, SignatureError> {
-    let mut matched: Option<&Secret> = None;
-    for &secret in secrets {
-        let tag = secret.tag(signed);
-        for given in presented {
-            let equal =
-                aws_lc_rs::constant_time::verify_slices_are_equal(tag.as_ref(), given).is_ok();
-            if equal && matched.is_none() {
-                matched = Some(secret);
-            }
-        }
-    }
-    matched
-        .map(|secret| secret.kid.clone())
-        .ok_or(SignatureError::Mismatch)
-}
-
-/// Reads seconds since 1970: digits only, no sign, no leading zero, so that one time has one
-/// notation and no digit can be moved to or from a neighbour in the signed string.
-fn parse_seconds(text: &str) -> Option<i64> {
-    let canonical = text.bytes().all(|byte| byte.is_ascii_digit())
-        && !text.starts_with('0')
-        && !text.is_empty();
-    if canonical { text.parse().ok() } else { None }
-}
-
-/// Whether a delivery id is plain enough to be part of a signed string.
-fn is_plain_id(id: &str) -> bool {
-    (1..=255).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }

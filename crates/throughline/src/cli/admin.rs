@@ -61,13 +61,16 @@ pub enum Tenant {
 pub enum Endpoint {
     /// List endpoints: address, how senders identify themselves, whether open and why not
     List,
-    /// Make a new secret and print it, once; earlier ones count for the overlap
+    /// Make a secret and print it once, or take a vendor's; earlier ones count for the overlap
     Rotate {
         /// ENDPOINT or TENANT/ENDPOINT
         endpoint: String,
         /// How long earlier secrets still count, such as 24h; at most 7d
         #[arg(long, default_value = "24h", value_parser = overlap)]
         overlap: i64,
+        /// A file with the secret that the vendor made, instead of a new one; - for standard input
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<std::path::PathBuf>,
     },
     /// Close an endpoint
     Disable {

@@ -99,7 +99,8 @@ pub enum Task {
     ///
     /// Which decision fits: approve: approve, reject. review and missing: approve, edit, reject, close.
     /// hand_off: accept, reject, close. exception: accept, close; where nobody knows what became of an effect,
-    /// `effect resolve` comes first.
+    /// `effect resolve` comes first. Where each leads is in docs/concepts/decision.md: accepting a hand-off, for
+    /// example, closes the case once nothing else of it is open.
     Decide {
         /// The task
         task: String,
@@ -123,15 +124,15 @@ pub enum Task {
 /// What a person decides about a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Decision {
-    /// Yes: go on, or send exactly this
+    /// Yes: decide it anew with the person's word, or send exactly this
     Approve,
     /// Go on with corrected fields
     Edit,
-    /// No
+    /// No: nothing is sent; with nothing else open, the case is closed
     Reject,
-    /// Taken over
+    /// Taken over: with nothing else open, the case is closed
     Accept,
-    /// Nothing more to do
+    /// Nothing more to do: the case is closed
     Close,
 }
 
@@ -183,10 +184,42 @@ pub enum How {
     Drop,
 }
 
+/// `outbox`.
+#[derive(Debug, Subcommand)]
+pub enum Outbox {
+    /// List messages, newest first
+    List {
+        /// Of this case
+        #[arg(long)]
+        case: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Show a message with its text
+    Show {
+        /// The effect that wrote it
+        effect: String,
+    },
+}
+
+/// `record`.
+#[derive(Debug, Subcommand)]
+pub enum Record {
+    /// Show a record as it is now
+    Show {
+        /// The type of the record, such as lead
+        #[arg(value_name = "TYPE")]
+        record_type: String,
+        /// Its id, as `effect show` of the write names it
+        id: String,
+    },
+}
+
 /// `dead`.
 #[derive(Debug, Subcommand)]
 pub enum Dead {
-    /// List what failed or was given up
+    /// List what failed or was given up; questions to models are not among them, `case reopen` asks again
     List {
         /// At most so many
         #[arg(long, default_value_t = 50)]
@@ -216,8 +249,8 @@ pub enum Dead {
 pub enum Kill {
     /// Set a switch: it covers effects, and questions to models as well
     ///
-    /// With everything, tenant, workflow:ID or model:NAME no model is asked either, and the cases go to people.
-    /// connection:built_in is the record store, connection:outbox the outbox. In a dry run the cases go on as if
+    /// With everything, tenant, workflow:ID or model:NAME no model is asked either: with `hold` the questions wait
+    /// and so do their cases; with `cancel` or `dry-run` people get the cases at once. connection:built_in is the record store, connection:outbox the outbox. In a dry run the cases go on as if
     /// everything had been sent; the ledger marks what was not with dry_run:SCOPE, and it is not sent later.
     Set {
         /// everything, tenant, ingest, workflow:ID, action:NAME, connection:NAME or model:NAME

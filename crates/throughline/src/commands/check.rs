@@ -6,12 +6,14 @@ use std::path::Path;
 
 use tl_kernel::program::{Endpoint, Program};
 use tl_lang::effective_policy_text;
+use tl_wire::signature::Maker;
 
 use super::Shell;
 use crate::checked::{Checked, LISTED, check};
 use crate::control::Reply;
 use crate::control::doors::{auth_words, needs_secret};
 use crate::control::request::Request;
+use crate::control::vendor::{row, signs_address};
 use crate::failure::Failure;
 use crate::page::Page;
 use crate::project::{Target, find};
@@ -81,6 +83,9 @@ fn print_text(shell: &Shell, target: &Target, id: &str, checked: &Checked) {
     for note in &checked.notes {
         let _ = writeln!(out, "  note: {note}");
     }
+    for note in closed_connections(shell, target) {
+        let _ = writeln!(out, "  note: {note}");
+    }
     out.push_str("\neffective policy\n");
     for line in effective_policy_text(program).lines() {
         let _ = writeln!(out, "  {line}");
@@ -99,6 +104,27 @@ fn print_text(shell: &Shell, target: &Target, id: &str, checked: &Checked) {
     print!("{}", Page::of_stdout().fit(&out));
 }
 
+/// Connections without TLS that the settings of this directory do not allow: their writes would wait.
+fn closed_connections(shell: &Shell, target: &Target) -> Vec<String> {
+    let Some(config) = shell.config().ok().filter(|c| c.dir == target.dir) else {
+        return Vec::new();
+    };
+    let (all, _) = tl_lang::connections(&target.project);
+    let closed = all
+        .iter()
+        .filter(|c| c.base_url.starts_with("http://") && !config.allow_private.contains(&c.name));
+    closed
+        .map(|c| {
+            format!(
+                "connection `{name}` has no TLS ({url}): nothing is sent there before throughline.toml says \
+                 `allow_private_connections = [\"{name}\"]`",
+                name = c.name,
+                url = c.base_url
+            )
+        })
+        .collect()
+}
+
 /// What is said of an endpoint, and the command that opens it.
 fn endpoint_note(shell: &Shell, e: &Endpoint, open: &[String]) -> (String, Option<String>) {
     let auth = auth_words(&e.auth);
@@ -106,10 +132,19 @@ fn endpoint_note(shell: &Shell, e: &Endpoint, open: &[String]) -> (String, Optio
         let note = "has no way to know its senders: it stays closed";
         return (note.into(), None);
     }
+    let unset = || shell.config().is_ok_and(|c| c.public_url.is_none());
+    if e.auth.iter().any(signs_address) && unset() {
+        let note =
+            "its vendor signs the address: closed until `public_url` is set in throughline.toml";
+        return (format!("{auth}; {note}"), None);
+    }
     if !needs_secret(e) || open.contains(&e.name) {
         return (auth, None);
     }
-    let command = format!("throughline endpoint rotate {}/{}", shell.tenant, e.name);
+    let mut command = format!("throughline endpoint rotate {}/{}", shell.tenant, e.name);
+    if row(e).is_some_and(|r| r.maker == Maker::Vendor) {
+        command.push_str(" --secret-file FILE");
+    }
     (
         format!("{auth}; closed until it has a secret"),
         Some(command),
@@ -120,7 +155,7 @@ fn endpoint_note(shell: &Shell, e: &Endpoint, open: &[String]) -> (String, Optio
 fn known_open(shell: &Shell, target: &Target, program: &Program) -> Vec<String> {
     let there = shell
         .config()
-        .is_ok_and(|c| c.database().exists() && c.dir == target.dir);
+        .is_ok_and(|c| c.store.may_hold_data() && c.dir == target.dir);
     if !there || !program.endpoints.iter().any(needs_secret) {
         return Vec::new();
     }

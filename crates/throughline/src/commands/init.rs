@@ -25,6 +25,15 @@ const SETTINGS: &str = "\
 # allow_private_connections = [\"crm\"]
 ";
 
+/// A message to try the template with.
+const MESSAGE_FILE: &str = "lead.json";
+const MESSAGE: &str = r#"{
+  "external_id": "web-1",
+  "contact": { "name": "Ada Byron", "email": "ada@example.org", "company": "Engines Ltd", "country": "GB" },
+  "message": "Could you show us your dispatch planning? We run 40 trucks."
+}
+"#;
+
 /// What is no part of the project.
 const IGNORE: &str = "/data/\n";
 
@@ -57,6 +66,7 @@ pub fn run(shell: &Shell, target: &[String]) -> Result<(), Failure> {
         (FILE, SETTINGS.as_bytes()),
         (".gitignore", IGNORE.as_bytes()),
         (schema::FILE, shape.as_bytes()),
+        (MESSAGE_FILE, MESSAGE.as_bytes()),
     ];
     for (path, bytes) in files.iter().chain(&own) {
         if path.ends_with("/workflow.yaml") {
@@ -81,6 +91,8 @@ pub fn run(shell: &Shell, target: &[String]) -> Result<(), Failure> {
     println!("               cd {} && throughline check", dir.display());
     println!("             make a secret for its endpoint, and run it");
     println!("               throughline endpoint list && throughline serve");
+    println!("             see what would happen to a message, of which lead.json is one");
+    println!("               throughline try lead.json --endpoint leads");
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! What each command does: ask the installation, print the answer.
 
 mod check;
+mod connector;
 mod deploy;
+mod eval;
 mod export;
 mod graph;
 mod init;
@@ -14,7 +16,8 @@ mod verify;
 use tokio::runtime::Runtime;
 
 use crate::cli::{
-    Args, Audit, Case, Command, Dead, Effect, Endpoint, Flag, How, Key, Kill, Task, Tenant,
+    Args, Audit, Case, Command, Dead, Effect, Endpoint, Flag, How, Key, Kill, Outbox, Record, Task,
+    Tenant,
 };
 use crate::config::Config;
 use crate::control::request::{self, CaseChange, CaseQuery, EffectQuery, Request, TaskQuery};
@@ -22,6 +25,9 @@ use crate::control::socket::{Client, envelope};
 use crate::control::{Envelope, Reply};
 use crate::failure::{Failure, is_code};
 use crate::page::Page;
+
+/// Words of a reason that may still be a code.
+const REASON_WORDS: usize = 2;
 
 /// What a command needs to know.
 pub(crate) struct Shell {
@@ -48,11 +54,20 @@ pub fn run(args: Args) -> Result<(), Failure> {
         runtime,
     };
     match args.command {
-        Command::Serve { listen } => {
-            let mut config = shell.config()?;
-            if let Some(listen) = listen {
-                config.listen_at(listen);
-            }
+        Command::Serve {
+            listen,
+            store,
+            role,
+        } => {
+            let typed: Vec<(&str, String)> = [
+                ("listen", listen),
+                ("store", store),
+                ("role", role.map(|r| r.word().to_owned())),
+            ]
+            .into_iter()
+            .filter_map(|(key, text)| Some((key, text?)))
+            .collect();
+            let config = Config::load_with(&shell.dir, |name| std::env::var(name).ok(), &typed)?;
             shell
                 .runtime
                 .block_on(crate::serve::run(config, shell.json))
@@ -71,6 +86,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             print!("{}", schema::text());
             Ok(())
         }
+        Command::Connector(asked) => connector::run(&shell, asked),
         Command::Graph {
             workflow,
             svg,
@@ -78,6 +94,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         } => graph::run(&shell, workflow.as_deref(), svg, mermaid),
         Command::Send(args) => send::run(&shell, &args),
         Command::Try(args) => send::rehearse(&shell, &args),
+        Command::Eval(args) => eval::run(&shell, &args),
         Command::Explain { id } if is_code(&id) => explain_code(&shell, &id),
         Command::Explain { id } => shell.print(Request::Explain { id }),
         Command::Task(Task::Decide {
@@ -130,7 +147,7 @@ fn request_of(command: Command) -> Result<Request, Failure> {
             reason,
         },
         Command::Tenant(t) => tenant(t),
-        Command::Endpoint(e) => endpoint(e),
+        Command::Endpoint(e) => endpoint(e)?,
         Command::Key(k) => key(k),
         Command::Flag(Flag::Set {
             name,
@@ -142,6 +159,11 @@ fn request_of(command: Command) -> Result<Request, Failure> {
             installation,
         },
         Command::Flag(Flag::List) => Request::FlagList,
+        Command::Outbox(Outbox::List { case, limit }) => Request::OutboxList { case, limit },
+        Command::Outbox(Outbox::Show { effect }) => Request::OutboxShow { effect },
+        Command::Record(Record::Show { record_type, id }) => {
+            Request::RecordShow { record_type, id }
+        }
         Command::Status => Request::Status,
         _ => return Err(elsewhere()),
     })
@@ -180,6 +202,7 @@ fn dead(d: Dead) -> Request {
                 filter: EffectQuery {
                     states,
                     case: None,
+                    no_questions: true,
                     limit,
                 },
             }
@@ -211,18 +234,26 @@ fn tenant(t: Tenant) -> Request {
     }
 }
 
-fn endpoint(e: Endpoint) -> Request {
+fn endpoint(e: Endpoint) -> Result<Request, Failure> {
     let disabled = |endpoint, disabled, reason| Request::EndpointDisabled {
         endpoint,
         disabled,
         reason,
     };
-    match e {
+    Ok(match e {
         Endpoint::List => Request::EndpointList,
-        Endpoint::Rotate { endpoint, overlap } => Request::EndpointRotate { endpoint, overlap },
+        Endpoint::Rotate {
+            endpoint,
+            overlap,
+            secret_file,
+        } => Request::EndpointRotate {
+            endpoint,
+            overlap,
+            secret: secret_file.map(|path| send::text_of(&path)).transpose()?,
+        },
         Endpoint::Disable { endpoint, reason } => disabled(endpoint, true, reason),
         Endpoint::Enable { endpoint, reason } => disabled(endpoint, false, reason),
-    }
+    })
 }
 
 fn key(k: Key) -> Request {
@@ -293,6 +324,7 @@ fn effect(e: Effect) -> Request {
             filter: EffectQuery {
                 states: state,
                 case,
+                no_questions: false,
                 limit,
             },
         },
@@ -323,6 +355,7 @@ impl Shell {
     }
 
     pub(crate) fn envelope(&self, request: Request) -> Envelope {
+        warn_of_prose(&request);
         envelope(&self.tenant, request)
     }
 
@@ -350,13 +383,32 @@ impl Shell {
 
     /// Asks and prints.
     pub(crate) fn print(&self, request: Request) -> Result<(), Failure> {
+        let limit = request.limit();
         let reply = self.ask(request)?;
         print::reply(&reply, self.json);
+        if let Some(limit) = limit.filter(|l| reply.rows() == Some(*l as usize)) {
+            eprintln!("{limit} rows is the limit: there may be more, and --limit N shows them");
+        }
         Ok(())
     }
 
     pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
+    }
+}
+
+/// A sentence is taken as a reason, and whoever typed it is told what becomes of it.
+fn warn_of_prose(request: &Request) {
+    let words = |text: &str| text.split_whitespace().count();
+    if request.reason().is_some_and(|r| words(r) > REASON_WORDS) {
+        let note = match request {
+            Request::TaskDecide(_) => "; words about the case belong into --note",
+            _ => "",
+        };
+        eprintln!(
+            "warning: a reason stays in the audit for good, where nothing about a person belongs: a short code such as \
+             wrong_owner is enough{note}"
+        );
     }
 }
 
@@ -407,7 +459,7 @@ fn migrate(shell: &Shell) -> Result<(), Failure> {
         Ok(match client {
             Client::Own(app) => format!(
                 "{} is up to date with this release",
-                app.config.database().display()
+                app.config.store.shown()
             ),
             Client::Server(_) => "a server runs and has brought the database up to date".to_owned(),
         })

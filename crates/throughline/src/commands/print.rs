@@ -40,6 +40,9 @@ fn as_text(reply: &Reply, now: i64, page: Page) -> String {
         Reply::Task(sheet) => sheets::task(sheet, now),
         Reply::Effects(effects) => lists::effects(effects, now, page),
         Reply::Effect(sheet) => sheets::effect(sheet, now, page),
+        Reply::Outbox(messages) => lists::outbox(messages, now, page),
+        Reply::OutboxMessage(sheet) => sheets::outbox_message(sheet),
+        Reply::Record(sheet) => sheets::record(sheet),
         Reply::Switches(switches) => lists::switches(switches, page),
         // Findings underline parts of lines: they stay as they are.
         Reply::Plan(plans) => return plans.iter().map(sheets::plan).collect(),

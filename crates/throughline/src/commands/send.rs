@@ -1,5 +1,6 @@
 //! `send`: sign a message as its sender would, and post it. `try`: the same message, but nothing happens.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,13 +11,17 @@ use tl_connect::client::{
     Auth, Client, Connection, Options, Request as Outgoing, Secret as Hidden,
 };
 use tl_connect::knowledge::Knowledge;
-use tl_wire::signature::{HmacScheme, Scheme as Signing, Stamp, sign};
+use tl_wire::signature::{
+    HmacScheme, PRESETS, Preset, Scheme as Signing, Sending, Stamp, preset, sign_for,
+};
 
 use super::{Shell, print};
 use crate::cli::{Scheme, Send, Try};
 use crate::control::request::{Message, Request};
+use crate::explain::code_words;
 use crate::failure::Failure;
 use crate::keys::{random, signing_key};
+use crate::text::nearest;
 
 /// Time for the whole exchange.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -26,6 +31,7 @@ pub fn run(shell: &Shell, args: &Send) -> Result<(), Failure> {
     let body = read(&args.file)?;
     let secret = secret(args)?;
     let scheme = args.scheme.unwrap_or_else(|| scheme_of(&secret));
+    let vendor = args.preset.as_deref().map(vendor).transpose()?;
     let key = match &args.key {
         Some(key) => key.clone(),
         None => format!("send-{}", hex::encode(random::<12>()?)),
@@ -40,6 +46,7 @@ pub fn run(shell: &Shell, args: &Send) -> Result<(), Failure> {
         ("idempotency-key".to_owned(), key.clone()),
     ];
     let signing = match scheme {
+        _ if vendor.is_some() => vendor.map(Signing::Preset),
         Scheme::Hmac => Some(Signing::Hmac(HmacScheme {
             header: args.header.clone(),
             ..HmacScheme::default()
@@ -48,17 +55,26 @@ pub fn run(shell: &Shell, args: &Send) -> Result<(), Failure> {
         Scheme::Bearer => None,
     };
     if let Some(signing) = signing {
-        let secret =
-            signing_key(&secret, "send", (0, None)).map_err(|e| Failure::usage(e.to_string()))?;
-        let stamp = Stamp {
-            delivery_id: Some(&key),
-            timestamp_s: now_s(),
+        let span = (0, None);
+        let read = match vendor {
+            Some(row) => row.secret("send", &secret, span),
+            None => signing_key(&secret, "send", span),
         };
-        let signed = sign(&signing, &secret, stamp, &body)
+        let secret = read.map_err(|e| Failure::usage(e.to_string()))?;
+        let sending = Sending {
+            stamp: Stamp {
+                delivery_id: Some(&key),
+                timestamp_s: now_s(),
+            },
+            method: "POST",
+            url: Some(&args.to),
+            body: &body,
+        };
+        let signed = sign_for(&signing, &secret, &sending)
             .map_err(|e| Failure::usage(format!("cannot sign: {e}")))?;
         headers.extend(signed);
     }
-    let auth = if scheme == Scheme::Bearer {
+    let auth = if vendor.is_none() && scheme == Scheme::Bearer {
         Auth::Bearer(Hidden::new(secret))
     } else {
         Auth::None
@@ -116,16 +132,45 @@ async fn post(
         }
         Knowledge::NotSent(why) => Err(Failure::unreachable(format!(
             "nothing was sent to {url}: {}. Does a server run there?",
-            why.code()
+            code_words(why.code())
         ))),
         Knowledge::NotProcessed => Err(Failure::unreachable(format!(
             "{url} did not take the message; send it again"
         ))),
         Knowledge::Unknown(why) => Err(Failure::unreachable(format!(
-            "{url} gave no answer ({}); send it again with the same --key: it is taken once",
-            why.code()
+            "{url}: {}. Send it again with the same --key: it is taken once",
+            code_words(why.code())
         ))),
     }
+}
+
+/// The text of a file, or of standard input.
+pub fn text_of(path: &Path) -> Result<String, Failure> {
+    let bytes = match path.as_os_str() == "-" {
+        true => {
+            let mut all = Vec::new();
+            let read = std::io::stdin().read_to_end(&mut all);
+            read.map_err(|e| Failure::unreachable(format!("TL0620 cannot read the input: {e}")))?;
+            all
+        }
+        false => read(path)?,
+    };
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::usage(format!("{} is no text", path.display())))?;
+    Ok(text.trim().to_owned())
+}
+
+/// The vendor of a name.
+fn vendor(name: &str) -> Result<&'static Preset, Failure> {
+    preset(name).ok_or_else(|| {
+        let names: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
+        let near = nearest(name, names.iter().copied())
+            .map_or_else(String::new, |n| format!("; did you mean {n}?"));
+        Failure::usage(format!(
+            "there is no preset `{name}`{near} There are {}",
+            names.join(", ")
+        ))
+    })
 }
 
 fn secret(args: &Send) -> Result<String, Failure> {

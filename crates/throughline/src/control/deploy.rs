@@ -5,7 +5,7 @@ use tl_kernel::digest::{hex, short};
 use tl_kernel::id::TenantId;
 use tl_kernel::journal::Entry;
 use tl_lang::{Project, bundle_digest};
-use tl_store::contract::{Refused, Row, Unit};
+use tl_store::contract::{Guard, Refused, Row, Unit};
 
 use super::Ctx;
 use super::doors::unbase64;
@@ -108,7 +108,7 @@ impl Ctx<'_> {
         }
         let mut out = Vec::new();
         for id in wanted {
-            out.push(deploy_one(self.app, view.id, &project, &id, &self.by).await?);
+            out.push(deploy_one(self.app, (view.id, None), &project, &id, &self.by).await?);
         }
         Ok(Reply::Versions(out))
     }
@@ -178,14 +178,19 @@ impl Ctx<'_> {
         self.app
             .change(view.id, &self.by, vec![row], vec![change])
             .await?;
-        Ok(Reply::Done(Done::new(format!(
+        let said = format!(
             "new cases of `{workflow}` go through number {number}; open cases stay with the version they began with"
-        ))))
+        );
+        Ok(Reply::Done(Done::new(said).then(
+            "the files of the project are as they were: bring them to this version too, or the next deploy brings back \
+             what they hold; what it would change shows",
+            "throughline deploy",
+        )))
     }
 }
 
 /// Whether the files of a workflow are those of a deployed number.
-async fn is_same(
+pub(super) async fn is_same(
     desk: &tl_engine::desk::Desk,
     view: &Tenant,
     number: u32,
@@ -205,10 +210,10 @@ fn project(files: Files) -> Result<Project, Failure> {
     Ok(project)
 }
 
-/// Deploys one workflow that was checked.
+/// Deploys one workflow that was checked. With a guard, only while what it says still holds.
 pub async fn deploy_one(
     app: &App,
-    tenant: TenantId,
+    (tenant, only): (TenantId, Option<Guard>),
     project: &Project,
     workflow: &str,
     by: &tl_kernel::journal::Actor,
@@ -227,6 +232,7 @@ pub async fn deploy_one(
     for _ in 0..RACES {
         let at = app.desk.now();
         let mut unit = Unit::new(tenant);
+        unit.guards.extend(only.clone());
         unit.rows.push(Row::Deploy {
             number,
             workflow: workflow.to_owned(),
@@ -255,6 +261,7 @@ pub async fn deploy_one(
                 });
             }
             Err(Refused::NumberTaken { next }) => number = next,
+            Err(Refused::GateMoved) => break,
             Err(other) => return Err(other.into()),
         }
     }

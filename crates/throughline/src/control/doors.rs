@@ -9,12 +9,13 @@ use tl_wire::signature::MAX_SECRETS;
 
 use super::Ctx;
 use super::signing::Door;
+use super::vendor;
 use super::views::{
     Done, EndpointLine, FreshKey, FreshSecret, KeyLine, Reply, SecretLine, TenantLine,
 };
 use crate::app::{App, Change};
 use crate::failure::Failure;
-use crate::keys::{Place, fresh_secret, random};
+use crate::keys::{Place, random};
 use crate::text::{At, nearest};
 
 /// Longest overlap of an old secret with a new one, µs.
@@ -110,6 +111,7 @@ impl Ctx<'_> {
         &self,
         endpoint: &str,
         overlap: i64,
+        given: Option<&str>,
     ) -> Result<Reply, Failure> {
         let (view, name) = self.endpoint_view(endpoint).await?;
         let def = find_endpoint(&view, &name)?;
@@ -134,8 +136,7 @@ impl Ctx<'_> {
                 "`{name}` has {MAX_SECRETS} active secrets. Wait until one ends, or rotate with --overlap 0s"
             )));
         }
-        let standard = def.auth.contains(&Auth::StandardWebhooks);
-        let text = fresh_secret(standard)?;
+        let text = vendor::secret_text(def, given)?;
         let kid = format!("{}{}", name_prefix(&name), hex::encode(random::<4>()?));
         let place = Place {
             tenant: view.id,
@@ -176,13 +177,16 @@ impl Ctx<'_> {
             tenant: &view.name,
             address: &address,
         });
+        let mut signing = door.as_ref().map(Door::words).unwrap_or_default();
+        signing.extend(vendor::verify_token(def, &text));
         Ok(Reply::Secret(FreshSecret {
-            signing: door.as_ref().map(Door::words).unwrap_or_default(),
+            signing,
             example: door.map(|d| d.example(Some(&text))).unwrap_or_default(),
             address,
             endpoint: name,
             kid,
-            secret: text,
+            // Whoever gave it knows it.
+            secret: given.map_or(text, |_| String::new()),
             earlier_until: (!earlier.is_empty()).then_some(At(now + overlap)),
         }))
     }
@@ -436,7 +440,8 @@ fn find_endpoint<'a>(view: &'a Tenant, name: &str) -> Result<&'a Endpoint, Failu
     )))
 }
 
-fn endpoint_line(
+/// A door as lists show it.
+pub(super) fn endpoint_line(
     app: &App,
     view: &Tenant,
     program: &Program,
@@ -465,6 +470,7 @@ fn endpoint_line(
         let known = Known {
             secret: secrets.iter().any(|s| s.active),
             key: view.rows.api_keys.iter().any(key_for_events),
+            address: app.config.public_url.is_some(),
         };
         lacks(&format!("{}/{}", view.name, e.name), e, &known)
     };
@@ -495,12 +501,15 @@ struct Known {
     secret: bool,
     /// An API key for messages counts now.
     key: bool,
+    /// The public address is set.
+    address: bool,
 }
 
 /// What an endpoint lacks to verify anybody, with what mends it; empty where one kind of sender can be verified.
 fn lacks(place: &str, e: &Endpoint, known: &Known) -> String {
+    let nowhere = |a: &Auth| vendor::signs_address(a) && !known.address;
     let open = |a: &Auth| match a.proof() {
-        Proof::Secret => known.secret,
+        Proof::Secret => known.secret && !nowhere(a),
         Proof::KeySet => true,
         Proof::ApiKey => known.key,
         Proof::Nothing => false,
@@ -509,7 +518,9 @@ fn lacks(place: &str, e: &Endpoint, known: &Known) -> String {
         return String::new();
     }
     let needs = |proof: Proof| e.auth.iter().any(|a| a.proof() == proof);
-    if needs(Proof::Secret) {
+    if known.secret && e.auth.iter().any(nowhere) {
+        "its vendor signs the address: set `public_url` in throughline.toml, then restart".into()
+    } else if needs(Proof::Secret) {
         format!("it has no secret: throughline endpoint rotate {place}")
     } else if needs(Proof::ApiKey) {
         "nobody has a key for it: throughline key create --scope events".into()
@@ -527,6 +538,7 @@ pub fn auth_words(auth: &[Auth]) -> String {
         .map(|a| match a {
             Auth::Hmac { .. } => "hmac_signature",
             Auth::StandardWebhooks => "standard_webhooks",
+            Auth::Preset(preset) => preset.word,
             Auth::Jwt { .. } => "jwt",
             Auth::ApiKey => "api_key",
         })
@@ -589,6 +601,8 @@ mod tests {
             ("hmac_signature | api_key", [ROTATE, "", ""]),
             ("jwt", [KEYS, KEYS, KEYS]),
             ("jwt | hmac_signature", [ROTATE, "", ROTATE]),
+            ("{ preset: stripe }", [ROTATE, "", ROTATE]),
+            ("{ preset: twilio }", [ROTATE, "", ROTATE]),
             ("{ jwt: { issuer: i, audience: a } }", [KEYS, KEYS, KEYS]),
             ("{ jwt: { issuer: i, audience: a, algorithms: [HS256] } }", [ROTATE, "", ROTATE]),
             ("{ jwt: { issuer: i, audience: a, keys: keys.json } }", ["", "", ""]),
@@ -598,10 +612,29 @@ mod tests {
             let e = endpoint(auth);
             let known = [(false, false), (true, false), (false, true)];
             for ((secret, key), want) in known.into_iter().zip(want) {
-                let says = lacks("default/webhook", &e, &Known { secret, key });
+                let address = true;
+                let says = lacks(
+                    "default/webhook",
+                    &e,
+                    &Known {
+                        secret,
+                        key,
+                        address,
+                    },
+                );
                 assert_eq!(says.is_empty(), want.is_empty(), "{auth}: {says}");
                 assert!(says.contains(want), "{auth}: {says}");
             }
+        }
+        // The host of a request is no proof of where it was sent to.
+        for (auth, closed) in [("{ preset: twilio }", true), ("{ preset: stripe }", false)] {
+            let known = Known {
+                secret: true,
+                key: false,
+                address: false,
+            };
+            let says = lacks("default/webhook", &endpoint(auth), &known);
+            assert_eq!(says.contains("public_url"), closed, "{auth}: {says}");
         }
     }
 }

@@ -5,6 +5,7 @@ use tl_kernel::decide::{Command, CommandKind, Input, Resolve};
 use tl_kernel::digest::hex;
 use tl_kernel::effect::EffectState;
 use tl_kernel::id::EffectId;
+use tl_kernel::policy::Verdict;
 use tl_kernel::turn::EffectKind;
 use tl_kernel::value::Value;
 use tl_store::contract::{EffectFilter, EffectRow};
@@ -17,6 +18,8 @@ use crate::explain::{arguments, effect_next, policy_place};
 use crate::failure::Failure;
 use crate::text::{At, nearest};
 
+/// Rows that are looked through at most.
+const MANY: u32 = 10_000;
 /// Effects that one command sends again at most.
 const MAX_REDRIVE: usize = 100;
 
@@ -36,9 +39,13 @@ impl Ctx<'_> {
             tenant: Some(view.id),
             case,
             states,
-            limit: q.limit,
+            limit: if q.no_questions { MANY } else { q.limit },
         };
-        let rows = self.app.desk.store().effects(filter).await?;
+        let mut rows = self.app.desk.store().effects(filter).await?;
+        if q.no_questions {
+            rows.retain(|r| r.kind == EffectKind::Effect);
+            rows.truncate(q.limit as usize);
+        }
         Ok(Reply::Effects(rows.iter().map(effect_line).collect()))
     }
 
@@ -72,8 +79,36 @@ impl Ctx<'_> {
 
     async fn effect(&self, view: &Tenant, id: &str) -> Result<EffectRow, Failure> {
         let id = effect_id(id)?;
-        let found = self.app.desk.store().effect(view.id, id).await?;
-        found.ok_or_else(|| Failure::not_found(format!("TL0703 there is no {id}")))
+        match self.app.desk.store().effect(view.id, id).await? {
+            Some(row) => Ok(row),
+            None => Err(self.never_sent(view, id).await),
+        }
+    }
+
+    /// What is said of an effect that the ledger does not have: the journal may know one that was refused when it
+    /// was planned.
+    async fn never_sent(&self, view: &Tenant, id: EffectId) -> Failure {
+        let none = Failure::not_found(format!("TL0703 there is no {id}"));
+        let Ok(case) = self.app.desk.load(view.id, id.case).await else {
+            return none;
+        };
+        let (Some(effect), Ok(bundle)) = (
+            case.effects.get(&id.n),
+            self.app.desk.bundle(view.id, case.definition).await,
+        ) else {
+            return none;
+        };
+        let why = match effect.verdict {
+            Verdict::Never => format!(
+                "the policy says never, {}",
+                policy_place(&bundle, effect.line)
+            ),
+            _ => "an earlier one has said the same".into(),
+        };
+        Failure::not_found(format!(
+            "TL0703 `{}` {id} was stopped when it was planned and is in no list: {why}. `throughline explain {}` shows it",
+            effect.name, id.case
+        ))
     }
 
     pub(super) async fn effect_resolve(
@@ -158,6 +193,15 @@ impl Ctx<'_> {
         }
         let mut refused = Vec::new();
         for id in &wanted {
+            let row = self.app.desk.store().effect(view.id, *id).await?;
+            if row.is_some_and(|r| r.kind == EffectKind::Ask) {
+                refused.push(format!(
+                    "{id}: a question to a model is not repeated; `throughline case reopen {} --reason CODE` decides \
+                     the case anew",
+                    id.case
+                ));
+                continue;
+            }
             if let Err(e) = self.resolve(&view, *id, Resolve::SendAgain, &reason).await {
                 refused.push(format!("{id}: {}", e.message));
             }
@@ -180,10 +224,13 @@ impl Ctx<'_> {
     }
 }
 
-fn effect_id(text: &str) -> Result<EffectId, Failure> {
-    text.trim()
-        .parse()
-        .map_err(|e| Failure::usage(format!("{e}. `throughline effect list` shows effects")))
+pub(super) fn effect_id(text: &str) -> Result<EffectId, Failure> {
+    text.trim().parse().map_err(|_| {
+        Failure::usage(format!(
+            "`{text}` is no whole id of an effect: eff_, 26 letters and digits, - and a number. \
+             `throughline effect list` shows effects"
+        ))
+    })
 }
 
 fn state(word: &str) -> Result<EffectState, Failure> {

@@ -6,6 +6,7 @@ mod cases;
 pub mod deploy;
 pub mod doors;
 mod effects;
+mod kept;
 mod kill;
 mod lists;
 pub mod rehearse;
@@ -14,6 +15,7 @@ mod signing;
 pub mod socket;
 mod status;
 mod tasks;
+pub mod vendor;
 pub mod views;
 
 use tl_kernel::journal::Actor;
@@ -39,11 +41,17 @@ pub async fn handle(app: &App, envelope: Envelope) -> Result<Reply, Failure> {
             "a server holds this data directory and does not answer",
         ));
     }
-    let ctx = Ctx {
-        app,
-        tenant,
-        by: Actor::Operator(by),
-    };
+    handle_by(app, tenant, Actor::Operator(by), request).await
+}
+
+/// Answers a request of whoever has been recognised already: a person at the console.
+pub async fn handle_by(
+    app: &App,
+    tenant: String,
+    by: Actor,
+    request: Request,
+) -> Result<Reply, Failure> {
+    let ctx = Ctx { app, tenant, by };
     ctx.answer(request).await
 }
 
@@ -70,6 +78,9 @@ impl Ctx<'_> {
                 self.effect_resolve(&id, how, reason).await
             }
             Request::Redrive { ids, code, reason } => self.redrive(ids, code, reason).await,
+            Request::OutboxList { case, limit } => self.outbox_list(case, limit).await,
+            Request::OutboxShow { effect } => self.outbox_show(&effect).await,
+            Request::RecordShow { record_type, id } => self.record_show(record_type, id).await,
             Request::KillList => self.kill_list().await,
             Request::KillSet {
                 scope,
@@ -93,8 +104,13 @@ impl Ctx<'_> {
                 reason,
             } => self.tenant_disabled(&name, disabled, &reason).await,
             Request::EndpointList => self.endpoint_list().await,
-            Request::EndpointRotate { endpoint, overlap } => {
-                self.endpoint_rotate(&endpoint, overlap).await
+            Request::EndpointRotate {
+                endpoint,
+                overlap,
+                secret,
+            } => {
+                self.endpoint_rotate(&endpoint, overlap, secret.as_deref())
+                    .await
             }
             Request::EndpointDisabled {
                 endpoint,

@@ -56,6 +56,17 @@ pub enum Request {
         code: Option<String>,
         reason: String,
     },
+    OutboxList {
+        case: Option<String>,
+        limit: u32,
+    },
+    OutboxShow {
+        effect: String,
+    },
+    RecordShow {
+        record_type: String,
+        id: String,
+    },
     KillList,
     KillSet {
         scope: String,
@@ -91,6 +102,8 @@ pub enum Request {
     EndpointRotate {
         endpoint: String,
         overlap: i64,
+        /// The secret that the vendor made; a fresh one when absent.
+        secret: Option<String>,
     },
     EndpointDisabled {
         endpoint: String,
@@ -124,6 +137,36 @@ pub enum Request {
     },
     AuditHead,
     Try(Message),
+}
+
+impl Request {
+    /// How many rows a list shows at most.
+    pub fn limit(&self) -> Option<u32> {
+        match self {
+            Request::CaseList { filter } => Some(filter.limit),
+            Request::TaskList { filter } => Some(filter.limit),
+            Request::EffectList { filter } => Some(filter.limit),
+            Request::OutboxList { limit, .. } => Some(*limit),
+            _ => None,
+        }
+    }
+
+    /// The reason of a change, as it was typed.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Request::CaseCommand { reason, .. }
+            | Request::EffectResolve { reason, .. }
+            | Request::Redrive { reason, .. }
+            | Request::KillSet { reason, .. }
+            | Request::KillClear { reason, .. }
+            | Request::Rollback { reason, .. }
+            | Request::TenantDisabled { reason, .. }
+            | Request::EndpointDisabled { reason, .. }
+            | Request::KeyDisable { reason, .. } => Some(reason),
+            Request::TaskDecide(d) => Some(&d.reason),
+            _ => None,
+        }
+    }
 }
 
 /// Files of a project: path to base 64.
@@ -195,6 +238,9 @@ pub struct EffectQuery {
     pub states: Vec<String>,
     /// Of this case.
     pub case: Option<String>,
+    /// Without questions to models.
+    #[serde(default)]
+    pub no_questions: bool,
     /// At most so many.
     pub limit: u32,
 }

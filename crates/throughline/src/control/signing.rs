@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json, json};
 use tl_kernel::program::{Auth, Channel, Endpoint, Format, Idempotency, Program};
 use tl_kernel::value::Type;
+use tl_wire::signature::{Preset, preset};
 
 /// Stands for a secret that is not shown.
 const HIDDEN: &str = "<the endpoint's secret>";
@@ -58,6 +59,9 @@ impl Door<'_> {
         let mut out = Vec::new();
         let mut headers = vec![format!("'content-type: {}'", self.content_type())];
         let way = self.shown_way();
+        if let Some(row) = way.and_then(Auth::preset).and_then(|p| preset(p.word)) {
+            return self.vendors_example(row);
+        }
         match way {
             Some(Auth::ApiKey) => {
                 out.push("KEY='<a key of: throughline key create --scope events>'".into());
@@ -90,6 +94,22 @@ impl Door<'_> {
         out
     }
 
+    /// A vendor's message is sent by the vendor; to try the door, ours is signed the same way.
+    fn vendors_example(&self, row: &Preset) -> Vec<String> {
+        if !row.is_shared() {
+            return Vec::new();
+        }
+        let to = quoted(self.address);
+        vec![
+            self.body_line(),
+            "printf '%s' \"$BODY\" > message.json".into(),
+            format!(
+                "throughline send message.json --to {to} --preset {} --secret-file secret.txt",
+                row.name
+            ),
+        ]
+    }
+
     fn is_api(&self) -> bool {
         self.endpoint.channel == Channel::Api
     }
@@ -106,7 +126,12 @@ impl Door<'_> {
     /// The way in that the example goes: a signature where there is one and the address takes it.
     fn shown_way(&self) -> Option<&Auth> {
         let auth = &self.endpoint.auth;
-        let signature = |a: &&Auth| matches!(a, Auth::Hmac { .. } | Auth::StandardWebhooks);
+        let signature = |a: &&Auth| {
+            matches!(
+                a,
+                Auth::Hmac { .. } | Auth::StandardWebhooks | Auth::Preset(_)
+            )
+        };
         let key = |a: &&Auth| matches!(a, Auth::ApiKey);
         let by_signature = auth.iter().find(signature).filter(|_| !self.is_api());
         by_signature
@@ -246,6 +271,7 @@ fn words(auth: &Auth) -> String {
              with the bytes behind whsec_ as key"
                 .into()
         }
+        Auth::Preset(named) => preset(named.word).map_or_else(String::new, |row| row.words()),
         Auth::Jwt {
             issuer, audience, ..
         } => {

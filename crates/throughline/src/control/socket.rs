@@ -147,7 +147,7 @@ pub enum Client {
 impl Client {
     /// Finds the server through the lock and speaks to its socket, else opens the store.
     pub async fn connect_or_open(config: &Config) -> Result<Client, Failure> {
-        if !config.database().exists() && !config.dir.join("workflows").is_dir() {
+        if !config.store.may_hold_data() && !config.dir.join("workflows").is_dir() {
             return Err(nothing_here(config));
         }
         let until = tokio::time::Instant::now() + PATIENCE;
@@ -186,7 +186,7 @@ impl Client {
     /// As above; but a server that does not answer is gone round: a switch is written to the store directly.
     pub async fn for_switch(config: &Config) -> Result<Client, Failure> {
         // A switch in a fresh database would hold nothing, and the operator would believe it did.
-        if !config.database().exists() {
+        if !config.store.may_hold_data() {
             return Err(nothing_here(config));
         }
         match lock::take(&config.data_dir)? {
@@ -279,7 +279,7 @@ fn nothing_here(config: &Config) -> Failure {
     Failure::not_found(format!(
         "TL0643 there is no installation in {}: no workflows and no database at {}. Pass --dir or set THROUGHLINE_DIR",
         config.dir.display(),
-        config.database().display()
+        config.store.shown()
     ))
 }
 

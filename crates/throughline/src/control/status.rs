@@ -9,19 +9,24 @@ use tl_kernel::case::fold;
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::CaseId;
 use tl_kernel::journal::open;
+use tl_kernel::time::{SECOND, duration_text};
 use tl_kernel::turn::EffectKind;
-use tl_store::contract::{EffectFilter, EffectRow};
+use tl_store::contract::{EffectFilter, EffectRow, TaskFilter};
 
 use super::Ctx;
+use super::deploy::is_same;
+use super::doors::endpoint_line;
 use super::lists::{switch_line, version_line};
 use super::views::{Next, Reply, StatusSheet};
-use crate::app::Mode;
+use crate::app::{DEFAULT_TENANT, Mode};
 use crate::explain::{Material, code_words, goal_words};
 use crate::failure::Failure;
 use crate::text::{At, count};
 
 /// Ready effects that are looked through at most.
 const MANY: u32 = 10_000;
+/// Where what waits is seen.
+const LOOK: &str = "throughline effect list --state ready";
 /// Timers may fire so late before somebody should look, µs.
 const LATE: i64 = 60_000_000;
 
@@ -33,6 +38,7 @@ impl Ctx<'_> {
         let stats = store.stats(now).await?;
         let gate = store.gate(view.id).await?;
         let bundles = store.bundles(view.id).await?;
+        let nodes = store.nodes().await?;
         let mine = |t: tl_kernel::id::TenantId| t == view.id;
         let mut cases: BTreeMap<(String, String), u64> = BTreeMap::new();
         for (_, workflow, state, count) in stats.cases.iter().filter(|c| mine(c.0)) {
@@ -48,6 +54,17 @@ impl Ctx<'_> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             serving_since: (self.app.mode == Mode::Serving).then_some(At(self.app.opened_at)),
             listen: self.app.listen(),
+            store: (
+                self.app.config.store.kind().to_owned(),
+                self.app.config.store.shown(),
+            ),
+            role: self.app.config.role.word().to_owned(),
+            node: store.node(),
+            nodes: nodes
+                .iter()
+                .filter(|n| n.lease_until > now)
+                .map(|n| n.id)
+                .collect(),
             workflows: bundles
                 .iter()
                 .filter(|b| b.current)
@@ -78,6 +95,8 @@ impl Ctx<'_> {
             next: Vec::new(),
         };
         sheet.next = self.status_next(&sheet, stats.timers.1);
+        sheet.next.extend(self.closed_doors(&view));
+        sheet.next.extend(self.not_in_force(&view).await?);
         let stopped = self.stopped(&view).await?;
         sheet.next.splice(0..0, stopped);
         Ok(Reply::Status(Box::new(sheet)))
@@ -102,12 +121,130 @@ impl Ctx<'_> {
         }
         let line = |((connection, hold), n)| Next {
             why: format!(
-                "the connection `{connection}` is stopped and {n} wait: {}",
+                "the connection `{connection}` is stopped and {}: {}",
+                waiting_words(n),
                 code_words(hold)
             ),
-            command: "throughline effect list --state ready".into(),
+            command: LOOK.into(),
         };
-        Ok(waiting.into_iter().map(line).collect())
+        let mut out: Vec<Next> = waiting.into_iter().map(line).collect();
+        out.extend(self.failing(view, &ready).await?);
+        out.extend(self.not_set_up(view));
+        Ok(out)
+    }
+
+    /// Connections that nothing stops and yet nothing gets through: what waits there is between two attempts.
+    async fn failing(&self, view: &Tenant, ready: &[EffectRow]) -> Result<Vec<Next>, Failure> {
+        let mut failing: BTreeMap<&str, (u32, &EffectRow)> = BTreeMap::new();
+        let repeats = |r: &&EffectRow| {
+            let again = matches!(r.hold.as_str(), "retry" | "retry_budget");
+            again && !r.code.is_empty() && !r.connection.is_empty()
+        };
+        for row in ready.iter().filter(repeats) {
+            let (n, oldest) = failing.entry(&row.connection).or_insert((0, row));
+            *n += 1;
+            if row.planned_at < oldest.planned_at {
+                *oldest = row;
+            }
+        }
+        let mut out = Vec::new();
+        for (connection, (n, oldest)) in failing {
+            let attempts = self
+                .app
+                .desk
+                .store()
+                .attempts(view.id, oldest.effect)
+                .await?;
+            let since = attempts.iter().map(|a| a.at).min();
+            let since = since.unwrap_or(oldest.planned_at);
+            out.push(Next {
+                why: format!(
+                    "the connection `{connection}` has been failing for {} and {}: {}",
+                    duration_text((self.now() - since).max(0) / SECOND * SECOND),
+                    waiting_words(n),
+                    code_words(&oldest.code)
+                ),
+                command: LOOK.into(),
+            });
+        }
+        Ok(out)
+    }
+
+    /// Connections of the current versions that cannot be used as they are, before a case meets it.
+    /// The environment of a command has not the secrets of the server's, so only a server can tell.
+    fn not_set_up(&self, view: &Tenant) -> Vec<Next> {
+        let mut out = BTreeMap::new();
+        if self.app.mode != Mode::Serving {
+            return Vec::new();
+        }
+        for (workflow, (_, bundle)) in &view.current {
+            for c in tl_lang::connections(&bundle.project).0 {
+                if let Err(why) = self.app.connections.find(view, workflow, &c.name) {
+                    out.insert(c.name, why);
+                }
+            }
+        }
+        let line = |why| Next {
+            why,
+            command: "throughline config".into(),
+        };
+        out.into_values().map(line).collect()
+    }
+
+    /// Workflows of which the project's files hold something else than what is in force: edited, or rolled back.
+    async fn not_in_force(&self, view: &Tenant) -> Result<Vec<Next>, Failure> {
+        // Other tenants may have been deployed from other directories.
+        if view.name != DEFAULT_TENANT {
+            return Ok(Vec::new());
+        }
+        let Ok(project) = crate::project::read(&self.app.config.dir) else {
+            return Ok(Vec::new());
+        };
+        let mut out = Vec::new();
+        for id in project.workflows() {
+            let Some((number, _)) = view.current.get(&id) else {
+                continue;
+            };
+            if !is_same(&self.app.desk, view, *number, &project, &id).await? {
+                out.push(Next {
+                    why: format!(
+                        "the files of `{id}` differ from number {number}, which is in force; what a deploy would change \
+                         shows"
+                    ),
+                    command: "throughline deploy".into(),
+                });
+            }
+        }
+        Ok(out)
+    }
+
+    /// Said while no door at all is open for want of a secret.
+    fn closed_doors(&self, view: &Tenant) -> Option<Next> {
+        let now = self.now();
+        let doors = view.current.values().flat_map(|(_, b)| {
+            let program = &b.program;
+            program
+                .endpoints
+                .iter()
+                .map(move |e| endpoint_line(self.app, view, program, e, now))
+        });
+        let doors: Vec<_> = doors.collect();
+        if doors.iter().any(|d| d.open) {
+            return None;
+        }
+        let (_, command) = doors
+            .iter()
+            .find_map(|d| d.closed_because.split_once(": throughline endpoint rotate"))?;
+        Some(Next {
+            why: format!(
+                "{} closed, so no message can come in; open the one that you need",
+                match doors.len() {
+                    1 => "the only door is".to_owned(),
+                    n => format!("all {n} doors are"),
+                }
+            ),
+            command: format!("throughline endpoint rotate{command}"),
+        })
     }
 
     fn status_next(&self, s: &StatusSheet, late: i64) -> Vec<Next> {
@@ -165,7 +302,20 @@ impl Ctx<'_> {
                 view.name
             )));
         }
-        let case = fold(view.id, id, &journal).map_err(|e| Failure::refused(e.to_string()))?;
+        let mut case = fold(view.id, id, &journal).map_err(|e| Failure::refused(e.to_string()))?;
+        let filter = TaskFilter {
+            tenant: Some(view.id),
+            case: Some(id),
+            closed: true,
+            limit: MANY,
+            ..TaskFilter::default()
+        };
+        // A task that was handed on has its owner in the ledger alone.
+        for row in store.tasks(filter).await? {
+            if let Some(task) = case.tasks.get_mut(&row.task.n) {
+                task.owner = row.owner;
+            }
+        }
         let turns = journal.iter().map(open).collect::<Result<Vec<_>, _>>();
         let turns = turns.map_err(|e| Failure::refused(e.to_string()))?;
         let filter = EffectFilter {
@@ -228,6 +378,14 @@ impl Ctx<'_> {
         Ok(Reply::Explanation(Box::new(crate::explain::build(
             &material,
         ))))
+    }
+}
+
+/// So many wait.
+fn waiting_words(n: u32) -> String {
+    match n {
+        1 => "1 effect waits".into(),
+        n => format!("{n} effects wait"),
     }
 }
 

@@ -12,7 +12,7 @@ use super::Ctx;
 use super::lists::task_line;
 use super::request::{Decide, TaskQuery};
 use super::views::{Done, Next, Reply, Sends, TaskSheet};
-use crate::explain::{arguments, decide_command, field_lines, policy_place};
+use crate::explain::{arguments, decide_task, field_lines, policy_place};
 use crate::failure::Failure;
 use crate::text::safe;
 
@@ -57,12 +57,10 @@ impl Ctx<'_> {
         let Some(row) = rows.iter().find(|r| r.task == id) else {
             return Err(Failure::not_found(format!("TL0703 there is no {id}")));
         };
-        let mut next = Vec::new();
-        if row.closed.is_none() {
-            next.push(Next {
-                why: "decide it".into(),
-                command: decide_command(&bundle.program, &case, id.n),
-            });
+        let (because, mut next) = decide_task(&self.material(id.case).await?, id.n);
+        if row.closed.is_some() {
+            next.clear();
+        } else {
             if matches!(
                 row.kind.as_str(),
                 "approve" | "review" | "missing" | "hand_off"
@@ -83,6 +81,7 @@ impl Ctx<'_> {
             task: task_line(row),
             workflow: format!("{}@{}", bundle.program.id, bundle.program.version),
             state: bundle.program.state_name(case.state).to_owned(),
+            because,
             message: text.map(safe),
             record: field_lines(&case, &bundle),
             missing: tl_kernel::decide::missing(&bundle.program, &case.record),
@@ -94,6 +93,14 @@ impl Ctx<'_> {
     pub(super) async fn task_decide(&self, d: Decide) -> Result<Reply, Failure> {
         let view = self.view().await?;
         let id = task_id(&d.id)?;
+        let before = self.app.desk.load(view.id, id.case).await?;
+        if let Some(how) = before.tasks.get(&id.n).and_then(|t| t.closed.as_deref()) {
+            return Err(Failure::conflict(format!(
+                "TL0720 {id} is not open any more: it was closed with `{how}`. `throughline explain {}` shows by whom \
+                 and when",
+                id.case
+            )));
+        }
         let digest = match &d.digest {
             Some(text) => Some(self.digest_of(view.id, id, text).await?),
             None => None,
@@ -164,9 +171,12 @@ impl Ctx<'_> {
 }
 
 fn task_id(text: &str) -> Result<TaskId, Failure> {
-    text.trim()
-        .parse()
-        .map_err(|e| Failure::usage(format!("{e}. `throughline task list` shows tasks")))
+    text.trim().parse().map_err(|_| {
+        Failure::usage(format!(
+            "`{text}` is no whole id of a task: task_, 26 letters and digits, - and a number. \
+             `throughline task list` shows tasks"
+        ))
+    })
 }
 
 /// What an approval of an effect sends: exactly this.

@@ -16,6 +16,9 @@ pub enum Reply {
     Task(Box<TaskSheet>),
     Effects(Vec<EffectLine>),
     Effect(Box<EffectSheet>),
+    Outbox(Vec<OutboxLine>),
+    OutboxMessage(OutboxSheet),
+    Record(RecordSheet),
     Switches(Vec<SwitchLine>),
     Plan(Vec<WorkflowPlan>),
     Versions(Vec<VersionLine>),
@@ -30,6 +33,19 @@ pub enum Reply {
     AuditHead(AuditHead),
     Tried(Box<Tried>),
     Done(Done),
+}
+
+impl Reply {
+    /// Rows of a list that a limit may have cut.
+    pub fn rows(&self) -> Option<usize> {
+        match self {
+            Reply::Cases(rows) => Some(rows.len()),
+            Reply::Tasks(rows) => Some(rows.len()),
+            Reply::Effects(rows) => Some(rows.len()),
+            Reply::Outbox(rows) => Some(rows.len()),
+            _ => None,
+        }
+    }
 }
 
 /// A change was made.
@@ -134,6 +150,8 @@ pub struct TaskSheet {
     pub task: TaskLine,
     pub workflow: String,
     pub state: String,
+    /// Why it is there, in words, with the numbers or lines that it came from.
+    pub because: String,
     /// Text of the last message, from outside.
     pub message: Option<String>,
     pub record: Vec<FieldLine>,
@@ -202,6 +220,36 @@ pub struct AttemptLine {
     pub status: u16,
     pub code: String,
     pub detail: String,
+}
+
+/// A message in the outbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OutboxLine {
+    pub effect: String,
+    pub channel: String,
+    pub to: String,
+    pub subject: String,
+    pub at: At,
+}
+
+/// A message in the outbox with its text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OutboxSheet {
+    #[serde(flatten)]
+    pub line: OutboxLine,
+    pub text: String,
+}
+
+/// A record of the built-in store.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RecordSheet {
+    pub record_type: String,
+    pub id: String,
+    pub version: u64,
+    pub at: At,
+    /// Who wrote this version.
+    pub by: String,
+    pub record: serde_json::Value,
 }
 
 /// A switch in force.
@@ -326,6 +374,12 @@ pub struct StatusSheet {
     /// A server runs, and since when.
     pub serving_since: Option<At>,
     pub listen: String,
+    /// `sqlite` or `postgres`, and where.
+    pub store: (String, String),
+    pub role: String,
+    /// This node, and the nodes that live; one for a file.
+    pub node: u32,
+    pub nodes: Vec<u32>,
     pub workflows: Vec<VersionLine>,
     /// Workflow, and what its goal asks for.
     pub goals: Vec<(String, String)>,

@@ -172,7 +172,7 @@ impl Report {
             (
                 "automated",
                 self.count(Outcome::Automated).to_string(),
-                "written to the CRM without a person",
+                "settled without a person at any time",
             ),
             (
                 "waiting for a person",
@@ -197,7 +197,7 @@ impl Report {
             (
                 "writes",
                 self.writes.succeeded.to_string(),
-                "to the CRM; it counts as many of ours",
+                "to the CRM, hot leads and joins too; it counts the same",
             ),
             (
                 "messages to people",
@@ -291,9 +291,17 @@ impl Report {
             ("throughline case list", "all cases"),
             ("throughline explain CASE", "why a case is where it is"),
             ("throughline kill set everything --reason drill", "stop all"),
-            ("workflows/inbound_lead/workflow.yaml", "the whole process"),
+            (
+                "$THROUGHLINE_DIR/workflows/inbound_lead/workflow.yaml",
+                "the whole process",
+            ),
         ] {
-            let _ = writeln!(out, "  {command:<46}  {what}");
+            // In the directory itself the path is the shorter one.
+            let command = match self.kept {
+                true => command.trim_start_matches("$THROUGHLINE_DIR/"),
+                false => command,
+            };
+            let _ = writeln!(out, "  {command:<53}  {what}");
         }
     }
 }

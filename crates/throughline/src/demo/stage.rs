@@ -179,6 +179,11 @@ impl Stage {
         }
     }
 
+    /// The link that makes the console's first account; `None` once there is one.
+    pub async fn first_sign_in(&self) -> Result<Option<String>, Failure> {
+        crate::console::first_sign_in(&self.running.console).await
+    }
+
     /// Stops the server.
     pub async fn end(self) {
         self.stop.cancel();
@@ -262,6 +267,7 @@ async fn secret(app: &App, endpoint: &str) -> anyhow::Result<String> {
     let rotate = Request::EndpointRotate {
         endpoint: endpoint.into(),
         overlap: 0,
+        secret: None,
     };
     match ask(app, rotate).await? {
         Reply::Secret(s) => Ok(s.secret),

@@ -7,7 +7,8 @@ use tl_engine::tenant::Bundle;
 use tl_kernel::case::Case;
 use tl_kernel::digest::short;
 use tl_kernel::id::EventId;
-use tl_kernel::journal::{Body, Fact, Head};
+use tl_kernel::journal::{Body, Entry, Fact, Head};
+use tl_kernel::program::canonical::{AUTOMATED, NEEDS_HUMAN, PENDING, TRIAGED};
 use tl_store::contract::{Attempt, DuplicateRow, EffectRow, SwitchRow};
 
 use super::entries::line;
@@ -59,7 +60,7 @@ pub fn build(m: &Material) -> Explanation {
         number: m.case.definition,
         bundle: short(&m.bundle.digest),
         state: program.state_name(m.case.state).to_owned(),
-        reason: m.case.reason.clone(),
+        reason: state_reason(m),
         owner: m.case.owner.clone(),
         due: m.case.due.map(At),
         goal: goal_line(program, &m.case),
@@ -74,12 +75,24 @@ pub fn build(m: &Material) -> Explanation {
     }
 }
 
+/// Why the case is where it is. That a person is asked says nothing; why one is asked does.
+fn state_reason(m: &Material) -> String {
+    let asked = m.case.open_tasks().next().map(|(_, task)| &task.reason);
+    match asked.filter(|_| m.case.reason == "needs_human") {
+        Some(why) => why.clone(),
+        None => m.case.reason.clone(),
+    }
+}
+
 fn turn(m: &Material, head: &Head, body: Option<&Body>) -> TurnLine {
     let mut lines: Vec<Line> = head
         .entries
         .iter()
         .filter_map(|e| line(m, e, body))
         .collect();
+    if let Some(note) = joined(m, head) {
+        lines.push(Line::new(Side::Decision, note));
+    }
     if let Some(body) = body {
         let sets: Vec<String> = body.facts.iter().filter_map(|f| set_text(m, f)).collect();
         if !sets.is_empty() {
@@ -100,6 +113,44 @@ fn turn(m: &Material, head: &Head, body: Option<&Body>) -> TurnLine {
         actor: head.actor.text(),
         lines,
     }
+}
+
+/// What follows from a message that joined the case and moved nothing: what is not done is said too.
+fn joined(m: &Material, head: &Head) -> Option<String> {
+    let more = |e: &Entry| matches!(e, Entry::Event { n, .. } if *n > 1);
+    let follows = |e: &Entry| {
+        matches!(
+            e,
+            Entry::Moved { .. } | Entry::Planned(_) | Entry::Asked { .. } | Entry::Decided(_)
+        )
+    };
+    if !head.entries.iter().any(more) || head.entries.iter().any(follows) {
+        return None;
+    }
+    // What the next move leaves is where the case was then.
+    let later = m.turns.iter().filter(|(h, _)| h.seq > head.seq);
+    let left = later.flat_map(|(h, _)| &h.entries).find_map(|e| match e {
+        Entry::Moved { from, .. } => Some(*from),
+        _ => None,
+    });
+    let state = left.unwrap_or(m.case.state);
+    let name = m.bundle.program.state_name(state);
+    Some(match state {
+        AUTOMATED => {
+            "nothing is written again: no field changed with it, or this case has written no record"
+                .into()
+        }
+        NEEDS_HUMAN => {
+            "the record has what the message changed; a person decides the open task with it".into()
+        }
+        PENDING | TRIAGED => {
+            "the record has what the message changed; the case is decided with it".into()
+        }
+        _ => format!(
+            "the record has what the message changed; in `{name}` rules, tables and the decision do not run again, and \
+             nothing is written again"
+        ),
+    })
 }
 
 fn set_text(m: &Material, fact: &Fact) -> Option<String> {

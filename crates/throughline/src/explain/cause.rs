@@ -12,7 +12,7 @@ use crate::text::At;
 
 /// Why a task was opened: its reason in words, and what in the journal says so.
 pub(super) fn because(m: &Material, task: &CaseTask) -> String {
-    let words = stop_words(&task.reason);
+    let words = task_words(&task.kind, &task.reason);
     let own = evidence(m, &task.reason);
     // A reason of the file's own says nothing of why the decision asked for a person.
     let asked = || {
@@ -26,6 +26,14 @@ pub(super) fn because(m: &Material, task: &CaseTask) -> String {
         Some(more) if words.is_empty() => more,
         Some(more) => format!("{words}: {more}"),
         None => words,
+    }
+}
+
+/// A task's reason in words. What waits for an approval was refused by nothing.
+pub(super) fn task_words(kind: &str, reason: &str) -> String {
+    match (kind, reason) {
+        ("approve", "policy") => "the policy asks for an approval".into(),
+        (_, reason) => stop_words(reason),
     }
 }
 

@@ -6,8 +6,8 @@ mod effect;
 
 use tl_kernel::digest::short;
 use tl_kernel::id::{EffectId, TaskId};
-use tl_kernel::journal::{Body, Entry, TimerKind};
-use tl_kernel::program::Program;
+use tl_kernel::journal::{Body, Entry, Fact, TimerKind};
+use tl_kernel::program::{Program, RuleEffect};
 
 pub use arrived::key_words;
 
@@ -15,6 +15,7 @@ use self::arrived::{answered, event};
 use self::decided::decided;
 use self::effect::{conflict, planned, settled, tries};
 use super::build::Material;
+use super::cause::task_words;
 use super::fields::workflow_place;
 use super::words::{dry_run, stop_words};
 use super::{Line, Side};
@@ -43,7 +44,8 @@ fn of_rules(m: &Material, entry: &Entry) -> Option<Line> {
             let rule = program.rules.get(*rule as usize);
             let when = rule.map_or("", |r| r.when.source.as_str());
             let place = workflow_place(&m.bundle, *line);
-            decision(format!("rule {place} held: {}", one_line(when, CONDITION)))
+            let held = format!("rule {place} held: {}", one_line(when, CONDITION));
+            Some(Line::new(Side::Decision, held).with(without_value(m, entry)))
         }
         Entry::TableRow { table, line } => decision(format!(
             "table {}:{line} matched",
@@ -136,7 +138,7 @@ fn of_people(m: &Material, entry: &Entry) -> Option<Line> {
             due,
             ..
         } => {
-            let (task, due, why) = (task(*n), due_words(*due), stop_words(reason));
+            let (task, due, why) = (task(*n), due_words(*due), task_words(kind, reason));
             let text = format!("task {task} of kind `{kind}` for {owner}{due}: {why}");
             Some(Line::new(Side::Action, text))
         }
@@ -162,12 +164,55 @@ fn of_clocks(m: &Material, entry: &Entry) -> Option<Line> {
             Some(Line::new(Side::Clock, text))
         }
         Entry::Goal { met, due } => {
-            let word = if *met { "met" } else { "breached" };
-            let text = format!("the goal was {word} (due {})", At(*due).clock());
+            let due = At(*due).clock();
+            let text = match (met, ended_elsewhere(m, entry)) {
+                (true, Some(state)) => format!("it ended in `{state}` in time (due {due})"),
+                (true, None) => format!("the goal was met (due {due})"),
+                (false, _) => format!("the goal was breached (due {due})"),
+            };
             Some(Line::new(Side::Clock, text))
         }
         _ => None,
     }
+}
+
+/// The fields that a rule was to set and that have no value: what they are made from was absent.
+fn without_value(m: &Material, entry: &Entry) -> Vec<String> {
+    let Entry::Rule { rule: index, .. } = entry else {
+        return Vec::new();
+    };
+    let own = |e: &Entry| std::ptr::eq(e, entry);
+    let turn = m.turns.iter().find(|(h, _)| h.entries.iter().any(own));
+    let (Some(rule), Some((_, Some(body)))) = (m.bundle.program.rules.get(*index as usize), turn)
+    else {
+        return Vec::new();
+    };
+    let RuleEffect::Set(fields) = &rule.effect else {
+        return Vec::new();
+    };
+    let set = |name: &str| {
+        body.facts
+            .iter()
+            .any(|f| matches!(f, Fact::Set(n, _) if n == name))
+    };
+    let absent = fields
+        .iter()
+        .filter(|(name, _)| !set(name) && !m.case.record.contains_key(name));
+    absent
+        .map(|(name, _)| format!("`{name}` stays absent: what it is made from has no value"))
+        .collect()
+}
+
+/// The state that a turn led to, where the goal ends in another.
+fn ended_elsewhere<'m>(m: &'m Material, entry: &Entry) -> Option<&'m str> {
+    let program = &m.bundle.program;
+    let own = |e: &Entry| std::ptr::eq(e, entry);
+    let (head, _) = m.turns.iter().find(|(h, _)| h.entries.iter().any(own))?;
+    let to = head.entries.iter().rev().find_map(|e| match e {
+        Entry::Moved { to, .. } => Some(*to),
+        _ => None,
+    })?;
+    (to != program.goal.as_ref()?.end).then(|| program.state_name(to))
 }
 
 fn due_words(due: Option<i64>) -> String {

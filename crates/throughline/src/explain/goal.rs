@@ -22,6 +22,10 @@ pub struct GoalLine {
     pub due: Option<At>,
     /// Where it stands still: what is left of its time, µs.
     pub left: Option<i64>,
+    /// The state in which the case ended, where that is not the goal's end: it was in time, and the goal was not
+    /// reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_in: Option<String>,
 }
 
 /// The goal of a case; none where its workflow has none.
@@ -34,6 +38,11 @@ pub fn goal_line(program: &Program, case: &Case) -> Option<GoalLine> {
         GoalClock::Met { due, .. } => ("met", Some(At(due)), None),
         GoalClock::Missed { due } => ("breached", Some(At(due)), None),
     };
+    let elsewhere = case.state != goal.end
+        && program
+            .states
+            .get(usize::from(case.state))
+            .is_some_and(|s| s.terminal);
     Some(GoalLine {
         start: program.state_name(goal.start).to_owned(),
         end: program.state_name(goal.end).to_owned(),
@@ -41,6 +50,7 @@ pub fn goal_line(program: &Program, case: &Case) -> Option<GoalLine> {
         status: status.to_owned(),
         due,
         left,
+        ended_in: elsewhere.then(|| program.state_name(case.state).to_owned()),
     })
 }
 
@@ -59,6 +69,10 @@ pub fn goal_words(program: &Program, goal: &Goal) -> String {
 pub fn goal_text(goal: &GoalLine, now: i64) -> String {
     let clock = goal.due.map_or_else(String::new, At::clock);
     let stands = match (goal.status.as_str(), goal.left) {
+        ("met", _) if goal.ended_in.is_some() => format!(
+            "ended in `{}` in time (was due {clock})",
+            goal.ended_in.as_deref().unwrap_or_default()
+        ),
         ("running", _) => format!("due {clock} ({})", due_text(goal.due, now)),
         ("met", _) => format!("met (was due {clock})"),
         ("breached", _) => format!("breached at {clock}; {} answers for it", goal.owner),
@@ -82,6 +96,7 @@ mod tests {
             status: status.into(),
             due: due.map(At),
             left,
+            ended_in: None,
         };
         let table = [
             (line("not_started", None, None), "not started"),
@@ -100,6 +115,13 @@ mod tests {
             (
                 line("met", Some(HOUR), None),
                 "met (was due 1970-01-01 01:00:00Z)",
+            ),
+            (
+                GoalLine {
+                    ended_in: Some("lost".into()),
+                    ..line("met", Some(HOUR), None)
+                },
+                "ended in `lost` in time (was due 1970-01-01 01:00:00Z)",
             ),
             (
                 line("breached", Some(HOUR), None),

@@ -25,7 +25,7 @@ pub use effects::effect_next;
 pub use entries::key_words;
 pub use fields::{arguments, field_lines, policy_place};
 pub use goal::{GoalLine, goal_line, goal_text, goal_words};
-pub use next::decide_command;
+pub use next::decide_task;
 pub use render::{fields_text, next_text, render};
 pub use words::code_words;
 

@@ -8,7 +8,7 @@ use tl_kernel::gate::is_dry_run;
 use tl_kernel::id::TaskId;
 use tl_kernel::program::Program;
 use tl_kernel::turn::EffectKind;
-use tl_kernel::value::Source;
+use tl_kernel::value::{Source, Type};
 use tl_store::contract::EffectRow;
 
 use super::build::Material;
@@ -188,7 +188,12 @@ fn decide_steps(m: &Material, n: u32, task: &CaseTask) -> Vec<Next> {
     match task.kind.as_str() {
         // An approval covers what was shown, and this screen does not show it: `task show` does, with the command.
         "approve" => Vec::new(),
-        "review" if approval_decides(m) => vec![decide()],
+        // What the policy never allows, nobody's word sends.
+        "review" if task.reason != "policy_never" && approval_decides(m) => {
+            let mut all = vec![decide()];
+            all.extend(label_step(m, id, &task.reason));
+            all
+        }
         "review" => vec![
             close("an approval alone would lead here again. Do by hand what is right, then:"),
             next(
@@ -210,6 +215,20 @@ fn decide_steps(m: &Material, n: u32, task: &CaseTask) -> Vec<Next> {
         }
         _ => vec![decide()],
     }
+}
+
+/// Where a model was not sure, a person can say what it is instead of vouching for what the model said.
+fn label_step(m: &Material, id: TaskId, reason: &str) -> Option<Next> {
+    if !matches!(reason, "unsure" | "ai_off" | "ai_failed") {
+        return None;
+    }
+    let field = &m.bundle.program.ai.as_ref()?.classify.as_ref()?.field;
+    let def = m.bundle.program.record.field(field)?;
+    let why = match &def.ty {
+        Type::Enum(values) => format!("or say what it is; VALUE is one of {}", values.join(", ")),
+        _ => "or say what it is".into(),
+    };
+    Some(next(why, edit_command(id, field)))
 }
 
 /// Who else could have it: the commands where there are few, the names where there are many.
@@ -259,8 +278,23 @@ fn route_steps(m: &Material) -> Vec<Next> {
     out
 }
 
+/// Why a task is there, and the commands that decide it, for a sheet that shows everything it is about.
+pub fn decide_task(m: &Material, n: u32) -> (String, Vec<Next>) {
+    let Some(task) = m.case.tasks.get(&n) else {
+        return (String::new(), Vec::new());
+    };
+    let mut steps = match task.kind.as_str() {
+        "approve" => vec![next("", decide_command(&m.bundle.program, &m.case, n))],
+        _ => decide_steps(m, n, task),
+    };
+    if let Some(first) = steps.first_mut().filter(|s| s.why.is_empty()) {
+        first.why = "decide it".into();
+    }
+    (because(m, task), steps)
+}
+
 /// The command that decides a task of a case whose sheet has been shown.
-pub fn decide_command(program: &Program, case: &Case, n: u32) -> String {
+fn decide_command(program: &Program, case: &Case, n: u32) -> String {
     let id = TaskId { case: case.id, n };
     let task = case.tasks.get(&n);
     match task.map_or("", |t| t.kind.as_str()) {

@@ -262,9 +262,50 @@ fn duplicate() -> Material {
     m.turn(Actor::Engine, vec![event], Vec::new())
 }
 
+/// A second message that found the case in a state and moved nothing.
+fn joined(state: u16) -> Material {
+    let event = Entry::Event {
+        n: 2,
+        id: EventId([8; 16]),
+        endpoint: "form".into(),
+        key_source: "header_and_body".into(),
+        matched_key: Some(0),
+    };
+    let mut m = material().turn(Actor::Engine, vec![event], Vec::new());
+    m.case.state = state;
+    m
+}
+
 #[test]
 fn cause_and_next_command_stand_on_the_screen() {
     let table: Vec<(Material, &[&str])> = vec![
+        (
+            material().task("approve", "policy"),
+            &["kind `approve`, because the policy asks for an approval"],
+        ),
+        (
+            joined(canonical::CLOSED),
+            &["in `closed` rules, tables and the decision do not run again"],
+        ),
+        (
+            joined(canonical::AUTOMATED),
+            &["nothing is written again: no field changed with it"],
+        ),
+        (
+            joined(canonical::NEEDS_HUMAN),
+            &["a person decides the open task with it"],
+        ),
+        (
+            material().task("review", "policy_never"),
+            &[
+                "an approval alone would lead here again",
+                " close --reason done_by_hand",
+            ],
+        ),
+        (
+            material().task("review", "unsure"),
+            &["VALUE is one of buy, spam", "edit --set intent=VALUE"],
+        ),
         (
             material().task("review", "denied").decided(default_branch(
                 Some(950),

@@ -288,7 +288,7 @@ pub fn project(part: &str) -> Project {
         ("teams.yaml".into(), "people: [anna, ben]".into()),
         (
             "connections.yaml".into(),
-            "connections:\n  gpt: { kind: openai, base_url: 'https://m.example.com' }\n  crm: { base_url: 'https://c.example.com' }\n  other: { base_url: 'https://c.example.com' }\n".into(),
+            "connections:\n  gpt: { kind: openai, base_url: 'https://m.example.com' }\n  crm: { base_url: 'https://c.example.com' }\n  other: { base_url: 'https://c.example.com' }\n  web: { kind: http, auth: none, base_url: 'https://c.example.com' }\n  web2: { kind: http, auth: none, base_url: 'https://c.example.com' }\n".into(),
         ),
     ]);
     Project {

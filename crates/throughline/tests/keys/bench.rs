@@ -207,7 +207,7 @@ struct Known {
 impl Connections for Known {
     fn find(&self, _: &Tenant, _: &str, name: &str) -> Result<Arc<Connection>, String> {
         let base = match name {
-            "crm" | "other" => &self.crm,
+            "crm" | "other" | "web" | "web2" => &self.crm,
             "gpt" => &self.model,
             _ => return Err(format!("no connection `{name}`")),
         };

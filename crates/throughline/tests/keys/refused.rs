@@ -57,6 +57,7 @@ const UNKNOWN: &[(&str, &str, &str)] = &[
     ("side_effects", "side_effects: { slack: { channel: sales } }", "slack"),
     ("side_effects.crm", "side_effects: { crm: { timeout: 5s } }", "timeout"),
     ("side_effects.crm.optimistic_lock", "side_effects: { crm: { api: rest, optimistic_lock: { header: etag } } }", "header"),
+    ("side_effects.actions.*", "side_effects: { actions: { a: { use: http.record.put, retry: 3 } } }", "retry"),
     ("side_effects.messaging.*", "side_effects: { messaging: { m: { to: record.email, text: x, bcc: me } } }", "bcc"),
     ("observability", "observability: { traces: all }", "traces"),
 ];

@@ -75,7 +75,7 @@ fn sources() -> Vec<String> {
 
 /// Test code: in a `tests` directory of a crate or of a module, or a file called `tests.rs`.
 pub fn is_test(path: &str) -> bool {
-    path.contains("/tests/") || path.ends_with("/tests.rs")
+    path.contains("/tests/") || path.contains("/examples/") || path.ends_with("/tests.rs")
 }
 
 pub fn crate_of(path: &str) -> &str {

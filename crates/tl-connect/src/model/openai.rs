@@ -11,8 +11,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{FailureKind, ModelAnswer, ModelFailure, ModelRequest, prompt, shape};
 use crate::client::{Client, Connection, Request};
+use crate::exchange::retry_after_of;
 use crate::knowledge::{Answer, Knowledge, NotSent, Unknown};
-use crate::rest::retry_after_of;
 
 /// How much of an unfit answer is shown to the model again, in characters.
 const SHOWN_AGAIN: usize = 8_000;

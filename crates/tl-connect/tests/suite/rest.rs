@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
+use tl_connect::call::{Call, CallError, Facts, ReadState};
 use tl_connect::classify::{Action, BodySays, Observation, Overrides, classify};
 use tl_connect::client::Connection;
+use tl_connect::exchange::{self, ReadOutcome, To, WriteOutcome};
 use tl_connect::fake::Crm;
 use tl_connect::fake::crm::{Fault, MissingVersion, On};
 use tl_connect::knowledge::{NotSent, Unknown};
 use tl_connect::reconcile::{AfterReading, after_reading};
-use tl_connect::rest::{
-    ReadOutcome, ReadState, RestAttempt, RestError, RestRead, WriteOutcome, read, write,
-};
+use tl_connect::rest::operation;
 use tl_kernel::effect::Class;
+use tl_kernel::expr::Template;
+use tl_kernel::program::{BaseVersion, RestWrite};
 use tl_kernel::program::{Lock, OnUnknown};
 use tl_kernel::value::Value;
 
@@ -36,12 +38,27 @@ fn fields(json: Json) -> Map<String, Json> {
     json.as_object().expect("an object").clone()
 }
 
+/// One attempt at a record, with everything that a test changes.
+#[derive(Clone, Copy)]
+struct Attempt<'a> {
+    connection: &'a Connection,
+    method: &'a str,
+    path: &'a str,
+    body: &'a Value,
+    lock: &'a Lock,
+    base_version: Option<&'a str>,
+    create: bool,
+    idempotency: Option<(&'a str, &'a str)>,
+    deadline: Duration,
+    now: i64,
+}
+
 fn attempt<'a>(
     connection: &'a Connection,
     body: &'a Value,
     base_version: Option<&'a str>,
-) -> RestAttempt<'a> {
-    RestAttempt {
+) -> Attempt<'a> {
+    Attempt {
         connection,
         method: "PUT",
         path: "/leads/17",
@@ -50,31 +67,89 @@ fn attempt<'a>(
         base_version,
         create: false,
         idempotency: None,
-        expected_id: Some("17"),
-        correlation_id: "corr-1",
-        trace: Some(TRACE),
         deadline: PATIENT,
         now: 0,
     }
 }
 
-async fn look(connection: &Connection) -> ReadOutcome {
-    let reading = RestRead {
-        connection,
-        path: "/leads/17",
-        lock: &Lock::IfMatch,
-        correlation_id: "corr-1",
-        trace: Some(TRACE),
-        deadline: PATIENT,
-        now: 0,
-    };
-    read(&client(), &reading).await
+impl Attempt<'_> {
+    fn rest(&self) -> RestWrite {
+        RestWrite {
+            connection: "crm".into(),
+            method: self.method.into(),
+            path: Template {
+                source: String::new(),
+                parts: Vec::new(),
+            },
+            lock: self.lock.clone(),
+            base: BaseVersion::Read,
+            idempotency_header: self.idempotency.map(|(header, _)| header.to_owned()),
+            map: Vec::new(),
+        }
+    }
+
+    fn to(&self) -> To<'_> {
+        To {
+            connection: self.connection,
+            correlation_id: "corr-1",
+            trace: Some(TRACE),
+            deadline: self.deadline,
+            now: self.now,
+        }
+    }
 }
 
-async fn send(attempt: &RestAttempt<'_>) -> WriteOutcome {
-    write(&client(), attempt)
+async fn write(attempt: &Attempt<'_>) -> Result<WriteOutcome, CallError> {
+    let op = operation(&attempt.rest(), Class::E2, OnUnknown::Hold);
+    let args = Value::Record(BTreeMap::from([
+        ("path".to_owned(), Value::text(attempt.path)),
+        ("id".to_owned(), Value::text("17")),
+    ]));
+    let call = Call {
+        operation: &op,
+        args: &args,
+        fields: attempt.body,
+        settings: &BTreeMap::new(),
+        effect: Facts {
+            id: "eff_1",
+            key: attempt.idempotency.map_or("", |(_, key)| key),
+            base_version: attempt.base_version,
+            create: attempt.create,
+            attempt: 1,
+        },
+    };
+    exchange::write(&client(), &call, &attempt.to()).await
+}
+
+async fn look(connection: &Connection) -> ReadOutcome {
+    look_by(connection, &Lock::IfMatch).await
+}
+
+async fn look_by(connection: &Connection, lock: &Lock) -> ReadOutcome {
+    let nothing = Value::Null;
+    let reading = Attempt {
+        lock,
+        ..attempt(connection, &nothing, None)
+    };
+    let op = operation(&reading.rest(), Class::E2, OnUnknown::Hold);
+    let args = Value::Record(BTreeMap::from([(
+        "path".to_owned(),
+        Value::text(reading.path),
+    )]));
+    let call = Call {
+        operation: &op,
+        args: &args,
+        fields: &nothing,
+        settings: &BTreeMap::new(),
+        effect: Facts::default(),
+    };
+    exchange::read(&client(), &call, &reading.to())
         .await
-        .expect("an attempt that may be sent")
+        .expect("a request")
+}
+
+async fn send(attempt: &Attempt<'_>) -> WriteOutcome {
+    write(attempt).await.expect("an attempt that may be sent")
 }
 
 fn action(outcome: &WriteOutcome) -> Action {
@@ -98,7 +173,7 @@ async fn create_read_update_and_conflict() {
     assert_eq!(look(&connection).await.state, ReadState::Absent);
 
     let body = stage("new");
-    let create = RestAttempt {
+    let create = Attempt {
         create: true,
         ..attempt(&connection, &body, None)
     };
@@ -154,22 +229,22 @@ async fn without_a_version_nothing_is_sent() {
         Some("\"1\"\0"),
     ] {
         for lock in [Lock::IfMatch, Lock::Field("version".into())] {
-            let refused = RestAttempt {
+            let refused = Attempt {
                 lock: &lock,
                 ..attempt(&connection, &body, version)
             };
-            let result = write(&client(), &refused).await;
+            let result = write(&refused).await;
             assert_eq!(
                 result.err(),
-                Some(RestError::NoVersion),
+                Some(CallError::NoVersion),
                 "{version:?} {lock:?}"
             );
         }
     }
-    assert!(RestError::NoVersion.to_string().starts_with("TL0801"));
+    assert!(CallError::NoVersion.to_string().starts_with("TL0801"));
     assert_eq!(crm.requests().len(), 0);
 
-    let aloud = RestAttempt {
+    let aloud = Attempt {
         lock: &Lock::LastWriterWins,
         ..attempt(&connection, &body, None)
     };
@@ -218,7 +293,7 @@ async fn a_version_may_be_a_property() {
     let server = Raw::start(vec![vec![Do::ReadByte, bytes(answer), Do::Stay]]).await;
     let (connection, body) = (to(&server.base()), stage("x"));
     let lock = Lock::Field("stamp".into());
-    let by_field = RestAttempt {
+    let by_field = Attempt {
         lock: &lock,
         ..attempt(&connection, &body, Some("1234566"))
     };
@@ -365,7 +440,7 @@ async fn after_every_fault_a_read_tells_the_truth() {
         crm.script(On::Writes, fault.clone(), 1);
         let body = stage("ours");
         let silent = fault == Fault::SilenceAfterApplying;
-        let ours = RestAttempt {
+        let ours = Attempt {
             deadline: if silent {
                 Duration::from_secs(2)
             } else {
@@ -404,12 +479,11 @@ async fn a_key_makes_a_second_try_harmless() {
         let (crm, connection) = crm().await;
         crm.script(On::Writes, fault.clone(), 1);
         let body = stage("new");
-        let keyed = RestAttempt {
+        let keyed = Attempt {
             method: "POST",
             path: "/leads",
             lock: &Lock::LastWriterWins,
             idempotency: Some(("Idempotency-Key", "effect-1")),
-            expected_id: None,
             ..attempt(&connection, &body, None)
         };
         let first = send(&keyed).await;
@@ -449,7 +523,7 @@ async fn our_own_key_in_a_409_is_a_success() {
     for (key, ours) in [("effect-1", true), ("effect-2", false)] {
         let server = Raw::start(vec![vec![Do::ReadByte, bytes(&answer), Do::Stay]]).await;
         let (connection, body) = (to(&server.base()), stage("x"));
-        let keyed = RestAttempt {
+        let keyed = Attempt {
             idempotency: Some(("idempotency-key", key)),
             ..attempt(&connection, &body, Some("v0"))
         };
@@ -560,21 +634,15 @@ fn a_read_is_compared_with_what_was_written() {
 async fn attempts_that_cannot_be_are_refused() {
     let (crm, connection) = crm().await;
     let record = stage("x");
-    let wrong_method = RestAttempt {
-        method: "DELETE",
+    let wrong_method = Attempt {
+        method: "GET",
         ..attempt(&connection, &record, Some("v"))
     };
-    assert_eq!(
-        write(&client(), &wrong_method).await.err(),
-        Some(RestError::Method)
-    );
+    assert_eq!(write(&wrong_method).await.err(), Some(CallError::Method));
     let text = Value::text("x");
     let no_record = attempt(&connection, &text, Some("v"));
-    assert_eq!(
-        write(&client(), &no_record).await.err(),
-        Some(RestError::Body)
-    );
-    let climbing = RestAttempt {
+    assert_eq!(write(&no_record).await.err(), Some(CallError::Body));
+    let climbing = Attempt {
         path: "/leads/../admin",
         ..attempt(&connection, &record, Some("v"))
     };
@@ -597,7 +665,7 @@ async fn the_receipt_names_the_attempt_and_holds_no_content() {
     assert!(!format!("{outcome:?}").contains("personal"));
     let lost = Raw::start(vec![vec![Do::ReadByte, Do::Stay]]).await;
     let connection = to(&lost.base());
-    let hasty = RestAttempt {
+    let hasty = Attempt {
         deadline: Duration::from_millis(100),
         ..attempt(&connection, &body, Some("\"1\""))
     };

@@ -7,23 +7,23 @@ use std::time::Duration;
 
 use tl_kernel::case::Case;
 use tl_kernel::id::EventId;
-use tl_kernel::journal::{Entry, Head};
+use tl_kernel::journal::Entry;
 use tl_kernel::program::Program;
-use tl_kernel::turn::EffectKind;
+use tl_kernel::turn::{EffectKind, Turn};
 use tl_store::contract::EffectRow;
 use tracing::Level;
 
 /// One line for a committed turn, with the ids that `queue.payload` names.
-pub(super) fn turn(step: &'static str, head: &Head, after: (&Case, &Program)) {
+pub(super) fn turn(step: &'static str, turn: &Turn, after: (&Case, &Program)) {
     let (case, program) = after;
     let queue = &program.queue;
     let has = |id: &str| queue.payload.contains(id);
-    let event = head.entries.iter().find_map(|e| match e {
+    let event = turn.entries.iter().find_map(|e| match e {
         Entry::Event { id, .. } => Some(*id),
         _ => None,
     });
     // A case is called like the message that opened it.
-    let event = event.unwrap_or(EventId(head.case.0));
+    let event = event.unwrap_or(EventId(turn.case.0));
     macro_rules! line {
         ($level:expr) => {
             tracing::event!(
@@ -31,10 +31,10 @@ pub(super) fn turn(step: &'static str, head: &Head, after: (&Case, &Program)) {
                 workflow = program.id,
                 queue = queue.name,
                 event_id = has("event_id").then(|| tracing::field::display(event)),
-                correlation_id = has("correlation_id").then_some(head.correlation.as_str()),
-                tenant_id = has("tenant_id").then_some(head.tenant),
-                case_id = has("case_id").then(|| tracing::field::display(head.case)),
-                seq = head.seq,
+                correlation_id = has("correlation_id").then_some(turn.head.correlation.as_str()),
+                tenant_id = has("tenant_id").then_some(turn.tenant.0),
+                case_id = has("case_id").then(|| tracing::field::display(turn.case)),
+                seq = turn.sealed.seq,
                 step,
                 state = program.state_name(case.state),
                 "turn"

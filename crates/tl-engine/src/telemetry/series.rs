@@ -11,7 +11,7 @@ use tl_kernel::case::Case;
 use tl_kernel::effect::EffectState;
 use tl_kernel::gate::{BUILT_IN, GateVerdict, is_dry_run};
 use tl_kernel::id::TenantId;
-use tl_kernel::journal::{Entry, Head, Planned};
+use tl_kernel::journal::{Entry, Planned};
 use tl_kernel::program::Program;
 use tl_kernel::turn::{EffectKind, EffectWrite, Turn};
 use tl_store::contract::EffectRow;
@@ -261,10 +261,7 @@ impl Telemetry {
     /// A turn is durable: counts it and what it decided, and writes its log line.
     pub(crate) fn turned(&self, step: &Step, turn: &Turn, after: (&Case, &Program)) {
         let (case, program) = after;
-        let Ok(head) = minicbor::decode::<Head>(&turn.sealed.head) else {
-            return;
-        };
-        log::turn(step.kind, &head, after);
+        log::turn(step.kind, turn, after);
         if !program.observability.metrics {
             return;
         }
@@ -274,7 +271,7 @@ impl Telemetry {
                 self.gate_answered(program, &p.action, "send");
             }
         }
-        for entry in &head.entries {
+        for entry in turn.entries.iter() {
             match entry {
                 Entry::Settled { n, state, code, .. } if *state != EffectState::Ready => {
                     let Some(effect) = case.effects.get(n) else {

@@ -1,5 +1,6 @@
 //! The engine with the real store on disk and an honest CRM on a real socket.
 
+mod calls;
 mod complete;
 mod control;
 mod crash;

@@ -72,7 +72,8 @@ fn sealed(seq: u32, body: &[u8]) -> Sealed {
         seq,
         leaf: leaf_hash(&head),
         head,
-        body: Some(body.to_vec()),
+        // In front of a body stands the kernel's codec.
+        body: Some([&[0], body].concat()),
     }
 }
 
@@ -81,6 +82,7 @@ fn turn(case: u64, seq: u32, body: &[u8]) -> Turn {
         tenant: T1,
         case: CaseId(id(case)),
         sealed: sealed(seq, body),
+        entries: [].into(),
         head: CaseHead {
             state: 0,
             owner: "sales".into(),

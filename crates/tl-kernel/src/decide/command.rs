@@ -137,10 +137,12 @@ impl Deciding<'_> {
         }
         let idle =
             self.case.open_tasks().next().is_none() && self.case.open_effects().next().is_none();
-        if idle
-            && self.case.state == canonical::NEEDS_HUMAN
-            && !self.move_to(canonical::CLOSED, &s.code)
-        {
+        let state = self.case.state;
+        if !idle || !matches!(state, canonical::NEEDS_HUMAN | canonical::AUTOMATED) {
+            return Ok(());
+        }
+        // In `automated`: it was opened again meanwhile, and what was decided then is done.
+        if !self.move_to(canonical::CLOSED, &s.code) && state == canonical::NEEDS_HUMAN {
             return Err(undeclared(self, canonical::CLOSED));
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Deciding;
 use crate::case::CaseEffect;
+use crate::connector::{CallArgument, ConnectorCall, Control};
 use crate::digest::{Digest, keyed};
 use crate::effect::{Class, EffectState};
 use crate::expr::{EvalError, Expr, Piece, Template};
@@ -52,6 +53,11 @@ impl Deciding<'_> {
         {
             ruling.verdict = ruling.verdict.min(Verdict::Approve);
         }
+        if let ActionKind::Call(call) = &action.kind
+            && !self.sensitive_is_ours(call)?
+        {
+            ruling.verdict = ruling.verdict.min(Verdict::Approve);
+        }
         Ok(ruling)
     }
 
@@ -77,6 +83,19 @@ impl Deciding<'_> {
             })
         };
         Ok(message.check == Some(RecipientCheck::VerifiedSender) && from_verified_message())
+    }
+
+    /// Nothing that comes from outside says to whom a message or money goes, or how much.
+    fn sensitive_is_ours(&self, call: &ConnectorCall) -> Result<bool, EvalError> {
+        let scope = self.scope();
+        for argument in &call.with {
+            if argument.control == Control::Sensitive
+                && argument.value.eval(&scope)?.label >= Label::Untrusted
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Plans an action. Returns the state it was born in: `Planned` waits for an approval (its task is open),
@@ -119,7 +138,6 @@ impl Deciding<'_> {
         if state == EffectState::Cancelled {
             return Some(said.map_or(state, |_| EffectState::Succeeded));
         }
-        self.fact(Fact::Args(n, args.clone()));
         let plan = EffectPlan {
             n,
             kind: EffectKind::Effect,
@@ -138,6 +156,7 @@ impl Deciding<'_> {
                 .then(|| self.born())
                 .flatten(),
         };
+        self.fact(Fact::Args(n, args));
         self.effects.push(EffectWrite::Plan(Box::new(plan)));
         if state == EffectState::Planned {
             self.open_task("approve", "policy", Some(n));
@@ -335,6 +354,7 @@ impl Deciding<'_> {
         let target = match &action.kind {
             ActionKind::Rest(_) => args.at(&["path"])?.to_string(),
             ActionKind::RecordStore { .. } => args.at(&["key"])?.to_string(),
+            ActionKind::Call(call) => called_one_by_one(action, call, args)?,
             ActionKind::Message(_) | ActionKind::DomainEvent => return None,
         };
         let parts: [&[u8]; 3] = [b"serial", connection(action).as_bytes(), target.as_bytes()];
@@ -343,12 +363,15 @@ impl Deciding<'_> {
 
     /// The base version that is known before a read: from the last answer, or declared by the workflow.
     fn base_version(&self, action: &Action, args: &Value) -> Option<String> {
-        let ActionKind::Rest(rest) = &action.kind else {
-            return None;
+        let declared = match &action.kind {
+            ActionKind::Rest(rest) if rest.lock == Lock::LastWriterWins => return None,
+            ActionKind::Rest(rest) => match &rest.base {
+                BaseVersion::Declared(v) => Some(v),
+                BaseVersion::Read => None,
+            },
+            ActionKind::Call(call) if call.is_conditional => call.base_version.as_ref(),
+            _ => return None,
         };
-        if rest.lock == Lock::LastWriterWins {
-            return None;
-        }
         // A version belongs to an address: what was seen elsewhere says nothing here.
         let last = self
             .case
@@ -356,13 +379,11 @@ impl Deciding<'_> {
             .values()
             .rev()
             .find(|e| e.name == action.name && !e.is_open());
-        let same_path = last.and_then(|e| e.args.as_ref()?.at(&["path"])) == args.at(&["path"]);
-        let seen = self.case.seen.get(&action.name).filter(|_| same_path);
+        let place = |args: &Value| [args.at(&["path"]).cloned(), args.at(&["with"]).cloned()];
+        let same_place = last.and_then(|e| e.args.as_ref().map(place)) == Some(place(args));
+        let seen = self.case.seen.get(&action.name).filter(|_| same_place);
         let carried = seen.map(|s| s.version.clone());
-        carried.or_else(|| match &rest.base {
-            BaseVersion::Declared(v) => Some(v.clone()),
-            BaseVersion::Read => None,
-        })
+        carried.or_else(|| declared.cloned())
     }
 
     /// The arguments of an action. `Ok(None)`: something that must be there is absent.
@@ -395,6 +416,14 @@ impl Deciding<'_> {
                 args.push(("path", text(path)));
                 args.push(("body", self.properties(map, keep)?));
             }
+            ActionKind::Call(call) => {
+                let Some(with) = self.called_with(&call.with)? else {
+                    return Ok(None);
+                };
+                args.push(("use", text(call.full_name())));
+                args.push(("with", with));
+                args.push(("body", self.properties(&call.map, keep)?));
+            }
             ActionKind::Message(m) => {
                 let Some(to) = m.to.eval(&self.scope())?.value.filter(|v| !v.is_blank()) else {
                     return Ok(None);
@@ -415,20 +444,29 @@ impl Deciding<'_> {
                 args.push(("text", text(body)));
             }
             ActionKind::DomainEvent => {
-                args.push((
-                    "type",
-                    text(format!(
-                        "{}.{}",
-                        self.world.record.name,
-                        self.world.state_name(self.case.state)
-                    )),
-                ));
+                let state = self.world.state_name(self.case.state);
+                let kind = format!("{}.{state}", self.world.record.name);
+                args.push(("type", text(kind)));
                 args.push(("case", text(self.case.id.to_string())));
-                args.push(("state", text(self.world.state_name(self.case.state))));
+                args.push(("state", text(state)));
             }
         }
         let args = args.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         Ok(Some(Value::Record(args)))
+    }
+
+    /// The arguments of a call; `None` where one that has to be given has no value.
+    fn called_with(&self, with: &[CallArgument]) -> Result<Option<Value>, EvalError> {
+        let scope = self.scope();
+        let mut out = BTreeMap::new();
+        for argument in with {
+            match argument.value.eval(&scope)?.value {
+                Some(v) if !v.is_blank() => out.insert(argument.name.clone(), v),
+                _ if argument.required => return Ok(None),
+                _ => None,
+            };
+        }
+        Ok(Some(Value::Record(out)))
     }
 
     fn drafts(&self, action: &Action) -> bool {
@@ -580,9 +618,29 @@ fn settle_for_case(state: EffectState) -> EffectState {
 fn connection(action: &Action) -> &str {
     match &action.kind {
         ActionKind::Rest(r) => &r.connection,
+        ActionKind::Call(c) => &c.connection,
         ActionKind::Message(m) => &m.via,
         ActionKind::RecordStore { .. } | ActionKind::DomainEvent => "",
     }
+}
+
+/// What tells apart the calls that may not be under way together: the record where one is changed, everything where
+/// a lost one is looked up by what it said.
+fn called_one_by_one(action: &Action, call: &ConnectorCall, args: &Value) -> Option<String> {
+    let with = args.at(&["with"])?;
+    let place = match action.class {
+        Class::E1 | Class::E2 => {
+            let mut place = Vec::new();
+            let records = call.with.iter().filter(|a| a.control == Control::Record);
+            for argument in records {
+                place.push(with.at(&[argument.name.as_str()])?.to_string());
+            }
+            place
+        }
+        Class::E3 => vec![with.to_string(), args.at(&["body"])?.to_string()],
+        Class::E0 | Class::E4 | Class::E5 => return None,
+    };
+    (!place.is_empty()).then(|| format!("{}\0{}", call.connector, place.join("\0")))
 }
 
 fn to_cbor(value: &Value) -> Vec<u8> {

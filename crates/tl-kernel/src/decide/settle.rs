@@ -8,22 +8,22 @@ use crate::program::{ActionKind, canonical};
 
 impl Deciding<'_> {
     pub(super) fn on_settled(&mut self, s: Settlement) -> Result<(), No> {
-        let Some(effect) = self.case.effects.get(&s.n).cloned() else {
+        let Some(before) = self.case.effects.get(&s.n).map(|e| e.state) else {
             return Err(No::new(
                 "TL0715",
                 "effect",
                 format!("the case has no effect {}", s.n),
             ));
         };
-        if effect.state.is_settled() {
+        if before.is_settled() {
             return Err(No::new(
                 "TL0716",
                 "effect",
-                format!("effect {} is already {}", s.n, effect.state.word()),
+                format!("effect {} is already {}", s.n, before.word()),
             ));
         }
         let withdrawn = matches!(s.state, EffectState::Expired | EffectState::Cancelled);
-        if effect.state == EffectState::Planned && !withdrawn {
+        if before == EffectState::Planned && !withdrawn {
             return Err(No::new(
                 "TL0716",
                 "effect",

@@ -4,7 +4,7 @@ use super::{Deciding, No, TaskDecision};
 use crate::case::{CaseEffect, CaseTask};
 use crate::coerce::coerce;
 use crate::effect::EffectState;
-use crate::journal::{Entry, Fact};
+use crate::journal::{Entry, Fact, TimerKind};
 use crate::program::canonical;
 use crate::turn::{EffectWrite, TaskWrite};
 use crate::value::{Label, Source};
@@ -365,6 +365,7 @@ impl Deciding<'_> {
             if !self.case.effects.is_empty() {
                 self.finish_if_done();
             }
+            self.keep_in_sight();
             return Ok(());
         }
         if task.kind == "hand_off" && t.decision == "accept" && !self.missing().is_empty() {
@@ -386,6 +387,19 @@ impl Deciding<'_> {
             return Err(undeclared(self, canonical::CLOSED));
         }
         Ok(())
+    }
+
+    /// A case that nothing would take on any more is shown to a person.
+    fn keep_in_sight(&mut self) {
+        let case = &self.case;
+        let state = self.world.states.get(usize::from(case.state));
+        let ended = state.is_some_and(|s| s.terminal);
+        let clock = |(kind, _): &(TimerKind, i64)| *kind != TimerKind::Goal;
+        let waits = case.timers.values().any(clock) || case.asks.values().any(|(_, open)| *open);
+        let open = case.open_tasks().next().is_some() || case.open_effects().next().is_some();
+        if !(ended || waits || open) {
+            self.open_task("review", "goal", None);
+        }
     }
 }
 

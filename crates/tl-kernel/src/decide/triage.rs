@@ -93,8 +93,8 @@ impl Deciding<'_> {
         let world = self.world;
         self.rule_asked = None;
         for (i, rule) in world.rules.iter().enumerate() {
-            let held = match rule.when.truth(&self.scope()) {
-                Ok(t) => t.holds,
+            let held = match rule.when.holds(&self.scope()) {
+                Ok(held) => held,
                 Err(e) => {
                     self.rule_asked = Some(format!("rule_error: {e}"));
                     continue;
@@ -121,6 +121,8 @@ impl Deciding<'_> {
                     };
                     let (Some(value), Some(def)) = (got.value, self.world.record.field(name))
                     else {
+                        // It held and set nothing: that it held is worth an entry all the same.
+                        changed |= !self.case.record.contains_key(name);
                         continue;
                     };
                     if let Ok(Some(value)) = coerce(&value, &def.ty, None) {

@@ -31,9 +31,14 @@ pub fn object_to_json(map: &BTreeMap<String, Value>) -> String {
 fn write(value: &Value, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
-        Value::Bool(_) | Value::Int(_) | Value::Dec(_) => out.push_str(&value.to_string()),
+        // Writing to a text cannot fail.
+        Value::Bool(_) | Value::Int(_) | Value::Dec(_) => {
+            let _ = write!(out, "{value}");
+        }
         // With its fraction, so that it is not read back as an integer.
-        Value::Float(x) if x.is_finite() => out.push_str(&format!("{x:?}")),
+        Value::Float(x) if x.is_finite() => {
+            let _ = write!(out, "{x:?}");
+        }
         Value::Float(_) => out.push_str("null"),
         Value::Text(t) => text(t, out),
         Value::Time(us) => text(&rfc3339(*us), out),

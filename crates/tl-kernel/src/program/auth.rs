@@ -22,6 +22,8 @@ pub enum Auth {
     },
     /// Standard Webhooks v1.
     StandardWebhooks,
+    /// The way of a vendor.
+    Preset(&'static Preset),
     /// A bearer token of a pinned issuer.
     Jwt {
         /// Required `iss`.
@@ -36,6 +38,68 @@ pub enum Auth {
     /// An API key with scope `events`.
     ApiKey,
 }
+
+/// A vendor's way to sign, as far as a workflow has to know it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// Its word in the file.
+    pub word: &'static str,
+    /// The address is under the signature, so the installation must know the public one.
+    pub signs_url: bool,
+    /// What names a delivery is under the signature.
+    pub covers_id: bool,
+}
+
+impl Preset {
+    const fn new(word: &'static str) -> Preset {
+        Preset {
+            word,
+            signs_url: false,
+            covers_id: true,
+        }
+    }
+
+    const fn with_url(word: &'static str) -> Preset {
+        Preset {
+            signs_url: true,
+            ..Preset::new(word)
+        }
+    }
+
+    const fn with_open_id(word: &'static str) -> Preset {
+        Preset {
+            covers_id: false,
+            ..Preset::new(word)
+        }
+    }
+
+    /// The preset of a word.
+    pub fn of(word: &str) -> Option<&'static Preset> {
+        PRESETS.iter().find(|preset| preset.word == word)
+    }
+}
+
+/// The vendors whose way to sign is known, by name. Standard Webhooks v1 has a word of its own beside them.
+pub static PRESETS: &[Preset] = &[
+    Preset::new("calendly"),
+    Preset::with_open_id("github"),
+    Preset::with_url("hubspot"),
+    Preset::new("hubspot_v1"),
+    Preset::with_url("hubspot_v2"),
+    Preset::new("intercom"),
+    Preset::new("mailgun"),
+    Preset::new("meta"),
+    Preset::new("sendgrid"),
+    Preset::with_open_id("shopify"),
+    Preset::new("slack"),
+    Preset::new("standard_webhooks_v1a"),
+    Preset::new("stripe"),
+    Preset::new("svix"),
+    Preset::with_url("twilio"),
+    Preset::new("twitter"),
+    Preset::new("typeform"),
+    Preset::with_open_id("zendesk"),
+];
 
 /// What an endpoint verifies one kind of sender with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +118,7 @@ impl Auth {
     /// What the endpoint needs to verify a sender that comes this way.
     pub fn proof(&self) -> Proof {
         match self {
-            Auth::Hmac { .. } | Auth::StandardWebhooks => Proof::Secret,
+            Auth::Hmac { .. } | Auth::StandardWebhooks | Auth::Preset(_) => Proof::Secret,
             Auth::ApiKey => Proof::ApiKey,
             Auth::Jwt { issuer, .. } if issuer.is_empty() => Proof::Nothing,
             Auth::Jwt { keys: Some(_), .. } => Proof::KeySet,
@@ -65,10 +129,19 @@ impl Auth {
         }
     }
 
+    /// The vendor whose way it is.
+    pub fn preset(&self) -> Option<&'static Preset> {
+        match self {
+            Auth::Preset(preset) => Some(preset),
+            _ => None,
+        }
+    }
+
     /// A delivery id is part of what the sender signs.
     pub fn covers_id(&self) -> bool {
         match self {
             Auth::StandardWebhooks => true,
+            Auth::Preset(preset) => preset.covers_id,
             Auth::Hmac { id_header, .. } => id_header.is_some(),
             Auth::Jwt { .. } | Auth::ApiKey => false,
         }

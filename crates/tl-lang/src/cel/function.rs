@@ -147,6 +147,15 @@ const ALIASES: &[(&str, &str)] = &[
 /// Functions whose last operand is a pattern written in the file.
 const PATTERNS: [&str; 2] = ["matches", "capture"];
 
+/// The loops, which are called on a list or a map.
+const LOOPS: [&str; 4] = ["exists", "all", "filter", "map"];
+
+/// The names of all functions.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
+    let own = FUNCTIONS.iter().map(|f| f.name);
+    own.chain(PATTERNS).chain(LOOPS).chain(["has"])
+}
+
 /// True for the name of a function that is called on a value.
 pub(super) fn is_method(name: &str) -> bool {
     PATTERNS.contains(&name)

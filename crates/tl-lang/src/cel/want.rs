@@ -40,6 +40,9 @@ impl Checker<'_> {
             (Type::Int, _) if types::is_number(&part.ty) => {
                 Some((format!("int({written})"), "drop what is behind the point"))
             }
+            (Type::Int, _) if part.ty == Type::Text => {
+                Some((format!("int({written})"), "read it as a whole number"))
+            }
             (Type::Dec, _) if part.ty == Type::Float => {
                 Some((format!("decimal({written})"), "make it a decimal"))
             }

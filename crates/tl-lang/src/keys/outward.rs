@@ -13,6 +13,38 @@ pub static SIDE_EFFECTS: Section = Section {
             [Names, Map(&Of(&MESSAGE))],
             "messages, or the names of providers"
         ),
+        key!(
+            "actions",
+            [Map(&Of(&CALL))],
+            "further actions of connectors, by name"
+        ),
+    ],
+    later: &[],
+};
+
+/// `side_effects.actions.*`.
+pub static CALL: Section = Section {
+    path: "side_effects.actions.*",
+    keys: &[
+        key!("use", [Text], "connector and action: `hubspot.deal.create`"),
+        key!(
+            "connection",
+            [Text],
+            "name of the connection; the connector's name where left out"
+        ),
+        key!("with", [Map(&Expr)], "argument → expression"),
+        key!("map", [Map(&Expr)], "property → expression"),
+        key!(
+            "base_version",
+            [Text],
+            "`read`, or the version of the first write"
+        ),
+        key!(
+            "on_unknown",
+            [Word(ON_UNKNOWN)],
+            "what to do when the outcome of a blind action is unknown"
+        ),
+        key!("valid_for", [Duration], "not sent later than this"),
     ],
     later: &[],
 };
@@ -32,6 +64,16 @@ pub static CRM: Section = Section {
             "api",
             [Word(APIS)],
             "`records`: the built-in record store; `rest`: an HTTP system"
+        ),
+        key!(
+            "use",
+            [Text],
+            "connector and action instead of `api`: `hubspot.contact.update`"
+        ),
+        key!(
+            "with",
+            [Map(&Expr)],
+            "argument → expression, for the action that `use` names"
         ),
         key!("key", [Text], "record id in the built-in record store"),
         key!("map", [Map(&Expr)], "property → expression"),
@@ -133,6 +175,8 @@ pub static CONNECTIONS_FILE: Section = Section {
 
 /// Words of `connections.*.kind`.
 pub const KINDS: &[&str] = &["rest", "openai"];
+/// Words of `connections.*.auth` without a connector.
+pub const PLAIN_AUTHS: &[&str] = &["none", "bearer"];
 
 /// `connections.*`.
 pub static CONNECTION: Section = Section {
@@ -140,19 +184,24 @@ pub static CONNECTION: Section = Section {
     keys: &[
         key!(
             "kind",
-            [Word(KINDS)],
-            "`rest`: an HTTP system; `openai`: a model behind that interface"
+            [Text],
+            "`rest`: an HTTP system; `openai`: a model behind that interface; or the name of a connector"
         ),
         key!("base_url", [Text], "base address"),
         key!(
             "auth",
-            [Word(&["none", "bearer"]), Of(&CONNECTION_AUTH)],
-            "where the secret goes"
+            [Text, Of(&CONNECTION_AUTH)],
+            "where the secret goes: `none`, `bearer`, or a way to log in of the connector"
         ),
         key!(
             "secret",
-            [Text],
-            "where the secret is: `env:NAME` or `file:PATH`"
+            [Text, Map(&Text)],
+            "where the secret is: `env:NAME` or `file:PATH`; several by name"
+        ),
+        key!(
+            "settings",
+            [Map(&Text)],
+            "what the connector asks for: sub-domain, account, user"
         ),
         key!("model", [Text], "name of the model"),
         key!(

@@ -1,7 +1,7 @@
 //! Proof 3: the decision ends in a default, no branch is dead, and every value of an AI enum has a branch or
 //! falls into the default by intent.
 
-use tl_kernel::program::{Branch, FieldDef, FieldFrom, Program, RuleEffect};
+use tl_kernel::program::{Branch, FieldDef, FieldFrom, Program, RuleEffect, Step};
 use tl_kernel::value::{Type, Value};
 
 use super::formula::{Formula, Mind};
@@ -71,6 +71,16 @@ fn never_taken(
             .iter()
             .any(|m| words.ask(*m, vec![(f, true)], &[]).is_some())
     };
+    let effects: Vec<String> = branch
+        .actions
+        .iter()
+        .filter_map(|s| match s {
+            Step::Effect(ix) => Some(program.actions.get(usize::from(*ix))?),
+            _ => None,
+        })
+        .map(|a| format!("`{}: auto`", a.name))
+        .collect();
+    let mut mend = "move it up, mend its condition, or take it out".to_owned();
     let why = if alone(&words.branches[i]) {
         let before = &program.decision.branches[..i];
         let lines: Vec<String> = before.iter().map(|b| b.line.to_string()).collect();
@@ -79,6 +89,9 @@ fn never_taken(
             lines.join(", ")
         )
     } else if text.contains("policy_allows") {
+        if !effects.is_empty() {
+            mend = format!("write {} under `policy`, or {mend}", effects.join(" and "));
+        }
         "its condition never holds: `policy_allows` is true only where the policy may say `auto` to each of its actions".into()
     } else {
         "its condition never holds".into()
@@ -90,7 +103,7 @@ fn never_taken(
     )
     .warning()
     .why(why)
-    .mend("move it up, mend its condition, or take it out")
+    .mend(mend)
 }
 
 fn set_by_model(program: &Program, field: &FieldDef) -> bool {

@@ -1,15 +1,15 @@
 //! The model that the proofs explore: what `decide` may do with a case, forgetting every value.
 //!
 //! A [`Spot`] is what is left of a case: its state, what became of the AI step, and what is still going to
-//! happen by itself or through a person. Each function mirrors one of the kernel's and returns everything
-//! that it may come to: whether a policy's condition holds, whether an argument is there and how many effects
+//! happen by itself or through a person. Each function mirrors one of the kernel's (the tests in `mirror` hold
+//! every step that `decide` makes against it) and returns everything that it may come to: whether a policy's condition holds, whether an argument is there and how many effects
 //! are open is not known, so all of it is possible. Effects are followed as "waits for approval" (a task) and
 //! "on its way"; one that is changed by a conflict is planned anew and so waits for its approval anew.
 
 use std::collections::BTreeMap;
 
 use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN, TRIAGED};
-use tl_kernel::program::{ActionIx, Branch, Emit, OnMatch, Program, StateIx, Step};
+use tl_kernel::program::{ActionIx, ActionKind, Branch, Emit, OnMatch, Program, StateIx, Step};
 
 use super::Cue;
 use super::formula::Mind;
@@ -44,6 +44,8 @@ pub(super) struct Model<'p> {
     pub(super) may: Vec<May>,
     /// The write to the system of record, where something plans it: a changed record is written again.
     pub(super) rewrites: Option<ActionIx>,
+    /// The turn may have planned that write already; it does so once.
+    written: bool,
 }
 
 /// A place in the exploration: the spot, what happened there, and the branch that was taken.
@@ -79,6 +81,7 @@ impl<'p> Model<'p> {
             },
             may,
             rewrites: written(program),
+            written: false,
         }
     }
 
@@ -93,12 +96,19 @@ impl<'p> Model<'p> {
         };
         self.entered[usize::from(to)] = true;
         let sla = edge.sla.or(state.sla).is_some() && !state.terminal;
-        let mut all = vec![Spot {
+        let s = Spot {
             state: to,
             clock: sla && edge.emit.contains(&Emit::SlaTimer),
             parked: false,
             ..s
-        }];
+        };
+        // An end withdraws what was open before it, but for the question what became of an effect; what the
+        // edge itself emits stays.
+        let mut all = match (state.terminal, s.tasks & task::EXCEPTION) {
+            (false, _) => vec![s],
+            (true, 0) => vec![Spot { tasks: 0, ..s }],
+            (true, tasks) => [0, tasks].map(|tasks| Spot { tasks, ..s }).into(),
+        };
         for (emit, action) in [
             (Emit::CrmSync, "crm_upsert"),
             (Emit::DomainEvent, "domain_event"),
@@ -106,17 +116,25 @@ impl<'p> Model<'p> {
             if edge.emit.contains(&emit)
                 && let Some(ix) = program.action_ix(action)
             {
-                all = all
-                    .into_iter()
-                    .flat_map(|s| self.plan(s, ix))
-                    .map(|(s, _)| s)
-                    .collect();
+                self.planned.entry(ix).or_insert(self.here);
+                all = distinct(all.into_iter().flat_map(|s| self.emitted(s, ix)));
+                self.written |= emit == Emit::CrmSync;
             }
         }
-        if to == CLOSED {
-            all.iter_mut().for_each(|s| s.tasks = 0);
-        }
         all
+    }
+
+    /// What an edge emits, or a change of the record writes again: what cannot be planned is seen by a person.
+    pub(super) fn emitted(&self, s: Spot, ix: ActionIx) -> Vec<Spot> {
+        let seen = |(s, born): (Spot, Born)| match born {
+            Born::Refused | Born::Not => s.with(task::EXCEPTION),
+            Born::Ready | Born::Waits | Born::Said => s,
+        };
+        let mut out: Vec<Spot> = self.born(s, ix).into_iter().map(seen).collect();
+        if self.written && Some(ix) == self.rewrites {
+            out.push(s);
+        }
+        out
     }
 
     /// Moves, or stays where there is no edge.
@@ -128,6 +146,7 @@ impl<'p> Model<'p> {
     /// Plans an action: how it may be born.
     pub(super) fn plan(&mut self, s: Spot, ix: ActionIx) -> Vec<(Spot, Born)> {
         self.planned.entry(ix).or_insert(self.here);
+        self.written |= Some(ix) == self.rewrites;
         self.born(s, ix)
     }
 
@@ -137,17 +156,31 @@ impl<'p> Model<'p> {
             return vec![(s, Born::Not)];
         };
         let mut out = Vec::new();
+        let planned = Spot { acted: true, ..s };
         if may.auto {
-            out.push((Spot { ready: true, ..s }, Born::Ready));
+            out.push((
+                Spot {
+                    ready: true,
+                    ..planned
+                },
+                Born::Ready,
+            ));
         }
         if may.approve {
-            out.push((s.with(task::APPROVE), Born::Waits));
+            out.push((planned.with(task::APPROVE), Born::Waits));
         }
         if may.never {
-            out.push((s, Born::Refused));
+            out.push((planned, Born::Refused));
         }
         if may.absent {
             out.push((s, Born::Not));
+        }
+        let speaks = matches!(
+            self.program.actions[usize::from(ix)].kind,
+            ActionKind::Message(_)
+        );
+        if speaks && s.acted && (may.auto || may.approve) {
+            out.push((s, Born::Said));
         }
         out
     }
@@ -246,7 +279,7 @@ impl<'p> Model<'p> {
                 .plan(s, ix)
                 .into_iter()
                 .map(|(s, born)| match born {
-                    Born::Ready => (
+                    Born::Ready | Born::Said => (
                         s,
                         Came {
                             effects: true,
@@ -353,15 +386,32 @@ impl<'p> Model<'p> {
     pub(super) fn ask_or_decide(&mut self, s: Spot) -> Vec<Out> {
         match &self.program.ai {
             Some(ai) if s.state == ai.when_state && !s.vouched => {
-                plain(vec![Spot { ai: Ai::Asked, ..s }])
+                let older = s.is_asked();
+                plain(vec![Spot {
+                    ai: Ai::Asked,
+                    older,
+                    ..s
+                }])
             }
             _ => self.decision(s),
         }
     }
 
-    fn redecide(&mut self, s: Spot) -> Vec<Out> {
+    /// The same where the case may have asked before: one that has asked as often as it may asks no more.
+    pub(super) fn ask_again_or_decide(&mut self, s: Spot) -> Vec<Out> {
+        let mut out = self.ask_or_decide(s);
+        if out.iter().any(|(s, _)| s.ai == Ai::Asked) {
+            let older = s.is_asked();
+            let ai = Ai::Silent;
+            out.extend(self.decision(Spot { ai, older, ..s }));
+        }
+        out
+    }
+
+    /// Rules again, then the model if it has not answered yet, else the decision.
+    pub(super) fn redecide(&mut self, s: Spot) -> Vec<Out> {
         self.after_rules(s, |m, s| match s.ai {
-            Ai::Silent => m.ask_or_decide(s),
+            Ai::Silent => m.ask_again_or_decide(s),
             Ai::Asked => plain(vec![s]),
             Ai::Answered => m.decision(s),
         })
@@ -379,7 +429,7 @@ impl<'p> Model<'p> {
             return vec![Cue::Message];
         }
         let mut out = Vec::new();
-        if s.ai == Ai::Asked {
+        if s.is_asked() {
             out.push(Cue::NoAnswer);
             if self.options.ai {
                 out.push(Cue::Answered);
@@ -410,8 +460,11 @@ impl<'p> Model<'p> {
             if self.program.edge(s.state, TRIAGED).is_some() {
                 out.push(Cue::Reopen);
             }
-            if s.tasks & task::EXCEPTION != 0 {
+            if s.acted {
                 out.push(Cue::SendAgain);
+            }
+            if s.tasks & task::EXCEPTION != 0 {
+                out.push(Cue::Resolved);
             }
         }
         out
@@ -419,6 +472,7 @@ impl<'p> Model<'p> {
 
     /// Where something that happens may lead. Nothing: it is refused.
     pub(super) fn happens(&mut self, s: Spot, cue: Cue) -> Vec<Out> {
+        self.written = false;
         match cue {
             Cue::Message if !s.opened => {
                 let s = Spot { opened: true, ..s };
@@ -430,7 +484,7 @@ impl<'p> Model<'p> {
             Cue::Decided { bit, decision, .. } => self.decided(s, bit, decision),
             Cue::Succeeded | Cue::Trouble | Cue::Uncertain | Cue::Conflict => self.settled(s, cue),
             Cue::Breach => self.breached(s),
-            Cue::Move(_) | Cue::Reopen | Cue::SendAgain => self.commanded(s, cue),
+            Cue::Move(_) | Cue::Reopen | Cue::SendAgain | Cue::Resolved => self.commanded(s, cue),
         }
     }
 }
@@ -442,6 +496,8 @@ pub(super) enum Born {
     Waits,
     Refused,
     Not,
+    /// The case has said the same before: it is not said twice.
+    Said,
 }
 
 /// What the steps of a branch came to.

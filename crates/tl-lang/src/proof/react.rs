@@ -33,7 +33,7 @@ impl Model<'_> {
             // New text is read anew.
             CLOSED => {
                 for s in self.moved(s, TRIAGED) {
-                    out.extend(self.after_rules(s, Model::ask_or_decide));
+                    out.extend(self.after_rules(s, Model::ask_again_or_decide));
                 }
             }
             NEEDS_HUMAN if s.tasks & task::MISSING != 0 => {
@@ -47,7 +47,7 @@ impl Model<'_> {
             }
             AUTOMATED => {
                 out.extend(self.after_rules(s, |m, s| match m.rewrites {
-                    Some(ix) => plain(m.born(s, ix).into_iter().map(|(s, _)| s).collect()),
+                    Some(ix) => plain(m.emitted(s, ix)),
                     None => Vec::new(),
                 }));
             }
@@ -57,11 +57,18 @@ impl Model<'_> {
     }
 
     pub(super) fn answered(&mut self, s: Spot, ai: Ai) -> Vec<Out> {
-        let s = Spot { ai, ..s }.settled_mind();
-        match &self.program.ai {
-            Some(def) if def.when_state == s.state => self.after_rules(s, Model::decision),
-            _ => plain(vec![s]),
+        // Which of several questions is answered, and how many there are, is not known.
+        let left: &[bool] = if s.older { &[false, true] } else { &[false] };
+        let mut out = Vec::new();
+        for older in left {
+            let older = *older;
+            let s = Spot { ai, older, ..s }.settled_mind();
+            out.extend(match &self.program.ai {
+                Some(def) if def.when_state == s.state => self.after_rules(s, Model::decision),
+                _ => plain(vec![s]),
+            });
         }
+        out
     }
 
     /// The SLA of the stay is missed.
@@ -95,12 +102,15 @@ impl Model<'_> {
         let mut out = Vec::new();
         for ready in [false, true] {
             let left = Spot { ready, ..s };
-            let ends = match cue {
+            let mut ends = match cue {
                 Cue::Succeeded => self.finished(left),
                 Cue::Conflict => self.conflict(left),
-                Cue::Uncertain => self.exception(s),
                 _ => self.exception(left),
             };
+            if cue == Cue::Trouble && s.state == CLOSED {
+                // It was withdrawn.
+                ends.push(left);
+            }
             out.extend(plain(ends));
         }
         out
@@ -121,14 +131,14 @@ impl Model<'_> {
         for i in 0..self.may.len() {
             if !matches!(
                 self.program.actions[i].kind,
-                ActionKind::Rest(_) | ActionKind::RecordStore { .. }
+                ActionKind::Rest(_) | ActionKind::Call(_) | ActionKind::RecordStore { .. }
             ) {
                 continue;
             }
             for (s, born) in self.born(s, i as ActionIx) {
                 match born {
                     Born::Ready | Born::Waits => out.push(s),
-                    Born::Refused | Born::Not => out.extend(self.exception(s)),
+                    Born::Refused | Born::Not | Born::Said => out.extend(self.exception(s)),
                 }
             }
         }
@@ -158,12 +168,9 @@ impl Model<'_> {
                 } else {
                     vec![done]
                 };
+                // Another may wait as well: then this one is rejected whatever the edges are.
                 out.push(s);
-                if out.len() == 1 {
-                    Vec::new()
-                } else {
-                    plain(out)
-                }
+                plain(out)
             }
             (task::REVIEW | task::BREACH | task::MISSING, "reject" | "close") => {
                 plain(self.moved(s, CLOSED))
@@ -184,13 +191,18 @@ impl Model<'_> {
             }
             (_, decision) => {
                 let ends = decision != "accept" || (done.idle() && s.state != CLOSED);
-                // A hand-off that lacks a required field is not accepted; but it is not opened either, and a
-                // record loses no value.
-                plain(if ends && s.state != CLOSED {
+                let mut out = if ends && s.state != CLOSED {
                     self.moved(done, CLOSED)
                 } else {
                     vec![done]
-                })
+                };
+                if decision != "accept" && s.state != CLOSED {
+                    // There may be another of the kind, which an end does not withdraw.
+                    out.extend(self.moved(s, CLOSED));
+                }
+                // A hand-off that lacks a required field is not accepted; but it is not opened either, and a
+                // record loses no value.
+                plain(out)
             }
         }
     }
@@ -198,11 +210,11 @@ impl Model<'_> {
     /// A person saw that an SLA was missed: what is under way goes on; a case that never came to an effect is
     /// decided now.
     fn breach_seen(&mut self, s: Spot) -> Vec<Out> {
-        let open = s.ready || s.tasks & task::APPROVE != 0;
-        let mut out = if open { Vec::new() } else { self.again(s) };
+        if !s.acted {
+            return self.again(s);
+        }
         let to = if s.idle() { CLOSED } else { AUTOMATED };
-        out.extend(plain(self.moved(s, to)));
-        out
+        plain(self.moved(s, to))
     }
 
     pub(super) fn commanded(&mut self, s: Spot, cue: Cue) -> Vec<Out> {
@@ -222,8 +234,11 @@ impl Model<'_> {
             // What the next decision asks anew is withdrawn; an exception of an open effect stays.
             Cue::Reopen => {
                 let asked = task::REVIEW | task::BREACH | task::MISSING;
-                let mut out = self.again(s.without(asked));
-                out.extend(self.again(s.without(asked | task::EXCEPTION)));
+                let mut out = Vec::new();
+                for s in self.moved(s, TRIAGED) {
+                    out.extend(self.redecide(s.without(asked)));
+                    out.extend(self.redecide(s.without(asked | task::EXCEPTION)));
+                }
                 out
             }
             Cue::SendAgain => {
@@ -239,7 +254,20 @@ impl Model<'_> {
                 }
                 plain(out)
             }
+            Cue::Resolved => self.resolved(s),
             _ => Vec::new(),
         }
+    }
+
+    /// A person says whether an effect happened. There may be another that nobody knows about.
+    fn resolved(&mut self, s: Spot) -> Vec<Out> {
+        let done = s.without(task::EXCEPTION);
+        let mut out = plain(match done.state {
+            NEEDS_HUMAN if done.idle() => self.moved(done, CLOSED),
+            AUTOMATED if done.idle() => self.moved_or_stays(done, CLOSED),
+            _ => vec![done],
+        });
+        out.extend(plain(vec![s]));
+        out
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tl_kernel::case::{Ai, Case};
+use tl_kernel::case::{Ai, Case, CaseEffect};
 use tl_kernel::decide::{
     Admitted, Command, CommandKind, Input, ModelAnswer, ProposedField, Resolve, Settlement,
     TaskDecision,
@@ -11,7 +11,7 @@ use tl_kernel::effect::EffectState;
 use tl_kernel::expr::{Expr, Node};
 use tl_kernel::id::EventId;
 use tl_kernel::journal::{Actor, Answered, TimerKind};
-use tl_kernel::program::{FieldFrom, Program};
+use tl_kernel::program::{ActionKind, FieldFrom, Program};
 use tl_kernel::value::{Type, Value};
 
 use super::space::{Name, OTHER, Space, literals, required};
@@ -68,7 +68,15 @@ impl Offers<'_> {
                 .collect(),
             Cue::Decided { kind, decision, .. } => decisions(case, kind, decision),
             Cue::Succeeded | Cue::Trouble | Cue::Uncertain | Cue::Conflict => {
-                settlements(given.cue, case)
+                let writes = |e: &CaseEffect| {
+                    let action = self.program.action(e.action);
+                    action.is_some_and(|a| {
+                        !matches!(a.kind, ActionKind::Message(_) | ActionKind::DomainEvent)
+                    })
+                };
+                // Nobody else writes first where nothing is written.
+                let may = |e: &CaseEffect| given.cue != Cue::Conflict || writes(e);
+                settlements(given.cue, case, may)
             }
             Cue::Breach => {
                 let timers = case.timers.iter();
@@ -80,15 +88,8 @@ impl Offers<'_> {
                 vec![command(CommandKind::Move(name))]
             }
             Cue::Reopen => vec![command(CommandKind::Reopen)],
-            Cue::SendAgain => {
-                let again = |s| matches!(s, EffectState::Failed | EffectState::Uncertain);
-                let effects = case.effects.iter().filter(|(_, e)| again(e.state));
-                let resolve = |n: &u32| CommandKind::Resolve {
-                    n: *n,
-                    how: Resolve::SendAgain,
-                };
-                effects.map(|(n, _)| command(resolve(n))).collect()
-            }
+            Cue::SendAgain => resolutions(case, Resolve::SendAgain),
+            Cue::Resolved => resolutions(case, Resolve::Drop),
         }
     }
 
@@ -300,6 +301,17 @@ fn command(what: CommandKind) -> Input {
     })
 }
 
+/// What a person may say about an effect that failed or of which nobody knows.
+fn resolutions(case: &Case, how: Resolve) -> Vec<Input> {
+    let open = |s| matches!(s, EffectState::Failed | EffectState::Uncertain);
+    let effects = case.effects.iter().filter(|(_, e)| open(e.state));
+    let resolve = |n: u32| CommandKind::Resolve {
+        n,
+        how: how.clone(),
+    };
+    effects.map(|(n, _)| command(resolve(*n))).collect()
+}
+
 fn open_ask(case: &Case) -> Option<u32> {
     let asked = case.ai == Ai::Asked;
     case.asks
@@ -368,7 +380,7 @@ pub(super) fn every_decision(case: &Case) -> Vec<Input> {
     all.flatten().collect()
 }
 
-fn settlements(cue: Cue, case: &Case) -> Vec<Input> {
+fn settlements(cue: Cue, case: &Case, may: impl Fn(&CaseEffect) -> bool) -> Vec<Input> {
     let (state, code) = match cue {
         Cue::Succeeded => (EffectState::Succeeded, ""),
         Cue::Uncertain => (EffectState::Uncertain, "timeout"),
@@ -377,7 +389,7 @@ fn settlements(cue: Cue, case: &Case) -> Vec<Input> {
     };
     let ready = case
         .open_effects()
-        .filter(|(_, e)| e.state == EffectState::Ready);
+        .filter(|(_, e)| e.state == EffectState::Ready && may(e));
     ready
         .map(|(n, _)| {
             Input::EffectSettled(Settlement {

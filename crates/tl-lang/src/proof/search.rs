@@ -43,9 +43,12 @@ impl Question<'_> {
     pub(super) fn answer(&self) -> Option<Witness> {
         let required = required(self.program);
         let missing = self.space.find(&Name::Path(vec!["missing".into()]));
+        // What shall hold decides: its values are chosen first, and most of the others follow.
         let mut order = Vec::new();
-        for (f, _) in &self.goals {
-            self.vars(f, &mut order);
+        for wanted in [true, false] {
+            for (f, _) in self.goals.iter().rev().filter(|(_, w)| *w == wanted) {
+                self.vars(f, &mut order);
+            }
         }
         let links = required
             .iter()
@@ -67,7 +70,7 @@ impl Question<'_> {
                 .is_some_and(|m| self.space.vars[m].values.len() == 1 << required.len().min(20)),
             looked: 0,
         };
-        match search.run(0) {
+        match search.run(0, &self.goals) {
             true if search.looked >= MAX_LOOKED => Some(Vec::new()),
             true => Some(search.witness()),
             false => None,
@@ -93,20 +96,21 @@ impl Question<'_> {
 }
 
 impl Search<'_> {
-    fn run(&mut self, depth: usize) -> bool {
+    /// `goals` are those that the values chosen so far do not settle.
+    fn run(&mut self, depth: usize, goals: &[(&Formula, bool)]) -> bool {
         self.looked += 1;
         if self.looked >= MAX_LOOKED {
             return true;
         }
-        let mut open = false;
-        for (f, want) in &self.q.goals {
+        let mut open = Vec::new();
+        for (f, want) in goals {
             match self.holds(f) {
                 Some(got) if got != *want => return false,
                 Some(_) => {}
-                None => open = true,
+                None => open.push((*f, *want)),
             }
         }
-        if !open {
+        if open.is_empty() {
             return true;
         }
         let Some(var) = self.order.get(depth).copied() else {
@@ -117,7 +121,7 @@ impl Search<'_> {
                 continue;
             }
             self.at[var] = Some(i);
-            if self.linked() && self.run(depth + 1) {
+            if self.linked() && self.run(depth + 1, &open) {
                 return true;
             }
         }

@@ -45,6 +45,10 @@ pub(super) struct Spot {
     pub(super) tasks: u8,
     /// An effect is on its way.
     pub(super) ready: bool,
+    /// A question to a model is open that was asked before the last one.
+    pub(super) older: bool,
+    /// An effect was planned, whatever became of it.
+    pub(super) acted: bool,
     /// A person's command brought it where it is, and no clock runs there: that person knows.
     pub(super) parked: bool,
 }
@@ -58,11 +62,13 @@ impl Spot {
         clock: false,
         tasks: 0,
         ready: false,
+        older: false,
+        acted: false,
         parked: false,
     };
 
     /// How many spots there are in one state.
-    pub(super) const PER_STATE: usize = 1 << 13;
+    pub(super) const PER_STATE: usize = 1 << 15;
 
     /// A number of its own for each spot.
     pub(super) fn number(self) -> usize {
@@ -71,6 +77,8 @@ impl Spot {
             self.vouched,
             self.clock,
             self.ready,
+            self.older,
+            self.acted,
             self.parked,
         ];
         let mut n = usize::from(self.state) << 2 | self.ai as usize;
@@ -78,6 +86,11 @@ impl Spot {
             n = n << 1 | usize::from(f);
         }
         n << 6 | usize::from(self.tasks)
+    }
+
+    /// A model is going to answer, or not to.
+    pub(super) fn is_asked(self) -> bool {
+        self.ai == Ai::Asked || self.older
     }
 
     pub(super) fn settled_mind(self) -> Spot {

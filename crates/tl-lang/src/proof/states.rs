@@ -1,7 +1,7 @@
 //! Proof 1: every state is reachable and left again, answered for and timed, and no case ends silently.
 
-use tl_kernel::program::canonical::{CLOSED, NAMES, NEEDS_HUMAN, PENDING, TRIAGED};
-use tl_kernel::program::{Edge, Emit, Program, State, StateIx};
+use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NAMES, NEEDS_HUMAN, PENDING, TRIAGED};
+use tl_kernel::program::{Edge, Emit, Program, State, StateIx, Step};
 
 use super::fix::Fix;
 use super::model::{Model, Options};
@@ -28,10 +28,18 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
                     "no declared transition leads to it from {}",
                     listed(program, &reachable)
                 ))
-                .mend(format!(
-                    "declare a transition to `{}`, or take the state out",
-                    state.name
-                ))
+                .mend(if NAMES.contains(&state.name.as_str()) {
+                    format!(
+                        "declare a transition to `{0}`, or take what the file says of `{0}` out: the state itself \
+                         always exists",
+                        state.name
+                    )
+                } else {
+                    format!(
+                        "declare a transition to `{}`, or take the state out",
+                        state.name
+                    )
+                })
                 .key("transitions"),
             );
         }
@@ -64,6 +72,40 @@ fn reviewed(program: &Program, reachable: &[bool], out: &mut Vec<Finding>) {
                 .key("transitions"),
             );
         }
+    }
+}
+
+/// What a person may decide about a hand-off ends the case: where a branch hands off, it can end.
+pub(super) fn handed_off(program: &Program, out: &mut Vec<Finding>) {
+    let asks = |s: &Step| matches!(s, Step::HumanQueue | Step::AskMissing | Step::Deny);
+    let reachable = reachable(program);
+    for branch in &program.decision.branches {
+        let own = branch.to.is_some() || !branch.actions.iter().any(asks);
+        if !own || !branch.actions.contains(&Step::HandOff) {
+            continue;
+        }
+        let at = branch.to.unwrap_or(AUTOMATED);
+        let state = &program.states[usize::from(at)];
+        let message = format!("nobody can finish a task of a case in `{}`", state.name);
+        let stuck =
+            reachable[usize::from(at)] && !state.terminal && program.edge(at, CLOSED).is_none();
+        if !stuck || out.iter().any(|f| f.message == message) {
+            continue;
+        }
+        let (from, to) = (&state.name, program.state_name(CLOSED));
+        out.push(
+            Finding::new("TL0515", state.line, message)
+                .why(format!(
+                    "the branch in line {} opens a task `hand_off` there; to accept, reject or close it moves the \
+                     case to `{to}`, and no transition does",
+                    branch.line
+                ))
+                .mend(format!(
+                    "declare the transition {{ from: {from}, to: {to} }}"
+                ))
+                .fix(Fix::Edge(from.clone(), to.to_owned()))
+                .key("transitions"),
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use tl_kernel::connector::{ConnectorCall, Control};
 use tl_kernel::expr::{Expr, Piece, Template};
 use tl_kernel::policy::LimitScope;
 use tl_kernel::program::{
@@ -82,8 +83,11 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
         }
         match &action.kind {
             ActionKind::Message(m) => message(program, action, m, &tainted, out),
-            ActionKind::Rest(r) => address(program, action, &r.path, &tainted, out),
-            ActionKind::RecordStore { key, .. } => address(program, action, key, &tainted, out),
+            ActionKind::Rest(r) => address(program, action, &holes(&r.path), &tainted, out),
+            ActionKind::RecordStore { key, .. } => {
+                address(program, action, &holes(key), &tainted, out)
+            }
+            ActionKind::Call(c) => call((program, action), c, &tainted, out),
             ActionKind::DomainEvent => {}
         }
     }
@@ -218,7 +222,7 @@ fn typed_sender(program: &Program, path: &[String]) -> bool {
 fn address(
     program: &Program,
     action: &Action,
-    template: &Template,
+    exprs: &[&Expr],
     tainted: &BTreeSet<String>,
     out: &mut Vec<Finding>,
 ) {
@@ -228,10 +232,6 @@ fn address(
         .iter()
         .flat_map(Template::reads)
         .collect();
-    let exprs = template.parts.iter().filter_map(|p| match p {
-        Piece::Expr(e) => Some(e),
-        Piece::Text(_) => None,
-    });
     for expr in exprs {
         let free: Vec<String> = expr
             .reads()
@@ -260,6 +260,48 @@ fn address(
                 .key("crm"),
             );
         }
+    }
+}
+
+fn holes(template: &Template) -> Vec<&Expr> {
+    let exprs = template.parts.iter().filter_map(|p| match p {
+        Piece::Expr(e) => Some(e),
+        Piece::Text(_) => None,
+    });
+    exprs.collect()
+}
+
+/// What a call is aimed at: which record, as in an address; and whom a message or money reaches, which from outside
+/// needs a person.
+fn call(
+    (program, action): (&Program, &Action),
+    call: &ConnectorCall,
+    tainted: &BTreeSet<String>,
+    out: &mut Vec<Finding>,
+) {
+    let of = |control| {
+        let those = call.with.iter().filter(move |a| a.control == control);
+        those.map(|a| &a.value).collect::<Vec<_>>()
+    };
+    address(program, action, &of(Control::Record), tainted, out);
+    for expr in of(Control::Sensitive) {
+        if expr.reads().iter().all(|p| !outside(tainted, p)) {
+            continue;
+        }
+        out.push(
+            Finding::new(
+                "TL0504",
+                action.line,
+                format!("`{}` may go by itself to where somebody outside says", action.name),
+            )
+            .why(format!(
+                "`{expr}` can hold what a stranger or a model wrote, and it decides to whom or how much"
+            ))
+            .mend(format!("let a person approve it: `{}: approve`", action.name))
+            .about(program, action)
+            .fix(Fix::Approve(action.name.clone()))
+            .key("actions"),
+        );
     }
 }
 

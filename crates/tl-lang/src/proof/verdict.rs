@@ -1,5 +1,6 @@
 //! What the file's policy may say about an action, whatever the values are.
 
+use tl_kernel::connector::Control;
 use tl_kernel::expr::Piece;
 use tl_kernel::policy::When;
 use tl_kernel::program::{Action, ActionIx, ActionKind, Emit, Program, Step};
@@ -29,6 +30,10 @@ fn may(program: &Program, action: &Action) -> May {
             key.parts.iter().any(|p| matches!(p, Piece::Expr(_)))
         }
         ActionKind::Rest(r) => r.path.parts.iter().any(|p| matches!(p, Piece::Expr(_))),
+        ActionKind::Call(c) => c
+            .with
+            .iter()
+            .any(|a| a.required && !a.value.reads().is_empty()),
         ActionKind::Message(m) => !m.to.reads().is_empty(),
         ActionKind::DomainEvent => false,
     };
@@ -46,6 +51,11 @@ fn may(program: &Program, action: &Action) -> May {
     let auto = !forbidden && !matches!(line.auto, When::Unstated);
     let checked = match &action.kind {
         ActionKind::Message(m) => trust::is_ours(program, &m.to),
+        ActionKind::Call(c) => c
+            .with
+            .iter()
+            .filter(|a| a.control == Control::Sensitive)
+            .all(|a| trust::is_ours(program, &a.value)),
         _ => true,
     };
     May {

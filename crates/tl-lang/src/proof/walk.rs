@@ -3,7 +3,7 @@
 use tl_kernel::program::canonical::NEEDS_HUMAN;
 
 use super::model::{Here, Model};
-use super::spot::{Ai, Spot};
+use super::spot::Spot;
 use super::words::Words;
 use super::{Claim, CounterExample, Cue, Given};
 
@@ -27,8 +27,9 @@ pub(super) struct Walk {
 
 /// Explores the model from the first message on.
 pub(super) fn explore(model: &mut Model<'_>) -> Walk {
-    let mut index = vec![None; model.program.states.len() * Spot::PER_STATE];
-    index[Spot::START.number()] = Some(0);
+    const NOT_YET: u32 = u32::MAX;
+    let mut index = vec![NOT_YET; model.program.states.len() * Spot::PER_STATE];
+    index[Spot::START.number()] = 0;
     let mut nodes = vec![Node {
         spot: Spot::START,
         parent: None,
@@ -45,7 +46,11 @@ pub(super) fn explore(model: &mut Model<'_>) -> Walk {
             };
             let mut leads = Vec::new();
             for (to, branch) in model.happens(spot, cue) {
-                let found = *index[to.number()].get_or_insert(nodes.len());
+                let place = &mut index[to.number()];
+                if *place == NOT_YET {
+                    *place = nodes.len() as u32;
+                }
+                let found = *place as usize;
                 if found == nodes.len() {
                     nodes.push(Node {
                         spot: to,
@@ -123,7 +128,8 @@ impl Walk {
             next.iter().any(|(c, _)| sure(c)) && leads.all(|to| good[*to])
         };
         (!self.nodes[i].spot.opened && all_good(|c| *c == Cue::Message))
-            || all_good(|c| matches!(c, Cue::Answered | Cue::NoAnswer))
+            || (self.nodes[i].spot.is_asked()
+                && all_good(|c| matches!(c, Cue::Answered | Cue::NoAnswer)))
             || all_good(|c| {
                 matches!(
                     c,
@@ -219,7 +225,7 @@ impl Walk {
 
 /// Something happens by itself: an answer, a settlement, the clock.
 fn waits(s: Spot) -> bool {
-    s.ready || s.clock || s.ai == Ai::Asked
+    s.ready || s.clock || s.is_asked()
 }
 
 fn ended(model: &Model<'_>, s: Spot) -> bool {

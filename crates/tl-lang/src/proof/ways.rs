@@ -16,6 +16,7 @@ use tl_kernel::value::Value;
 
 use super::replay::{Offers, every_decision};
 use super::space::{Space, required};
+use super::wander::wander;
 use super::{CounterExample, Given};
 
 /// Turns decided in the search for one way.
@@ -85,21 +86,34 @@ struct Search<'p> {
     lines: Vec<String>,
 }
 
-/// Goes a way; where it could be gone, its steps are the ones that happened.
-pub(super) fn go(program: &Program, space: &Space, path: &mut CounterExample) {
+/// The file's policy, and stricter ones with what they set every action to.
+pub(super) fn stances(program: &Program) -> [(Policy, &'static str); 3] {
     let with = |word, change: fn(&mut tl_kernel::policy::PolicyLine)| {
         let mut policy = program.policy.clone();
         policy.lines.iter_mut().for_each(change);
         (policy, word)
     };
+    [
+        (program.policy.clone(), ""),
+        with("approve", |l| l.auto = When::Unstated),
+        with("never", |l| l.never = When::Always),
+    ]
+}
+
+/// The flags that a step names.
+pub(super) fn flags(given: &Given) -> impl Iterator<Item = (String, bool)> {
+    given.values.iter().filter_map(|(name, v)| {
+        let flag = name.strip_prefix("flags.")?;
+        Some((flag.to_owned(), *v == Some(Value::Bool(true))))
+    })
+}
+
+/// Goes a way, or another one to the same; where it could be gone, its steps are the ones that happened.
+pub(super) fn go(program: &Program, space: &Space, path: &mut CounterExample) {
     let mut search = Search {
         offers: Offers { program, space },
         path,
-        policies: [
-            (program.policy.clone(), ""),
-            with("approve", |l| l.auto = When::Unstated),
-            with("never", |l| l.never = When::Always),
-        ],
+        policies: stances(program),
         turns: 0,
         seen: BTreeSet::new(),
         gone: Vec::new(),
@@ -108,6 +122,8 @@ pub(super) fn go(program: &Program, space: &Space, path: &mut CounterExample) {
     if search.from(0, &unborn()) {
         let (gone, lines) = (search.gone, search.lines);
         (path.turns, path.steps) = (gone, lines);
+    } else {
+        wander(program, space, path);
     }
 }
 
@@ -141,15 +157,11 @@ impl Search<'_> {
     ) -> bool {
         let (path, program) = (self.path, self.offers.program);
         let given = &path.inputs[i];
-        let flags = given.values.iter().filter_map(|(name, v)| {
-            let flag = name.strip_prefix("flags.")?;
-            Some((flag.to_owned(), *v == Some(Value::Bool(true))))
-        });
         let happening = Happening {
             input: input.clone(),
             event,
             policy: self.policies[stance].0.clone(),
-            flags: flags.collect(),
+            flags: flags(given).collect(),
             threshold: program.decision.threshold.value(),
         };
         let Decision::Turn(turn, after) = decide(program, case, input, &happening.facts(case))
@@ -190,7 +202,7 @@ impl Search<'_> {
 }
 
 /// The end of a way shows what the way is printed for.
-fn shows(
+pub(super) fn shows(
     program: &Program,
     claim: &Claim,
     (case, entries): (&Case, &[Entry]),
@@ -227,7 +239,7 @@ fn shows(
 }
 
 /// A step as it happened.
-fn line(
+pub(super) fn line(
     program: &Program,
     given: &Given,
     after: &Case,
@@ -270,7 +282,7 @@ fn line(
 }
 
 /// Two cases that are the same in this go on in the same way.
-fn signature(c: &Case) -> String {
+pub(super) fn signature(c: &Case) -> String {
     let tasks: Vec<_> = c.open_tasks().map(|(_, t)| (&t.kind, &t.reason)).collect();
     let effects: Vec<_> = c
         .effects

@@ -2,6 +2,8 @@
 //! number generator, and random variations of the base.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+mod small;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tl_kernel::case::Case;
@@ -409,7 +411,8 @@ impl Parts {
         {
             m.check = None;
         }
-        self.states(&mut p, rng);
+        let own = *rng.pick(&[0, 0, 0, 1, 1, 2]);
+        self.states(&mut p, own, rng);
         if rng.share(35) {
             p.ai = None;
         } else if rng.share(4)
@@ -445,8 +448,8 @@ impl Parts {
         (p, says)
     }
 
-    fn states(&self, p: &mut Program, rng: &mut Rng) {
-        for i in 0..*rng.pick(&[0, 0, 0, 1, 1, 2]) {
+    fn states(&self, p: &mut Program, own: usize, rng: &mut Rng) {
+        for i in 0..own {
             let mut s = state(NEEDS_HUMAN);
             s.name = format!("own_{i}");
             s.terminal = rng.share(25);

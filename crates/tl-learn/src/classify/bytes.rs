@@ -1,6 +1,7 @@
 //! A classifier as bytes, and back.
 
 use crate::features::Vocabulary;
+use crate::meaning::DIMENSIONS;
 
 use super::{Classifier, HeldBack, MOST_WEIGHTS};
 
@@ -30,13 +31,16 @@ impl Classifier {
         put_count(&mut out, held.examples);
         for number in [
             self.temperature,
+            self.least_familiar,
             held.accuracy,
             held.ece_before,
             held.ece_after,
         ] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        out.extend_from_slice(&self.vocabulary.unknown_idf.to_le_bytes());
+        for number in [self.vocabulary.unknown_idf, self.meaning] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
         for hash in &self.vocabulary.hashes {
             out.extend_from_slice(&hash.to_le_bytes());
         }
@@ -67,14 +71,19 @@ impl Classifier {
             );
         }
         let examples = from.count()?;
-        let [temperature, accuracy, ece_before, ece_after] =
-            [from.f64()?, from.f64()?, from.f64()?, from.f64()?];
-        let unknown_idf = from.f32s(1)?[0];
+        let temperature = from.f64()?;
+        let least_familiar = from.f64()?;
+        let [accuracy, ece_before, ece_after] = [from.f64()?, from.f64()?, from.f64()?];
+        let (unknown_idf, meaning) = (from.f32s(1)?[0], from.f32s(1)?[0]);
+        if !(0.0..=10.0).contains(&meaning) {
+            return Err(NotAModel("damaged content"));
+        }
+        let places = if meaning > 0.0 { DIMENSIONS } else { 0 };
         let hashes: Vec<u64> = from.array(feature_count, u64::from_le_bytes)?;
         let idf = from.f32s(feature_count)?;
-        let weights = from.f32s(feature_count * label_count)?;
+        let weights = from.f32s((feature_count + places) * label_count)?;
         let sorted = labels.is_sorted_by(|a, b| a < b) && hashes.is_sorted_by(|a, b| a < b);
-        let finite = [temperature, accuracy, ece_before, ece_after]
+        let finite = [temperature, least_familiar, accuracy, ece_before, ece_after]
             .iter()
             .all(|v| v.is_finite());
         if !from.bytes.is_empty() || !sorted || !finite || temperature <= 0.0 {
@@ -87,8 +96,10 @@ impl Classifier {
                 idf,
                 unknown_idf,
             },
+            meaning,
             weights,
             temperature,
+            least_familiar,
             held_back: HeldBack {
                 examples,
                 accuracy,
@@ -99,7 +110,7 @@ impl Classifier {
     }
 }
 
-const MAGIC: &[u8] = b"throughline classifier 1\n";
+const MAGIC: &[u8] = b"throughline classifier 2\n";
 
 fn put_count(out: &mut Vec<u8>, count: usize) {
     out.extend_from_slice(&(count as u32).to_le_bytes());

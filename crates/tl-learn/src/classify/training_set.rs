@@ -7,15 +7,23 @@ const NO_TOPIC: [&str; 7] = [
     "other", "others", "none", "unknown", "misc", "rest", "general",
 ];
 
-use crate::features::{Row, Vocabulary, counted};
+use crate::features::{Row, Vocabulary, counted, words};
+use crate::meaning;
+use crate::train::Problem;
 
 use super::{Example, MOST_WEIGHTS, TrainError, TrainOptions};
+
+/// A vector of length 1.
+pub(super) type Place = [f64; meaning::DIMENSIONS];
 
 /// The examples as vectors.
 pub(super) struct TrainingSet {
     pub(super) labels: Vec<String>,
     pub(super) vocabulary: Vocabulary,
+    /// The examples by words and letters alone.
     pub(super) rows: Vec<Row>,
+    /// Their places by meaning, in the same order.
+    pub(super) places: Vec<Option<Place>>,
     pub(super) targets: Vec<usize>,
     /// The part each row is held back in; none for label names, which are never held back.
     pub(super) folds: Vec<Option<usize>>,
@@ -28,12 +36,14 @@ impl TrainingSet {
     ) -> Result<TrainingSet, TrainError> {
         let (labels, mut targets) = number_labels(examples)?;
         let mut texts = Vec::with_capacity(examples.len());
+        let mut places = Vec::with_capacity(examples.len());
         for (at, example) in examples.iter().enumerate() {
-            let features = counted(&example.text);
-            if features.is_empty() {
+            let words = words(&example.text);
+            if words.words.is_empty() {
                 return Err(TrainError::EmptyText(at));
             }
-            texts.push(features);
+            texts.push(counted(&words));
+            places.push(meaning::of_text(&words));
         }
         let mut folds = assign_folds(examples, &targets, labels.len(), options.folds.clamp(2, 20));
         if options.label_names {
@@ -42,16 +52,18 @@ impl TrainingSet {
                 .enumerate()
                 .filter(|(_, l)| !NO_TOPIC.contains(&l.as_str()));
             for (number, label) in telling {
-                let features = counted(label);
+                let words = words(label);
+                let (features, place) = (counted(&words), meaning::of_text(&words));
                 for _ in 0..2 {
                     texts.push(features.clone());
+                    places.push(place);
                     targets.push(number);
                     folds.push(None);
                 }
             }
         }
         let vocabulary = Vocabulary::learn(&texts);
-        let features = vocabulary.hashes.len();
+        let features = vocabulary.hashes.len() + meaning::DIMENSIONS;
         if features.saturating_mul(labels.len()) > MOST_WEIGHTS {
             return Err(TrainError::TooLarge {
                 features,
@@ -60,12 +72,53 @@ impl TrainingSet {
         }
         Ok(TrainingSet {
             rows: texts.iter().map(|t| vocabulary.row(t)).collect(),
+            places,
             labels,
             vocabulary,
             targets,
             folds,
         })
     }
+}
+
+impl TrainingSet {
+    /// The examples with their places by meaning, which count with this weight beside words and letters.
+    pub(super) fn rows_with(&self, weight: f64) -> Vec<Row> {
+        let add = |(row, place): (&Row, &Option<Place>)| {
+            with_place(row.clone(), &self.vocabulary, place.as_ref(), weight)
+        };
+        self.rows.iter().zip(&self.places).map(add).collect()
+    }
+
+    /// The problem of fitting rows made with that weight.
+    pub(super) fn problem<'a>(&'a self, rows: &'a [Row], meaning: f32) -> Problem<'a> {
+        let places = if meaning > 0.0 {
+            meaning::DIMENSIONS
+        } else {
+            0
+        };
+        Problem {
+            rows,
+            labels: &self.targets,
+            label_count: self.labels.len(),
+            feature_count: self.vocabulary.hashes.len() + places,
+        }
+    }
+}
+
+/// A row with the place of its text behind the features of its words.
+pub(super) fn with_place(
+    mut row: Row,
+    vocabulary: &Vocabulary,
+    place: Option<&Place>,
+    weight: f64,
+) -> Row {
+    if let Some(place) = place.filter(|_| weight > 0.0) {
+        let first = vocabulary.hashes.len() as u32;
+        row.ids.extend(first..first + place.len() as u32);
+        row.values.extend(place.iter().map(|v| weight * v));
+    }
+    row
 }
 
 fn number_labels(examples: &[Example]) -> Result<(Vec<String>, Vec<usize>), TrainError> {

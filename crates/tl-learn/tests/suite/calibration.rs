@@ -1,24 +1,15 @@
 //! Calibration and its measures.
 
 use tl_learn::calibrate::{
-    Isotonic, Judged, Platt, Scored, apply_temperature, brier, ece, fit_temperature, reliability,
+    Correction, Isotonic, Judged, Platt, Scored, apply_temperature, brier, ece, fit_temperature,
+    reliability,
 };
 
-/// A fixed sequence of numbers in [0, 1).
-struct Sequence(u64);
-
-impl Sequence {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let a = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let b = (a ^ (a >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((b ^ (b >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
+use crate::random::Sequence;
 
 /// Cases whose true probabilities are `softmax(scores / temperature)`.
 fn cases(count: usize, labels: usize, temperature: f64) -> Vec<Scored> {
-    let mut random = Sequence(7);
+    let mut random = Sequence::new(7);
     (0..count)
         .map(|_| {
             let scores: Vec<f64> = (0..labels).map(|_| 8.0 * random.next()).collect();
@@ -103,7 +94,7 @@ fn nothing_to_fit_leaves_scores_alone() {
 
 /// A model whose log-odds are twice the true ones and half a unit too high.
 fn overconfident(count: usize) -> Vec<Judged> {
-    let mut random = Sequence(3);
+    let mut random = Sequence::new(3);
     (0..count)
         .map(|_| {
             let truth = 0.3 + 0.6 * random.next();
@@ -200,4 +191,33 @@ fn odd_confidences_do_no_harm() {
         label: 1,
     };
     assert!(fit_temperature(&[scores]).is_finite());
+}
+
+#[test]
+fn the_number_of_reviewed_cases_decides_what_is_fitted() {
+    let all = overconfident(4_000);
+    let (fit, score) = all.split_at(2_000);
+    let error = |count: usize| {
+        let correction = Correction::fit(&fit[..count]);
+        let corrected: Vec<Judged> = score
+            .iter()
+            .map(|j| Judged {
+                confidence: correction.apply(j.confidence),
+                ..*j
+            })
+            .collect();
+        (correction, ece(&corrected))
+    };
+    let (few, stated) = error(29);
+    assert_eq!((few, stated), (Correction::AsStated, ece(score)));
+    let (some, platt) = error(200);
+    assert!(
+        matches!(some, Correction::Platt(_)) && platt < 0.5 * stated,
+        "{platt}"
+    );
+    let (many, isotonic) = error(2_000);
+    assert!(
+        matches!(many, Correction::Isotonic(_)) && isotonic < 0.5 * stated,
+        "{isotonic}"
+    );
 }

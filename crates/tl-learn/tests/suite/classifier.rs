@@ -208,7 +208,8 @@ fn held_back_examples_are_reported() {
 #[test]
 fn few_faultless_examples_do_not_make_the_model_certain() {
     let model = Classifier::train(&corpus(16), &TrainOptions::default()).unwrap();
-    let said = model.predict(&corpus(16)[0].text);
+    // Wording that is not among the sixteen.
+    let said = model.predict(&corpus(24)[20].text);
     assert!(said.confidence < 0.97, "{}", said.confidence);
 }
 
@@ -272,4 +273,54 @@ fn contradicting_and_repeated_examples_are_learnt_without_certainty() {
     let model = Classifier::train(&examples, &TrainOptions::default()).unwrap();
     let said = model.predict("the very same text");
     assert!(said.confidence < 0.6, "{}", said.confidence);
+}
+
+#[test]
+fn a_text_about_something_else_is_strange_and_one_like_the_examples_is_not() {
+    let model = model();
+    for example in corpus(40) {
+        assert!(!model.predict(&example.text).strange, "{}", example.text);
+    }
+    for text in [
+        "",
+        "\u{1f980}",
+        "xylophones zigzag quickly",
+        "grillt man Fisch am Strand?",
+    ] {
+        let said = model.predict(text);
+        assert!(
+            said.strange,
+            "{text}: {} {}",
+            said.familiarity,
+            model.least_familiar()
+        );
+    }
+}
+
+#[test]
+fn words_that_no_example_has_are_known_by_their_meaning() {
+    let options = TrainOptions {
+        meaning: Some(0.0),
+        ..TrainOptions::default()
+    };
+    let without = Classifier::train(&corpus(96), &options).unwrap();
+    let with = TrainOptions {
+        meaning: Some(1.5),
+        ..TrainOptions::default()
+    };
+    let with = Classifier::train(&corpus(96), &with).unwrap();
+    for (text, label) in [
+        ("attorney", "legal"),
+        ("give me the cash", "refund"),
+        ("the network is offline", "outage"),
+    ] {
+        assert_eq!(with.predict(text).label, label, "{text}");
+        let gain = |model: &Classifier| {
+            let said = model.predict(text);
+            said.scores.iter().find(|s| s.0 == label).unwrap().1
+        };
+        assert!(gain(&with) > gain(&without), "{text}");
+    }
+    let (word, part) = &with.predict("our attorney waits").top_features[0];
+    assert_eq!((word.as_str(), *part > 0.0), ("attorney", true));
 }

@@ -4,10 +4,13 @@ mod addresses;
 mod calibration;
 mod classifier;
 mod dates;
+mod eval;
 mod hostile;
 mod mail;
 mod money;
 mod quantities;
+mod random;
+mod trust;
 
 use tl_learn::recognise::{Context, Found};
 

@@ -6,7 +6,7 @@ use tl_kernel::id::{CaseId, EffectId, EventId, TaskId, TenantId};
 use tl_kernel::journal::{Sealed, TimerKind};
 use tl_kernel::turn::{CaseHead, EffectKind, StoredEvent};
 
-use super::{Attempt, Checkpoint, OutboxMessage, RecordWrite};
+use super::{AccountRow, Attempt, Checkpoint, OutboxMessage, RecordWrite, SessionRow};
 
 /// A question to the store.
 #[derive(Debug, Clone)]
@@ -107,6 +107,12 @@ pub enum Query {
     Cursor(TenantId, String),
     /// Duplicates of an event.
     Duplicates(TenantId, EventId),
+    /// Accounts of a tenant: the one of a name, or all of them by name.
+    Accounts(TenantId, Option<String>),
+    /// The session of a token's digest.
+    Session(TenantId, Digest),
+    /// When the oldest open case of a workflow in each state was opened.
+    OldestOpen(TenantId, String),
     /// Counts for `status` and `/metrics`.
     Stats {
         /// Engine time, µs.
@@ -212,6 +218,12 @@ pub enum Reply {
     Cursor(i64),
     /// `Duplicates`.
     Duplicates(DuplicateRow),
+    /// `Accounts`.
+    Accounts(Vec<AccountRow>),
+    /// `Session`.
+    Session(Option<SessionRow>),
+    /// `OldestOpen`: state and instant (µs), by state.
+    OldestOpen(Vec<(u16, i64)>),
     /// `Stats`.
     Stats(Box<Stats>),
 }
@@ -422,6 +434,17 @@ pub struct TreeRow {
     pub after: u64,
     /// As the follower left it.
     pub frontier: Vec<u8>,
+}
+
+/// A node of the installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Its number.
+    pub id: u32,
+    /// How often it was started or taken over.
+    pub epoch: u64,
+    /// Until when it may write, by the database's clock, µs; the past for one that ended.
+    pub lease_until: i64,
 }
 
 /// Duplicates of an event.

@@ -8,6 +8,7 @@ use super::Out;
 use super::view::{CaseNow, Numbered};
 use crate::contract::Unit;
 use crate::keys::{NEVER, short_key, timer_number};
+use crate::packed::pack;
 use crate::value::{Val, vals};
 use crate::writes::W;
 
@@ -46,9 +47,8 @@ impl<'a> Out<'_, 'a> {
         let row = vals![ord, tenant.0, &case.0, seq, &sealed.head];
         self.changes.at(W::Turn).push(row);
         if let Some(body) = &sealed.body {
-            self.changes
-                .at(W::TurnBody)
-                .push(vals![ord, tenant.0, body]);
+            let row = vals![ord, tenant.0, pack(body)];
+            self.changes.at(W::TurnBody).push(row);
         }
         self.counters.turn(tenant);
     }

@@ -162,7 +162,11 @@ impl<'a> Needs<'a> {
             Row::Placed { .. } => self.add(L::Tree, vals![t]),
             Row::Cursor { name, .. } => self.add(L::Cursor, vals![t, name]),
             Row::Tenant { .. } => self.add(L::Tenants, vals![TenantId::SYSTEM.0]),
-            Row::Attempt(_) | Row::Outbox(_) | Row::Checkpoint(_) | Row::Sweep { .. } => {}
+            Row::Attempt(_)
+            | Row::Outbox(_)
+            | Row::Checkpoint(_)
+            | Row::People(_)
+            | Row::Sweep { .. } => {}
             config => self.config(tenant, config),
         }
     }

@@ -51,6 +51,7 @@ impl<'a> Out<'_, 'a> {
             Row::Attempt(done) => self.attempt(tenant, done),
             Row::Outbox(message) => self.outbox(tenant, message),
             Row::Record(write) => self.record(tenant, write),
+            Row::People(people) => self.people(tenant, people),
             Row::Idempotent { .. } => self.idempotent(tenant, row),
             Row::Placed { .. } | Row::Checkpoint(_) | Row::Cursor { .. } => self.audit(tenant, row),
             Row::Sweep {

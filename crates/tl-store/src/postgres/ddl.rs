@@ -1,8 +1,8 @@
 //! What the first migration adds for PostgreSQL alone.
 
 use crate::schema::{
-    API_KEY, BUNDLE_FILES, EFFECT_BODY, EVENT_BODY, IDEMPOTENT, OUTBOX_BODY, RECORD_BODY, SECRET,
-    TURN_BODY, Table,
+    ACCOUNT, API_KEY, BUNDLE_FILES, EFFECT_BODY, EVENT_BODY, IDEMPOTENT, OUTBOX_BODY, RECORD_BODY,
+    SECRET, SESSION, TURN_BODY, Table,
 };
 
 /// The role as which the product works once the migrations have run. It owns nothing.
@@ -10,7 +10,7 @@ pub(crate) const ROLE: &str = "throughline";
 
 /// The tables that hold what senders, people and vendors said, and secrets. A row shows to a transaction that names
 /// its tenant. What the engine's loops read across tenants is in none of them.
-pub(crate) const GUARDED: [&Table; 9] = [
+pub(crate) const GUARDED: [&Table; 11] = [
     &EVENT_BODY,
     &TURN_BODY,
     &EFFECT_BODY,
@@ -20,6 +20,8 @@ pub(crate) const GUARDED: [&Table; 9] = [
     &BUNDLE_FILES,
     &SECRET,
     &API_KEY,
+    &ACCOUNT,
+    &SESSION,
 ];
 
 /// The list of tenants is read once per statement, not once per row.

@@ -21,6 +21,8 @@ use crate::writes::Batch;
 
 /// A server that does not answer the connection attempt within this is not there.
 const CONNECT: Duration = Duration::from_secs(10);
+/// A connection over which nothing is acknowledged for so long is lost, unless the address says otherwise.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,7 +199,12 @@ impl Link {
             .unwrap_or_else(|e| unreachable!("a runtime without threads needs nothing: {e}"));
         let mut config = config.clone();
         config.application_name("throughline");
-        config.connect_timeout(CONNECT);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(SILENCE);
+        }
         let mut link = Link {
             runtime,
             config,
@@ -311,7 +318,7 @@ fn greeting(purpose: Purpose) -> String {
         // stops between two statements does not hold its locks for ever.
         Purpose::Write => format!(
             "{role} SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-             SET enable_seqscan = off; SET jit = off; SET idle_in_transaction_session_timeout = '10s';"
+             SET enable_seqscan = off; SET jit = off; SET idle_in_transaction_session_timeout = '3s';"
         ),
         Purpose::Read => format!("{role} SET default_transaction_read_only = on; SET jit = off;"),
     }

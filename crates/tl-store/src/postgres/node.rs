@@ -27,27 +27,35 @@ const FENCE: &str = "UPDATE node SET last_group = ?3, lease_until = GREATEST(lea
     WHERE id = ?1 AND epoch = ?2 AND lease_until > w.now RETURNING id";
 
 impl Node {
-    /// Registers the node: the number that was asked for, or for 0 one whose lease has lapsed, or the next one.
+    /// Registers the node: the number that was asked for, or for 0 one whose lease has lapsed, or the next one. Of
+    /// two that look for a free number at once, one looks again.
     pub(super) fn register(link: &mut Link, asked: u32, lease: Duration) -> Result<Node, Error> {
         let lease = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 4);
-        let id = match asked {
-            0 => free(link)?,
-            given => given,
+        let only_free = match asked {
+            0 => format!("WHERE node.lease_until < {NOW}"),
+            _ => String::new(),
         };
         let sql = format!(
             "INSERT INTO node (id, epoch, lease_until, last_group) VALUES (?1, 1, {NOW} + ?2, 0) \
-             ON CONFLICT (id) DO UPDATE SET epoch = node.epoch + 1, lease_until = excluded.lease_until \
+             ON CONFLICT (id) DO UPDATE SET epoch = node.epoch + 1, lease_until = excluded.lease_until {only_free} \
              RETURNING epoch, last_group"
         );
-        let params = vals![id, lease];
-        let answers = link.say(&[Say::Ask(sql.into(), Param::all(&params))])?;
-        let row = &answers[0][0];
-        Ok(Node {
-            id,
-            epoch: row.get::<_, i64>(0).unsigned_abs(),
-            last_group: row.get(1),
-            lease,
-        })
+        loop {
+            let id = match asked {
+                0 => free(link)?,
+                given => given,
+            };
+            let params = vals![id, lease];
+            let answers = link.say(&[Say::Ask(sql.as_str().into(), Param::all(&params))])?;
+            if let Some(row) = answers.first().and_then(|rows| rows.first()) {
+                return Ok(Node {
+                    id,
+                    epoch: row.get::<_, i64>(0).unsigned_abs(),
+                    last_group: row.get(1),
+                    lease,
+                });
+            }
+        }
     }
 
     /// How long a lease lasts.
@@ -107,12 +115,25 @@ impl Postgres {
         twice(self.link.get_mut(), |link| node.beat(link))
     }
 
-    /// Raises the epochs of nodes whose lease has lapsed, once each. Their attempts become stale. Waits for groups
-    /// of theirs that passed the fence before.
+    /// Gives the lease back: for everybody else it has lapsed.
+    pub(crate) fn release(&mut self) -> Result<(), StoreError> {
+        let Some(node) = &self.node else {
+            return Ok(());
+        };
+        let sql = "UPDATE node SET lease_until = 1 WHERE id = ?1 AND epoch = ?2";
+        let who = vals![node.id, node.epoch.cast_signed()];
+        twice(self.link.get_mut(), |link| {
+            link.say(&[Say::Ask(sql.into(), Param::all(&who))])
+        })?;
+        Ok(())
+    }
+
+    /// Raises the epochs of nodes whose lease has lapsed, once each. Their attempts become stale. A node with a group
+    /// on its way, which passed the fence before, is left for the next time.
     pub(crate) fn lapse(&mut self) -> Result<Vec<u32>, StoreError> {
         let sql = format!(
-            "UPDATE node SET epoch = epoch + 1, lease_until = 0 WHERE lease_until > 0 AND lease_until < {NOW} \
-             RETURNING id"
+            "UPDATE node SET epoch = epoch + 1, lease_until = 0 WHERE id IN (SELECT id FROM node \
+             WHERE lease_until > 0 AND lease_until < {NOW} FOR UPDATE SKIP LOCKED) RETURNING id"
         );
         let answers = twice(self.link.get_mut(), |link| {
             link.say(&[Say::Ask(sql.as_str().into(), Vec::new())])

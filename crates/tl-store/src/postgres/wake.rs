@@ -3,6 +3,7 @@
 //! misses it looks again in time.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -14,11 +15,23 @@ use tokio_postgres::{AsyncMessage, Config, Error, NoTls};
 
 use super::Node;
 use super::link::{Link, Purpose, words};
+use crate::store::HeldLease;
 
 /// At least so long between two notifications of a node.
 const SPACING: Duration = Duration::from_millis(50);
 /// A lost connection is tried again after this.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// What the threads move, and where they leave what they learned.
+#[derive(Debug, Clone)]
+pub(crate) struct Bells {
+    /// Moves with every commit of this node, and is touched when another one has committed.
+    pub(crate) groups: watch::Sender<u64>,
+    /// Is raised when another one has committed.
+    pub(crate) elsewhere: watch::Sender<u64>,
+    /// Learns of every answer about the lease.
+    pub(crate) held: Arc<HeldLease>,
+}
 
 /// The threads that tell other nodes of commits, hear of theirs, and keep the lease.
 #[derive(Debug)]
@@ -29,11 +42,11 @@ pub(crate) struct Waker {
 }
 
 impl Waker {
-    /// Starts them. `groups` moves with every commit of this node, and is touched when another one has committed.
+    /// Starts them.
     pub(crate) fn start(
         config: Config,
         node: Option<Node>,
-        groups: watch::Sender<u64>,
+        bells: Bells,
     ) -> std::io::Result<Waker> {
         let (hush, hushed) = watch::channel(false);
         let mut waker = Waker {
@@ -42,11 +55,14 @@ impl Waker {
             threads: Vec::new(),
         };
         let bell = config.clone();
-        waker.spawn("store-wake", move || listen(&bell, &groups, hushed))?;
+        let held = Arc::clone(&bells.held);
+        waker.spawn("store-wake", move || listen(&bell, &bells, hushed))?;
         if let Some(node) = node {
             let (release, released) = channel();
             waker.release = Some(release);
-            waker.spawn("store-lease", move || keep(&config, &node, &released))?;
+            waker.spawn("store-lease", move || {
+                keep(&config, &node, (&held, &released));
+            })?;
         }
         Ok(waker)
     }
@@ -70,20 +86,24 @@ impl Drop for Waker {
     }
 }
 
-/// Tells and hears until it is hushed.
-fn listen(config: &Config, groups: &watch::Sender<u64>, mut hushed: watch::Receiver<bool>) {
+/// Tells and hears until it is hushed, and once more after that: what was committed last is told too.
+fn listen(config: &Config, bells: &Bells, mut hushed: watch::Receiver<bool>) {
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "wake-ups between nodes are off"),
     };
     runtime.block_on(async {
-        while !*hushed.borrow() {
-            if let Err(error) = ring(config, groups, &mut hushed).await {
+        let mut told = 0;
+        loop {
+            if let Err(error) = ring(config, bells, (&mut told, &mut hushed)).await {
                 tracing::warn!(error = words(&error), "wake-ups between nodes pause");
                 tokio::select! {
                     () = sleep(RETRY) => {}
                     _ = hushed.changed() => {}
                 }
+            }
+            if *hushed.borrow() {
+                return;
             }
         }
     });
@@ -92,9 +112,13 @@ fn listen(config: &Config, groups: &watch::Sender<u64>, mut hushed: watch::Recei
 /// One connection's worth of that.
 async fn ring(
     config: &Config,
-    groups: &watch::Sender<u64>,
-    hushed: &mut watch::Receiver<bool>,
+    bells: &Bells,
+    (told, hushed): (&mut u64, &mut watch::Receiver<bool>),
 ) -> Result<(), Error> {
+    let mut moved = bells.groups.subscribe();
+    if *hushed.borrow() && *moved.borrow_and_update() == *told {
+        return Ok(());
+    }
     let (client, mut connection) = config.connect(NoTls).await?;
     let (tell, mut heard) = mpsc::unbounded_channel();
     tokio::spawn(async move {
@@ -115,38 +139,42 @@ async fn ring(
         .await?
         .get(0);
     client.batch_execute("LISTEN throughline").await?;
-    let mut moved = groups.subscribe();
-    let mut told = *moved.borrow_and_update();
     loop {
-        tokio::select! {
-            changed = moved.changed() => {
-                let now = *moved.borrow_and_update();
-                if changed.is_err() {
-                    return Ok(());
-                }
-                // Touched for another node's commit, of which everybody has heard.
-                if now == told {
-                    continue;
-                }
-                told = now;
-                client.batch_execute("NOTIFY throughline").await?;
-                sleep(SPACING).await;
+        let now = *moved.borrow_and_update();
+        // Equal when it was touched for another node's commit, of which everybody has heard.
+        if now != *told {
+            client.batch_execute("NOTIFY throughline").await?;
+            *told = now;
+            tokio::select! {
+                () = sleep(SPACING) => {}
+                _ = hushed.changed() => {}
             }
+        }
+        if *hushed.borrow() && *moved.borrow() == *told {
+            return Ok(());
+        }
+        tokio::select! {
+            changed = moved.changed() => if changed.is_err() {
+                return Ok(());
+            },
             sender = heard.recv() => match sender {
                 Some(pid) if pid == own => {}
-                Some(_) => groups.send_modify(|_| {}),
+                Some(_) => {
+                    bells.groups.send_modify(|_| {});
+                    bells.elsewhere.send_modify(|n| *n += 1);
+                }
                 // The connection has ended: what was waited for next would say why.
                 None => return client.batch_execute("SELECT 1").await,
             },
-            _ = hushed.changed() => return Ok(()),
+            _ = hushed.changed() => {}
         }
     }
 }
 
-/// Extends the lease three times in its length, until it is released.
-fn keep(config: &Config, node: &Node, released: &Receiver<()>) {
+/// Extends the lease three times in its length, until it is released or the node is taken over.
+fn keep(config: &Config, node: &Node, (held, released): (&HeldLease, &Receiver<()>)) {
     let mut link = None;
-    let pause = node.lease() / 3;
+    let mut pause = node.lease() / 3;
     while let Err(RecvTimeoutError::Timeout) = released.recv_timeout(pause) {
         let beat = match &mut link {
             Some(link) => node.beat(link),
@@ -157,11 +185,17 @@ fn keep(config: &Config, node: &Node, released: &Receiver<()>) {
             }),
         };
         match beat {
-            Ok(lease) if lease.held => {}
-            Ok(_) => tracing::error!("TL0606 another process has taken this node over"),
+            Ok(lease) => {
+                held.confirm(&lease);
+                if !lease.held {
+                    return tracing::error!("TL0606 another process has taken this node over");
+                }
+                pause = node.lease() / 3;
+            }
             Err(error) => {
                 tracing::warn!(error = words(&error), "the lease was not extended");
                 link = None;
+                pause = node.lease() / 10;
             }
         }
     }

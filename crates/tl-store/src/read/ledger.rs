@@ -12,6 +12,7 @@ use super::{Answer, Reader, outside, outside_maybe};
 use crate::contract::{Attempt, EffectRow, TimerRow};
 use crate::keys::{NEVER, timer_kind};
 use crate::logic::state;
+use crate::packed::Unpacked;
 use crate::schema::{IN_FLIGHT, READY};
 use crate::value::{Fields, damaged, vals};
 
@@ -116,7 +117,14 @@ impl Reader {
             .iter()
             .map(|f| (f.row.tenant, vals![f.ord, f.turn].to_vec()))
             .collect();
-        let bodies = self.each(sql, &keys, |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let bodies = self.each(sql, &keys, |r| {
+            let own = r.get(0)?;
+            let bytes = match own {
+                true => r.get(1)?,
+                false => r.get::<Unpacked>(1)?.0,
+            };
+            Ok((own, bytes))
+        })?;
         let with_args = |(mut found, bodies): (Found, Vec<(bool, Vec<u8>)>)| {
             for (own, bytes) in bodies {
                 if own {
@@ -282,6 +290,10 @@ mod tests {
                 "task_open",
             ),
             ("SELECT 1 FROM event WHERE joined = 0 ORDER BY ord".to_owned(), "event_pending"),
+            (
+                "SELECT 1 FROM turn WHERE ord > 1 AND +tenant = 1 ORDER BY ord".to_owned(),
+                "INTEGER PRIMARY KEY (rowid>?)",
+            ),
         ] {
             let sql = sql.replace("?1", "1").replace("?2", "2").replace("?3", "3").replace("?4", "4");
             let plan: Vec<String> = backend

@@ -1,5 +1,7 @@
 //! One function per question, so that callers get the type they asked for.
 
+use std::collections::BTreeMap;
+
 use tl_kernel::digest::Digest;
 use tl_kernel::id::{CaseId, EffectId, EventId, TenantId};
 use tl_kernel::journal::Sealed;
@@ -7,8 +9,9 @@ use tl_kernel::turn::StoredEvent;
 
 use super::Store;
 use crate::contract::{
-    Attempt, BundleRow, CaseFilter, CaseRow, Checkpoint, DuplicateRow, EffectFilter, EffectRow,
-    GateRows, OutboxMessage, RecordWrite, Stats, TaskFilter, TaskRow, TimerRow, TreeRow,
+    AccountRow, Attempt, BundleRow, CaseFilter, CaseRow, Checkpoint, DuplicateRow, EffectFilter,
+    EffectRow, GateRows, NodeRow, OutboxMessage, RecordWrite, SessionRow, Stats, TaskFilter,
+    TaskRow, TimerRow, TreeRow,
 };
 use crate::error::StoreError;
 use crate::read::Reader;
@@ -31,6 +34,10 @@ questions! {
     tenants() -> Vec<(TenantId, String)> = Reader::tenants;
     /// What the gate of a tenant consists of, in one consistent view.
     gate(tenant: TenantId) -> GateRows = |r: &Reader| r.gate(tenant);
+    /// The epoch of every gate that ever moved, by tenant; the installation's stands under the reserved tenant.
+    gates() -> BTreeMap<TenantId, u64> = Reader::gates;
+    /// Every node that was ever registered, by number.
+    nodes() -> Vec<NodeRow> = Reader::nodes;
     /// A deployed bundle with its files.
     bundle(tenant: TenantId, number: u32) -> Option<BundleRow> = |r: &Reader| r.bundle(tenant, number);
     /// All bundles of a tenant, newest first, without files.
@@ -89,6 +96,14 @@ questions! {
     /// Turns in commit order after a position, at most so many, of one tenant or all, with or without bodies.
     turns(after: u64, limit: u32, tenant: Option<TenantId>, bodies: bool) -> Vec<(u64, TenantId, CaseId, Sealed)> =
         |r: &Reader| r.turns((after, limit), tenant, bodies);
+    /// Accounts of a tenant: the one of a name, or all of them by name.
+    accounts(tenant: TenantId, name: Option<String>) -> Vec<AccountRow> =
+        |r: &Reader| r.accounts(tenant, name.as_deref());
+    /// The session of a token's digest, ended or not.
+    session(tenant: TenantId, token: Digest) -> Option<SessionRow> = |r: &Reader| r.session(tenant, &token);
+    /// When the oldest open case of a workflow in each state was opened, µs.
+    oldest_open(tenant: TenantId, workflow: String) -> Vec<(u16, i64)> =
+        |r: &Reader| r.oldest_open(tenant, &workflow);
     /// How far a tenant's tree has come.
     tree(tenant: TenantId) -> TreeRow = |r: &Reader| r.tree(tenant);
     /// Leaves of a tenant's tree from a position on, at most so many.

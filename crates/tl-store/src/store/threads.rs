@@ -142,6 +142,7 @@ impl Writer {
             checkpoints.stop();
         }
         drop(self.waker.take());
+        self.backend.release();
         if let Some(answer) = closing {
             let result = self.backend.checkpoint();
             drop(self.backend);

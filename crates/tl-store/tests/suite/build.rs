@@ -90,6 +90,7 @@ pub fn turn(case: u64, seq: u32) -> Turn {
         tenant: T1,
         case: case_id(case),
         sealed: sealed(seq, &format!("of {case}")),
+        entries: [].into(),
         head: CaseHead {
             state: 0,
             owner: "sales".into(),

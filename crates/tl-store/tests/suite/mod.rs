@@ -9,6 +9,7 @@ pub mod guards;
 pub mod ledger;
 pub mod lists;
 pub mod nodes;
+pub mod people;
 pub mod postgres;
 pub mod rows;
 pub mod settings;

@@ -75,6 +75,8 @@ async fn identify(web: &Web, id: EventId, request: Request) -> Result<Known, Pro
         headers: &head.headers,
         raw: &raw,
         id,
+        method: "POST",
+        url: None,
     };
     let (call, found, sender) = authenticate(web, &caller, evidence)?; // 6
     Ok(Known {
@@ -211,7 +213,13 @@ fn authenticate(
     evidence: Evidence<'_>,
 ) -> Result<(Call, Found, Sender), Problem> {
     let call = envelope(evidence.raw);
-    let door = |call: &Call| ingest::within(Arc::clone(caller.view()), Way::Events, &call.endpoint);
+    let door = |call: &Call| {
+        ingest::within(
+            web,
+            Arc::clone(caller.view()),
+            (Way::Events, &call.endpoint),
+        )
+    };
     match caller {
         Caller::Key(_, bearer) => {
             let call = call?;
@@ -311,7 +319,7 @@ async fn execute(
         return Err(problem);
     }
     let now = web.intake.now();
-    let event = ingest::build(found, &message, (id, now), &head.headers);
+    let event = ingest::build(found, &mut message, (id, now), &head.headers);
     let said = (&message, &event);
     let mut keys = ingest::keys(found, sender, said, Some(&command.key))?;
     let own = ingest::api_command(found, &command.principal, &command.key);

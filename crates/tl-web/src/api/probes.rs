@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::answer;
 use crate::guard::RequestId;
+use crate::limits::RETRY_LEAST;
 use crate::problem::Problem;
 use crate::state::{Web, unavailable};
 
@@ -18,11 +19,14 @@ pub(crate) async fn healthz() -> Response {
     answer::json(StatusCode::OK, br#"{"status":"ok"}"#.to_vec())
 }
 
-/// Messages can be taken: not draining, not overloaded, and the store answers.
+/// Messages can be taken, and for some time: not about to end, not draining, not overloaded, and the store answers.
 pub(crate) async fn readyz(
     State(web): State<Arc<Web>>,
     Extension(RequestId(id)): Extension<RequestId>,
 ) -> Result<Response, Problem> {
+    if web.intake.leaving() {
+        return Err(unavailable("leaving", RETRY_LEAST, id));
+    }
     if let Some((class, seconds)) = web.intake.overloaded() {
         return Err(unavailable(class, seconds, id));
     }

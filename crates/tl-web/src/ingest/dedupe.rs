@@ -1,6 +1,6 @@
 //! By what a repeated message is recognised. The first rule that applies counts and is recorded:
 //!
-//! 1. `signed_id`: a delivery id that the signature covers;
+//! 1. `signed_id`: a delivery id that the signature covers: in a header, or where a vendor's table says in the body;
 //! 2. `header_and_body`: a header that it does not cover, together with the signed bytes: two keys, either match
 //!    is a duplicate, so that a captured body cannot come again under a fresh header;
 //! 3. `pointer`: what the workflow names in the signed body; the Message-ID of a mail;
@@ -79,16 +79,27 @@ pub(crate) fn keys(
         .as_ref()
         .filter(|d| d.covered)
         .map(|d| &d.value);
-    let signed_id = covered.or(message
+    let inside = message
         .signed_id
         .as_ref()
-        .filter(|_| sender.principal.is_none()));
-    if let Some(id) = signed_id {
-        return Ok(keys("signed_id", vec![key("signed_id", id.as_bytes())]));
+        .filter(|_| sender.principal.is_none());
+    let by_vendor = sender.preset.is_some();
+    if let Some(id) = covered.or(inside) {
+        let mut all = vec![key("signed_id", id.as_bytes())];
+        // A vendor may sign an id of the sending beside that of the event; a second sending of it is known by the
+        // latter.
+        if let Some(event) = inside.filter(|event| by_vendor && *event != id) {
+            all.push(key("signed_id", event.as_bytes()));
+        }
+        return Ok(keys("signed_id", all));
+    }
+    // A vendor's own header is the rule where the owner has made none.
+    if by_vendor && let Some(text) = pointer(found, (message, event)) {
+        return Ok(keys("pointer", vec![key("pointer", text.as_bytes())]));
     }
     if sender.principal.is_none() {
         let uncovered = sender.delivery.as_ref().map(|d| d.value.as_str());
-        let declared = header.filter(|_| *idempotency == Idempotency::Header);
+        let declared = header.filter(|_| *idempotency == Idempotency::Header && !by_vendor);
         if let Some(id) = uncovered.or(declared) {
             let both = vec![key("header", id.as_bytes()), body()];
             return Ok(keys("header_and_body", both));
@@ -100,7 +111,8 @@ pub(crate) fn keys(
     if let (Some(principal), Some(header)) = (&sender.principal, header) {
         return Ok(keys("api_key", vec![api_command(found, principal, header)]));
     }
-    if *idempotency == Idempotency::Header {
+    // No vendor sends a header of ours.
+    if *idempotency == Idempotency::Header && !by_vendor {
         return Err(headers::key_missing());
     }
     Ok(Keys {

@@ -17,19 +17,19 @@ use crate::headers;
 /// carried it. `None` where the stored bytes cannot be read, which the door would have refused.
 pub fn stored_event(endpoint: &Endpoint, stored: &StoredEvent) -> Option<Value> {
     let content_type = ContentType::parse(stored.content_type.as_bytes()).ok()?;
-    let message = message(endpoint, &content_type, stored.payload.clone()).ok()?;
+    let mut message = message(endpoint, &content_type, stored.payload.clone()).ok()?;
     Some(of_parts(
         endpoint,
-        &message,
+        &mut message,
         (stored.id, stored.received_at),
         &HeaderMap::new(),
     ))
 }
 
-/// Builds the value of `event`. A mail brings its own headers; they hide those of the request that carried it.
+/// Builds the value of `event`, into which body and parts of the message go over. A mail brings its own headers; they hide those of the request that carried it.
 pub(crate) fn build(
     found: &Found,
-    message: &Message,
+    message: &mut Message,
     at: (EventId, i64),
     request: &HeaderMap,
 ) -> Value {
@@ -38,11 +38,11 @@ pub(crate) fn build(
 
 fn of_parts(
     endpoint: &Endpoint,
-    message: &Message,
+    message: &mut Message,
     (id, now): (EventId, i64),
     request: &HeaderMap,
 ) -> Value {
-    let mut event = message.parts.clone();
+    let mut event = std::mem::take(&mut message.parts);
     if !event.contains_key("correlation_id")
         && let Some(trace) = headers::trace_id(request)
     {
@@ -52,7 +52,7 @@ fn of_parts(
     if message.pointer.is_some() || !message.headers.is_empty() {
         seen.retain(|name, _| matches!(name.as_str(), "content-type" | "user-agent"));
     }
-    seen.extend(message.headers.clone());
+    seen.append(&mut message.headers);
     let headers: BTreeMap<String, Value> =
         seen.into_iter().map(|(n, v)| (n, Value::Text(v))).collect();
     event.extend([
@@ -62,7 +62,10 @@ fn of_parts(
         ("channel".to_owned(), Value::text(endpoint.channel.word())),
         ("received_at".to_owned(), Value::Time(now)),
         ("headers".to_owned(), Value::Record(headers)),
-        ("body".to_owned(), message.body.clone()),
+        (
+            "body".to_owned(),
+            std::mem::replace(&mut message.body, Value::Null),
+        ),
     ]);
     Value::Record(event)
 }

@@ -54,15 +54,15 @@ impl Found {
 /// Finds a door by the names of an address.
 pub(crate) async fn find(web: &Web, way: Way, tenant: &str, name: &str) -> Result<Found, Problem> {
     let view = web.intake.tenant(tenant).await;
-    view.and_then(|view| within(view, way, name))
+    view.and_then(|view| within(web, view, (way, name)))
         .ok_or_else(Problem::not_found)
 }
 
 /// Finds a door of a tenant.
-pub(crate) fn within(view: Arc<TenantView>, way: Way, name: &str) -> Option<Found> {
+pub(crate) fn within(web: &Web, view: Arc<TenantView>, (way, name): (Way, &str)) -> Option<Found> {
     let door = view.doors.get(name)?;
     let endpoint = door.program.endpoints.get(door.endpoint)?;
-    let open = !door.disabled && way.serves(endpoint) && can_verify(&view, door, endpoint);
+    let open = !door.disabled && way.serves(endpoint) && can_verify(web, &view, (door, endpoint));
     open.then(|| Found {
         name: name.to_owned(),
         view: Arc::clone(&view),
@@ -70,13 +70,15 @@ pub(crate) fn within(view: Arc<TenantView>, way: Way, name: &str) -> Option<Foun
 }
 
 /// At least one alternative has something to verify with. An expired secret counts: its holder is told 401.
-fn can_verify(view: &TenantView, door: &Door, endpoint: &Endpoint) -> bool {
+fn can_verify(web: &Web, view: &TenantView, (door, endpoint): (&Door, &Endpoint)) -> bool {
     let events = |scopes: &[String]| scopes.iter().any(|s| s == "events");
     let mut ways = endpoint.auth.iter().enumerate();
     ways.any(|(at, auth)| match (auth, auth.proof()) {
         // A key set that is named may still be on its way: until it is here the sender is asked for patience.
         (_, Proof::KeySet) => true,
         (_, Proof::ApiKey) => view.api_keys.values().any(|k| events(&k.scopes)),
+        // What a vendor signed of the address cannot be checked without the public one.
+        (Auth::Preset(preset), _) if preset.signs_url && web.config.public_url.is_none() => false,
         (_, Proof::Secret) if !door.secrets.is_empty() => true,
         (Auth::Jwt { issuer, .. }, _) => !issuer.is_empty() && door.key_sets.contains_key(&at),
         _ => false,

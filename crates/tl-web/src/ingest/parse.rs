@@ -11,6 +11,7 @@ use tl_wire::form::{self, Form};
 use tl_wire::mail::{self, Mail};
 use tl_wire::sms::{Sms, SmsError};
 
+use super::{delivery_id, preset_of};
 use crate::problem::{FieldProblem, MALFORMED, Problem, SCHEMA};
 
 /// What a message says.
@@ -22,7 +23,7 @@ pub(crate) struct Message {
     pub(crate) parts: BTreeMap<String, Value>,
     /// Headers that the message brings itself.
     pub(crate) headers: BTreeMap<String, String>,
-    /// A delivery id inside the body that always stands there for this channel.
+    /// A delivery id inside the signed body that always stands there for this channel or this vendor.
     pub(crate) signed_id: Option<String>,
     /// An id inside the body that names the message.
     pub(crate) pointer: Option<String>,
@@ -48,6 +49,10 @@ pub(crate) fn message(
         message
             .content_type
             .push_str(&format!("; boundary=\"{boundary}\""));
+    }
+    if let Some(preset) = preset_of(endpoint) {
+        let named = delivery_id(preset, &message.body, &raw);
+        message.signed_id = message.signed_id.take().or(named);
     }
     message.payload = raw;
     Ok(message)

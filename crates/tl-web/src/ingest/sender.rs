@@ -4,8 +4,8 @@ use http::HeaderMap;
 use tl_kernel::id::EventId;
 use tl_kernel::program::Auth;
 use tl_wire::signature::{
-    DeliveryId, Encoding, HmacScheme, Incoming, Scheme, SignatureError, SignedString, Window,
-    verify as verify_signature,
+    DeliveryId, Encoding, HmacScheme, Incoming, Preset, Scheme, SignatureError, SignedString,
+    Window, verify as verify_signature,
 };
 
 use super::Found;
@@ -24,6 +24,8 @@ pub(crate) struct Sender {
     pub(crate) delivery: Option<DeliveryId>,
     /// The name of an authenticated caller; absent for a signature.
     pub(crate) principal: Option<String>,
+    /// The vendor whose signature it was.
+    pub(crate) preset: Option<&'static Preset>,
 }
 
 impl From<Bearer> for Sender {
@@ -32,6 +34,7 @@ impl From<Bearer> for Sender {
             kid: b.kid,
             delivery: None,
             principal: Some(b.principal),
+            preset: None,
         }
     }
 }
@@ -42,6 +45,10 @@ pub(crate) struct Evidence<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) raw: &'a [u8],
     pub(crate) id: EventId,
+    /// The method, in capitals.
+    pub(crate) method: &'a str,
+    /// The public address, where it is known.
+    pub(crate) url: Option<&'a str>,
 }
 
 /// Tries every alternative of the door that is wanted here. The reason of a refusal goes to the metrics and the
@@ -114,13 +121,15 @@ fn alternative(
             let key = ApiKeyText::parse(token?).map_err(|_| Doubt::Refused("malformed"))?;
             bearer::api_key(&found.view, &key, "events", now).map(Sender::from)
         }
-        Auth::Hmac { .. } | Auth::StandardWebhooks => {
+        Auth::Hmac { .. } | Auth::StandardWebhooks | Auth::Preset(_) => {
             let refused = |e: SignatureError| Doubt::Refused(e.reason_class());
             let scheme = signature_scheme(auth).map_err(refused)?;
             let pairs = pairs(evidence.headers);
             let incoming = Incoming {
                 headers: &pairs,
                 body: evidence.raw,
+                method: evidence.method,
+                url: evidence.url,
             };
             let verified = verify_signature(&scheme, incoming, &door.secrets, Window::at(now))
                 .map_err(refused)?;
@@ -128,13 +137,23 @@ fn alternative(
                 kid: verified.kid,
                 delivery: verified.delivery_id,
                 principal: None,
+                preset: match scheme {
+                    Scheme::Preset(preset) => Some(preset),
+                    _ => None,
+                },
             })
         }
     }
 }
 
-/// How a door's declared signature is made and verified; `auth` is one of the two that are signatures.
+/// How a door's declared signature is made and verified; `auth` is one of those that are signatures.
 pub fn signature_scheme(auth: &Auth) -> Result<Scheme, SignatureError> {
+    if let Auth::Preset(named) = auth {
+        let row = tl_wire::signature::preset(named.word);
+        return row
+            .map(Scheme::Preset)
+            .ok_or(SignatureError::UnsupportedVersion);
+    }
     let Auth::Hmac {
         header,
         prefix,

@@ -12,3 +12,4 @@ mod records;
 mod senders;
 mod status;
 mod support;
+mod vendors;

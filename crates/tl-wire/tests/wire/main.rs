@@ -6,6 +6,8 @@ mod jwt;
 mod mail;
 mod mail_hostile;
 mod mutations;
+mod presets;
 mod prng;
 mod signature;
 mod sms;
+mod vendors;

@@ -59,6 +59,8 @@ fn accepted(scheme: &Scheme, message: &Message, secrets: &[Secret]) -> bool {
     let incoming = Incoming {
         headers: &headers,
         body: &message.body,
+        method: "POST",
+        url: None,
     };
     verify(scheme, incoming, secrets, Window::at(NOW_S * 1_000_000)).is_ok()
 }

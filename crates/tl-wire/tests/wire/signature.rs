@@ -214,6 +214,8 @@ fn check<V: AsRef<str>>(
     let incoming = Incoming {
         headers: &headers,
         body,
+        method: "POST",
+        url: None,
     };
     verify(scheme, incoming, secrets, Window::at(now_us))
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::control::views::{
-    CaseLine, EffectLine, EndpointLine, FlagLine, KeyLine, SwitchLine, TaskLine, TenantLine,
-    VersionLine,
+    CaseLine, EffectLine, EndpointLine, FlagLine, KeyLine, OutboxLine, SwitchLine, TaskLine,
+    TenantLine, VersionLine,
 };
 use crate::page::Page;
 use crate::text::{At, due_text, one_line, safe};
@@ -93,6 +93,24 @@ pub fn effects(effects: &[EffectLine], now: i64, page: Page) -> String {
         ],
         &rows,
         "no effect",
+    )
+}
+
+pub fn outbox(messages: &[OutboxLine], now: i64, page: Page) -> String {
+    let row = |m: &OutboxLine| {
+        vec![
+            m.effect.clone(),
+            m.channel.clone(),
+            one_line(&m.to, 40),
+            one_line(&m.subject, 40),
+            m.at.from(now),
+        ]
+    };
+    let rows: Vec<Vec<String>> = messages.iter().map(row).collect();
+    page.table(
+        &["effect", "channel", "to", "subject", "written"],
+        &rows,
+        "no message",
     )
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::lists::{effects, tasks};
 use crate::control::views::{
-    CaseSheet, EffectSheet, FreshKey, FreshSecret, Sends, StatusSheet, TaskSheet, Tried,
-    WorkflowPlan,
+    CaseSheet, EffectSheet, FreshKey, FreshSecret, OutboxSheet, RecordSheet, Sends, StatusSheet,
+    TaskSheet, Tried, WorkflowPlan,
 };
 use crate::explain::{fields_text, goal_text, next_text, render};
 use crate::page::Page;
@@ -40,7 +40,11 @@ pub fn task(s: &TaskSheet, now: i64) -> String {
     let t = &s.task;
     let mut out = String::new();
     let _ = writeln!(out, "task         {}", t.task);
-    let _ = writeln!(out, "kind         {}, because {}", t.kind, safe(&t.reason));
+    let because = match s.because.as_str() {
+        "" => safe(&t.reason),
+        words => safe(words),
+    };
+    let _ = writeln!(out, "kind         {}, because {because}", t.kind);
     let _ = writeln!(out, "owner        {}", safe(&t.owner));
     let _ = writeln!(out, "due          {}", due_text(t.due, now));
     let _ = writeln!(
@@ -206,13 +210,53 @@ pub fn plan(p: &WorkflowPlan) -> String {
     out
 }
 
+pub fn outbox_message(s: &OutboxSheet) -> String {
+    let m = &s.line;
+    let mut out = String::new();
+    let _ = writeln!(out, "effect       {}", m.effect);
+    let _ = writeln!(out, "channel      {}", m.channel);
+    let _ = writeln!(out, "to           {}", safe(&m.to));
+    if !m.subject.is_empty() {
+        let _ = writeln!(out, "subject      {}", safe(&m.subject));
+    }
+    let _ = writeln!(out, "written      {}\n", m.at.clock());
+    out.push_str(&boxed("  ", &s.text));
+    out
+}
+
+pub fn record(s: &RecordSheet) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "record       {} {}", s.record_type, safe(&s.id));
+    let _ = writeln!(
+        out,
+        "version      {}, written {} by {}\n",
+        s.version,
+        s.at.clock(),
+        safe(&s.by)
+    );
+    let text = |v: &serde_json::Value| match v {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let fields = s.record.as_object().into_iter().flatten();
+    let fields: Vec<(String, String)> = fields.map(|(k, v)| (k.clone(), text(v))).collect();
+    out.push_str(&pairs("  ", &fields));
+    out
+}
+
 pub fn fresh_secret(s: &FreshSecret, now: i64) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "endpoint  {}", s.endpoint);
     let _ = writeln!(out, "address   {}", s.address);
     let _ = writeln!(out, "key id    {}", s.kid);
-    let _ = writeln!(out, "secret    {}", s.secret);
-    out.push_str("This is the only time the secret is shown: give it to the sender now.\n");
+    if s.secret.is_empty() {
+        out.push_str(
+            "The secret is the one that was given; it is kept sealed and not shown again.\n",
+        );
+    } else {
+        let _ = writeln!(out, "secret    {}", s.secret);
+        out.push_str("This is the only time the secret is shown: give it to the sender now.\n");
+    }
     out.push_str(&super::lists::how_to_sign(&s.signing, &s.example));
     if let Some(until) = s.earlier_until {
         let _ = writeln!(
@@ -243,6 +287,16 @@ pub fn status(s: &StatusSheet, now: i64) -> String {
         None => "does not run".into(),
     };
     let _ = writeln!(out, "server       {server} (release {})", s.version);
+    if s.store.0 == "postgres" {
+        let all: Vec<String> = s.nodes.iter().map(u32::to_string).collect();
+        let _ = writeln!(
+            out,
+            "node         {} ({}), of those that live: {}",
+            s.node,
+            s.role,
+            all.join(", ")
+        );
+    }
     for w in &s.workflows {
         let _ = writeln!(
             out,
@@ -289,8 +343,9 @@ pub fn status(s: &StatusSheet, now: i64) -> String {
     );
     let _ = writeln!(
         out,
-        "database     {:.1} MiB",
-        s.database_bytes as f64 / 1_048_576.0
+        "database     {:.1} MiB, {}",
+        s.database_bytes as f64 / 1_048_576.0,
+        s.store.1
     );
     out.push_str(&next_text(&s.next));
     out

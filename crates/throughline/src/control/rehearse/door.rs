@@ -9,12 +9,13 @@ use tl_engine::tenant::{Bundle, Tenant};
 use tl_kernel::program::{Auth, Channel, Endpoint, Format, Idempotency};
 use tl_web::intake::{Admission, AdmitError, Admitted, Answer, Door, Intake, TenantView};
 use tl_web::{AppState, WebConfig, router, signature_scheme};
-use tl_wire::signature::{HmacScheme, Scheme, Secret, Stamp, sign};
+use tl_wire::signature::{HmacScheme, Part, Preset, Scheme, Secret, Stamp, sign};
 use tower::ServiceExt;
 
 use super::super::Ctx;
 use super::super::doors::unbase64;
 use super::super::request::Message;
+use super::super::vendor;
 use crate::failure::Failure;
 use crate::keys::random;
 
@@ -88,10 +89,15 @@ impl Ctx<'_> {
             return Err(Failure::not_found("the endpoint is gone"));
         };
         let endpoint = &mut program.endpoints[i];
+        let own = endpoint.auth.clone();
         let auth = signature(endpoint);
         let scheme = signature_scheme(&auth)
             .map_err(|_| Failure::refused("the door's signature cannot be made"))?;
         endpoint.auth = vec![auth];
+        // A vendor's door knows a repeat by what stands in the body as well.
+        endpoint
+            .auth
+            .extend(own.into_iter().filter(|a| a.preset().is_some()));
         let needs_key = endpoint.idempotency == Idempotency::Header;
         if endpoint.channel == Channel::Api {
             endpoint.channel = Channel::Webhook;
@@ -187,13 +193,19 @@ fn signature(endpoint: &Endpoint) -> Auth {
         .find(|a| matches!(a, Auth::Hmac { .. } | Auth::StandardWebhooks));
     own.cloned().unwrap_or_else(|| {
         let plain = HmacScheme::default();
+        let id = vendor::row(endpoint).and_then(|row| row.recipe.id.map(|id| (row, id)));
+        let covered = |row: &Preset| row.recipe.covers(&Part::Id);
+        let header = id.and_then(|(row, id)| Some((covered(row), id.place.header()?)));
         Auth::Hmac {
             header: plain.header,
             prefix: plain.prefix,
             base64: false,
-            signed: "{body}".into(),
+            signed: match header {
+                Some((true, _)) => "{id}.{body}".into(),
+                _ => "{body}".into(),
+            },
             timestamp_header: None,
-            id_header: None,
+            id_header: header.map(|(_, name)| name.to_owned()),
         }
     })
 }
@@ -203,6 +215,7 @@ fn delivery_id<'m>(scheme: &Scheme, message: &'m Message) -> Option<&'m str> {
     let name = match scheme {
         Scheme::Hmac(hmac) => hmac.id_header.as_deref()?,
         Scheme::StandardWebhooks => "webhook-id",
+        Scheme::Preset(row) => row.recipe.id?.place.header()?,
     };
     let given = |(n, _): &&(String, String)| n.eq_ignore_ascii_case(name);
     let header = message.headers.iter().find(given)?;

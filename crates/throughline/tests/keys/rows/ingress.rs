@@ -79,6 +79,7 @@ const AUTH: &[(&str, &str, &str, &[Act])] = &[
     ("", "hmac_signature", "standard_webhooks", STANDARD),
     (".hmac_signature", "standard_webhooks", "{ hmac_signature: {} }", SAY),
     (".standard_webhooks", "hmac_signature", "{ standard_webhooks: }", STANDARD),
+    (".preset", "hmac_signature", "{ preset: github }", &[signed(Hmac { header: "x-hub-signature-256", id: Some("x-github-delivery"), ..USUAL })]),
     (".jwt", "hmac_signature", "{ jwt: { issuer: i, audience: a, algorithms: [HS256] } }", HS256),
     (".api_key", "hmac_signature", "{ api_key: }", KEY),
     (".hmac_signature.header", "hmac_signature", "{ hmac_signature: { header: x-sig } }", &[signed(Hmac { header: "x-sig", ..USUAL })]),

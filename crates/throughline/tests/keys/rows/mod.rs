@@ -61,6 +61,14 @@ const SHARED: &[(&str, &str)] = &[
         "api: rest, optimistic_lock: last_writer_wins, path: '/leads/1'",
     ),
     ("%AUTO%", "policy: { crm_upsert: auto }"),
+    (
+        "%TELL%",
+        "decision: { branches: [{ condition: \"record.name != ''\", action: tell }, { default: human_queue }] }\npolicy: { tell: auto }",
+    ),
+    (
+        "%PUT%",
+        "use: http.record.put, connection: web, with: { path: \"'/leads/1'\" }, map: { name: record.name }",
+    ),
 ];
 
 /// Every row.

@@ -11,7 +11,7 @@ use tl_kernel::id::TenantId;
 use tl_kernel::policy::Policy;
 use tl_kernel::program::{
     Auth, Channel, DecisionDef, Endpoint, FieldDef, FieldFrom, Format, Idempotency, Observability,
-    OnMatch, Program, Queue, RecordType, Schema, TaskRules, Threshold,
+    OnMatch, Preset, Program, Queue, RecordType, Schema, TaskRules, Threshold,
 };
 use tl_kernel::turn::StoredEvent;
 use tl_kernel::value::Type;
@@ -354,7 +354,31 @@ fn endpoints() -> Vec<Endpoint> {
             max_body: 64 * 1024,
             line: 1,
         };
-    table.into_iter().map(make).collect()
+    let doors = table.into_iter().map(make);
+    doors.chain(vendors().map(make)).collect()
+}
+
+/// A door of each vendor that is played here, by the vendor's name.
+fn vendors() -> impl Iterator<Item = (&'static str, Channel, Format, Vec<Auth>, Idempotency, bool)>
+{
+    let json = [
+        "github", "hubspot", "meta", "shopify", "slack", "stripe", "svix", "twitter",
+    ];
+    let webhook = |name| (name, Channel::Webhook, Format::Json, Idempotency::Header);
+    let sms = ("twilio", Channel::Sms, Format::Form, Idempotency::Covered);
+    let orders = ("zendesk", Channel::Webhook, Format::Json, pointer());
+    let all = json.into_iter().map(webhook).chain([sms, orders]);
+    all.map(|(name, channel, format, idempotency)| {
+        let preset = Preset::of(name).expect(name);
+        (
+            name,
+            channel,
+            format,
+            vec![Auth::Preset(preset)],
+            idempotency,
+            false,
+        )
+    })
 }
 
 fn program() -> Program {
