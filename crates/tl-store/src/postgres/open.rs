@@ -104,13 +104,13 @@ fn run(link: &mut Link, sql: &str) -> Result<(), tokio_postgres::Error> {
 fn migrate_all(link: &mut Link, place: &str, steps: &[Migration]) -> Result<(), OpenError> {
     let sorry = |e: tokio_postgres::Error| sorry(place, &e);
     ensure_role(link, place)?;
-    if !has_migrations(link).map_err(sorry)? {
-        let sql = "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema()";
-        let tables: i64 = link.say(&[plain(sql)]).map_err(sorry)?[0][0].get(0);
-        if tables > 0 {
-            let path = place.to_owned();
-            return Err(OpenError::NotOurs { path });
-        }
+    // One question: another process may create the first table between two.
+    let sql = "SELECT COUNT(*) > 0 AND COUNT(*) FILTER (WHERE tablename = 'migration') = 0 \
+               FROM pg_tables WHERE schemaname = current_schema()";
+    let somebody_elses: bool = link.say(&[plain(sql)]).map_err(sorry)?[0][0].get(0);
+    if somebody_elses {
+        let path = place.to_owned();
+        return Err(OpenError::NotOurs { path });
     }
     // Two processes may start at once: the second finds the table of the first, or waits for it.
     let create = "CREATE TABLE IF NOT EXISTS migration (version BIGINT PRIMARY KEY, checksum BYTEA NOT NULL)";
