@@ -6,37 +6,11 @@
 #[path = "cli/bench.rs"]
 mod bench;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-
 use bench::{Bench, WORKFLOW};
-use rusqlite::types::Value as Cell;
-use rusqlite::{Connection, OpenFlags};
+use tl_trial::snapshot::{changed, snapshot};
 
 /// What changes without a turn whenever a process opens the store or closes it: its start, and what the tree is.
 const ALWAYS: [&str; 5] = ["node", "placed", "tree", "checkpoint", "cursor"];
-
-type Snapshot = BTreeMap<String, Vec<Vec<Cell>>>;
-
-fn snapshot(path: &Path) -> Snapshot {
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("opens");
-    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-    let mut names = db.prepare(names).expect("the tables");
-    let names = names
-        .query_map([], |r| r.get::<_, String>(0))
-        .expect("names");
-    let mut out = Snapshot::new();
-    for name in names.map(|n| n.expect("a name")) {
-        let mut all = db
-            .prepare(&format!("SELECT * FROM \"{name}\""))
-            .expect("rows");
-        let width = all.column_count();
-        let rows = all.query_map([], |r| (0..width).map(|i| r.get(i)).collect());
-        let rows = rows.expect("rows").map(|r| r.expect("a row"));
-        out.insert(name, rows.collect());
-    }
-    out
-}
 
 /// A command, and a table that it is about.
 const COMMANDS: &[(&str, &str)] = &[
@@ -67,10 +41,10 @@ fn every_command_that_changes_something_leaves_a_turn() {
     let mut silent = Vec::new();
     for (line, about) in COMMANDS {
         if line.starts_with("deploy") {
-            let changed = WORKFLOW.replace("please write", "please do");
+            let edited = WORKFLOW.replace("please write", "please do");
             bench.write(
                 "workflows/lead/workflow.yaml",
-                &changed.replace("\"1\"", "\"2\""),
+                &edited.replace("\"1\"", "\"2\""),
             );
         }
         let line = line.replace("KEY", &key);
@@ -83,11 +57,7 @@ fn every_command_that_changes_something_leaves_a_turn() {
             bench.run(&args).expect(0, &[]);
         }
         let after = snapshot(&db);
-        let changed: BTreeSet<&str> = after
-            .iter()
-            .filter(|(name, rows)| before.get(*name) != Some(rows))
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let changed = changed(&before, &after);
         assert!(changed.contains(about), "`{line}` changed {changed:?}");
         if !changed.contains("turn") {
             silent.push(format!("`{line}` changed {changed:?}"));
@@ -124,12 +94,8 @@ fn what_reads_changes_nothing() {
             .run(&line.split(' ').collect::<Vec<_>>())
             .expect(0, &[]);
         let after = snapshot(&db);
-        let changed: Vec<&str> = after
-            .iter()
-            .filter(|(name, rows)| before.get(*name) != Some(rows))
-            .map(|(name, _)| name.as_str())
-            .filter(|name| !ALWAYS.contains(name))
-            .collect();
+        let mut changed = changed(&before, &after);
+        changed.retain(|table| !ALWAYS.contains(table));
         assert!(changed.is_empty(), "`{line}` changed {changed:?}");
     }
 }

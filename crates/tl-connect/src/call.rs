@@ -7,14 +7,16 @@ mod encode;
 use std::collections::BTreeMap;
 
 use http::Method;
-use tl_kernel::connector::{Body, Condition, Escape, HttpRequest, Operation, WhenAbsent};
+use tl_kernel::connector::{
+    Body, Condition, Escape, HttpRequest, Operation, WhenAbsent, path_segment,
+};
 use tl_kernel::expr::{EvalError, Piece, Scope, Template};
 use tl_kernel::payload::to_json;
 use tl_kernel::value::{Label, Value};
 
 pub use answer::{Found, Heard, ReadState};
 pub(crate) use answer::{parsed, shown, text};
-use encode::{escaped, form, percent};
+use encode::{escaped, form};
 
 /// What an expression of a connector file reads.
 pub(crate) type Names = BTreeMap<String, (Value, Label)>;
@@ -274,7 +276,7 @@ fn path_and_query(spec: &HttpRequest, scope: &dyn Scope) -> Result<String, CallE
                 out.push_str(&if whole {
                     value.to_string()
                 } else {
-                    percent(&value.to_string())
+                    path_segment(&value.to_string())
                 });
             }
         }
@@ -285,7 +287,11 @@ fn path_and_query(spec: &HttpRequest, scope: &dyn Scope) -> Result<String, CallE
             continue;
         }
         out.push(if out.contains('?') { '&' } else { '?' });
-        out.push_str(&format!("{}={}", percent(name), percent(&value.text)));
+        out.push_str(&format!(
+            "{}={}",
+            path_segment(name),
+            path_segment(&value.text)
+        ));
     }
     Ok(out)
 }

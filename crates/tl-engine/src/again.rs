@@ -202,13 +202,6 @@ impl Worker {
         Ok(if may_arrive { NOT_SEEN } else { NOT_APPLIED })
     }
 
-    /// Whether a read can still say what became of earlier attempts of which nothing is known. One that was tried in
-    /// vain is not tried again.
-    pub(crate) async fn is_worth_a_look(&self, row: &EffectRow) -> Result<bool, DeskError> {
-        let looked = row.code == UNREAD || row.code == UNCLEAR;
-        Ok(row.class == Class::E2 && !looked && self.is_in_doubt(row).await?)
-    }
-
     /// Reads what became of it once nothing that was sent can be under way any more. `rows` are written with it.
     pub(crate) async fn look_later(
         &self,
@@ -360,6 +353,12 @@ fn in_doubt(row: &EffectRow, code: &str, tries: &[Attempt]) -> bool {
         Class::E1 | Class::E3 | Class::E4 => true,
     };
     sent && code != NOT_APPLIED && tries.iter().any(may_have_happened)
+}
+
+/// Whether a read can still say what became of attempts of which nothing is known. One that was tried in vain is not
+/// tried again.
+pub(crate) fn can_be_looked_at(row: &EffectRow) -> bool {
+    row.class == Class::E2 && row.code != UNREAD && row.code != UNCLEAR
 }
 
 /// After the last attempt: dead, or uncertain where one of them may have had its effect.

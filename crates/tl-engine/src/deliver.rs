@@ -15,7 +15,7 @@ use tl_kernel::turn::EffectKind;
 use tl_kernel::value::Value;
 use tl_store::contract::{Attempt, EffectChange, EffectRow, Guard, Refused, Row, Unit};
 
-use crate::again::{Again, first_send};
+use crate::again::{Again, can_be_looked_at, first_send};
 use crate::desk::{DeskError, FactSheet, gate_guard};
 use crate::lanes::Pass;
 use crate::telemetry::Observed;
@@ -282,9 +282,6 @@ impl Worker {
         state: EffectState,
         code: String,
     ) -> Result<(), DeskError> {
-        if row.kind == EffectKind::Effect && self.is_worth_a_look(&row).await? {
-            return self.look_later(&row, &row.code, Vec::new()).await;
-        }
         let outcome = match row.kind {
             // Which switch kept a model from being asked stands in the journal.
             EffectKind::Ask if code.starts_with("kill:") || is_dry_run(&code) => {
@@ -293,6 +290,9 @@ impl Worker {
             EffectKind::Ask => Outcome::NoAnswer("off".into()),
             // No byte leaves now; one may have left before.
             EffectKind::Effect if self.is_in_doubt(&row).await? => {
+                if can_be_looked_at(&row) {
+                    return self.look_later(&row, &row.code, Vec::new()).await;
+                }
                 let in_doubt = settlement(&row, EffectState::Uncertain, "in_doubt", "gate");
                 Outcome::Settle(in_doubt)
             }

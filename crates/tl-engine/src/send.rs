@@ -16,7 +16,7 @@ use tl_kernel::time::{MINUTE, SECOND};
 use tl_kernel::value::Value;
 use tl_store::contract::{Attempt, EffectRow, Refused, Row, Unit};
 
-use crate::again::{Again, UNCLEAR, UNREAD};
+use crate::again::{Again, UNCLEAR, UNREAD, can_be_looked_at};
 use crate::called::{ABSENT, Target, based_on};
 use crate::deliver::{Finished, Outcome, settlement};
 use crate::desk::DeskError;
@@ -118,11 +118,12 @@ impl Worker {
     /// That this attempt failed says nothing of an earlier one that may have had its effect.
     async fn after_earlier(&self, row: &EffectRow, outcome: Outcome) -> Result<Outcome, DeskError> {
         match outcome {
-            Outcome::Settle(s) if s.state != EffectState::Failed => Ok(Outcome::Settle(s)),
-            Outcome::Settle(s) if self.is_worth_a_look(row).await? => {
-                Ok(Outcome::LookLater(s.code))
-            }
-            Outcome::Settle(mut s) if self.is_in_doubt(row).await? => {
+            Outcome::Settle(mut s)
+                if s.state == EffectState::Failed && self.is_in_doubt(row).await? =>
+            {
+                if can_be_looked_at(row) {
+                    return Ok(Outcome::LookLater(s.code));
+                }
                 s.state = EffectState::Uncertain;
                 Ok(Outcome::Settle(s))
             }

@@ -253,6 +253,12 @@ impl Case {
         self.tasks.keys().last().copied().unwrap_or(0) + 1
     }
 
+    /// Whether the model was asked anew after an ask: the text had changed, so the earlier answer says nothing
+    /// about the case any more.
+    pub fn asked_since(&self, ask: u32) -> bool {
+        self.asks.keys().next_back().is_some_and(|last| *last > ask)
+    }
+
     /// Tasks that are open.
     pub fn open_tasks(&self) -> impl Iterator<Item = (u32, &CaseTask)> {
         self.tasks
@@ -312,16 +318,17 @@ impl Case {
                 self.ai = Ai::Asked;
             }
             Entry::Answered(a) => {
-                self.close_ask(a.n);
-                self.ai = Ai::Answered {
-                    confidence: a.confidence,
-                    proposal: None,
-                };
+                let confidence = a.confidence;
+                let proposal = None;
+                self.end_ask(
+                    a.n,
+                    Ai::Answered {
+                        confidence,
+                        proposal,
+                    },
+                );
             }
-            Entry::AskFailed { n, reason } => {
-                self.close_ask(*n);
-                self.ai = Ai::Failed(reason.clone());
-            }
+            Entry::AskFailed { n, reason } => self.end_ask(*n, Ai::Failed(reason.clone())),
             Entry::Planned(p) => self.apply_planned(p, at),
             Entry::Approved { n, .. } => self.with_effect(*n, |e| {
                 e.approved = true;
@@ -454,9 +461,13 @@ impl Case {
         }
     }
 
-    fn close_ask(&mut self, n: u32) {
+    /// What came of an ask. It counts unless the model was asked anew meanwhile.
+    fn end_ask(&mut self, n: u32, ai: Ai) {
         if let Some(ask) = self.asks.get_mut(&n) {
             ask.1 = false;
+        }
+        if !self.asked_since(n) {
+            self.ai = ai;
         }
     }
 

@@ -16,7 +16,7 @@ pub fn coerce(value: &Value, ty: &Type, country: Option<&str>) -> Result<Option<
     if value.is_blank() {
         return Ok(None);
     }
-    let no = || Err(format!("is no {}", ty.word()));
+    let no = || Err(ty.mismatch());
     let done = |v: Option<Value>| v.map_or_else(no, |v| Ok(Some(v)));
     let text = scalar_text(value);
     match ty {

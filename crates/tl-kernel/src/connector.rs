@@ -510,3 +510,39 @@ impl Operation {
         self.condition != Condition::None
     }
 }
+
+/// A value as one segment of a path, or as one name or value of a query: everything but the unreserved characters of
+/// RFC 3986 is percent-encoded, and so are `.` and `..`, which alone would climb.
+pub fn path_segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for b in text.bytes() {
+        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+            out.push(char::from(b));
+        } else {
+            out.push_str(&format!("%{b:02X}"));
+        }
+    }
+    match out.as_str() {
+        "." | ".." => out.replace('.', "%2E"),
+        _ => out,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_stays_one_segment() {
+        let table = [
+            ("../a b?c", "..%2Fa%20b%3Fc"),
+            ("a-1._~", "a-1._~"),
+            ("é", "%C3%A9"),
+            ("..", "%2E%2E"),
+            (".", "%2E"),
+        ];
+        for (text, want) in table {
+            assert_eq!(path_segment(text), want);
+        }
+    }
+}

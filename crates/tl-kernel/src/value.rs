@@ -300,6 +300,26 @@ impl Type {
         }
     }
 
+    /// What is wrong with a value that cannot be of this type, as it continues "`field` …". Names no value.
+    pub fn mismatch(&self) -> String {
+        let what = match self {
+            Type::Bool => "must be true or false",
+            Type::Int => "is not a whole number",
+            Type::Dec | Type::Float => "is not a number",
+            Type::Text => "is not text",
+            Type::Enum(values) => return format!("must be one of {}", values.join(", ")),
+            Type::Email => "is not an e-mail address",
+            Type::Phone => "is not a phone number",
+            Type::Url => "is not an http or https address",
+            Type::Time => "is not a time such as 2026-01-31T09:00:00Z",
+            Type::Dur => "is not a duration such as 30m",
+            Type::List(_) => "is not a list",
+            Type::Record(_) => "is not a record",
+            Type::Any | Type::Null => "must be absent",
+        };
+        what.to_owned()
+    }
+
     /// True for the types whose values are text at run time.
     pub fn is_textual(&self) -> bool {
         matches!(

@@ -77,7 +77,7 @@ pub(crate) fn scan_error(source: &str, e: &ScanError) -> Problem {
         ErrorKind::RecursionLimitExceeded => {
             return Problem::new("TL0106", Span::at(at), "the file is nested too deeply");
         }
-        _ => e.info(),
+        _ => plain_words(e.info()),
     };
     let end = (at + source[at..].chars().next().map_or(0, char::len_utf8)).min(source.len());
     let place = if at >= line.end && line.end > line.start {
@@ -101,6 +101,27 @@ pub(crate) fn scan_error(source: &str, e: &ScanError) -> Problem {
         ..p
     };
     p.mend(mend)
+}
+
+/// What the reader of YAML says, as somebody would say it who wrote the line.
+fn plain_words(said: String) -> String {
+    let known = [
+        ("block mapping", "this line does not fit the lines above it"),
+        (
+            "block collection",
+            "this line does not fit the list above it",
+        ),
+        (
+            "mapping values are not allowed",
+            "a second colon in one line, outside quotes",
+        ),
+        ("simple key expected", "a key without its colon"),
+        ("flow mapping", "a `{` that is not closed"),
+        ("flow sequence", "a `[` that is not closed"),
+        ("quoted scalar", "a quote that is not closed"),
+    ];
+    let plain = known.iter().find(|(part, _)| said.contains(part));
+    plain.map_or(said, |(_, words)| (*words).to_owned())
 }
 
 fn last_char(source: &str, end: usize) -> Span {
@@ -135,31 +156,15 @@ fn starting_mark(source: &str, at: usize) -> Option<Problem> {
     })
 }
 
+/// The usual repairs of the line at a place and of the one above it, the likeliest first.
 fn candidates(source: &str, at: usize) -> Vec<Mend> {
     let mut out = Vec::new();
-    let here = line_of(source, at);
-    let before = (here.start > 0).then(|| line_of(source, here.start - 1));
-    for line in [Some(here), before].into_iter().flatten() {
-        let text = line.of(source);
-        let indent = text.len() - text.trim_start_matches([' ', '\t']).len();
-        if text[..indent].contains('\t') {
-            let span = Span::new(line.start, line.start + indent);
-            out.push(Mend::replace(
-                span,
-                text[..indent].replace('\t', "  "),
-                "indent with spaces",
-            ));
-        }
-        if let Some(colon) = text
-            .find(':')
-            .filter(|c| !text[c + 1..].starts_with([' ', '\n']))
-        {
-            out.push(Mend::insert(
-                line.start + colon + 1,
-                " ",
-                "put a space after the colon",
-            ));
-        }
+    let here = with_content(source, line_of(source, at), line_before);
+    let above = here.and_then(|l| line_before(source, l));
+    let above = above.and_then(|l| with_content(source, l, line_before));
+    for line in [here, above].into_iter().flatten() {
+        key_mends(source, line, &mut out);
+        indent_mends(source, line, &mut out);
         // What opens a quote or a bracket wants it closed, not quoted.
         if let Some(value) =
             value_of(source, line).filter(|v| !v.of(source).starts_with(['[', '{', '"', '\'']))
@@ -167,25 +172,16 @@ fn candidates(source: &str, at: usize) -> Vec<Mend> {
             let quoted = quote(value.of(source));
             out.push(Mend::replace(value, &quoted, format!("quote it: {quoted}")));
         }
+        let text = line.of(source);
+        let open = |close: &str| match close {
+            "\"" | "'" => text.matches(close).count() % 2 == 1,
+            _ => true,
+        };
         let end = line.start + text.trim_end().len();
-        for close in ["\"", "'", "]", "}", " }", "] }", ":"] {
-            out.push(Mend::insert(
-                end,
-                close,
-                format!("close it with `{}`", close.trim()),
-            ));
-        }
-        if indent > 0
-            && let Some(above) = before.filter(|_| line == here)
-        {
-            let up = above.of(source);
-            let to = up.len() - up.trim_start().len();
-            let span = Span::new(line.start, line.start + indent);
-            out.push(Mend::replace(
-                span,
-                " ".repeat(to),
-                "indent it like the line above",
-            ));
+        let closers = ["\"", "'", "]", "}", " }", "] }", ":"];
+        for close in closers.into_iter().filter(|c| open(c)) {
+            let what = format!("close it with `{}`", close.trim());
+            out.push(Mend::insert(end, close, what));
         }
     }
     let last = source.trim_end().len();
@@ -210,6 +206,78 @@ fn candidates(source: &str, at: usize) -> Vec<Mend> {
     // The first of several equally good mends is the one to show, and `max_by_key` keeps the last.
     out.reverse();
     out
+}
+
+/// A colon that is not there, or that nothing separates from its value.
+fn key_mends(source: &str, line: Span, out: &mut Vec<Mend>) {
+    let text = line.of(source);
+    let start = text.len() - text.trim_start_matches([' ', '-']).len();
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let end = start + text[start..].find(|c| !word(c)).unwrap_or(0);
+    if end == start {
+        return;
+    }
+    let rest = &text[end..];
+    if rest.starts_with(':') && !rest[1..].starts_with(' ') && rest.len() > 1 {
+        let place = line.start + end + 1;
+        out.push(Mend::insert(place, " ", "put a space after the colon"));
+    } else if rest.starts_with(' ') {
+        out.push(Mend::insert(
+            line.start + end,
+            ":",
+            "put a colon after the key",
+        ));
+    }
+}
+
+/// The indentation of a line: tabs in it, and what the lines around it have.
+fn indent_mends(source: &str, line: Span, out: &mut Vec<Mend>) {
+    let text = line.of(source);
+    let indent = text.len() - text.trim_start_matches([' ', '\t']).len();
+    let span = Span::new(line.start, line.start + indent);
+    if text[..indent].contains('\t') {
+        let spaces = text[..indent].replace('\t', "  ");
+        out.push(Mend::replace(span, spaces, "indent with spaces"));
+    }
+    let neighbours: [(&str, Step); 2] = [("above", line_before), ("below", line_after)];
+    for (which, step) in neighbours {
+        let next = step(source, line).and_then(|l| with_content(source, l, step));
+        let Some(next) = next.map(|l| l.of(source)) else {
+            continue;
+        };
+        let to = next.len() - next.trim_start_matches(' ').len();
+        if to != indent {
+            out.push(Mend::replace(
+                span,
+                " ".repeat(to),
+                format!("indent it like the line {which}"),
+            ));
+        }
+    }
+}
+
+/// From a line to a neighbour.
+type Step = fn(&str, Span) -> Option<Span>;
+
+fn line_before(source: &str, line: Span) -> Option<Span> {
+    (line.start > 0).then(|| line_of(source, line.start - 1))
+}
+
+fn line_after(source: &str, line: Span) -> Option<Span> {
+    (line.end < source.len()).then(|| line_of(source, line.end + 1))
+}
+
+/// The line itself, or the nearest one in a direction that is not blank and not a comment.
+fn with_content(source: &str, line: Span, step: Step) -> Option<Span> {
+    let mut line = Some(line);
+    while let Some(l) = line {
+        let text = l.of(source).trim_start();
+        if !(text.is_empty() || text.starts_with('#')) {
+            break;
+        }
+        line = step(source, l);
+    }
+    line
 }
 
 fn line_of(source: &str, at: usize) -> Span {

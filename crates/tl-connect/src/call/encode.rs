@@ -3,23 +3,6 @@
 use tl_kernel::connector::Escape;
 use tl_kernel::value::Value;
 
-/// RFC 3986: everything but unreserved characters is encoded.
-pub(super) fn percent(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for b in text.bytes() {
-        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
-            out.push(char::from(b));
-        } else {
-            out.push_str(&format!("%{b:02X}"));
-        }
-    }
-    match out.as_str() {
-        // Alone they would climb.
-        "." | ".." => out.replace('.', "%2E"),
-        _ => out,
-    }
-}
-
 /// A form body: nested names in brackets, plain lists by repeating the name, lists of mappings by index.
 pub(super) fn form(value: &Value) -> String {
     let mut out = String::new();
@@ -137,10 +120,5 @@ mod tests {
         for (how, text, want) in table {
             assert_eq!(escaped(text, how), want, "{how:?}");
         }
-        assert_eq!(percent("../a b?c"), "..%2Fa%20b%3Fc");
-        assert_eq!(
-            (percent(".."), percent(".")),
-            ("%2E%2E".into(), "%2E".into())
-        );
     }
 }

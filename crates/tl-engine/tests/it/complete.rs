@@ -6,11 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rusqlite::types::Value as Cell;
-use rusqlite::{Connection, OpenFlags};
 use tl_engine::follower::Follower;
 use tl_engine::tap::{Point, Stopped, Tap};
 use tl_store::contract::{CommitAnswer, People, Refused, Row, Unit};
+use tl_trial::snapshot::{Snapshot, changed, snapshot};
 
 use crate::world::World;
 
@@ -75,37 +74,6 @@ fn alone(row: &Row) -> Option<&'static str> {
 fn tables_of(kind: &str) -> &'static [&'static str] {
     let known = ALONE.iter().find(|(name, _)| *name == kind);
     known.map_or(&[], |(_, tables)| tables)
-}
-
-/// Everything that every table holds.
-type Snapshot = BTreeMap<String, Vec<Vec<Cell>>>;
-
-fn snapshot(path: &Path) -> Snapshot {
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("opens");
-    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-    let mut names = db.prepare(names).expect("the tables");
-    let names = names
-        .query_map([], |r| r.get::<_, String>(0))
-        .expect("names");
-    let mut out = Snapshot::new();
-    for name in names.map(|n| n.expect("a name")) {
-        let mut all = db
-            .prepare(&format!("SELECT * FROM \"{name}\""))
-            .expect("rows");
-        let width = all.column_count();
-        let rows = all.query_map([], |r| (0..width).map(|i| r.get(i)).collect());
-        let rows = rows.expect("rows").map(|r| r.expect("a row"));
-        out.insert(name, rows.collect());
-    }
-    out
-}
-
-fn changed<'a>(before: &Snapshot, after: &'a Snapshot) -> BTreeSet<&'a str> {
-    after
-        .iter()
-        .filter(|(name, rows)| before.get(*name) != Some(rows))
-        .map(|(name, _)| name.as_str())
-        .collect()
 }
 
 /// Looks at the database before and after each commit of the desk.

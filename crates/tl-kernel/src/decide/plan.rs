@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Deciding;
 use crate::case::CaseEffect;
-use crate::connector::{CallArgument, ConnectorCall, Control};
+use crate::connector::{CallArgument, ConnectorCall, Control, path_segment};
 use crate::digest::{Digest, keyed};
 use crate::effect::{Class, EffectState};
 use crate::expr::{EvalError, Expr, Piece, Template};
@@ -505,7 +505,7 @@ impl Deciding<'_> {
                         return Ok(None);
                     };
                     let v = v.to_string();
-                    out.push_str(&if encode { percent_encode(&v) } else { v });
+                    out.push_str(&if encode { path_segment(&v) } else { v });
                 }
             }
         }
@@ -645,22 +645,4 @@ fn called_one_by_one(action: &Action, call: &ConnectorCall, args: &Value) -> Opt
 
 fn to_cbor(value: &Value) -> Vec<u8> {
     minicbor::to_vec(value).unwrap_or_default()
-}
-
-/// RFC 3986: everything but unreserved characters is encoded, so that a value stays one path segment.
-fn percent_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for b in text.bytes() {
-        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
-            out.push(char::from(b));
-        } else {
-            out.push_str(&format!("%{b:02X}"));
-        }
-    }
-    // `.` and `..` alone would climb; encode them too.
-    if out == "." || out == ".." {
-        out.replace('.', "%2E")
-    } else {
-        out
-    }
 }

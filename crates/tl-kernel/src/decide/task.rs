@@ -409,6 +409,9 @@ pub(super) fn undeclared(d: &Deciding<'_>, to: u16) -> No {
     No::new(
         "TL0701",
         format!("move:{from}->{to}"),
-        format!("the workflow declares no transition from `{from}` to `{to}`"),
+        format!(
+            "the workflow declares no transition from `{from}` to `{to}`; `throughline graph` shows those \
+             it declares, and `throughline case move` takes the case along one of them"
+        ),
     )
 }

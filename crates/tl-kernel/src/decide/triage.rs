@@ -216,6 +216,10 @@ impl Deciding<'_> {
         self.expect_ask(n)?;
         self.actor = Actor::Model(a.answered.model.clone());
         self.entry(Entry::Answered(a.answered));
+        // It answers a question that a newer one has replaced: that it came is recorded, and that is all.
+        if self.case.asked_since(n) {
+            return Ok(());
+        }
         self.fact(Fact::Proposal(a.proposal));
         self.draft = a.draft;
         for f in a.fields {
@@ -254,7 +258,9 @@ impl Deciding<'_> {
     pub(super) fn on_no_answer(&mut self, n: u32, reason: String) -> Result<(), No> {
         self.expect_ask(n)?;
         self.entry(Entry::AskFailed { n, reason });
-        self.after_ask();
+        if !self.case.asked_since(n) {
+            self.after_ask();
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 )]
 
 mod again;
+mod answers;
 mod drive;
 mod gates;
 mod goal;
