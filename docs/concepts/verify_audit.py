@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Verifies an audit export with nothing but the standard library: every leaf, and the root and signature of
-every checkpoint. usage: verify_audit.py EXPORT.jsonl [CHECKPOINTS.txt [PUBLIC_KEY]]
+"""Verifies an audit export with nothing but the standard library: every leaf, what is spelled out beside it, and the
+root and signature of every checkpoint. The time beside a checkpoint is not signed. usage: verify_audit.py EXPORT.jsonl [CHECKPOINTS.txt [PUBLIC_KEY]]
 Give the checkpoint file and the key that were kept elsewhere: those inside the export prove nothing about its maker."""
-import base64, hashlib, json, sys
+import base64, datetime, hashlib, json, sys
 
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
@@ -33,6 +33,67 @@ def signed(key, text, sig):
     a, b = times(s, base), add(point(sig[:32]), times(h, point(key)))
     return len(sig) == 64 and s < L and (a[0] * b[2] - b[0] * a[2]) % P == 0 == (a[1] * b[2] - b[1] * a[2]) % P
 
+# What a head holds, by the numbers of its fields: "name:form"; "-" is left out of the export.
+ENTRIES = """opened | event n id:evt endpoint key_source matched_key correlation | fields_set count | rule rule line
+| table_row table line | table_miss table | moved from to reason owner due:time | assigned owner reason
+| asked effect model | answered said | ask_failed effect reason said | decided decided | planned planned
+| approved effect digest:hex | settled effect state:state attempts code evidence
+| task_opened task kind owner reason due:time effect | task_closed task decision reason
+| timer_set timer kind:timer due:time | timer_ended timer fired | sla state met due:time | refused action code
+| control action object detail | conflict effect round kept | goal met due:time | left_out part why
+| not_evaluated part line why"""
+NESTED = dict(
+    said="effect model prompt:hex input:hex output:hex confidence_thousandths tokens took_us repairs",
+    decided="branch line confidence_thousandths threshold_thousandths policy_allows needs_human - error",
+    planned="effect - action class:class verdict:verdict policy_line digest:hex state:state replaces unvouched:flag")
+WORDS = {"class": "E0 E1 E2 E3 E4 E5", "verdict": "never approve auto", "state": "planned ready dispatching "
+         "awaiting_callback uncertain succeeded failed superseded cancelled expired dead"}
+ACTORS = ["engine", "endpoint id key", "api_key id", "user id", "model id", "operator_cli id"]
+
+def item(b, i=0):  # CBOR (RFC 8949), as much of it as heads hold: the item at a place, and where the next one begins
+    major, n = b[i] >> 5, b[i] & 31; i += 1
+    if major == 7: return {20: False, 21: True, 22: None}[n], i
+    if n > 23: size = 1 << (n - 24); n, i = int.from_bytes(b[i:i + size], "big"), i + size
+    if major < 2: return (n if major == 0 else -1 - n), i
+    if major < 4: return (b[i:i + n] if major == 2 else b[i:i + n].decode()), i + n
+    out = []
+    for _ in range(n): one, i = item(b, i); out.append(one)
+    return out, i
+
+def number(prefix, raw):  # 16 bytes in Crockford's base 32
+    n = int.from_bytes(raw, "big")
+    return prefix + "_" + "".join("0123456789abcdefghjkmnpqrstvwxyz"[n >> 5 * i & 31] for i in reversed(range(26)))
+
+def written(field, form):
+    if form == "flag": return bool(field)
+    if field is None or not form: return field
+    if form == "time" and field > 253402207200000000: return str(field)  # beyond the calendar
+    if form == "time":
+        at = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=field)
+        return at.isoformat(timespec="microseconds") + "Z"
+    if form in ("evt", "case"): return number(form, field)
+    if form == "hex": return field.hex()
+    if form == "timer": return ["warn", "breach", "escalate", "goal"][field[0]] + "".join(f"({n})" for n in field[1])
+    return WORDS[form].split()[field]
+
+def spell(names, fields):
+    out = {}
+    for i, name in enumerate(names.split()):
+        field, (name, form) = fields[i] if i < len(fields) else None, (name.split(":") + [""])[:2]
+        if name in NESTED: out.update(spell(NESTED[name], field) if field is not None else {})
+        elif name != "-": out[name] = written(field, form)
+    return out
+
+def spelled(head):
+    about = [one.split() for one in ENTRIES.split("|")]
+    entries = [dict(spell(" ".join(about[e[0]][1:]), e[1]), what=about[e[0]][0]) for e in head[10]]
+    kind, *names = ACTORS[head[6][0]].split()
+    return dict(at=written(head[5], "time"), case=number("case", head[2]) if any(head[2]) else None, turn=head[3],
+                actor=dict(spell(" ".join(names), head[6][1]), kind=kind), correlation=head[7], definition=head[8],
+                policy=head[9], entries=entries)
+
+def plain(value): return json.dumps(value, sort_keys=True)
+
 def fail(why): sys.exit(f"FAILED: {why}")
 
 rows = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8") if line.strip()]
@@ -45,8 +106,11 @@ if len(sys.argv) > 2:  # blocks of four lines: origin, size, root, signature
 due, roots, n = {c["size"]: [] for c in points}, [], 0
 for c in points: due[c["size"]].append((c["root"], c["signature"]))
 for turn in (r for r in rows if r["kind"] == "turn"):
-    leaf = sha(b"\0", base64.b64decode(turn["head"], validate=True))
+    head = base64.b64decode(turn["head"], validate=True); leaf = sha(b"\0", head)
     if leaf.hex() != turn["leaf"]: fail(f"position {n}: the head does not give the leaf")
+    says, line = spelled(item(head)[0]), {k: v for k, v in turn.items() if k not in ("kind", "leaf", "head")}
+    other = [k for k in sorted({*says, *line}) if k not in line or k not in says or plain(says[k]) != plain(line[k])]
+    if other: fail(f"position {n}: what stands beside the head is not what it says: {', '.join(other)}")
     bits, n = n, n + 1
     while bits & 1: leaf, bits = sha(b"\1", roots.pop(), leaf), bits >> 1
     roots.append(leaf); top = roots[-1]

@@ -21,6 +21,7 @@ use crate::connections::FromBundles;
 use crate::failure::Failure;
 use crate::keys::Vault;
 use crate::lock::Lock;
+use crate::matched::Matched;
 use crate::place::Place;
 
 /// The tenant that every installation has.
@@ -56,6 +57,8 @@ pub struct App {
     pub config: Config,
     /// Connections of the deployed versions.
     pub connections: Arc<FromBundles>,
+    /// Which secrets the senders use.
+    pub matched: Matched,
     /// For what it was opened.
     pub mode: Mode,
     /// Opened, µs.
@@ -103,6 +106,7 @@ impl App {
             desk,
             vault,
             config,
+            matched: Matched::default(),
             mode,
             opened_at,
             leaving: AtomicBool::new(false),

@@ -1,11 +1,12 @@
 //! A workflow loaded and proven: what `check`, `deploy` and `serve` have in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use tl_kernel::program::Program;
+use tl_kernel::program::{Auth, Endpoint, Idempotency, Program};
 use tl_lang::proof::{Sources, prove};
 use tl_lang::{Diag, Project, Severity};
+use tl_wire::jwt::KeySet;
 
 /// Findings that are printed; one mistake can have thousands of consequences, and nobody reads them.
 const PRINTED: usize = 50;
@@ -46,7 +47,7 @@ impl Checked {
     /// The findings as text: the first of them, errors before warnings, and how many more there are of what.
     pub fn findings(&self, project: &Project, color: bool) -> String {
         let (shown, more) = most_pressing(&self.diags, PRINTED);
-        let mut out = tl_lang::render(&shown, |path| project.text(path), color);
+        let mut out = tl_lang::render(&shown, |path| project.shown(path), color);
         if more.is_empty() {
             return out;
         }
@@ -64,9 +65,11 @@ impl Checked {
 /// Loads a workflow of a project and proves what can be proven.
 pub fn check(project: &Project, workflow: &str) -> Checked {
     let loaded = tl_lang::load(project, workflow);
-    let mut diags = loaded.diags;
+    let (mut diags, mut notes) = (loaded.diags, loaded.notes);
     if let Some(program) = &loaded.program {
         diags.extend(schemas(project, program));
+        diags.extend(key_sets(project, program));
+        notes.extend(replays(program));
         let dir = Project::directory(workflow);
         let workflow_file = format!("{dir}workflow.yaml");
         let own_policy = format!("{dir}policy.yaml");
@@ -88,8 +91,33 @@ pub fn check(project: &Project, workflow: &str) -> Checked {
     Checked {
         program: loaded.program,
         diags,
-        notes: loaded.notes,
+        notes,
     }
+}
+
+/// Doors that would take a captured message again after a while, because nothing that their signature covers tells it
+/// from another with the same body.
+fn replays(program: &Program) -> Vec<String> {
+    let bare = |auth: &Auth| {
+        matches!(
+            auth,
+            Auth::Hmac {
+                timestamp_header: None,
+                id_header: None,
+                ..
+            }
+        )
+    };
+    let doors = program.endpoints.iter();
+    let open = doors.filter(|e| e.idempotency == Idempotency::Covered && e.auth.iter().any(bare));
+    let note = |e: &Endpoint| {
+        format!(
+            "endpoint `{}`: its signature covers nothing but the body, so the same body is taken again after 24 hours, \
+             from whoever has it: sign `{{timestamp}}` or `{{id}}`, or set `idempotency`",
+            e.name
+        )
+    };
+    open.map(note).collect()
 }
 
 /// So many of the findings, errors before warnings, in the order of the file; and how many of each code are left.
@@ -123,20 +151,46 @@ fn schemas(project: &Project, program: &Program) -> Vec<Diag> {
         else {
             continue;
         };
-        out.push(Diag {
-            code: "TL0413",
-            severity: Severity::Error,
-            file: file.to_owned(),
-            line: 1,
-            column: 1,
-            start: 0,
-            end: 0,
-            message: "this schema cannot be used".into(),
-            why,
-            mend: None,
-        });
+        out.push(of_file(file, ("this schema cannot be used", why)));
     }
     out
+}
+
+/// Files of keys that no token could be verified with.
+fn key_sets(project: &Project, program: &Program) -> Vec<Diag> {
+    let dir = Project::directory(&program.id);
+    let named = program.endpoints.iter().flat_map(|e| &e.auth);
+    let files: BTreeSet<String> = named
+        .filter_map(|auth| match auth {
+            Auth::Jwt {
+                keys: Some(path), ..
+            } if !tl_lang::is_key_address(path) => Some(format!("{dir}{path}")),
+            _ => None,
+        })
+        .collect();
+    let fault = |file: &String| {
+        let bytes = project.files.get(file)?;
+        let why = KeySet::from_jwks(bytes).err()?;
+        let message = "no token can be verified with this set of keys";
+        Some(of_file(file, (message, why.to_string())))
+    };
+    files.iter().filter_map(fault).collect()
+}
+
+/// A finding about a file as a whole.
+fn of_file(file: &str, (message, why): (&str, String)) -> Diag {
+    Diag {
+        code: "TL0413",
+        severity: Severity::Error,
+        file: file.to_owned(),
+        line: 1,
+        column: 1,
+        start: 0,
+        end: 0,
+        message: message.into(),
+        why,
+        mend: None,
+    }
 }
 
 #[cfg(test)]

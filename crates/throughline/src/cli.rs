@@ -6,7 +6,7 @@ mod work;
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::role::Role;
 pub use admin::{Audit, Endpoint, Flag, Key, Tenant};
@@ -51,6 +51,26 @@ pub struct Args {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Args {
+    /// What was typed; where it cannot be read, or help was asked for, that is printed and the process ends.
+    pub fn read() -> Args {
+        Args::from_arg_matches(&grammar().get_matches()).unwrap_or_else(|e| e.exit())
+    }
+}
+
+/// What can be typed. The demo makes its own project, whose tenant is the default one, so its help does not speak of
+/// the arguments that name others.
+fn grammar() -> clap::Command {
+    let mut all = Args::command();
+    all.build();
+    all.mut_subcommand("demo", |demo| {
+        demo.mut_args(|arg| {
+            let elsewhere = arg.get_id() == "dir" || arg.get_id() == "tenant";
+            arg.hide(elsewhere)
+        })
+    })
 }
 
 /// What can be done.
@@ -114,7 +134,7 @@ pub enum Command {
     Send(Send),
     /// Say what would happen to a message: nothing is stored, nothing is sent
     #[command(after_help = "Examples:\n  \
-        throughline try lead.json --endpoint leads\n  \
+        throughline try lead.json\n  \
         throughline try lead.json --endpoint leads --header idempotency-key=web-1")]
     Try(Try),
     /// Judge a workflow's classifier on messages whose label is known: nothing is stored, nothing is sent
@@ -250,9 +270,9 @@ pub enum Scheme {
 pub struct Try {
     /// The message: .json, .eml, or form fields in .form or .txt
     pub file: PathBuf,
-    /// The endpoint it would come through
+    /// The endpoint it would come through; may be left out where only one takes such a file
     #[arg(long, value_name = "NAME")]
-    pub endpoint: String,
+    pub endpoint: Option<String>,
     /// Content type; from the file's name when left out
     #[arg(long = "type", value_name = "TYPE")]
     pub content_type: Option<String>,
@@ -302,11 +322,29 @@ fn overlap(text: &str) -> Result<i64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn help_offers_what_a_command_uses() {
+        // A command, and whether its help speaks of a project and a tenant.
+        for (name, speaks) in [("demo", false), ("serve", true), ("deploy", true)] {
+            let mut all = grammar();
+            let found = all.find_subcommand_mut(name).expect("a command");
+            let help = found.render_help().to_string();
+            for argument in ["--dir", "--tenant"] {
+                assert_eq!(help.contains(argument), speaks, "{name}: {help}");
+            }
+            assert!(help.contains("--json"), "{help}");
+        }
+        let read = |line: &[&str]| Args::from_arg_matches(&grammar().get_matches_from(line));
+        let args = read(&["throughline", "demo", "--once", "--json"]).unwrap();
+        assert!(args.json && matches!(args.command, Command::Demo { once: true, .. }));
+        let args = read(&["throughline", "status", "--dir", "x"]).unwrap();
+        assert_eq!(args.dir, PathBuf::from("x"));
     }
 
     #[test]

@@ -3,12 +3,17 @@
 
 mod corpus;
 mod crm_front;
+mod evidence;
+mod invariants;
 mod judge;
+mod ledger;
 mod report;
 mod sender;
 mod stage;
+#[cfg(test)]
+mod tampered;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -17,7 +22,10 @@ use tl_engine::follower::Follower;
 use tl_kernel::id::{CaseId, EventId};
 
 use self::corpus::{Entry, Outcome, corpus, key_of};
-use self::judge::{Bench, Verdict, first_touches, invariants, writes};
+use self::evidence::Evidence;
+use self::invariants::writes;
+use self::judge::{Bench, Verdict, first_touches};
+use self::ledger::{Ack, Ledger};
 use self::report::Report;
 use self::sender::{Answered, Sender};
 use self::stage::Stage;
@@ -42,6 +50,9 @@ pub struct Options {
 
 /// Runs the demo.
 pub async fn run(options: Options) -> Result<(), Failure> {
+    if let Some(dir) = &options.keep {
+        stage::may_be_used(dir)?;
+    }
     let outcome = play(&options)
         .await
         .map_err(|e| Failure::unreachable(format!("{e:#}")))?;
@@ -99,7 +110,10 @@ async fn play(options: &Options) -> anyhow::Result<Played> {
     if let Some(mut follower) = Follower::new(stage.app().desk.clone(), None) {
         follower.catch_up(true).await?;
     }
-    let mut report = judge_all(&entries, &answers, &stage, took).await?;
+    let acks = answers.ledger.acks().to_vec();
+    let desk = &stage.app().desk;
+    let evidence = Evidence::gather(desk, stage.tenant, &stage.crm_kid, acks).await?;
+    let mut report = judge_all(&entries, (&answers, &evidence), &stage, took).await?;
     report.stays = !options.once;
     Ok(Played { report, stage })
 }
@@ -108,7 +122,7 @@ async fn play(options: &Options) -> anyhow::Result<Played> {
 struct Answers {
     by_id: BTreeMap<String, Answered>,
     cases: BTreeMap<String, CaseId>,
-    acked: BTreeSet<String>,
+    ledger: Ledger,
 }
 
 async fn send_all(
@@ -124,7 +138,7 @@ async fn send_all(
     let mut out = Answers {
         by_id: BTreeMap::new(),
         cases: BTreeMap::new(),
-        acked: BTreeSet::new(),
+        ledger: Ledger::open(stage.dir())?,
     };
     for (i, entry) in entries.iter().enumerate() {
         bar.set_message(entry.id.clone());
@@ -150,12 +164,26 @@ async fn send_all(
         let answered = sender
             .send(entry, key, stage.app().desk.now() / 1_000_000)
             .await?;
+        if let Some(event) = &answered.event {
+            out.ledger.note(Ack {
+                message: entry.id.clone(),
+                door: entry.door.clone(),
+                key: key.to_owned(),
+                event: event.clone(),
+            })?;
+        }
+        if bar.is_hidden() && by_machine {
+            let done = serde_json::json!({
+                "sent": i + 1, "of": entries.len(), "message": entry.id, "status": answered.status,
+                "event": answered.event,
+            });
+            eprintln!("{done}");
+        }
         if let Some(event) = answered
             .event
             .as_deref()
             .and_then(|e| e.parse::<EventId>().ok())
         {
-            out.acked.insert(event.to_string());
             let stored = stage.app().desk.store().event(stage.tenant, event).await?;
             if let Some(case) = stored.and_then(|(_, e)| e.case) {
                 out.cases.insert(entry.id.clone(), case);
@@ -174,12 +202,6 @@ async fn send_all(
             stage.crm.shut(false);
         }
         bar.inc(1);
-        if bar.is_hidden() && by_machine {
-            eprintln!(
-                "{}",
-                serde_json::json!({ "sent": i + 1, "of": entries.len() })
-            );
-        }
     }
     Ok(out)
 }
@@ -223,20 +245,19 @@ async fn wait_for_rest(stage: &Stage, limit: Duration) -> anyhow::Result<()> {
 
 async fn judge_all(
     entries: &[Entry],
-    answers: &Answers,
+    (answers, evidence): (&Answers, &Evidence),
     stage: &Stage,
     took: Duration,
 ) -> anyhow::Result<Report> {
     let bench = Bench {
-        desk: &stage.app().desk,
-        tenant: stage.tenant,
+        evidence,
         cases: &answers.cases,
         resumed: stage.resumed,
     };
     let mut verdicts: Vec<Verdict> = Vec::new();
     for entry in entries {
         if let Some(answered) = answers.by_id.get(&entry.id) {
-            verdicts.push(bench.judge(entry, answered).await?);
+            verdicts.push(bench.judge(entry, answered)?);
         }
     }
     let mut explained = Vec::new();
@@ -254,30 +275,15 @@ async fn judge_all(
         .store()
         .stats(stage.app().desk.now())
         .await?;
-    let outbox = stage
-        .app()
-        .desk
-        .store()
-        .outbox(stage.tenant, None, 10_000)
-        .await?;
-    let mut invariants = invariants(&bench, &answers.acked).await?;
-    let writes = writes(&bench, &stage.crm_kid).await?;
-    if writes.succeeded != writes.in_crm
-        && let Some((.., violations)) = invariants.iter_mut().find(|(name, ..)| *name == "I8")
-    {
-        violations.push(format!(
-            "the ledger has {} writes, the CRM {}",
-            writes.succeeded, writes.in_crm
-        ));
-    }
     Ok(Report {
         sent: entries.len(),
         took,
-        invariants,
-        writes,
-        first_touch: first_touches(&bench).await?,
+        invariants: invariants::all(evidence),
+        writes: writes(evidence),
+        first_touch: first_touches(evidence),
         verdicts,
-        messages: outbox.len(),
+        events: evidence.events,
+        messages: evidence.outbox.len(),
         stats,
         conflicts: stage.crm.conflicts(),
         turned_away: stage.crm.turned_away(),

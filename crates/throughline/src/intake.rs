@@ -2,7 +2,7 @@
 //! to the desk.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tl_engine::tenant::{Bundle, Tenant};
 use tl_kernel::id::TenantId;
 use tl_kernel::limits::DEDUPE_KEEP;
 use tl_kernel::program::{Auth, Endpoint, Program};
+use tl_kernel::time::SECOND;
 use tl_store::contract::{Refused, SecretRow};
 use tl_web::accepted_body;
 use tl_web::intake::{Admission, AdmitError, Admitted, Answer, ApiKey, Door, Intake, TenantView};
@@ -20,6 +21,7 @@ use tl_wire::signature::{MAX_SECRETS, Secret};
 
 use crate::app::App;
 use crate::control::doors::secrets_of;
+use crate::issuers::{Fetched, Issuers};
 use crate::keys::{Place, door_key, random};
 
 /// A unit that waits longer than this to become durable means that the store does not keep up.
@@ -38,10 +40,8 @@ pub struct DeskIntake {
     views: RwLock<BTreeMap<TenantId, Cached>>,
     programs: Mutex<BTreeMap<(TenantId, u32), Arc<Program>>>,
     names: Mutex<(i64, Vec<(TenantId, String)>)>,
-    /// Key sets fetched from their issuers, by address.
-    pub fetched: RwLock<BTreeMap<String, Arc<KeySet>>>,
-    /// Raised when a fetched key set changes.
-    pub fetches: AtomicU64,
+    /// Key sets of token issuers.
+    pub issuers: Issuers,
     /// The disk has no room for messages.
     pub disk_full: AtomicBool,
 }
@@ -63,8 +63,7 @@ impl DeskIntake {
             views: RwLock::default(),
             programs: Mutex::default(),
             names: Mutex::default(),
-            fetched: RwLock::default(),
-            fetches: AtomicU64::new(0),
+            issuers: Issuers::default(),
             disk_full: AtomicBool::new(false),
         }
     }
@@ -72,7 +71,7 @@ impl DeskIntake {
     async fn view(&self, id: TenantId) -> Result<Arc<TenantView>, DeskError> {
         let source = self.app.desk.tenant(id).await?;
         let now = self.app.desk.now();
-        let fetches = self.fetches.load(Ordering::Acquire);
+        let fetches = self.issuers.fetches();
         {
             let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
             let fresh = |c: &&Cached| {
@@ -114,7 +113,10 @@ impl DeskIntake {
             let program = self.program(tenant.id, *number, bundle);
             for (i, endpoint) in bundle.program.endpoints.iter().enumerate() {
                 let secrets = self.secrets(tenant, endpoint, now);
-                let key_sets = self.key_sets(bundle, &endpoint.auth, &secrets, now);
+                let fetched = self.fetched(&endpoint.auth);
+                let keys_read = fetched.iter().map(|(i, f)| (*i, f.at)).collect();
+                let mut key_sets = own_key_sets(bundle, &endpoint.auth, &secrets, now);
+                key_sets.extend(fetched.into_iter().map(|(i, f)| (i, f.keys)));
                 doors.insert(
                     endpoint.name.clone(),
                     Door {
@@ -123,6 +125,7 @@ impl DeskIntake {
                         endpoint: i,
                         secrets: secrets.into_iter().map(|(s, _)| s).collect(),
                         key_sets,
+                        keys_read,
                         disabled: tenant.rows.disabled.contains(&endpoint.name),
                     },
                 );
@@ -188,49 +191,15 @@ impl DeskIntake {
         out
     }
 
-    /// Key sets of the token alternatives: from a file of the bundle, as fetched, or the door's own secrets.
-    fn key_sets(
-        &self,
-        bundle: &Bundle,
-        auth: &[Auth],
-        secrets: &[(Secret, String)],
-        now: i64,
-    ) -> BTreeMap<usize, Arc<KeySet>> {
-        let mut out = BTreeMap::new();
-        for (i, auth) in auth.iter().enumerate() {
-            let Auth::Jwt {
-                keys, algorithms, ..
-            } = auth
-            else {
-                continue;
-            };
-            let found = match keys {
-                Some(url) if tl_lang::is_key_address(url) => self
-                    .fetched
-                    .read()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get(url)
-                    .cloned(),
-                Some(path) => {
-                    let within =
-                        format!("{}{path}", tl_lang::Project::directory(&bundle.program.id));
-                    let files = &bundle.project.files;
-                    let bytes = files.get(&within).or_else(|| files.get(path));
-                    bytes.and_then(|b| KeySet::from_jwks(b).ok()).map(Arc::new)
-                }
-                None if algorithms.iter().any(|a| a == "HS256") => {
-                    let active = secrets.iter().filter(|(s, _)| s.is_active(now));
-                    let sets = active
-                        .filter_map(|(s, text)| KeySet::hs256(Some(s.kid()), text.as_bytes()).ok());
-                    sets.reduce(KeySet::and).map(Arc::new)
-                }
-                None => None,
-            };
-            if let Some(keys) = found {
-                out.insert(i, keys);
-            }
-        }
-        out
+    /// Key sets of the token alternatives that come from issuers, as far as they are here.
+    fn fetched(&self, auth: &[Auth]) -> BTreeMap<usize, Fetched> {
+        let addresses = auth.iter().enumerate().filter_map(|(i, auth)| match auth {
+            Auth::Jwt {
+                keys: Some(url), ..
+            } if tl_lang::is_key_address(url) => Some((i, self.issuers.get(url)?)),
+            _ => None,
+        });
+        addresses.collect()
     }
 
     async fn tenants(&self, look: bool) -> Vec<(TenantId, String)> {
@@ -259,11 +228,32 @@ impl DeskIntake {
         None
     }
 
+    /// Counts which secret verified a message, and says where that is one which has a successor.
+    fn matched(&self, view: &TenantView, a: &Admission) {
+        let secrets = view.doors.get(&a.endpoint).map(|d| d.secrets.as_slice());
+        let mut of_door = secrets.unwrap_or_default().iter();
+        if of_door.any(|s| s.kid() == a.kid) {
+            let now = self.app.desk.now();
+            // In order of their beginnings: what is left comes after it.
+            let earlier = of_door.any(|s| s.is_active(now));
+            let of = (a.tenant, a.endpoint.as_str(), a.kid.as_str());
+            if self.app.matched.count(of, now, earlier) {
+                tracing::warn!(
+                    tenant = a.tenant.0,
+                    endpoint = a.endpoint,
+                    kid = a.kid,
+                    "senders still use an earlier secret of this endpoint"
+                );
+            }
+        }
+    }
+
     async fn take(&self, a: Admission) -> Result<Admitted, AdmitError> {
         let view = self.view(a.tenant).await.map_err(refusal)?;
         let door = view.doors.get(&a.endpoint);
         let door =
             door.ok_or_else(|| AdmitError::Refused("TL0711", "the endpoint is gone".into()))?;
+        self.matched(&view, &a);
         let seed = random::<16>().map_err(|_| AdmitError::Unavailable)?;
         let expires = a.received_at.saturating_add(DEDUPE_KEEP);
         let answer = a
@@ -311,6 +301,40 @@ impl DeskIntake {
     }
 }
 
+/// Key sets of the token alternatives that are here anyway: from a file of the bundle, or the door's own secrets.
+fn own_key_sets(
+    bundle: &Bundle,
+    auth: &[Auth],
+    secrets: &[(Secret, String)],
+    now: i64,
+) -> BTreeMap<usize, Arc<KeySet>> {
+    let mut out = BTreeMap::new();
+    for (i, auth) in auth.iter().enumerate() {
+        let Auth::Jwt {
+            keys, algorithms, ..
+        } = auth
+        else {
+            continue;
+        };
+        let found = match keys {
+            Some(path) => {
+                let beside = tl_lang::Project::directory(&bundle.program.id);
+                let bytes = bundle.project.files.get(&format!("{beside}{path}"));
+                bytes.and_then(|b| KeySet::from_jwks(b).ok()).map(Arc::new)
+            }
+            None if algorithms.iter().any(|a| a == "HS256") => {
+                let active = secrets.iter().filter(|(s, _)| s.is_active(now));
+                let sets = active
+                    .filter_map(|(s, text)| KeySet::hs256(Some(s.kid()), text.as_bytes()).ok());
+                sets.reduce(KeySet::and).map(Arc::new)
+            }
+            None => None,
+        };
+        out.extend(found.map(|keys| (i, keys)));
+    }
+    out
+}
+
 fn refusal(e: DeskError) -> AdmitError {
     match e {
         DeskError::Refused(r) => AdmitError::Refused(r.code, r.message),
@@ -342,6 +366,10 @@ impl Intake for DeskIntake {
         self.app.desk.now()
     }
 
+    fn keys_wanted(&self, address: &str) {
+        self.issuers.want(address);
+    }
+
     fn leaving(&self) -> bool {
         self.app.is_leaving()
     }
@@ -356,9 +384,34 @@ impl Intake for DeskIntake {
         if self.disk_full.load(Ordering::Relaxed) {
             return Some(("disk", 60));
         }
-        if self.app.desk.backlog_age() > BACKLOG_AGE {
-            return Some(("backlog", RETRY));
+        if let Some(seconds) = backlog_wait(self.app.desk.backlog_age()) {
+            return Some(("backlog", seconds));
         }
         (self.app.desk.store().queue_age() > QUEUE_AGE).then_some(("store", RETRY))
+    }
+}
+
+/// When a sender comes again while the oldest effect has waited for so long, µs: after as long again, in seconds. Where
+/// the backlog is short, nobody waits.
+fn backlog_wait(age: i64) -> Option<u32> {
+    (age > BACKLOG_AGE).then(|| u32::try_from(age / SECOND).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longer_the_backlog_the_later_a_sender_comes_again() {
+        let table = [
+            (0, None),
+            (10, None),
+            (11, Some(11)),
+            (41, Some(41)),
+            (3_600, Some(3_600)),
+        ];
+        for (seconds, want) in table {
+            assert_eq!(backlog_wait(seconds * SECOND), want, "{seconds} s");
+        }
     }
 }

@@ -14,8 +14,10 @@ mod embedded;
 mod explain;
 mod failure;
 mod intake;
+mod issuers;
 mod keys;
 mod lock;
+mod matched;
 mod otlp;
 mod page;
 mod panics;
@@ -28,14 +30,12 @@ mod verifier;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     panics::without_values();
-    let args = cli::Args::parse();
+    let args = cli::Args::read();
     let json = args.json;
     match commands::run(args) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,5 @@
 //! The server: doors, worker, audit follower, control socket, and how they end.
 
-use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +11,6 @@ use tl_engine::follower::Follower;
 use tl_engine::outward::{Connections, Outward};
 use tl_engine::worker::Worker;
 use tl_kernel::journal::Actor;
-use tl_kernel::program::Auth;
 use tl_lang::Project;
 use tl_store::contract::Guard;
 use tl_web::{AppState, Rate, WebConfig, router};
@@ -35,14 +33,15 @@ use crate::otlp;
 
 /// How long what is on its way may take after the order to stop.
 const DRAIN: Duration = Duration::from_secs(22);
+/// Of that, what is left for the last answers of the doors; a message that is not answered then is sent again by its
+/// sender.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// How long the audit follower may take after that.
 const FOLLOW: Duration = Duration::from_secs(2);
 /// How long the doors of a node that was taken over may take for their last answers.
 const ABANDON: Duration = Duration::from_secs(2);
 /// How often the first deployment is tried again when another node deploys at the same moment.
 const RACES: usize = 8;
-/// How often key sets are fetched anew.
-const REFRESH_KEYS: Duration = Duration::from_secs(300);
 /// How often messages without a case are looked for.
 const JOIN_PENDING: Duration = Duration::from_millis(500);
 /// How often the room on the disk is looked at.
@@ -178,12 +177,8 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         app.config.data_dir.clone(),
         stop.clone(),
     ));
-    tasks.spawn(refresh_keys(
-        Arc::clone(&intake),
-        Arc::clone(&app),
-        client,
-        stop.clone(),
-    ));
+    let (keeper, of, until) = (Arc::clone(&intake), Arc::clone(&app), stop.clone());
+    tasks.spawn(async move { keeper.issuers.keep(&of, &client, &until).await });
     if app.config.role.works() {
         tasks.spawn(join_pending(Arc::clone(&app), stop.clone()));
     }
@@ -264,9 +259,10 @@ impl Running {
         self.app.leave();
         tokio::time::sleep(self.app.config.drain_notice).await;
         self.app.desk.drain();
-        // Messages that are not answered by then are sent again by their senders.
-        self.doors.end(end - DRAIN / 2).await;
-        if !self.worker.end(end).await {
+        // The doors stay: until the last effect is through, senders are told when to come again.
+        let in_time = self.worker.end(end - LAST_ANSWERS).await;
+        self.doors.end(end).await;
+        if !in_time {
             tracing::warn!(
                 "effects were still on their way; they are uncertain and resolved at the next start"
             );
@@ -350,7 +346,7 @@ async fn deploy_first(app: &App, project: &Project, id: &str) -> Result<(), Fail
         };
         let at = (view.id, Some(unmoved));
         tries += 1;
-        match deploy_one(app, at, project, id, &Actor::Engine).await {
+        match deploy_one(app, at, (project, id), &Actor::Engine).await {
             Ok(line) => {
                 tracing::info!(workflow = id, number = line.number, "deployed");
                 return Ok(());
@@ -440,60 +436,6 @@ async fn watch_disk(intake: Arc<DeskIntake>, dir: std::path::PathBuf, stop: Canc
             return;
         }
     }
-}
-
-/// Fetches the key sets that tokens are verified with, beside the request path.
-async fn refresh_keys(
-    intake: Arc<DeskIntake>,
-    app: Arc<App>,
-    client: Client,
-    stop: CancellationToken,
-) {
-    loop {
-        for (url, private) in key_addresses(&app).await {
-            match tl_connect::keysets::fetch(&client, &url, private).await {
-                Ok(keys) => {
-                    let mut fetched = intake
-                        .fetched
-                        .write()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner);
-                    fetched.insert(url, Arc::new(keys));
-                    intake.fetches.fetch_add(1, Ordering::Release);
-                }
-                Err(e) => tracing::warn!(error = %e, url, "key set"),
-            }
-        }
-        if !pause(REFRESH_KEYS, &stop).await {
-            return;
-        }
-    }
-}
-
-async fn key_addresses(app: &App) -> BTreeSet<(String, bool)> {
-    let mut out = BTreeSet::new();
-    for (id, _) in app.desk.store().tenants().await.unwrap_or_default() {
-        let Ok(view) = app.desk.tenant(id).await else {
-            continue;
-        };
-        for endpoint in view
-            .current
-            .values()
-            .flat_map(|(_, b)| &b.program.endpoints)
-        {
-            let private = app.config.allow_private.contains(&endpoint.name);
-            for auth in &endpoint.auth {
-                if let Auth::Jwt {
-                    keys: Some(url), ..
-                } = auth
-                    && tl_lang::is_key_address(url)
-                    && tl_lang::may_fetch_keys(url)
-                {
-                    out.insert((url.clone(), private));
-                }
-            }
-        }
-    }
-    out
 }
 
 /// Joins messages that were accepted without a case.

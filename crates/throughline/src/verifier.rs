@@ -5,7 +5,10 @@
 //! 2. the head of a case's turn names the leaf of the turn before it, and its number; what was refused has number 0
 //!    and stands outside of the chain;
 //! 3. the root over the first `size` leaves (RFC 9162, section 2.1.1) is the one that a checkpoint states;
-//! 4. the checkpoint's signature (Ed25519) covers `throughline/TENANT\nSIZE\nROOT\n`.
+//! 4. what stands beside a head for reading is what its bytes say, word for word;
+//! 5. the checkpoint's signature (Ed25519) covers `throughline/TENANT\nSIZE\nROOT\n`.
+
+mod spelled;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -15,6 +18,8 @@ use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+
+use spelled::Item;
 
 type Hash = [u8; 32];
 
@@ -148,79 +153,38 @@ fn turn(value: &Value, cases: &mut BTreeMap<Vec<u8>, (u64, Hash)>) -> Result<Has
     if hex(&leaf) != text(value, "leaf") {
         return Err(format!("the leaf of this head is {}", hex(&leaf)));
     }
-    let chain = Chain::read(&head).ok_or("the head cannot be read")?;
+    let head = Item::head(&head).ok_or("the head cannot be read")?;
+    let other = spelled::differs(&head, value)?;
+    if !other.is_empty() {
+        let names = other.join("`, `");
+        return Err(format!(
+            "what stands beside the head is not what it says: `{names}`"
+        ));
+    }
+    let (case, seq, prev) = link(&head).ok_or("the head cannot be read")?;
     // Control stream and refusals: leaves of the tree and links of no chain. A refusal names the case it was about.
-    if chain.case.iter().all(|b| *b == 0) || chain.seq == 0 {
-        return match chain.prev == [0; 32] {
+    if case.iter().all(|b| *b == 0) || seq == 0 {
+        return match prev == [0; 32] {
             true => Ok(leaf),
             false => Err("a leaf outside of every chain names a leaf before it".into()),
         };
     }
-    let before = cases.get(&chain.case).copied().unwrap_or((0, [0; 32]));
-    if (chain.seq, chain.prev) != (before.0 + 1, before.1) {
+    let before = cases.get(&case).copied().unwrap_or((0, [0; 32]));
+    if (seq, prev) != (before.0 + 1, before.1) {
         return Err(format!(
-            "turn {} of its case does not follow the turn before it",
-            chain.seq
+            "turn {seq} of its case does not follow the turn before it"
         ));
     }
-    cases.insert(chain.case, (chain.seq, leaf));
+    cases.insert(case, (seq, leaf));
     Ok(leaf)
 }
 
-/// The parts of a head that make the chain: CBOR array positions 2 (case), 3 (number), 4 (leaf before).
-struct Chain {
-    case: Vec<u8>,
-    seq: u64,
-    prev: Hash,
-}
-
-impl Chain {
-    fn read(head: &[u8]) -> Option<Chain> {
-        let mut cbor = Cbor(head);
-        if cbor.item(4)? < 5 {
-            return None;
-        }
-        cbor.item(0)?;
-        cbor.item(0)?;
-        let case = cbor.bytes()?.to_vec();
-        let seq = cbor.item(0)?;
-        let prev = cbor.bytes()?.try_into().ok()?;
-        Some(Chain { case, seq, prev })
-    }
-}
-
-/// As much of CBOR (RFC 8949) as the front of a head needs.
-struct Cbor<'a>(&'a [u8]);
-
-impl<'a> Cbor<'a> {
-    /// The argument of an item of a major type.
-    fn item(&mut self, major: u8) -> Option<u64> {
-        let (first, rest) = self.0.split_first()?;
-        if first >> 5 != major {
-            return None;
-        }
-        let length = match first & 31 {
-            small @ 0..=23 => {
-                self.0 = rest;
-                return Some(u64::from(small));
-            }
-            24 => 1,
-            25 => 2,
-            26 => 4,
-            27 => 8,
-            _ => return None,
-        };
-        let (number, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some(number.iter().fold(0, |n, b| n << 8 | u64::from(*b)))
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let length = usize::try_from(self.item(2)?).ok()?;
-        let (bytes, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(bytes)
-    }
+/// The parts of a head that make the chain: positions 2 (case), 3 (number), 4 (leaf before).
+fn link(head: &[Item]) -> Option<(Vec<u8>, u64, Hash)> {
+    let case = head[2].bytes()?.to_vec();
+    let seq = u64::try_from(head[3].number()?).ok()?;
+    let prev = head[4].bytes()?.try_into().ok()?;
+    Some((case, seq, prev))
 }
 
 /// The leaves, and for every power of two the hashes of the complete subtrees, so that any root is quick.
@@ -333,7 +297,23 @@ mod tests {
         out.extend([case; 16]);
         out.extend([seq, 0x58, 0x20]);
         out.extend(prev);
+        // At 0, the engine, without a correlation id, versions 1 and 1, no entry, no body.
+        out.extend([0x00, 0x82, 0x00, 0x80, 0x60, 0x01, 0x01, 0x80, 0x40]);
         out
+    }
+
+    /// The line of a turn as the export writes it.
+    fn line(head: &[u8]) -> serde_json::Value {
+        let mut line = spelled::of(&Item::head(head).unwrap()).unwrap();
+        let leaf = hex(&sha256(&[&[0], head]));
+        for (name, value) in [
+            ("kind", "turn".to_owned()),
+            ("head", STANDARD.encode(head)),
+            ("leaf", leaf),
+        ] {
+            line.insert(name.into(), value.into());
+        }
+        line.into()
     }
 
     /// An export of three turns (two of a case, and `between` them another) and a checkpoint over all.
@@ -348,12 +328,7 @@ mod tests {
         let mut out = vec![
             serde_json::json!({ "kind": "audit", "v": 1, "tenant": "t", "public_key": hex(pair.public_key().as_ref()) }).to_string(),
         ];
-        for (h, l) in heads.iter().zip(&leaves) {
-            out.push(
-                serde_json::json!({ "kind": "turn", "head": STANDARD.encode(h), "leaf": hex(l) })
-                    .to_string(),
-            );
-        }
+        out.extend(heads.iter().map(|h| line(h).to_string()));
         let sig = hex(pair.sign(note.as_bytes()).as_ref());
         out.push(serde_json::json!({ "kind": "checkpoint", "size": 3, "root": hex(&root), "signature": sig }).to_string());
         out
@@ -396,6 +371,14 @@ mod tests {
                 replaced("\"leaf\":\"", "\"leaf\":\"0"),
                 "the leaf of this head",
             ),
+            (
+                replaced("\"kind\":\"engine\"", "\"kind\":\"user\""),
+                "`actor`",
+            ),
+            (replaced("1970", "1971"), "`at`"),
+            (replaced("\"entries\":[]", "\"entries\":[{}]"), "`entries`"),
+            (replaced("\"policy\":1,", ""), "`policy`"),
+            (replaced("\"policy\"", "\"note\":1,\"policy\""), "`note`"),
             (Vec::new(), "empty"),
         ];
         for (lines, want) in table {

@@ -1,5 +1,6 @@
 //! The demo as its user runs it: the real binary, to the end, and killed in the middle of work.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,14 +17,34 @@ fn demo(dir: &Path) -> Child {
         .expect("the binary starts")
 }
 
-/// Runs the demo to its end and returns its report.
-fn finish(dir: &Path) -> Json {
+/// What senders saw acknowledged: message → event.
+type Acks = BTreeMap<String, String>;
+
+/// A line of progress: how many messages were answered, and what the last one was told.
+fn progress(line: &str, acks: &mut Acks) -> Option<u64> {
+    let told: Json = serde_json::from_str(line).ok()?;
+    if let (Some(message), Some(event)) = (told["message"].as_str(), told["event"].as_str()) {
+        acks.insert(message.to_owned(), event.to_owned());
+    }
+    told["sent"].as_u64()
+}
+
+/// Runs the demo to its end and returns its report, with what was acknowledged.
+fn finish(dir: &Path) -> (Json, Acks) {
     let out = demo(dir).wait_with_output().expect("it ends");
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    let report: Json = serde_json::from_str(&text)
-        .unwrap_or_else(|e| panic!("{e}: {text}\n{}", String::from_utf8_lossy(&out.stderr)));
+    let (text, said) = (
+        String::from_utf8_lossy(&out.stdout).into_owned(),
+        String::from_utf8_lossy(&out.stderr).into_owned(),
+    );
+    let report: Json =
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}\n{said}"));
     assert!(out.status.success(), "{:#}", report["invariants"]);
-    report
+    let mut acks = Acks::new();
+    said.lines().for_each(|line| {
+        progress(line, &mut acks);
+    });
+    assert!(!acks.is_empty(), "nothing was acknowledged: {said}");
+    (report, acks)
 }
 
 fn check(report: &Json, when: &str) {
@@ -52,8 +73,10 @@ fn check(report: &Json, when: &str) {
 #[test]
 fn every_message_comes_out_as_expected() {
     let dir = tempfile::tempdir().expect("a directory");
-    let report = finish(dir.path());
+    let (report, _) = finish(dir.path());
     check(&report, "in one go");
+    // Twenty failures in a row open the breaker, and the demo would wait for it.
+    assert!(report["crm_refused"].as_u64() < Some(20), "{report:#}");
     // A demo without its incidents proves less than it says.
     for (what, least) in [
         ("duplicate", 20),
@@ -80,29 +103,34 @@ fn draw(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Kills the demo (SIGKILL) right after so many messages were answered; false when it had ended before.
-fn kill_after(dir: &Path, messages: u64) -> bool {
+/// Kills the demo (SIGKILL) right after so many messages were answered; returns what was acknowledged by then.
+fn kill_after(dir: &Path, messages: u64) -> Acks {
     let mut child = demo(dir);
     let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
-    let mut reached = false;
-    let mut said = Vec::new();
+    let (mut reached, mut said, mut acks) = (false, Vec::new(), Acks::new());
     for line in lines.map_while(Result::ok) {
-        let sent = serde_json::from_str::<Json>(&line)
-            .ok()
-            .and_then(|j| j["sent"].as_u64());
-        if sent.is_some_and(|n| n >= messages) {
-            reached = true;
-            break;
-        }
-        if sent.is_none() {
-            said.push(line);
+        match progress(&line, &mut acks) {
+            Some(sent) if sent >= messages => {
+                reached = true;
+                break;
+            }
+            Some(_) => {}
+            None => said.push(line),
         }
     }
     child.kill().expect("a kill");
     child.wait().expect("it is gone");
     // A demo that ended by itself says why.
     assert!(reached, "not killed after {messages} messages: {said:?}");
-    reached
+    acks
+}
+
+/// What must be the same however often a run was killed: what is stored, written and said.
+fn sums(report: &Json) -> Vec<(&'static str, u64)> {
+    ["messages_stored", "writes_in_crm", "messages_sent"]
+        .into_iter()
+        .map(|name| (name, report[name].as_u64().expect("a number")))
+        .collect()
 }
 
 #[test]
@@ -113,13 +141,91 @@ fn killed_at_twenty_moments_nothing_is_lost_and_nothing_doubled() {
         .unwrap_or(20_261_122);
     println!("TL_SEED={seed}");
     let mut state = seed;
+    let undisturbed = tempfile::tempdir().expect("a directory");
+    let (undisturbed, _) = finish(undisturbed.path());
     let mut kills = 0;
     for round in 0..4 {
         let dir = tempfile::tempdir().expect("a directory");
+        let mut before = Acks::new();
         for _ in 0..5 {
-            kills += u32::from(kill_after(dir.path(), draw(&mut state) % 316));
+            let acked = kill_after(dir.path(), draw(&mut state) % 316);
+            kills += 1;
+            // Each run sends everything again: what was acknowledged once keeps its event.
+            for (message, event) in acked {
+                let first = before.entry(message.clone()).or_insert(event.clone());
+                assert_eq!(*first, event, "round {round}: {message} was taken twice");
+            }
         }
-        check(&finish(dir.path()), &format!("round {round}"));
+        let (report, after) = finish(dir.path());
+        check(&report, &format!("round {round}"));
+        for (message, event) in &before {
+            assert_eq!(after.get(message), Some(event), "round {round}: {message}");
+        }
+        assert_eq!(sums(&report), sums(&undisturbed), "round {round}");
     }
     assert!(kills >= 20, "only {kills} kills");
+}
+
+/// Kills the demo (SIGKILL) as soon as a file is there.
+fn kill_when_there(dir: &Path, file: &str) {
+    let mut child = demo(dir);
+    while !dir.join(file).exists() {
+        assert!(child.try_wait().expect("a child").is_none(), "no {file}");
+        std::thread::yield_now();
+    }
+    child.kill().expect("a kill");
+    child.wait().expect("it is gone");
+}
+
+#[test]
+fn killed_before_its_first_message_it_starts_where_it_was() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let marker = || std::fs::read_to_string(dir.path().join("demo.json")).expect("a marker");
+    let mut port = None;
+    for file in [
+        "demo.json",
+        "throughline.toml",
+        "data/throughline.db",
+        "data/control.sock",
+        "crm.token",
+        "demo-keys.json",
+    ] {
+        kill_when_there(dir.path(), file);
+        assert_eq!(*port.get_or_insert_with(marker), marker(), "after {file}");
+    }
+    let (report, _) = finish(dir.path());
+    check(&report, "killed at the start");
+    assert_eq!(port, Some(marker()));
+}
+
+#[test]
+fn a_directory_with_something_else_in_it_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
+        let out = command.args(arguments).current_dir(dir.path()).output();
+        out.expect("the binary runs")
+    };
+    assert!(run(&["init", "lead", "leads"]).status.success());
+    let leads = dir.path().join("leads");
+    let before = files(&leads);
+    assert!(before.len() > 3, "{before:?}");
+    let out = run(&["demo", "--once", "--keep", "leads"]);
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(5), "{said}");
+    assert!(said.contains("is not empty"), "{said}");
+    assert_eq!(files(&leads), before);
+}
+
+/// Every file below a directory, with what it holds.
+fn files(dir: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut out = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => out.extend(files(&path)),
+            false => drop(out.insert(path.clone(), std::fs::read(&path).expect("a file"))),
+        }
+    }
+    out
 }

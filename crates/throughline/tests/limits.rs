@@ -278,6 +278,41 @@ fn a_schema_that_no_door_could_use_is_refused_before_it_is_deployed() {
     }
 }
 
+#[test]
+fn a_key_set_that_no_token_could_be_verified_with_is_refused_before_it_is_deployed() {
+    const GOOD: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"k",
+        "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let beside = "workflows/lead/keys.json";
+    // Where the file lies, what is in it, the exit code, what is said.
+    let table = [
+        (beside, GOOD, 0, "its proofs hold"),
+        (beside, "{", 1, "TL0413"),
+        (beside, "{}", 1, "is no set of keys"),
+        (beside, r#"{"keys":[]}"#, 1, "no key we can use"),
+        (
+            beside,
+            r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#,
+            1,
+            "no key we can use",
+        ),
+        ("keys.json", GOOD, 1, "TL0405"),
+        ("workflows/lead/keyz.json", GOOD, 1, "TL0405"),
+    ];
+    let auth = "auth: { jwt: { issuer: i, audience: a, keys: keys.json } }";
+    for (file, keys, code, part) in table {
+        let bench = Bench::project();
+        bench.write(FILE, &with("auth: hmac_signature", auth));
+        bench.write(file, keys);
+        let answer = bench.run(&["check"]);
+        assert_eq!(
+            answer.code, code,
+            "{file} {keys}: {}{}",
+            answer.out, answer.err
+        );
+        assert!(answer.out.contains(part), "{file} {keys}: {}", answer.out);
+    }
+}
+
 /// A message that was not sent before is taken.
 fn takes_messages(bench: &Bench, server: &Server, secret: &str) {
     let before = bench.json(&["case", "list"]).as_array().unwrap().len();

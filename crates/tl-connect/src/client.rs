@@ -309,9 +309,19 @@ pub struct Options {
 pub struct SetUpError(String);
 
 /// The client. Clones share their connections.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     way: Way,
+    /// Asked right before a request leaves.
+    allowed: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("way", &self.way)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -345,6 +355,7 @@ impl Client {
                 public: build(options, false)?,
                 private: build(options, true)?,
             }),
+            allowed: None,
         })
     }
 
@@ -352,11 +363,23 @@ impl Client {
     pub fn over(exchange: Arc<dyn Exchange>) -> Client {
         Client {
             way: Way::Given(exchange),
+            allowed: None,
+        }
+    }
+
+    /// The same client, from which nothing leaves while the answer is no: log-ins, reads and repeats included.
+    pub fn while_allowed(self, allowed: impl Fn() -> bool + Send + Sync + 'static) -> Client {
+        Client {
+            allowed: Some(Arc::new(allowed)),
+            ..self
         }
     }
 
     /// Sends one request once.
     pub async fn send(&self, connection: &Connection, request: Request) -> Sent {
+        if self.allowed.as_ref().is_some_and(|allowed| !allowed()) {
+            return unsent(&request, NotSent::Lease);
+        }
         let sockets = match &self.way {
             Way::Given(exchange) => return given(exchange.as_ref(), connection, request).await,
             Way::Sockets(sockets) => sockets,
@@ -384,11 +407,15 @@ impl Client {
 async fn given(exchange: &dyn Exchange, connection: &Connection, request: Request) -> Sent {
     match prepare(connection, request.clone()) {
         Ok(_) => exchange.exchange(connection, request).await,
-        Err(why) => Sent {
-            knowledge: Knowledge::NotSent(why),
-            took: Duration::ZERO,
-            body_bytes: request.body.as_ref().map_or(0, Vec::len),
-        },
+        Err(why) => unsent(&request, why),
+    }
+}
+
+fn unsent(request: &Request, why: NotSent) -> Sent {
+    Sent {
+        knowledge: Knowledge::NotSent(why),
+        took: Duration::ZERO,
+        body_bytes: request.body.as_ref().map_or(0, Vec::len),
     }
 }
 

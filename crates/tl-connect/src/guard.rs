@@ -144,7 +144,9 @@ impl Seen {
     /// Reads an observation.
     pub fn of(observation: &Observation, vendor: &Overrides) -> Seen {
         let (status, retry_after) = match *observation {
-            Observation::NotSent(NotSent::Target | NotSent::Request) => return Seen::Nothing,
+            Observation::NotSent(NotSent::Target | NotSent::Request | NotSent::Lease) => {
+                return Seen::Nothing;
+            }
             Observation::NotSent(_) => return Seen::NotConnected,
             Observation::NotProcessed => return Seen::Nothing,
             Observation::Unknown(_) => return Seen::Badly,
@@ -313,6 +315,7 @@ mod tests {
         let mut table = vec![
             (Observation::NotSent(NotSent::Target), Seen::Nothing),
             (Observation::NotSent(NotSent::Request), Seen::Nothing),
+            (Observation::NotSent(NotSent::Lease), Seen::Nothing),
             (Observation::NotSent(NotSent::Dns), Seen::NotConnected),
             (Observation::NotSent(NotSent::Refused), Seen::NotConnected),
             (

@@ -53,6 +53,8 @@ pub enum NotSent {
     Certificate,
     /// The log-in before it failed.
     LogIn,
+    /// The node's lease has run out: another one may be at work. Nobody's fault, and no try.
+    Lease,
 }
 
 impl NotSent {
@@ -68,6 +70,7 @@ impl NotSent {
             NotSent::Tls => "tls_failed",
             NotSent::Certificate => "tls_certificate",
             NotSent::LogIn => "log_in_failed",
+            NotSent::Lease => "lease_ended",
         }
     }
 

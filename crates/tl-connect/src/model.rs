@@ -68,6 +68,10 @@ pub struct ModelRequest {
     pub now: i64,
     /// Time for everything, repairs included.
     pub timeout: Duration,
+    /// Travels as `x-correlation-id`; empty where nothing outside is asked.
+    pub correlation_id: String,
+    /// Travels as `traceparent`.
+    pub trace: Option<String>,
 }
 
 /// Who sent the message.
@@ -209,6 +213,23 @@ pub struct ModelFailure {
     pub retry_after: Option<i64>,
     /// More about it, without any content of message or answer.
     pub detail: String,
+    /// What the model said, where it said something that could not be used.
+    pub said: Option<Box<Said>>,
+}
+
+/// What a model said and what that cost, however little of it could be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Name and revision, as the provider says.
+    pub model: String,
+    /// Tokens in and out of all rounds; 0 where none are counted.
+    pub tokens: (u32, u32),
+    /// How long it took.
+    pub took: Duration,
+    /// Rounds of repair.
+    pub repairs: u8,
+    /// The bytes of its last answer, for the digest in the journal.
+    pub output: Vec<u8>,
 }
 
 /// Kinds of failure.

@@ -107,7 +107,7 @@ impl Worker {
             Err(waits) => waits,
         };
         if row.kind == EffectKind::Ask && now > row.planned_at.saturating_add(PATIENCE) {
-            let outcome = Outcome::NoAnswer("failed".into());
+            let outcome = Outcome::NoAnswer("failed".into(), None);
             self.record(row.clone(), None, Finished::of(outcome))
                 .await?;
             return Ok(None);
@@ -263,7 +263,7 @@ impl Worker {
         let crashes = row.crashes + 1;
         if crashes >= MAX_CRASHES {
             let outcome = match row.kind {
-                EffectKind::Ask => Outcome::NoAnswer("failed".into()),
+                EffectKind::Ask => Outcome::NoAnswer("failed".into(), None),
                 EffectKind::Effect => {
                     // What crashed may have had its effect before.
                     let sent = row.class != Class::E2 || row.base_version.is_some();
@@ -364,7 +364,7 @@ pub(crate) fn can_be_looked_at(row: &EffectRow) -> bool {
 /// After the last attempt: dead, or uncertain where one of them may have had its effect.
 fn given_up(row: &EffectRow, code: &str, tries: &[Attempt]) -> Outcome {
     if row.kind == EffectKind::Ask {
-        return Outcome::NoAnswer("failed".into());
+        return Outcome::NoAnswer("failed".into(), None);
     }
     let state = if in_doubt(row, code, tries) {
         EffectState::Uncertain

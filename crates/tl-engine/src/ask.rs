@@ -1,15 +1,18 @@
 //! Asking a model: the question from the case's definition, the answer as a typed proposal.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tl_connect::client::Connection;
 use tl_connect::guard::Seen;
 use tl_connect::model::{
     ClassifySpec, DraftSpec, FailureKind, FieldSpec, LocalModel, ModelAnswer as Answer,
-    ModelConnection, ModelFailure, ModelRequest, OpenAi, OpenAiOptions, Sender,
+    ModelConnection, ModelFailure, ModelRequest, OpenAi, OpenAiOptions, Said, Sender,
 };
 use tl_kernel::decide::{ModelAnswer, ProposedField};
 use tl_kernel::digest::{Digest, keyed};
+use tl_kernel::id::TenantId;
 use tl_kernel::journal::Answered;
 use tl_kernel::program::{AiStep, Mode, Program};
 use tl_kernel::value::{Type, Value};
@@ -20,6 +23,7 @@ use crate::deliver::{Finished, Outcome, arguments};
 use crate::desk::DeskError;
 use crate::lanes::Pass;
 use crate::tap::Point;
+use crate::telemetry::{Observed, traceparent};
 use crate::tenant::Bundle;
 use crate::worker::Worker;
 
@@ -28,16 +32,19 @@ const LOCAL: &str = "local";
 /// Attempts before a model that does not answer is given up and a person gets the case.
 const MAX_TRIES: u32 = 3;
 
-/// The models of a node: the one inside, with what it has trained.
+/// The models of a node: the one inside, with what it has trained, and those behind connections, with what they have
+/// shown not to know.
 #[derive(Debug)]
 pub struct Models {
     local: ModelConnection,
+    servers: Mutex<BTreeMap<(TenantId, String, String), Arc<ModelConnection>>>,
 }
 
 impl Default for Models {
     fn default() -> Self {
         Models {
             local: ModelConnection::Local(LocalModel::default()),
+            servers: Mutex::default(),
         }
     }
 }
@@ -55,6 +62,28 @@ impl Models {
         {
             model.prepare(spec).await;
         }
+    }
+
+    /// A model of a tenant by the names of its connection and its own; the one of before as long as nothing about the
+    /// connection has changed.
+    fn server(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        (connection, model): (&Connection, String),
+    ) -> Arc<ModelConnection> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (tenant, name.to_owned(), model);
+        if let Some(known) = servers.get(&key)
+            && matches!(&**known, ModelConnection::OpenAi(m) if m.is(connection, &key.2))
+        {
+            return Arc::clone(known);
+        }
+        let options = OpenAiOptions::default();
+        let made = OpenAi::new(connection.clone(), key.2.clone(), options);
+        let made = Arc::new(ModelConnection::OpenAi(made));
+        servers.insert(key, Arc::clone(&made));
+        made
     }
 
     /// Asks the local model without any ledger: for `try`, which stores nothing.
@@ -99,6 +128,8 @@ pub fn question(bundle: &Bundle, ai: &AiStep, args: &Value) -> ModelRequest {
         country: text("country"),
         now: received,
         timeout: Duration::from_micros(ai.timeout.max(0) as u64),
+        correlation_id: String::new(),
+        trace: None,
     }
 }
 
@@ -120,9 +151,6 @@ pub(crate) fn classify_spec(program: &Program) -> Option<Arc<ClassifySpec>> {
 
 /// The model's answer as the kernel takes it.
 pub fn proposal(ai: &AiStep, n: u32, request: &ModelRequest, answer: Answer) -> ModelAnswer {
-    let prompt = request.prompt_digest();
-    // Keyed by the prompt's digest: neither input nor output can be guessed from the head alone.
-    let digest = |what: &[u8], bytes: &[u8]| -> Digest { keyed(&prompt, &[what, bytes]) };
     let confidence = answer.confidence.map(thousandths);
     let mut fields: Vec<ProposedField> = answer
         .fields
@@ -160,21 +188,39 @@ pub fn proposal(ai: &AiStep, n: u32, request: &ModelRequest, answer: Answer) -> 
         parts.push(("reasons".into(), Value::List(reasons)));
     }
     parts.push(("calibrated".into(), Value::Bool(answer.calibrated)));
+    let said = Said {
+        model: answer.model,
+        tokens: answer.tokens,
+        took: answer.took,
+        repairs: answer.repairs,
+        output: answer.output,
+    };
     ModelAnswer {
         answered: Answered {
-            n,
-            model: answer.model.clone(),
-            prompt,
-            input: digest(b"input", request.text.as_bytes()),
-            output: digest(b"output", &answer.output),
             confidence: confidence.filter(|_| ai.output_confidence),
-            tokens: answer.tokens,
-            took: answer.took.as_micros() as i64,
-            repairs: answer.repairs,
+            ..answered(n, request, said)
         },
         fields,
         proposal: Value::Record(parts.into_iter().collect()),
         draft: answer.draft,
+    }
+}
+
+/// What a model said as the journal records it.
+fn answered(n: u32, request: &ModelRequest, said: Said) -> Answered {
+    let prompt = request.prompt_digest();
+    // Keyed by the prompt's digest: neither input nor output can be guessed from the head alone.
+    let digest = |what: &[u8], bytes: &[u8]| -> Digest { keyed(&prompt, &[what, bytes]) };
+    Answered {
+        n,
+        prompt,
+        input: digest(b"input", request.text.as_bytes()),
+        output: digest(b"output", &said.output),
+        confidence: None,
+        model: said.model,
+        tokens: said.tokens,
+        took: said.took.as_micros() as i64,
+        repairs: said.repairs,
     }
 }
 
@@ -198,7 +244,9 @@ impl Worker {
         let Some(ai) = &bundle.program.ai else {
             return Ok(no_answer("off"));
         };
-        let request = question(&bundle, ai, &arguments(row));
+        let mut request = question(&bundle, ai, &arguments(row));
+        request.correlation_id.clone_from(&row.correlation);
+        request.trace = Some(traceparent(row));
         self.desk.at(Point::BeforeSend)?;
         let begun = self.desk.now();
         let answer = match self.model(row, ai).await? {
@@ -211,37 +259,46 @@ impl Worker {
         };
         pass.seen(self.desk.now(), seen(&answer));
         self.desk.at(Point::AfterSend)?;
+        let took = self.desk.now() - begun;
         let attempt = |code: &str, status: &str| Attempt {
             effect: row.effect,
             n: row.attempt,
             at: begun,
-            took: self.desk.now() - begun,
+            took,
             knowledge: "answered".into(),
             status: 0,
             code: code.to_owned(),
             detail: status.to_owned(),
         };
-        Ok(match answer {
+        if let Some((read, written)) = tokens(&answer) {
+            self.observe(row, Observed::Tokens(read, written)).await;
+        }
+        let failed = |f: &ModelFailure| Some(attempt(f.kind.code(), &f.detail));
+        let (attempt, outcome) = match answer {
             Ok(answer) => {
                 let mut proposal = proposal(ai, row.effect.n, &request, answer);
                 // The journal knows one time: the engine's.
-                proposal.answered.took = self.desk.now() - begun;
-                Finished {
-                    outcome: Outcome::Answer(Box::new(proposal)),
-                    attempt: None,
-                    rows: Vec::new(),
-                }
+                proposal.answered.took = took;
+                (None, Outcome::Answer(Box::new(proposal)))
             }
-            Err(f) if f.retryable && row.attempt < MAX_TRIES => Finished {
-                outcome: Outcome::Retry(Again::new(f.kind.code(), f.retry_after)),
-                attempt: Some(attempt(f.kind.code(), &f.detail)),
-                rows: Vec::new(),
-            },
-            Err(f) => Finished {
-                outcome: Outcome::NoAnswer(f.kind.code().to_owned()),
-                attempt: Some(attempt(f.kind.code(), &f.detail)),
-                rows: Vec::new(),
-            },
+            Err(f) if f.retryable && row.attempt < MAX_TRIES => {
+                let again = Again::new(f.kind.code(), f.retry_after);
+                (failed(&f), Outcome::Retry(again))
+            }
+            Err(mut f) => {
+                let said = f.said.take();
+                let said = said.map(|said| Answered {
+                    took,
+                    ..answered(row.effect.n, &request, *said)
+                });
+                let reason = f.kind.code().to_owned();
+                (failed(&f), Outcome::NoAnswer(reason, said.map(Box::new)))
+            }
+        };
+        Ok(Finished {
+            outcome,
+            attempt,
+            rows: Vec::new(),
         })
     }
 
@@ -250,7 +307,7 @@ impl Worker {
         &self,
         row: &EffectRow,
         ai: &AiStep,
-    ) -> Result<Result<Option<ModelConnection>, String>, DeskError> {
+    ) -> Result<Result<Option<Arc<ModelConnection>>, String>, DeskError> {
         if ai.model == LOCAL {
             return Ok(Ok(None));
         }
@@ -264,12 +321,18 @@ impl Worker {
                 .outward
                 .connections
                 .model(&view, &row.workflow, &ai.model);
-            Some(ModelConnection::OpenAi(OpenAi::new(
-                (*connection).clone(),
-                model.unwrap_or_else(|| ai.model.clone()),
-                OpenAiOptions::default(),
-            )))
+            let model = model.unwrap_or_else(|| ai.model.clone());
+            let at = (&*connection, model);
+            Some(self.models.server(row.tenant, &ai.model, at))
         }))
+    }
+}
+
+/// Tokens that the model read and wrote, however little of its answer could be used.
+fn tokens(answer: &Result<Answer, ModelFailure>) -> Option<(u32, u32)> {
+    match answer {
+        Ok(answer) => Some(answer.tokens),
+        Err(failure) => failure.said.as_ref().map(|said| said.tokens),
     }
 }
 
@@ -293,7 +356,7 @@ fn seen(answer: &Result<Answer, ModelFailure>) -> Seen {
 
 fn no_answer(reason: &str) -> Finished {
     Finished {
-        outcome: Outcome::NoAnswer(reason.to_owned()),
+        outcome: Outcome::NoAnswer(reason.to_owned(), None),
         attempt: None,
         rows: Vec::new(),
     }

@@ -8,6 +8,7 @@ use tl_kernel::decide::{CaseScope, Input, ModelAnswer, Settlement, window_start}
 use tl_kernel::digest::{Digest, keyed};
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::gate::{DRY_RUN, GateVerdict, Intent, Known, gate, is_dry_run};
+use tl_kernel::journal::Answered;
 use tl_kernel::limits::ATTEMPT_DEADLINE;
 use tl_kernel::policy::{LimitScope, PolicyLine, Verdict};
 use tl_kernel::time::SECOND;
@@ -42,8 +43,8 @@ pub(crate) enum Outcome {
     Accepted(Settlement),
     /// A model answered.
     Answer(Box<ModelAnswer>),
-    /// A model gave no usable answer.
-    NoAnswer(String),
+    /// A model gave no usable answer: why, and what it said if it said anything.
+    NoAnswer(String, Option<Box<Answered>>),
 }
 
 /// An outcome with its evidence and the rows that belong to it.
@@ -94,10 +95,6 @@ impl Worker {
         let (outcome, code) = finished.words();
         self.observe(&row, Observed::Ended(outcome, code, begun.elapsed()))
             .await;
-        if let Outcome::Answer(a) = &finished.outcome {
-            let (read, written) = a.answered.tokens;
-            self.observe(&row, Observed::Tokens(read, written)).await;
-        }
         self.record(row, case, finished).await
     }
 
@@ -285,9 +282,9 @@ impl Worker {
         let outcome = match row.kind {
             // Which switch kept a model from being asked stands in the journal.
             EffectKind::Ask if code.starts_with("kill:") || is_dry_run(&code) => {
-                Outcome::NoAnswer(code)
+                Outcome::NoAnswer(code, None)
             }
-            EffectKind::Ask => Outcome::NoAnswer("off".into()),
+            EffectKind::Ask => Outcome::NoAnswer("off".into(), None),
             // No byte leaves now; one may have left before.
             EffectKind::Effect if self.is_in_doubt(&row).await? => {
                 if can_be_looked_at(&row) {
@@ -327,12 +324,13 @@ impl Worker {
                 String::new(),
                 Input::ModelAnswered(*a),
             ),
-            Outcome::NoAnswer(reason) => (
+            Outcome::NoAnswer(reason, said) => (
                 EffectState::Failed,
                 reason.clone(),
                 Input::ModelFailed {
                     n: row.effect.n,
                     reason,
+                    said,
                 },
             ),
         };

@@ -324,7 +324,7 @@ impl Desk {
             current.insert(workflow.clone(), (*number, bundle));
         }
         let key = tenant_key(&self.inner.key, id);
-        Ok(Arc::new(Tenant::new(id, name, key, rows, current)))
+        Ok(Arc::new(Tenant::new((id, name), key, rows, current)))
     }
 
     /// Forgets every view: a command changed a gate.

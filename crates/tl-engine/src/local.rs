@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use tl_kernel::case::Case;
 use tl_kernel::decide::Input;
 use tl_kernel::effect::EffectState;
+use tl_kernel::expr::Expr;
+use tl_kernel::id::EffectId;
 use tl_kernel::payload::{object_to_json, parse_json, to_json};
-use tl_kernel::value::Value;
+use tl_kernel::program::{ActionKind, Program};
+use tl_kernel::value::{Source, Value};
 use tl_store::contract::{EffectRow, Guard, OutboxMessage, RecordWrite, Refused, Row, Unit};
 
 use crate::deliver::{Slot, arguments, settlement};
@@ -114,6 +118,9 @@ impl Worker {
             .map(|r| parse(&r.provenance))
             .unwrap_or_default();
         let now = self.desk.now();
+        let case = self.desk.load(row.tenant, row.effect.case).await?;
+        let bundle = self.desk.bundle(row.tenant, row.definition).await?;
+        let origins = origins(&bundle.program, row, &case);
         if let Some(Value::Record(ours)) = body {
             for (name, value) in ours {
                 let by = provenance
@@ -126,11 +133,15 @@ impl Worker {
                 }
                 fields.insert(name.clone(), value.clone());
                 let mark = [
-                    ("by", Value::text(WRITER)),
-                    ("at", Value::Time(now)),
-                    ("source", Value::text(row.effect.to_string())),
+                    ("by", Some(Value::text(WRITER))),
+                    ("at", Some(Value::Time(now))),
+                    ("source", Some(Value::text(row.effect.to_string()))),
+                    ("from", origins.get(name).map(Value::text)),
                 ];
-                let mark = mark.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+                let known = mark
+                    .into_iter()
+                    .filter_map(|(k, v)| Some((k.to_owned(), v?)));
+                let mark = known.collect();
                 provenance.insert(name.clone(), Value::Record(mark));
             }
         }
@@ -144,5 +155,47 @@ impl Worker {
             at: now,
             key: Some(row.key),
         })
+    }
+}
+
+/// From where the case has each property that is one of its fields as it stands; what is computed has no single origin.
+fn origins(program: &Program, row: &EffectRow, case: &Case) -> BTreeMap<String, String> {
+    let action = program.actions.iter().find(|a| a.name == row.action);
+    let Some(ActionKind::RecordStore { map, .. }) = action.map(|a| &a.kind) else {
+        return BTreeMap::new();
+    };
+    let from = |(property, expr): &(String, Expr)| {
+        let name = expr.source.trim().strip_prefix("record.")?;
+        let field = case.record.get(name)?;
+        Some((property.clone(), origin(&field.source, (program, case))))
+    };
+    map.iter().filter_map(from).collect()
+}
+
+/// Where a value came from, in words without content.
+fn origin(source: &Source, (program, case): (&Program, &Case)) -> String {
+    match source {
+        Source::Event(n) => match n.checked_sub(1).and_then(|i| case.events.get(i as usize)) {
+            Some(event) => format!("message {}", event.id),
+            None => "message".into(),
+        },
+        Source::Model { ask, .. } => format!(
+            "model {}",
+            EffectId {
+                case: case.id,
+                n: *ask
+            }
+        ),
+        Source::Rule(i) => match program.rules.get(*i as usize) {
+            Some(rule) => format!("rule line {}", rule.line),
+            None => "rule".into(),
+        },
+        Source::Table(t, _) => match program.tables.get(*t as usize) {
+            Some(table) => format!("table {}", table.file),
+            None => "table".into(),
+        },
+        Source::Person => "person".into(),
+        Source::Crm(_) => "system of record".into(),
+        Source::Engine => "engine".into(),
     }
 }

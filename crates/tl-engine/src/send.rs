@@ -26,6 +26,8 @@ use crate::worker::Worker;
 
 /// The code of a write whose target is not there.
 const TARGET_MISSING: &str = "target_missing";
+/// A read shows no version, and the action writes only on top of one.
+const NO_VERSION: &str = "TL0801";
 /// Attempts after which a record that cannot be read is left to a person.
 const MAX_UNREAD: u32 = 5;
 
@@ -185,9 +187,8 @@ impl Worker {
                 v.clone()
             }
             ReadState::Present { version: None, .. } => {
-                return Ok(Some(
-                    self.failed(row, "TL0801 the answer to the read carries no version"),
-                ));
+                let why = format!("{NO_VERSION} the answer to the read carries no version");
+                return Ok(Some(self.failed(row, &why)));
             }
             ReadState::Unread => {
                 let evidence = self.attempt(row, &found.observation, &found.receipt);
@@ -287,6 +288,14 @@ impl Worker {
             }
             _ if found.state == ReadState::Unread && row.attempt < MAX_UNREAD => {
                 return Ok(again(UNREAD));
+            }
+            // It did not happen, and without a version nothing can be written on top of what is there.
+            (AfterReading::Unclear, _) if refused && !self.is_in_doubt(row).await? => {
+                let code = match found.state {
+                    ReadState::Unread => UNREAD,
+                    _ => NO_VERSION,
+                };
+                settled(EffectState::Failed, code)
             }
             (AfterReading::Unclear, _) => settled(EffectState::Uncertain, UNCLEAR),
             (AfterReading::ChangedByOthers, None) if refused && !self.is_in_doubt(row).await? => {

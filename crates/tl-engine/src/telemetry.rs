@@ -96,7 +96,7 @@ impl Finished {
             Outcome::LookAgain(code, _) => ("uncertain", code),
             Outcome::Accepted(s) => ("accepted", &s.code),
             Outcome::Answer(_) => ("answered", ""),
-            Outcome::NoAnswer(reason) => (reason, reason),
+            Outcome::NoAnswer(reason, _) => (reason, reason),
         }
     }
 }

@@ -89,8 +89,7 @@ fn operations(program: &Program, project: &Project) -> BTreeMap<(String, String)
 impl Tenant {
     /// Builds the view from the store's rows and the current bundles.
     pub fn new(
-        id: TenantId,
-        name: String,
+        (id, name): (TenantId, String),
         key: [u8; 32],
         rows: GateRows,
         current: BTreeMap<String, (u32, Arc<Bundle>)>,

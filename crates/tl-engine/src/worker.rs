@@ -50,7 +50,9 @@ pub(crate) struct Flight {
 
 impl Worker {
     /// A worker at a desk.
-    pub fn new(desk: Desk, outward: Outward) -> Worker {
+    pub fn new(desk: Desk, mut outward: Outward) -> Worker {
+        let guard = desk.clone();
+        outward.client = outward.client.while_allowed(move || guard.may_send());
         Worker {
             desk,
             outward,
@@ -142,24 +144,23 @@ impl Worker {
         if let Err(e) = self.fire_timers().await {
             tracing::warn!(error = %e, "timers");
         }
-        if !self.waiting().is_empty() {
-            return self.refill();
-        }
-        match self.candidates().await {
-            Ok(rows) => {
-                let now = self.desk.now();
-                let oldest = rows
-                    .iter()
-                    .filter(|r| r.state == EffectState::Ready)
-                    .map(|r| r.due)
-                    .min();
-                self.desk
-                    .set_backlog_age(oldest.map_or(0, |due| (now - due).max(0)));
-                self.waiting().extend(rows);
-                self.refill();
+        if self.waiting().is_empty() {
+            match self.candidates().await {
+                Ok(rows) => self.waiting().extend(rows),
+                Err(e) => return tracing::warn!(error = %e, "candidates"),
             }
-            Err(e) => tracing::warn!(error = %e, "candidates"),
         }
+        self.refill();
+        self.show_backlog();
+    }
+
+    /// What is ready and still has no slot says whether messages come faster than they are worked off.
+    fn show_backlog(&self) {
+        let waiting = self.waiting();
+        let ready = waiting.iter().filter(|r| r.state == EffectState::Ready);
+        let oldest = ready.map(|r| r.due).min();
+        let age = oldest.map_or(0, |due| (self.desk.now() - due).max(0));
+        self.desk.set_backlog_age(age);
     }
 
     /// Begins what was found and waits for a slot; asks for more once it is all begun.

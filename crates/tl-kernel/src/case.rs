@@ -58,6 +58,8 @@ pub struct Case {
     pub ai: Ai,
     /// A person vouched for the record; their word replaces the model's confidence.
     pub vouched: bool,
+    /// An expression had no result, and no person has looked since.
+    pub unevaluated: bool,
     /// Effects by number.
     pub effects: BTreeMap<u32, CaseEffect>,
     /// Asks by number: the model's name, and whether it is still open.
@@ -138,6 +140,17 @@ pub enum Ai {
     },
     /// It did not: `off`, `kill:SCOPE`, `dry_run:SCOPE`, `failed`, `refused`, `invalid`, `timeout`.
     Failed(String),
+}
+
+impl Ai {
+    /// An answer whose proposal, if it has one, stands in the body of the turn.
+    fn said(confidence: Option<u16>) -> Ai {
+        let proposal = None;
+        Ai::Answered {
+            confidence,
+            proposal,
+        }
+    }
 }
 
 /// An effect as its case knows it.
@@ -229,6 +242,7 @@ impl Case {
             record: Record::new(),
             ai: Ai::NotAsked,
             vouched: false,
+            unevaluated: false,
             effects: BTreeMap::new(),
             asks: BTreeMap::new(),
             tasks: BTreeMap::new(),
@@ -317,18 +331,8 @@ impl Case {
                 self.asks.insert(*n, (model.clone(), true));
                 self.ai = Ai::Asked;
             }
-            Entry::Answered(a) => {
-                let confidence = a.confidence;
-                let proposal = None;
-                self.end_ask(
-                    a.n,
-                    Ai::Answered {
-                        confidence,
-                        proposal,
-                    },
-                );
-            }
-            Entry::AskFailed { n, reason } => self.end_ask(*n, Ai::Failed(reason.clone())),
+            Entry::Answered(a) => self.end_ask(a.n, Ai::said(a.confidence)),
+            Entry::AskFailed { n, reason, .. } => self.end_ask(*n, Ai::Failed(reason.clone())),
             Entry::Planned(p) => self.apply_planned(p, at),
             Entry::Approved { n, .. } => self.with_effect(*n, |e| {
                 e.approved = true;
@@ -344,11 +348,13 @@ impl Case {
                 }
             }
             Entry::TaskOpened { .. } | Entry::TaskClosed { .. } => self.apply_task(entry, at),
-            Entry::TimerSet { .. } | Entry::TimerEnded { .. } | Entry::Goal { .. } => {
-                self.apply_clock(entry, at)
-            }
-            Entry::Sla { met, .. } => self.breached = !met,
+            Entry::TimerSet { .. }
+            | Entry::TimerEnded { .. }
+            | Entry::Sla { .. }
+            | Entry::Goal { .. } => self.apply_clock(entry, at),
+            Entry::NotEvaluated { .. } => self.unevaluated = true,
             Entry::Decided(_)
+            | Entry::LeftOut { .. }
             | Entry::FieldsSet { .. }
             | Entry::Rule { .. }
             | Entry::TableRow { .. }
@@ -378,6 +384,7 @@ impl Case {
                 self.goal = GoalClock::Met { due: *due, left };
             }
             Entry::Goal { met: false, due } => self.goal = GoalClock::Missed { due: *due },
+            Entry::Sla { met, .. } => self.breached = !met,
             _ => {}
         }
     }
@@ -426,8 +433,10 @@ impl Case {
             Entry::TaskClosed { n, decision, .. } => {
                 if let Some(t) = self.tasks.get_mut(n) {
                     t.closed = Some(decision.clone());
-                    self.vouched |= matches!(decision.as_str(), "approve" | "edit")
+                    let vouched = matches!(decision.as_str(), "approve" | "edit")
                         && matches!(t.kind.as_str(), "review" | "missing");
+                    self.vouched |= vouched;
+                    self.unevaluated &= !vouched;
                 }
             }
             _ => {}

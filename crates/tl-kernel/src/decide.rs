@@ -87,6 +87,8 @@ pub enum Input {
         n: u32,
         /// Why.
         reason: String,
+        /// What it said, where it said something that could not be used.
+        said: Option<Box<Answered>>,
     },
     /// A person decided a task.
     TaskDecided(TaskDecision),
@@ -319,7 +321,7 @@ impl<'a> Deciding<'a> {
         match input {
             Input::EventAdmitted(e) => self.on_event(e),
             Input::ModelAnswered(a) => self.on_answer(a),
-            Input::ModelFailed { n, reason } => self.on_no_answer(n, reason),
+            Input::ModelFailed { n, reason, said } => self.on_no_answer(n, reason, said),
             Input::TaskDecided(t) => self.on_task(t),
             Input::EffectSettled(s) => self.on_settled(s),
             Input::TimerFired { n } => self.on_timer(n),

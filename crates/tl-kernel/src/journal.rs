@@ -135,6 +135,9 @@ pub enum Entry {
         /// Position of the natural key that joined it to this case.
         #[n(4)]
         matched_key: Option<u8>,
+        /// Its own correlation id, where that is not the case's.
+        #[n(5)]
+        correlation: Option<String>,
     },
     /// Fields were set; names and values are in the body.
     #[n(2)]
@@ -221,6 +224,9 @@ pub enum Entry {
         /// `off`, `kill:SCOPE`, `dry_run:SCOPE`, `failed`, `refused`, `invalid`, `timeout`.
         #[n(1)]
         reason: String,
+        /// What it said, where it said something that could not be used.
+        #[n(2)]
+        said: Option<Box<Answered>>,
     },
     /// A branch of the decision was chosen.
     #[n(11)]
@@ -375,6 +381,29 @@ pub enum Entry {
         #[n(1)]
         due: i64,
     },
+    /// A value that arrived was left out, because it is not what it was for. It stands nowhere in the journal.
+    #[n(24)]
+    LeftOut {
+        /// The field, or the part of the file, that goes without it.
+        #[n(0)]
+        part: String,
+        /// What is wrong with it.
+        #[n(1)]
+        why: String,
+    },
+    /// An expression of the file had no result. The case goes to a person before anything is decided.
+    #[n(25)]
+    NotEvaluated {
+        /// What the expression is for: `when`, `set FIELD`, `route`, `map FIELD`, `text`.
+        #[n(0)]
+        part: String,
+        /// Its line in the workflow file, or that of the section it stands in.
+        #[n(1)]
+        line: u32,
+        /// What went wrong, without a value.
+        #[n(2)]
+        why: String,
+    },
 }
 
 /// `Entry::Answered`.
@@ -482,6 +511,10 @@ pub struct Planned {
     /// Replaces this effect after a conflict. Where it was born cancelled: this effect has said the same already.
     #[n(8)]
     pub replaces: Option<u32>,
+    /// The policy would have let it go by itself; it waits because its recipient or amount came from outside.
+    #[n(9)]
+    #[cbor(default)]
+    pub unvouched: bool,
 }
 
 /// What a timer is for.

@@ -4,6 +4,8 @@
 //! arguments, what goes out is in the result. `decide` says what one input causes, `fold` says what a case
 //! is after it; both are functions and the journal is what passes between them.
 
+#![warn(missing_docs)]
+
 pub mod case;
 pub mod coerce;
 pub mod connector;
@@ -20,6 +22,7 @@ pub mod payload;
 pub mod policy;
 pub mod program;
 pub mod slot;
+pub mod task;
 pub mod time;
 pub mod turn;
 pub mod value;

@@ -122,6 +122,8 @@ pub struct Ruling {
     pub verdict: Verdict,
     /// The line that gave it, 0 = the effective default.
     pub line: u32,
+    /// The policy says `auto`, and what came from outside and nothing vouches for made it `approve`.
+    pub unvouched: bool,
 }
 
 impl Policy {
@@ -137,6 +139,7 @@ impl Policy {
             return Ok(Ruling {
                 verdict: Verdict::Never,
                 line: 0,
+                unvouched: false,
             });
         };
         let verdict = if line.never.applies(scope)? {
@@ -149,6 +152,7 @@ impl Policy {
         Ok(Ruling {
             verdict,
             line: line.line,
+            unvouched: false,
         })
     }
 }

@@ -55,6 +55,8 @@ pub struct Program {
     pub policy: Policy,
     /// `tasks`.
     pub tasks: TaskRules,
+    /// Everybody who may own something: the people and teams of `teams.yaml`, and `operators`.
+    pub owners: BTreeSet<String>,
     /// Everything that may reach the outside world, built-in actions without effects excluded.
     pub actions: Vec<Action>,
     /// `settings`: named constants of the file.
@@ -679,7 +681,7 @@ impl Program {
     }
 
     /// Whether a branch asks for the required fields before anything else: it hands the case off, or it completes
-    /// the goal with its write of the record.
+    /// the goal with its write of the record. Without a goal the path ends in `closed`.
     pub fn asks_first(&self, branch: &Branch) -> bool {
         let is_write = |s: &Step| match s {
             Step::Effect(ix) => self.action(*ix).is_some_and(|a| a.name == "crm_upsert"),
@@ -692,10 +694,10 @@ impl Program {
             to => to.unwrap_or(canonical::AUTOMATED),
         };
         // A case whose effects are settled goes from `automated` to the end by itself.
-        let completes =
-            |g: &Goal| to == g.end || (to == canonical::AUTOMATED && g.end == canonical::CLOSED);
+        let end = self.goal.as_ref().map_or(canonical::CLOSED, |g| g.end);
+        let completes = to == end || (to == canonical::AUTOMATED && end == canonical::CLOSED);
         branch.actions.contains(&Step::HandOff)
-            || (self.goal.as_ref().is_some_and(completes) && branch.actions.iter().any(is_write))
+            || (completes && branch.actions.iter().any(is_write))
     }
 
     /// Whether an expression that may run after admission reads `event`: then the journal keeps the message.

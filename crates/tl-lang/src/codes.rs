@@ -32,6 +32,7 @@ pub const CODES: &[(&str, &str)] = &[
         "TL0215",
         "a version of the format that this build does not know",
     ),
+    ("TL0216", "a branch that contradicts itself or does nothing"),
     ("TL0301", "not an expression"),
     ("TL0302", "a part of CEL that workflow files do not have"),
     ("TL0303", "a name nobody declared"),

@@ -1,12 +1,14 @@
 //! Reading values out of the tree of one file: every reader gives the value or a finding with its mend.
 
+use std::collections::BTreeMap;
+
 use tl_kernel::expr::{Expr, Template};
 use tl_kernel::time::{duration_text, parse_duration};
 use tl_kernel::value::Type;
 
 use crate::cel::{self, ErrorKind, ExprError, Schema};
 use crate::diag::{Diag, Mend, Problem, Span, position};
-use crate::keys::Section;
+use crate::keys::{COMPULSORY, Section};
 use crate::quote::{quote, scalar, yes_no};
 use crate::suggest::{listed, nearest};
 use crate::tree::{Entry, Kind, Map, Node};
@@ -16,6 +18,16 @@ pub(crate) struct Cx<'a> {
     pub(crate) file: String,
     pub(crate) source: &'a str,
     pub(crate) diags: Vec<Diag>,
+    /// Values that have to be there, by their place.
+    needed: BTreeMap<Span, Needed>,
+}
+
+/// A value under a key that cannot be left out.
+struct Needed {
+    key: String,
+    key_span: Span,
+    /// What may stand there instead.
+    example: Option<String>,
 }
 
 /// A mapping whose keys have been checked.
@@ -54,6 +66,7 @@ impl<'a> Cx<'a> {
             file: file.into(),
             source,
             diags: Vec::new(),
+            needed: BTreeMap::new(),
         }
     }
 
@@ -74,7 +87,40 @@ impl<'a> Cx<'a> {
             self.visible(node),
             format!("{} where {want} is expected", node.word()),
         );
-        self.push(p.mend(node.removal("leave it out")));
+        let mend = self.without(node, "leave it out");
+        self.push(p.mend(mend));
+    }
+
+    /// Notes that an entry cannot be left out, and what may stand there instead.
+    pub(crate) fn need(&mut self, entry: &Entry, example: Option<String>) {
+        let needed = Needed {
+            key: entry.key.clone(),
+            key_span: entry.key_span,
+            example,
+        };
+        self.needed.insert(entry.value.span, needed);
+    }
+
+    /// The mend for a value that cannot stay: without its entry, or with something else under a key that has to
+    /// be there.
+    pub(crate) fn without(&self, node: &Node, say: &str) -> Mend {
+        let Some(needed) = self.needed.get(&node.span) else {
+            return node.removal(say);
+        };
+        let key = &needed.key;
+        let Some(example) = &needed.example else {
+            let say = format!("write here what `{key}` is: without it the rest does not hold");
+            return Mend::words(say);
+        };
+        let colon = self.source[needed.key_span.end..].find(':');
+        let colon = colon.map_or(needed.key_span.end, |n| needed.key_span.end + n + 1);
+        let end = match node.span.of(self.source).trim_end() {
+            "" => colon,
+            text => node.span.start + text.len(),
+        };
+        let entry = format!("{key}: {example}");
+        let say = format!("write `{entry}`");
+        Mend::replace(Span::new(needed.key_span.start, end), entry, say)
     }
 
     /// A place that can be underlined, also for an empty value.
@@ -96,6 +142,10 @@ impl<'a> Cx<'a> {
         let keys = self.mapping(node)?;
         for e in &keys.map.entries {
             if section.keys.iter().any(|k| k.name == e.key) {
+                let same = |c: &&(&str, &str, _)| (c.0, c.1) == (section.path, e.key.as_str());
+                if let Some((.., example)) = COMPULSORY.iter().find(same) {
+                    self.need(e, example.map(str::to_owned));
+                }
                 continue;
             }
             if let Some((_, until_then)) = section.later.iter().find(|(k, _)| *k == e.key) {
@@ -248,15 +298,29 @@ impl<'a> Cx<'a> {
         nodes.iter().filter_map(|n| self.name(n)).collect()
     }
 
+    /// A name of a set is in it or left out: a value beside it would be ignored.
+    fn set_with_value(&mut self, e: &Entry) {
+        let value = e.value.span;
+        let p = Problem::new("TL0203", value, format!("a value beside `{}`", e.key)).why(
+            "this is a set of names: a name that stands in it counts, whatever stands beside it; take a name out to \
+             leave it out",
+        );
+        let until = Span::new(e.key_span.end, value.end);
+        self.push(p.mend(Mend::replace(until, "", "leave the name alone")));
+    }
+
     /// A list of names, a mapping of bare names, or one name; as nodes with their places.
     pub(crate) fn name_nodes(&mut self, node: &Node) -> Vec<Node> {
         match &node.kind {
             Kind::Scalar(_) => vec![node.clone()],
             Kind::List(l) => l.items.clone(),
-            Kind::Map(m) => m
-                .entries
-                .iter()
-                .map(|e| Node {
+            Kind::Map(m) => {
+                for e in &m.entries {
+                    if !matches!(e.value.kind, Kind::Null) {
+                        self.set_with_value(e);
+                    }
+                }
+                let names = m.entries.iter().map(|e| Node {
                     span: e.key_span,
                     cut: e.value.cut,
                     kind: Kind::Scalar(crate::tree::Scalar {
@@ -264,8 +328,9 @@ impl<'a> Cx<'a> {
                         plain: true,
                         verbatim: Some(e.key_span.start),
                     }),
-                })
-                .collect(),
+                });
+                names.collect()
+            }
             Kind::Null => {
                 self.wrong_kind(node, "a list of names");
                 Vec::new()
@@ -297,7 +362,10 @@ impl<'a> Cx<'a> {
                 &guess,
                 format!("write {}", duration_text(us)),
             )),
-            None => p.mend(node.removal("leave it out")),
+            None => {
+                let mend = self.without(node, "leave it out");
+                p.mend(mend)
+            }
         });
         None
     }
@@ -468,7 +536,10 @@ impl<'a> Cx<'a> {
                 scalar(k),
                 format!("did you mean `{k}`?"),
             )),
-            None => p.mend(node.removal("leave it out")),
+            None => {
+                let mend = self.without(node, "leave it out");
+                p.mend(mend)
+            }
         });
     }
 

@@ -80,6 +80,14 @@ impl Mend {
         }
     }
 
+    /// What only whoever wrote the file can do.
+    pub fn words(say: impl Into<String>) -> Mend {
+        Mend {
+            edits: Vec::new(),
+            say: say.into(),
+        }
+    }
+
     /// Text put in at a place.
     pub fn insert(at: usize, text: impl Into<String>, say: impl Into<String>) -> Mend {
         Mend::replace(Span::at(at), text, say)
@@ -213,7 +221,11 @@ pub fn sort(diags: &mut [Diag]) {
 }
 
 /// The findings as a good compiler prints them. `source` gives the text of a file by its path.
-pub fn render<'a>(diags: &[Diag], source: impl Fn(&str) -> Option<&'a str>, color: bool) -> String {
+pub fn render<T: AsRef<str>>(
+    diags: &[Diag],
+    source: impl Fn(&str) -> Option<T>,
+    color: bool,
+) -> String {
     let renderer = if color {
         Renderer::styled()
     } else {
@@ -222,7 +234,8 @@ pub fn render<'a>(diags: &[Diag], source: impl Fn(&str) -> Option<&'a str>, colo
     .decor_style(DecorStyle::Ascii);
     let mut out = String::new();
     for d in diags {
-        let text = source(&d.file).unwrap_or_default();
+        let text = source(&d.file);
+        let text = text.as_ref().map_or("", AsRef::as_ref);
         let _ = writeln!(out, "{}\n", renderer.render(&report(d, text)));
     }
     out
@@ -233,7 +246,8 @@ fn report<'a>(d: &'a Diag, text: &'a str) -> Vec<Group<'a>> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let end = d.end.min(text.len());
+    // A byte that is no character is shown as one of three bytes.
+    let end = text.ceil_char_boundary(d.end);
     let start = d.start.min(end);
     let mut main = level.primary_title(d.message.as_str()).id(d.code).element(
         Snippet::source(text)

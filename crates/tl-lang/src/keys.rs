@@ -64,6 +64,33 @@ mod work;
 pub use outward::*;
 pub use work::*;
 
+/// Keys that a section cannot do without: what is wrong with one is not mended by leaving it out. With what may stand
+/// there instead, where something fits every file.
+pub(crate) const COMPULSORY: &[(&str, &str, Option<&str>)] = &[
+    ("workflow", "version", Some("\"1\"")),
+    ("ingress", "channels", Some("[form]")),
+    ("ingress.channels.*", "channel", Some("webhook")),
+    (
+        "ingress.gateway.auth.jwt",
+        "issuer",
+        Some("https://id.example.com"),
+    ),
+    ("ingress.gateway.auth.jwt", "audience", Some("throughline")),
+    ("states.*.escalate", "after", Some("30m")),
+    ("states.*.escalate", "to", Some("operators")),
+    ("transitions.*", "from", None),
+    ("transitions.*", "to", None),
+    ("worker.rules.*", "when", None),
+    ("worker.tables.*", "file", None),
+    ("worker.tables.*", "outputs", None),
+    ("worker.ai_step.draft", "effect", None),
+    ("worker.ai_step.summarize", "field", None),
+    ("decision", "branches", Some("[{ default: human_queue }]")),
+    ("decision.branches.*", "condition", Some("needs_human")),
+    ("decision.branches.*", "action", Some("human_queue")),
+    ("decision.branches.*", "default", Some("human_queue")),
+];
+
 /// The workflow file.
 pub static WORKFLOW_FILE: Section = Section {
     path: "",

@@ -13,6 +13,7 @@ pub mod connector;
 mod cx;
 mod diag;
 pub mod graph;
+mod hint;
 mod keys;
 mod literal;
 mod load;

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tl_kernel::expr::{Expr, Node as ExprNode, Op, Template};
-use tl_kernel::program::{Action, Program, RecordType, State, StateIx};
+use tl_kernel::expr::{Expr, Node as ExprNode, Op, Piece, Template};
+use tl_kernel::program::{Action, FieldFrom, Program, RecordType, State, StateIx};
 use tl_kernel::value::{Type, Value};
 
 use crate::cel::{self, Schema};
 use crate::cx::{Cx, Keys};
 use crate::diag::{self, Diag, Mend, Problem, Severity, Span};
-use crate::keys::{WORKFLOW, WORKFLOW_FILE};
+use crate::hint;
+use crate::keys::{CHANNELS, DEFAULTS, WORKFLOW, WORKFLOW_FILE};
 use crate::project::{Connection, Owners, Project, connections, owner, owners, unknown_owner};
 use crate::suggest::listed;
 use crate::tree::{self, Kind, Node};
 use crate::{
-    lower_decision, lower_effects, lower_ingress, lower_policy, lower_record, lower_rest,
+    lower_ai, lower_decision, lower_effects, lower_ingress, lower_policy, lower_record, lower_rest,
     lower_states, lower_tasks, lower_worker,
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct Lower<'a> {
     pub(crate) settings: BTreeMap<String, (Value, Type)>,
     /// Fields of the record that name an owner.
     pub(crate) owner_fields: BTreeSet<String>,
+    /// What a model's label may be; none where the file asks no model.
+    pub(crate) label: Option<Type>,
 }
 
 /// Compiles the workflow of an id.
@@ -63,18 +66,14 @@ pub fn load(project: &Project, workflow: &str) -> Loaded {
         ));
         return failed(vec![p.in_file(&file, "")]);
     };
-    let source = match std::str::from_utf8(bytes) {
-        Ok(s) => s,
-        Err(e) => {
-            let good = std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or_default();
-            let p = Problem::new("TL0101", Span::at(e.valid_up_to()), "the file is not UTF-8");
-            return failed(vec![p.in_file(&file, good)]);
-        }
+    let Ok(source) = std::str::from_utf8(bytes) else {
+        return failed(project.not_text(workflow));
     };
-    let (tree, diags) = tree::parse(&file, source);
+    let (tree, mut diags) = tree::parse(&file, source);
     let Some(tree) = tree else {
         return failed(diags);
     };
+    diags.extend(project.not_text(workflow));
     let (owners, mut others) = owners(project);
     let (connections, more) = connections(project);
     others.extend(more);
@@ -93,14 +92,17 @@ pub fn load(project: &Project, workflow: &str) -> Loaded {
         actions: Vec::new(),
         settings: BTreeMap::new(),
         owner_fields: BTreeSet::new(),
+        label: None,
     };
     let program = l.file(&tree, workflow);
+    let actions = program.as_ref().map_or(&l.actions, |p| &p.actions);
     let mut diags = l.cx.diags;
+    drop_echoes(&mut diags, &tree, (source, actions));
     diags.extend(l.others);
     diag::sort(&mut diags);
     diags.dedup();
     for d in diags.iter_mut().filter(|d| d.mend.is_none()) {
-        d.mend = in_words(d);
+        d.mend = hint::in_words(d);
     }
     let broken = diags.iter().any(|d| d.severity == Severity::Error);
     Loaded {
@@ -110,30 +112,28 @@ pub fn load(project: &Project, workflow: &str) -> Loaded {
     }
 }
 
-/// What other languages call the functions that cut a part out of a text.
-const CUTS: [&str; 5] = ["`substring`", "`substr`", "`slice`", "`split`", "`extract`"];
+/// Where actions are declared by name.
+const ACTIONS: [[&str; 2]; 2] = [["side_effects", "messaging"], ["side_effects", "actions"]];
 
-/// What to do about a mistake in an expression whose mend only its author knows.
-fn in_words(d: &Diag) -> Option<Mend> {
-    let say = match d.code {
-        "TL0303" if d.message.contains("`confidence`") || d.message.contains("`threshold`") => {
-            "move the condition to a branch of the decision: rules run before a model is asked"
-        }
-        "TL0303" => "declare it under `record.fields`, or use a name that is declared",
-        "TL0304" => {
-            "compare values of one type: an enum with `==` or `in` and its values, a number with a number"
-        }
-        "TL0306" if CUTS.iter().any(|c| d.message.contains(c)) => {
-            "write `x.capture('…(…)…')`: it gives what the part in parentheses finds"
-        }
-        "TL0306" => "write it with the functions there are",
-        _ if d.code.starts_with("TL03") => "write the expression in another way",
-        _ => return None,
+/// Drops the findings that an action does not exist where the file declares it and something else is wrong with it:
+/// whoever followed them would take out the uses of an action that is meant to be there.
+fn drop_echoes(diags: &mut Vec<Diag>, tree: &Node, (source, actions): (&str, &[Action])) {
+    let sections = ACTIONS.iter().filter_map(|p| tree.at(p)?.map());
+    let declared = sections.flat_map(|m| &m.entries);
+    let broken: BTreeSet<&str> = declared
+        .map(|e| e.key.as_str())
+        .filter(|name| actions.iter().all(|a| a.name != *name))
+        .collect();
+    let echo = |d: &Diag| {
+        let named = Span::new(d.start, d.end).of(source);
+        d.code == "TL0403" && broken.contains(named.trim_matches(['"', '\'']))
     };
-    Some(Mend {
-        edits: Vec::new(),
-        say: say.into(),
-    })
+    if diags
+        .iter()
+        .any(|d| d.severity == Severity::Error && !echo(d))
+    {
+        diags.retain(|d| !echo(d));
+    }
 }
 
 fn failed(mut diags: Vec<Diag>) -> Loaded {
@@ -145,38 +145,84 @@ fn failed(mut diags: Vec<Diag>) -> Loaded {
     }
 }
 
+/// A section without which there is no workflow.
+struct Compulsory {
+    key: &'static str,
+    /// The least that may stand there.
+    example: String,
+    /// The key that takes a list which stands there by itself, and how one word is written there.
+    within: (&'static str, &'static str),
+    /// The words that may stand there so.
+    words: &'static [&'static str],
+}
+
+/// In the order in which they are proposed: each goes before those that are there.
+fn compulsory(id: &str) -> [Compulsory; 3] {
+    let section = |key, example: &str, within, words| Compulsory {
+        key,
+        example: example.to_owned(),
+        within,
+        words,
+    };
+    [
+        section(
+            "decision",
+            "{ branches: [{ default: human_queue }] }",
+            ("branches", "[{ default: WORD }]"),
+            DEFAULTS,
+        ),
+        section(
+            "ingress",
+            "{ channels: [form] }",
+            ("channels", "[WORD]"),
+            CHANNELS,
+        ),
+        section(
+            "workflow",
+            &format!("{{ id: {id}, version: \"1\" }}"),
+            ("", ""),
+            &[],
+        ),
+    ]
+}
+
 impl<'a> Lower<'a> {
     /// The sections in the order in which they need each other.
     fn file(&mut self, tree: &Node, id: &str) -> Option<Program> {
+        if tree.map().is_none() {
+            self.no_sections(tree, id);
+            return None;
+        }
         let top = self.cx.section(tree, &WORKFLOW_FILE)?;
         if let Some(n) = top.get("language") {
             self.language(n);
         }
-        for (key, example) in [
-            ("decision", "{ branches: [{ default: human_queue }] }"),
-            ("ingress", "{ channels: [form] }"),
-            ("workflow", &format!("{{ id: {id}, version: \"1\" }}")),
-        ] {
-            if top.get(key).is_none() {
-                self.cx.missing(top, key, example);
-            }
-        }
+        let [decision, ingress, workflow] =
+            compulsory(id).map(|section| self.compulsory(top, &section));
         lower_rest::settings(self, top.get("settings"));
         self.record = lower_record::record(self, top.get("record"));
-        let head = top
-            .get("workflow")
-            .and_then(|n| self.cx.section(n, &WORKFLOW));
-        let endpoints = lower_ingress::ingress(self, top.get("ingress"));
+        self.label = lower_ai::label(&self.record, tree.at(&["worker", "ai_step"]));
+        let head = workflow.and_then(|n| self.cx.section(n, &WORKFLOW));
+        let endpoints = lower_ingress::ingress(self, ingress);
         self.states = lower_states::states(self, top.get("states"));
-        let edges = lower_states::edges(self, top.get("transitions"));
+        let transitions = top.get("transitions").filter(|n| self.has_edges(n));
+        let edges = lower_states::edges(self, transitions);
         let drafted = tree
             .at(&["worker", "ai_step", "draft", "effect"])
             .and_then(Node::text);
+        // A broken action is mended, not left out: other sections name it.
+        for e in ACTIONS
+            .iter()
+            .filter_map(|p| tree.at(p)?.map())
+            .flat_map(|m| &m.entries)
+        {
+            self.cx.need(e, None);
+        }
         self.actions = lower_effects::actions(self, top.get("side_effects"), drafted);
         lower_effects::domain_event(self, &edges);
         let tasks = lower_tasks::tasks(self, top.get("tasks"));
         let worker = lower_worker::worker(self, top.get("worker"));
-        let decision = lower_decision::decision(self, top.get("decision"));
+        let decision = lower_decision::decision(self, decision);
         let policy = lower_policy::policy(self, top);
         let (queue, observability) = (
             lower_rest::queue(self, top.get("queue")),
@@ -202,6 +248,7 @@ impl<'a> Lower<'a> {
             decision: decision?,
             policy,
             tasks,
+            owners: self.owners.names().into_iter().map(str::to_owned).collect(),
             actions: std::mem::take(&mut self.actions),
             settings: self
                 .settings
@@ -210,6 +257,73 @@ impl<'a> Lower<'a> {
                 .collect(),
             observability,
         })
+    }
+
+    /// A file that is no mapping, or empty.
+    fn no_sections(&mut self, tree: &Node, id: &str) {
+        let [decision, ingress, workflow] =
+            compulsory(id).map(|Compulsory { key, example, .. }| format!("{key}: {example}\n"));
+        let first_line = Span::new(0, self.cx.source.find('\n').unwrap_or_default());
+        let span = match tree.span {
+            empty if empty.start == empty.end => first_line,
+            span => span,
+        };
+        let p = Problem::new(
+            "TL0203",
+            span,
+            format!("{} where a mapping is expected", tree.word()),
+        );
+        self.cx.push(p.mend(Mend::replace(
+            tree.span,
+            workflow + &ingress + &decision,
+            "write the sections `workflow`, `ingress` and `decision`",
+        )));
+    }
+
+    /// A section without which there is no workflow. What is no mapping is mended to one, with what stands there
+    /// where that means something.
+    fn compulsory<'n>(&mut self, top: Keys<'n>, section: &Compulsory) -> Option<&'n Node> {
+        let Compulsory {
+            key,
+            example,
+            within,
+            words,
+        } = section;
+        let Some(entry) = top.map.entries.iter().find(|e| e.key == *key) else {
+            self.cx.missing(top, key, example);
+            return None;
+        };
+        let node = &entry.value;
+        if node.map().is_some() {
+            return Some(node);
+        }
+        let source = self.cx.source;
+        let text = node.text().filter(|t| words.contains(t));
+        let whole = match &node.kind {
+            Kind::List(items) if items.flow && !within.0.is_empty() => {
+                format!("{{ {}: {} }}", within.0, node.span.of(source))
+            }
+            _ => match text {
+                Some(word) => format!("{{ {}: {} }}", within.0, within.1.replace("WORD", word)),
+                None => example.clone(),
+            },
+        };
+        self.cx.need(entry, Some(whole));
+        self.cx.wrong_kind(node, "a mapping");
+        None
+    }
+
+    /// Without any edge no case would ever leave its first state.
+    fn has_edges(&mut self, node: &Node) -> bool {
+        let none = node.list().is_some_and(|l| l.items.is_empty());
+        if none {
+            self.cx.push(
+                Problem::new("TL0203", node.span, "no edge, where the edges are expected")
+                    .why("`transitions` replaces the default edges, and no case could leave `pending`")
+                    .mend(node.removal("leave it out: the default edges hold")),
+            );
+        }
+        !none
     }
 
     fn language(&mut self, node: &Node) {
@@ -240,21 +354,25 @@ impl<'a> Lower<'a> {
                 self.cx.missing(keys, "id", id);
                 None
             }
-            Some(n) => self.cx.name(n).filter(|own| {
-                if own == id {
-                    return true;
+            Some(n) => match n.text().filter(|own| *own != id) {
+                None => self.cx.name(n),
+                Some(own) => {
+                    self.cx.push(
+                        Problem::new(
+                            "TL0207",
+                            n.span,
+                            format!("`{own}` is not the name of the workflow's directory"),
+                        )
+                        .why(format!("the file lies in workflows/{id}/"))
+                        .mend(Mend::replace(
+                            n.span,
+                            id,
+                            format!("write `{id}`"),
+                        )),
+                    );
+                    None
                 }
-                self.cx.push(
-                    Problem::new(
-                        "TL0207",
-                        n.span,
-                        format!("`{own}` is not the name of the workflow's directory"),
-                    )
-                    .why(format!("the file lies in workflows/{id}/"))
-                    .mend(Mend::replace(n.span, id, format!("write `{id}`"))),
-                );
-                false
-            }),
+            },
         };
         let version = match keys.get("version") {
             None => {
@@ -281,6 +399,43 @@ impl<'a> Lower<'a> {
     /// A person or team who exists.
     pub(crate) fn owner(&mut self, node: &Node) -> Option<String> {
         owner(&mut self.cx, node, &self.owners)
+    }
+
+    /// Whether a text that names an owner leaves that to the file. What a stranger wrote is nobody of ours, and would
+    /// stand in the journal for ever; a field with a fixed list of values may name owners, each of them known.
+    pub(crate) fn is_ours(&mut self, owner: &Template, node: &Node) -> bool {
+        let single = owner.single().is_some();
+        let paths = owner.parts.iter().filter_map(|p| match p {
+            Piece::Expr(e) => Some(e.reads()),
+            Piece::Text(_) => None,
+        });
+        let paths: Vec<Vec<String>> = paths.flatten().collect();
+        for path in paths {
+            let field = match path.as_slice() {
+                [root, name, ..] if root == "record" => self.record.field(name),
+                _ => None,
+            };
+            let ours = match (path[0].as_str(), field.map(|f| (&f.from, &f.ty))) {
+                ("settings" | "flags", _) => true,
+                (_, Some((FieldFrom::Rules | FieldFrom::Engine | FieldFrom::Crm, _))) => true,
+                (_, Some((_, Type::Enum(values)))) => {
+                    !single || values.iter().all(|v| self.owners.knows(v))
+                }
+                _ => false,
+            };
+            if !ours {
+                let from = path.join(".");
+                let p = Problem::new("TL0401", node.span, format!("`{from}` names the owner"))
+                    .why(
+                        "it comes from a message or a model, so it may be anything; let a rule or a decision table \
+                         set a field `from: rules` to a person or team, and name that field",
+                    )
+                    .mend(Mend::replace(node.span, "operators", "name a person or team"));
+                self.cx.push(p);
+                return false;
+            }
+        }
+        true
     }
 
     /// The fields that a text naming an owner reads: whatever sets one to a constant names a person or team.
@@ -349,7 +504,7 @@ impl<'a> Lower<'a> {
         if project.files.contains_key(&path) {
             self.cx.push(
                 Problem::new("TL0413", node.span, format!("{path} is not UTF-8 text"))
-                    .mend(node.removal("leave it out")),
+                    .mend(Mend::words("save the file as UTF-8")),
             );
             return None;
         }
@@ -400,7 +555,9 @@ impl<'a> Lower<'a> {
         if matches!(names, Names::Effect | Names::Policy | Names::Decision) {
             let case = BTreeMap::from([("id".to_owned(), Type::Text)]);
             root.insert("case".into(), Type::Record(case));
-            root.insert("ai".into(), ai_type());
+            if let Some(label) = &self.label {
+                root.insert("ai".into(), ai_type(label));
+            }
         }
         if matches!(names, Names::Policy | Names::Decision) {
             root.insert("confidence".into(), Type::Float);
@@ -492,9 +649,11 @@ fn event_type() -> Type {
     Type::Record(parts)
 }
 
-fn ai_type() -> Type {
-    let text = |n: &str| (n.to_owned(), Type::Text);
-    let mut parts: BTreeMap<String, Type> = ["label", "summary"].map(text).into();
+fn ai_type(label: &Type) -> Type {
+    let mut parts = BTreeMap::from([
+        ("label".to_owned(), label.clone()),
+        ("summary".to_owned(), Type::Text),
+    ]);
     parts.insert("reasons".into(), Type::List(Box::new(Type::Text)));
     parts.insert("calibrated".into(), Type::Bool);
     Type::Record(parts)
@@ -521,7 +680,10 @@ pub(crate) fn constant(l: &mut Lower<'_>, node: &Node, ty: &Type) -> Option<Valu
                     crate::quote::scalar(&w),
                     format!("did you mean `{w}`?"),
                 )),
-                None => p.mend(node.removal("leave it out")),
+                None => {
+                    let mend = l.cx.without(node, "leave it out");
+                    p.mend(mend)
+                }
             });
             None
         }

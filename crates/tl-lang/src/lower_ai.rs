@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use tl_kernel::program::canonical::TRIAGED;
-use tl_kernel::program::{ActionKind, AiStep, Classify, Draft, FieldFrom, Mode};
+use tl_kernel::program::{
+    ActionKind, AiStep, Classify, Draft, FieldDef, FieldFrom, Mode, RecordType,
+};
 use tl_kernel::time::SECOND;
 use tl_kernel::value::Type;
 
 use crate::cx::Keys;
 use crate::diag::{Mend, Problem, Span};
 use crate::keys::{AI_STEP, CLASSIFY, DRAFT, MODES, OUTPUT, SUMMARIZE};
-use crate::load::Lower;
+use crate::load::{Lower, Names};
 use crate::project::ConnectionKind;
 use crate::suggest::nearest;
 use crate::tree::Node;
@@ -55,7 +57,27 @@ pub(crate) fn ai_step(l: &mut Lower<'_>, node: Option<&Node>) -> Option<AiStep> 
         out.model = model(l, n).unwrap_or(out.model);
     }
     contents(l, keys, &mut out);
+    if let (Some(draft), "local") = (&out.draft, out.model.as_str()) {
+        drafts_own_text(l, draft.action);
+    }
     Some(out)
+}
+
+/// What the label of a model's answer may be; none where the file asks no model.
+pub(crate) fn label(record: &RecordType, node: Option<&Node>) -> Option<Type> {
+    if node.is_some_and(|n| n.text() == Some("none")) {
+        return None;
+    }
+    let named = node.and_then(|n| n.at(&["classify", "field"])?.text());
+    let field = match named {
+        Some(name) => record.field(name),
+        None => first_asked(record),
+    };
+    match (node, field) {
+        (None, None) => None,
+        // A step that only extracts or drafts gives no label.
+        (_, field) => Some(field.map_or(Type::Text, |f| f.ty.clone())),
+    }
 }
 
 fn n_model<'n>(keys: Keys<'n>) -> Option<&'n Node> {
@@ -177,12 +199,14 @@ fn first_text_field(l: &Lower<'_>) -> String {
     found.map_or_else(|| "summary".into(), |f| f.name.clone())
 }
 
+/// The field that is classified where the file names none: the first enum `from: ai`.
+fn first_asked(record: &RecordType) -> Option<&FieldDef> {
+    let is_asked = |f: &&FieldDef| f.from == FieldFrom::Ai && matches!(f.ty, Type::Enum(_));
+    record.fields.iter().find(is_asked)
+}
+
 fn default_classify(l: &Lower<'_>) -> Option<Classify> {
-    let field = l
-        .record
-        .fields
-        .iter()
-        .find(|f| f.from == FieldFrom::Ai && matches!(f.ty, Type::Enum(_)))?;
+    let field = first_asked(&l.record)?;
     Some(Classify {
         field: field.name.clone(),
         prompt: None,
@@ -270,6 +294,29 @@ fn examples(l: &mut Lower<'_>, path: &str, text: &str, values: &[String]) -> Vec
         );
     }
     out
+}
+
+/// What the built-in model drafts where the message has no text of its own. It states nothing but that the message
+/// has arrived.
+const DRAFT_TEXT: &str =
+    "Hello,\n\nthank you for your message. We have received it and will answer soon.\n";
+
+/// The built-in model fills in the message's own text, and writes none.
+fn drafts_own_text(l: &mut Lower<'_>, action: u16) {
+    let text = l.own_template(DRAFT_TEXT, Names::Effect);
+    let Some(action) = l.actions.get_mut(usize::from(action)) else {
+        return;
+    };
+    if let ActionKind::Message(m) = &mut action.kind
+        && m.body.source.trim().is_empty()
+    {
+        m.body = text;
+        l.notes.push(format!(
+            "`{}` has no text of its own and the built-in model writes none: it says that the message has arrived. \
+             Give it a `text` or a `template`, or name a connection as the step's `model`",
+            action.name
+        ));
+    }
 }
 
 fn draft(l: &mut Lower<'_>, node: Option<&Node>) -> Option<Draft> {

@@ -239,6 +239,20 @@ fn jwt(l: &mut Lower<'_>, keys: Option<Keys<'_>>) -> Auth {
         node.and_then(|n| l.cx.text(n))
     };
     let (issuer, audience, set) = (text("issuer"), text("audience"), text("keys"));
+    let file = keys
+        .and_then(|k| k.get("keys"))
+        .filter(|_| set.as_deref().is_some_and(|set| !is_key_address(set)));
+    if let Some(n) = file
+        && let Some((path, text)) = l.beside(n)
+        && serde_json::from_str::<serde_json::Value>(text)
+            .map_or(true, |json| !json["keys"].is_array())
+    {
+        let what = format!("{path} is no set of keys");
+        l.cx.push(
+            Problem::new("TL0413", n.span, what)
+                .why("it is the JSON of an issuer's key set (JWKS): `{ \"keys\": [ … ] }`"),
+        );
+    }
     if let Some(n) = keys.and_then(|k| k.get("keys"))
         && let Some(set) = &set
         && is_key_address(set)

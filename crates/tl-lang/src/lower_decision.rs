@@ -1,7 +1,7 @@
 //! `decision`: the threshold and the branches, of which the last is the default.
 
 use tl_kernel::expr::Expr;
-use tl_kernel::program::{ActionKind, Branch, DecisionDef, StateIx, Step, Threshold};
+use tl_kernel::program::{ActionKind, Branch, DecisionDef, StateIx, Step, Threshold, canonical};
 use tl_kernel::value::Type;
 
 use crate::cx::Keys;
@@ -141,7 +141,17 @@ fn branch(l: &mut Lower<'_>, keys: Keys<'_>, node: &Node) -> Option<Branch> {
         }
         (Some(n), None) => {
             let nodes = l.cx.name_nodes(n);
-            Some(nodes.iter().filter_map(|n| step(l, n)).collect())
+            let steps: Vec<Step> = nodes.iter().filter_map(|n| step(l, n)).collect();
+            if nodes.is_empty() {
+                l.cx.push(
+                    Problem::new("TL0216", n.span, "a branch that does nothing")
+                        .why("the case would stand still, and nobody would see it")
+                        .mend(Mend::replace(n.span, "human_queue", "ask a person")),
+                );
+            } else if steps.len() == nodes.len() {
+                agree(l, &steps, &nodes, n);
+            }
+            Some(steps)
         }
         (None, None) => {
             l.cx.missing(keys, "action", "human_queue");
@@ -150,6 +160,9 @@ fn branch(l: &mut Lower<'_>, keys: Keys<'_>, node: &Node) -> Option<Branch> {
     };
     let reason = keys.get("reason").and_then(|n| l.cx.name(n));
     let to: Option<StateIx> = keys.get("to").and_then(|n| l.state(n));
+    if let (Some(steps), Some(to), Some(n)) = (&actions, to, keys.get("to")) {
+        fits(l, steps, to, n);
+    }
     Some(Branch {
         condition: condition?,
         actions: actions?,
@@ -157,6 +170,63 @@ fn branch(l: &mut Lower<'_>, keys: Keys<'_>, node: &Node) -> Option<Branch> {
         to,
         line: l.cx.line(node.span),
     })
+}
+
+/// What the actions of one branch say about the case must not contradict each other.
+fn agree(l: &mut Lower<'_>, steps: &[Step], nodes: &[Node], list: &Node) {
+    let has = |s: Step| steps.contains(&s);
+    let waits = [Step::HumanQueue, Step::AskMissing, Step::HandOff];
+    let why = if has(Step::Deny) && steps.len() > 1 {
+        "`deny` sends nothing and does nothing else"
+    } else if has(Step::Close) && waits.into_iter().any(has) {
+        "`close` ends the case, and the other leaves it to a person"
+    } else {
+        return;
+    };
+    let ends = |s: &Step| matches!(s, Step::Deny | Step::Close);
+    let kept = nodes.iter().zip(steps).find(|(_, s)| ends(s));
+    let Some(word) = kept.and_then(|(n, _)| n.text()) else {
+        return;
+    };
+    l.cx.push(
+        Problem::new("TL0216", list.span, "actions that exclude each other")
+            .why(why)
+            .mend(Mend::replace(
+                list.span,
+                word,
+                format!("write `{word}` alone"),
+            )),
+    );
+}
+
+/// Where the branch sends the case must leave what its actions say standing.
+fn fits(l: &mut Lower<'_>, steps: &[Step], to: StateIx, node: &Node) {
+    let under_way = [canonical::PENDING, canonical::TRIAGED, canonical::AUTOMATED];
+    let why = |step: &Step| match step {
+        Step::Deny if under_way.contains(&to) => Some(
+            "a case that is denied does not go on: its end is `closed`, `needs_human` or a state of your own",
+        ),
+        Step::Close if under_way.contains(&to) || to == canonical::NEEDS_HUMAN => {
+            Some("`close` ends the case: in `closed`, or in a state of your own")
+        }
+        Step::HumanQueue | Step::AskMissing | Step::HandOff if to == canonical::CLOSED => {
+            Some("a person is asked, and nobody decides about a case that is closed")
+        }
+        _ => None,
+    };
+    let Some(why) = steps.iter().find_map(why) else {
+        return;
+    };
+    let text = node.text().unwrap_or_default();
+    l.cx.push(
+        Problem::new(
+            "TL0216",
+            node.span,
+            format!("`to: {text}` contradicts the action"),
+        )
+        .why(why)
+        .mend(node.removal("leave it out: the action knows where the case goes")),
+    );
 }
 
 /// The condition of a branch; the inner `None` is the default's.

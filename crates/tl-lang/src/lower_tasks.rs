@@ -66,8 +66,10 @@ pub(crate) fn tasks(l: &mut Lower<'_>, node: Option<&Node>) -> TaskRules {
             }
             if !literal || l.owner(n).is_some() {
                 let owner = l.cx.template(n, &schema);
-                owner.iter().for_each(|t| l.reads_owner(t));
-                out.owners.extend(owner.map(|t| (kind.to_owned(), t)));
+                if let Some(t) = owner.filter(|t| l.is_ours(t, n)) {
+                    l.reads_owner(&t);
+                    out.owners.insert(kind.to_owned(), t);
+                }
             }
         }
         if let Some(n) = keys.get("sla") {

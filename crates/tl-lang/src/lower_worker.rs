@@ -227,7 +227,11 @@ fn concatenation(template: &tl_kernel::expr::Template) -> String {
 
 fn route(l: &mut Lower<'_>, node: &Node) -> Option<Expr> {
     if node.text().is_some_and(|t| t.contains("${")) {
-        return expression_or_constant(l, node, &Type::Text);
+        let schema = l.schema(Names::Rules);
+        let template = l.cx.template(node, &schema)?;
+        return l
+            .is_ours(&template, node)
+            .then(|| expression_or_constant(l, node, &Type::Text))?;
     }
     let owner = l.owner(node)?;
     Some(literal(&owner, Value::text(&owner)))

@@ -1,5 +1,6 @@
 //! The files of a project: workflows with what belongs to them, teams, connections.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tl_kernel::digest::sha256;
@@ -9,6 +10,7 @@ use crate::cx::{Cx, Keys};
 use crate::diag::{Diag, Mend, Problem, Span};
 use crate::keys::{CONNECTION, CONNECTION_AUTH, CONNECTIONS_FILE, KINDS, PLAIN_AUTHS, TEAMS_FILE};
 use crate::suggest::{listed, nearest};
+use crate::syntax;
 use crate::tree::{self, Kind, Node};
 
 /// The files of a project by their paths relative to its root, with `/` between directories.
@@ -22,6 +24,20 @@ impl Project {
     /// The text of a file; `None` where there is none or it is not UTF-8.
     pub fn text(&self, path: &str) -> Option<&str> {
         std::str::from_utf8(self.files.get(path)?).ok()
+    }
+
+    /// The text of a file as it can be shown: where bytes are no UTF-8, a mark stands for them.
+    pub fn shown(&self, path: &str) -> Option<Cow<'_, str>> {
+        Some(String::from_utf8_lossy(self.files.get(path)?))
+    }
+
+    /// What is wrong with the bytes of the files that a workflow is read from.
+    pub(crate) fn not_text(&self, workflow: &str) -> Vec<Diag> {
+        let dir = Project::directory(workflow);
+        let own = ["workflow.yaml", "policy.yaml"].map(|file| format!("{dir}{file}"));
+        let shared = ["teams.yaml", "connections.yaml"].map(str::to_owned);
+        let find = |path: &String| syntax::not_utf8(path, self.files.get(path)?);
+        own.iter().chain(&shared).filter_map(find).collect()
     }
 
     /// The ids of the workflows that have a file.

@@ -16,8 +16,10 @@
 
 mod ai;
 mod choice;
+mod choose;
 mod fix;
 mod formula;
+mod guide;
 #[cfg(test)]
 mod mirror;
 mod model;
@@ -29,10 +31,10 @@ mod search;
 mod space;
 mod spot;
 mod states;
+mod tell;
 mod trust;
 mod verdict;
 mod walk;
-mod wander;
 mod ways;
 mod words;
 
@@ -42,7 +44,7 @@ use tl_kernel::value::Value;
 use crate::diag::{Diag, Edit, Mend, Problem, Severity, Span, sort};
 use fix::{Fix, Place};
 use search::Witness;
-use space::Name;
+use space::{Name, OTHER};
 
 pub use ways::{Claim, Happening, unborn};
 
@@ -234,6 +236,8 @@ pub struct CounterExample {
     pub claim: Claim,
     /// The same as it was gone in the kernel. Empty: the way is possible, and no values were found for it.
     pub turns: Vec<Happening>,
+    /// Where the way leads around for ever: after so many turns it does.
+    pub again: Option<usize>,
     /// What the model's way rests on.
     inputs: Vec<Given>,
 }
@@ -244,17 +248,17 @@ impl CounterExample {
             steps: Vec::new(),
             claim,
             turns: Vec::new(),
+            again: None,
             inputs: Vec::new(),
         }
     }
 
-    /// One more step, with the values that the model found for it.
-    fn push(&mut self, given: Given, witness: &Witness) {
-        let (head, tail) = (&given.head, &given.tail);
-        let threshold = given.threshold;
+    /// One more step, with the values that the model found for it and the file's threshold.
+    fn push(&mut self, (head, tail): (&str, &str), witness: Witness, threshold: f64) {
         self.steps
-            .push(format!("{head}{}{tail}", say_witness(witness, threshold)));
-        self.inputs.push(given);
+            .push(format!("{head}{}{tail}", say_witness(&witness, threshold)));
+        let depends = witness.iter().any(|(n, _)| matches!(n, Name::Free(_)));
+        self.inputs.push(Given { witness, depends });
     }
 }
 
@@ -269,6 +273,9 @@ impl std::fmt::Display for CounterExample {
         for (i, step) in self.steps.iter().enumerate() {
             write!(f, "\n  {}. {step}", i + 1)?;
         }
+        if let Some(again) = self.again {
+            write!(f, "\n  and so on, from step {} again and again", again + 1)?;
+        }
         Ok(())
     }
 }
@@ -276,43 +283,9 @@ impl std::fmt::Display for CounterExample {
 /// One step of a way in the model, and the values under which its decision goes that way.
 #[derive(Debug, Clone)]
 struct Given {
-    cue: Cue,
-    /// Dotted names and their values; `None` is absent.
-    values: Vec<(String, Option<Value>)>,
-    /// The state that the step leads to, where it is known.
-    to: Option<StateIx>,
-    /// The branch that is taken.
-    branch: Option<usize>,
-    /// It rests on what `policy_allows` says.
-    asks_policy: bool,
+    witness: Witness,
     /// It rests on a part of a condition that the model does not understand.
     depends: bool,
-    /// The step in words before and after its values.
-    head: String,
-    tail: String,
-    /// The file's threshold.
-    threshold: f64,
-}
-
-impl Given {
-    fn new(cue: Cue, witness: &Witness) -> Given {
-        let named = |(n, v): &(Name, Option<Value>)| match n {
-            Name::Path(names) => Some((names.join("."), v.clone())),
-            _ => None,
-        };
-        let any = |is: fn(&Name) -> bool| witness.iter().any(|(n, _)| is(n));
-        Given {
-            cue,
-            values: witness.iter().filter_map(named).collect(),
-            to: None,
-            branch: None,
-            asks_policy: any(|n| matches!(n, Name::Allowed(_))),
-            depends: any(|n| matches!(n, Name::Free(_))),
-            head: String::new(),
-            tail: String::new(),
-            threshold: 0.0,
-        }
-    }
 }
 
 /// Something that happens to a case.
@@ -398,6 +371,7 @@ fn say_witness(witness: &Witness, threshold: f64) -> String {
                     Some(v @ Value::Float(x)) if name == "threshold" && *x != threshold => {
                         format!("threshold = {v} (the file says {threshold})")
                     }
+                    Some(Value::Text(t)) if t == OTHER => format!("{name} given"),
                     Some(v) => format!("{name} = {}", say_value(v)),
                     None => format!("{name} absent"),
                 });
@@ -432,18 +406,15 @@ pub fn prove(program: &Program, sources: &Sources<'_>) -> Vec<Diag> {
 
 /// The same without the files: every finding, its way gone in the kernel where it can be gone.
 pub fn shown(program: &Program) -> Vec<Finding> {
-    let mut out = findings(program);
-    if out.iter().any(|f| f.path.is_some()) {
-        let words = words::Words::new(program);
-        for path in out.iter_mut().filter_map(|f| f.path.as_mut()) {
-            ways::go(program, &words.space, path);
-        }
-    }
-    out
+    found(program, true)
 }
 
 /// Every finding, with the ways as the model finds them.
 pub fn findings(program: &Program) -> Vec<Finding> {
+    found(program, false)
+}
+
+fn found(program: &Program, gone: bool) -> Vec<Finding> {
     let mut out = Vec::new();
     repeat::exists(program, &mut out);
     if !out.is_empty() {
@@ -454,7 +425,8 @@ pub fn findings(program: &Program) -> Vec<Finding> {
     let (model, walk) = states::explored(program, &words);
     states::prove(program, &mut out);
     // One way to get lost is enough; where AI plays no part in it, the general proof says so.
-    if !states::ends(&words, &model, &walk, &mut out) && !ai::lost(program, &words, &mut out) {
+    if !states::ends(&words, &model, &walk, &mut out) && !ai::lost(program, &words, gone, &mut out)
+    {
         states::circles(&words, &model, &walk, &mut out);
     }
     states::handed_off(program, &mut out);
@@ -465,14 +437,22 @@ pub fn findings(program: &Program) -> Vec<Finding> {
     repeat::prove(program, &mut out);
     for finding in &mut out[first..] {
         // Proofs 4 and 5 are about actions: the way is the one on which the action is planned first.
-        if let Some((ix, here)) = finding
-            .action
-            .and_then(|ix| Some((ix, model.planned.get(&ix)?)))
-        {
+        let planned = |ix| Some((ix, model.planned.get(&ix)?.first()?));
+        if let Some((ix, here)) = finding.action.and_then(planned) {
             let path = walk.path_to(&words, &model, *here, Claim::Plans(ix, false));
             finding.path = Some(path);
         }
     }
     ai::prove(program, &mut out);
+    if gone {
+        let map = guide::Map {
+            words: &words,
+            model: &model,
+            walk: &walk,
+        };
+        let ways = out.iter_mut().filter_map(|f| f.path.as_mut());
+        ways.filter(|p| p.turns.is_empty())
+            .for_each(|path| guide::go(map, path));
+    }
     out
 }

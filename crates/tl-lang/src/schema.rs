@@ -105,17 +105,26 @@ fn describe(into: &mut Object<String, Json>, path: &[&str], ty: &Type) {
     }
 }
 
-/// Forms send every value as text, so numbers and truths may come as text too.
+/// Forms send every value as text, so numbers and truths may come as text too: as text that reads as one, or blank,
+/// which is no value. Whether an address or a number of a phone is one is not for the schema to say: a message is not
+/// turned away for it, the field stays absent.
 fn type_schema(ty: &Type) -> Json {
     match ty {
-        Type::Bool => json!({ "type": ["boolean", "string"] }),
-        Type::Int => json!({ "type": ["integer", "string"] }),
-        Type::Dec | Type::Float => json!({ "type": ["number", "string"] }),
+        Type::Bool => json!({ "type": ["boolean", "string"], "pattern": r"^\s*(true|false)?\s*$" }),
+        Type::Int => json!({ "type": ["integer", "string"], "pattern": r"^\s*([+-]?[0-9]+)?\s*$" }),
+        Type::Dec | Type::Float => json!({
+            "type": ["number", "string"],
+            "pattern": r"^\s*([+-]?[0-9]*[.]?[0-9]+([eE][+-]?[0-9]+)?)?\s*$",
+        }),
+        Type::Time => json!({
+            "type": "string",
+            "pattern": r"^\s*([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}.*)?\s*$",
+        }),
         Type::List(of) => json!({ "type": ["array", "string"], "items": type_schema(of) }),
         Type::Enum(values) => json!({ "enum": values }),
         Type::Record(_) => json!({ "type": "object" }),
         Type::Any | Type::Null => json!({}),
-        Type::Text | Type::Email | Type::Phone | Type::Url | Type::Time | Type::Dur => {
+        Type::Text | Type::Email | Type::Phone | Type::Url | Type::Dur => {
             json!({ "type": "string" })
         }
     }

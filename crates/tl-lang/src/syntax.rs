@@ -2,9 +2,25 @@
 
 use granit_parser::{ErrorKind, ScanError};
 
-use crate::diag::{Mend, Problem, Span, apply_mend};
+use crate::diag::{Diag, Mend, Problem, Span, apply_mend};
 use crate::quote::quote;
 use crate::tree::syntax_error;
+
+/// The first byte of a file that is no UTF-8.
+pub(crate) fn not_utf8(path: &str, bytes: &[u8]) -> Option<Diag> {
+    let bad = std::str::from_utf8(bytes).err()?;
+    let start = bad.valid_up_to();
+    let good = std::str::from_utf8(&bytes[..start]).unwrap_or_default();
+    let end = bad.error_len().map_or(bytes.len(), |n| start + n);
+    let why = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the file is saved as UTF-16".to_owned(),
+        _ => format!("the byte 0x{:02X} begins no character here", bytes[start]),
+    };
+    let p = Problem::new("TL0101", Span::new(start, end), "the file is not UTF-8")
+        .why(why)
+        .mend(Mend::words("save the file as UTF-8"));
+    Some(p.in_file(path, good))
+}
 
 /// A byte that no text file of ours holds.
 pub(crate) fn bad_bytes(source: &str) -> Option<Problem> {

@@ -96,10 +96,10 @@ fn every_mistake_is_found_where_it_is_and_its_mend_mends_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// The file's mistakes; for the codes of the proofs, what cannot be proven of it.
-fn proven(project: &Project, code: &str) -> Loaded {
+/// What `check` says of a project: its mistakes, and where it has none, what cannot be proven of it.
+fn proven(project: &Project) -> Loaded {
     let mut loaded = load(project, "case");
-    if let Some(program) = loaded.program.as_ref().filter(|_| code.starts_with("TL05")) {
+    if let Some(program) = &loaded.program {
         let file = within("workflow.yaml");
         let text = project.text(&file).unwrap();
         let sources = Sources {
@@ -118,7 +118,7 @@ fn proven(project: &Project, code: &str) -> Loaded {
 }
 
 fn check(c: &Case) -> Result<(), String> {
-    let loaded = proven(&c.project, &c.code);
+    let loaded = proven(&c.project);
     let seen = || shown(&c.project, &loaded);
     let errors: Vec<&Diag> = loaded
         .diags
@@ -166,7 +166,7 @@ fn check(c: &Case) -> Result<(), String> {
             Ok(())
         };
     }
-    let again = proven(&mended, &c.code);
+    let again = proven(&mended);
     if again.program.is_none() {
         return Err(format!(
             "the mend does not mend it:\n{text}\n{}",
@@ -191,5 +191,53 @@ fn there_are_at_least_sixty_and_they_cover_the_codes() {
             covered.contains(code) || elsewhere.contains(code) || code.starts_with("TL05"),
             "{code} has no case"
         );
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_found_where_they_are() {
+    let workflow = "workflow: { id: case, version: \"1\" }\ningress: { channels: [form] }\n\
+                    decision: { branches: [{ default: human_queue }] }\n";
+    // The file, what stands in it, the place, what is said of it.
+    type Row = (&'static str, &'static [u8], (u32, u32), &'static str);
+    let table: [Row; 6] = [
+        ("workflow.yaml", b"a: 1\n# M\xfcller\n", (2, 4), "0xFC"),
+        ("workflow.yaml", b"# \xc3\xbc\xff\n", (1, 4), "0xFF"),
+        ("workflow.yaml", b"\xff\xfea\0:\0", (1, 1), "UTF-16"),
+        ("policy.yaml", b"ack: never # \xe4\n", (1, 14), "0xE4"),
+        ("teams.yaml", b"teams:\n  a: [\xe9]\n", (2, 7), "0xE9"),
+        ("connections.yaml", b"# cut \xe2\x82", (1, 7), "0xE2"),
+    ];
+    for (file, bytes, place, said) in table {
+        let mut project = Project::default();
+        let mut add = |file: &str, bytes: &[u8]| project.files.insert(within(file), bytes.to_vec());
+        add("workflow.yaml", workflow.as_bytes());
+        add(file, bytes);
+        let loaded = load(&project, "case");
+        assert!(loaded.program.is_none(), "{file} {bytes:?}");
+        let [d] = loaded.diags.as_slice() else {
+            panic!("{file} {bytes:?}: {:?}", loaded.diags);
+        };
+        assert_eq!((d.code, (d.line, d.column)), ("TL0101", place), "{file}");
+        assert!(d.start < d.end && d.mend.is_some(), "{file}: {d:?}");
+        let shown = tl_lang::render(&loaded.diags, |f| project.shown(f), false);
+        let place = format!("{}:{}:{}", d.file, d.line, d.column);
+        assert!(shown.contains(&place) && shown.contains(said), "{shown}");
+    }
+}
+
+#[test]
+fn an_empty_file_gets_the_sections_it_cannot_do_without() {
+    for text in ["", "\n", "# nothing yet\n", "~\n"] {
+        let mut project = Project::default();
+        let file = within("workflow.yaml");
+        project.files.insert(file.clone(), text.into());
+        let loaded = load(&project, "case");
+        let [d] = loaded.diags.as_slice() else {
+            panic!("{text:?}: {:?}", loaded.diags);
+        };
+        let mended = apply_mend(text, d.mend.as_ref().expect("a mend"));
+        project.files.insert(file, mended.clone().into_bytes());
+        assert!(load(&project, "case").program.is_some(), "{mended}");
     }
 }

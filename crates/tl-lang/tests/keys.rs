@@ -687,6 +687,7 @@ fn project(part: &str) -> Project {
             "urgency,owner,territory\n-,anna,uki\n".into(),
         ),
         ("teams.yaml", "people: [anna, ben]".into()),
+        ("workflows/w/keys.json", r#"{"keys":[]}"#.into()),
         (
             "connections.yaml",
             "connections: { gpt: { kind: openai, base_url: 'https://m.example.com' } }".into(),

@@ -7,6 +7,8 @@ use tl_lang::{Project, load};
 
 const DECISION: &str = "decision: { branches: [{ default: human_queue }] }";
 
+const DRAFTED: &str = "ingress: { channels: [form] }\nside_effects: { messaging: { reply: { channel: email, to: record.email } } }\nworker: { ai_step: { draft: { effect: reply } } }";
+
 /// Parts of the file, and what a note says; empty: no note.
 #[rustfmt::skip]
 const CASES: &[(&str, &str)] = &[
@@ -30,6 +32,8 @@ const CASES: &[(&str, &str)] = &[
     // A PUT may replace what is not mapped.
     ("ingress: { channels: [form] }\nside_effects: { crm: { api: rest, optimistic_lock: If-Match, map: { name: record.name } } }", "`method: PATCH` keeps it"),
     ("ingress: { channels: [form] }\nside_effects: { crm: { api: rest, method: PUT, optimistic_lock: If-Match, map: { name: record.name } } }", "`method: PATCH` keeps it"),
+    // A draft of the built-in model is the message's own text.
+    (DRAFTED, "has no text of its own and the built-in model writes none"),
     // The audit log is always on.
     ("ingress: { channels: [form] }\ntransitions: [{ from: pending, to: triaged, emit: [sla_timer, audit_log] }, { from: triaged, to: needs_human }, { from: needs_human, to: closed }, { from: needs_human, to: triaged }, { from: pending, to: needs_human }]", ""),
     ("ingress: { channels: [form] }\ntransitions: [{ from: pending, to: triaged, emit: [sla_timer] }, { from: triaged, to: needs_human }, { from: needs_human, to: closed }, { from: needs_human, to: triaged }, { from: pending, to: needs_human }]", "`emit` without `audit_log` changes nothing"),
@@ -38,12 +42,16 @@ const CASES: &[(&str, &str)] = &[
 #[test]
 fn notes_say_what_a_file_comes_to() {
     for (part, want) in CASES {
-        let text = format!(
-            "workflow: {{ id: w, version: 1 }}\nworker: {{ ai_step: none }}\n{part}\n{DECISION}\n"
-        );
+        let worker = match part.contains("worker:") {
+            true => "",
+            false => "worker: { ai_step: none }\n",
+        };
+        let text = format!("workflow: {{ id: w, version: 1 }}\n{worker}{part}\n{DECISION}\n");
         let mut project = Project::default();
         let file = "workflows/w/workflow.yaml".to_owned();
         project.files.insert(file, text.into_bytes());
+        let keys = "workflows/w/keys.json".to_owned();
+        project.files.insert(keys, br#"{"keys":[]}"#.to_vec());
         let loaded = load(&project, "w");
         assert!(loaded.program.is_some(), "{}", shown(&project, &loaded));
         let notes = &loaded.notes;

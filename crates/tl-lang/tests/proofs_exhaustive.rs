@@ -159,18 +159,19 @@ fn printed_ways_lead_where_they_say() {
                 *possible.entry(finding.code).or_insert(0) += 1;
                 continue;
             }
-            let (mut case, mut entries) = (unborn(), Vec::new());
+            let (mut cases, mut entries) = (vec![unborn()], Vec::new());
             for turn in &path.turns {
-                let facts = turn.facts(&case);
+                let case = &cases[cases.len() - 1];
+                let facts = turn.facts(case);
                 let input = turn.input.clone();
-                let Decision::Turn(turn, after) = decide(program, &case, input, &facts) else {
+                let Decision::Turn(turn, after) = decide(program, case, input, &facts) else {
                     panic!("definition {i}: a step is refused\n{path}");
                 };
-                case = *after;
+                cases.push(*after);
                 entries = open(&turn.sealed).expect("the head opens").0.entries;
             }
             assert!(
-                world::shows(program, &path.claim, &case, &entries),
+                world::shows(program, &path, &cases, &entries),
                 "definition {i}: {}\n{path}",
                 finding.message
             );
@@ -180,9 +181,8 @@ fn printed_ways_lead_where_they_say() {
     let only = possible.values().sum::<usize>();
     let all = gone.values().sum::<usize>() + only;
     println!("of {all} printed ways {only} are only possible: {possible:?}; gone: {gone:?}");
-    // What stays possible is mostly a circle (TL0514): the model shows the case where it begins to go around, and
-    // values that lead there are looked for along the model's own way only.
-    assert!(only * 5 <= all * 2, "{only} of {all} are only possible");
+    // What stays possible: values of several turns that exclude each other, which the model forgets between turns.
+    assert!(only * 50 <= all, "{only} of {all} are only possible");
 }
 
 type Make = fn(&Parts, &mut Rng) -> (Program, [Say; 4]);

@@ -4,6 +4,8 @@
 //! Everything here is a pure function of its arguments: no clock, no randomness, no files, no network. The same input
 //! gives the same output, down to the last bit, on every machine.
 
+#![warn(missing_docs)]
+
 pub mod calibrate;
 pub mod classify;
 pub mod eval;

@@ -202,14 +202,19 @@ impl Exec {
         let mut state = self.state();
         let chosen = {
             let mut ready = lock(&self.inner.ready.tasks);
-            ready.retain(|id| state.tasks.contains_key(id));
             let now = state.now;
             state.paused.retain(|_, until| *until > now);
-            let may_run = |id: &&u64| {
-                let slot = state.tasks.get(*id);
-                slot.is_some_and(|s| !state.paused.contains_key(&s.group))
-            };
-            let runnable: Vec<u64> = ready.iter().filter(may_run).copied().collect();
+            let (mut runnable, mut gone) = (Vec::new(), Vec::new());
+            for id in ready.iter() {
+                match state.tasks.get(id) {
+                    Some(s) if state.paused.contains_key(&s.group) => {}
+                    Some(_) => runnable.push(*id),
+                    None => gone.push(*id),
+                }
+            }
+            for id in gone {
+                ready.remove(&id);
+            }
             let at = state.dice.below(runnable.len() as u64) as usize;
             let chosen = runnable.get(at).copied();
             if let Some(id) = chosen {

@@ -39,6 +39,7 @@ pub const KINDS: &[&str] = &[
     "duplicate_at_once",
     // People.
     "stale_approval",
+    "set_aside",
     "two_deciders",
     "switch_set",
     // The machine.
@@ -54,6 +55,25 @@ pub const KINDS: &[&str] = &[
     "sync_failed",
     "write_failed",
     "read_failed",
+];
+
+/// Kinds of faults that befall nodes which share a database, or which are asked to stop.
+pub const NODE_KINDS: &[&str] = &[
+    // A node and its machine.
+    "crash_beside_others",
+    "machine_sleep",
+    "clock_set",
+    "node_stop",
+    "rolling_restart",
+    // Its way to the database.
+    "db_cut",
+    "db_slow",
+    "db_answer_lost",
+    "notice_lost",
+    // What comes of it.
+    "lease_lapsed",
+    "zombie_fenced",
+    "switch_met_elsewhere",
 ];
 
 /// Faults of the disk that are only armed; they are counted under another name when they come about.
@@ -84,8 +104,15 @@ struct Inner {
 fn rate(kind: &str, drawn: u64) -> u64 {
     match kind {
         "power_with_crash" => 600 + drawn,
-        "stale_approval" => drawn * 9,
+        "stale_approval" | "set_aside" => drawn * 9,
         "time_jump" | "node_pause" => drawn * 5,
+        // Nodes that are never there do nothing.
+        "machine_sleep" | "db_cut" => 20 + drawn / 2,
+        "node_stop" | "clock_set" => 20 + drawn / 4,
+        "rolling_restart" => 10 + drawn / 8,
+        // Asked about at each call of the store.
+        "db_slow" => 1 + drawn / 8,
+        "db_answer_lost" => 1 + drawn / 16,
         "two_deciders" | "switch_set" | "crash_anywhere" | "vendor_edited_first" => drawn * 3,
         _ if kind.starts_with("model_") || kind.starts_with("arm_") => drawn * 5,
         _ => drawn,
@@ -102,6 +129,12 @@ impl Faults {
         for kind in KINDS.iter().chain(ARMED) {
             if dice.chance(500) {
                 rates.insert(*kind, rate(kind, 1 + dice.below(harsh)));
+            }
+        }
+        let mut dice_of_nodes = Dice::new(seed, "faults of nodes");
+        for kind in NODE_KINDS {
+            if dice_of_nodes.chance(500) {
+                rates.insert(*kind, rate(kind, 1 + dice_of_nodes.below(harsh)));
             }
         }
         Faults {

@@ -1,4 +1,4 @@
-//! The seeded simulation. One seed makes a world: a clock, an order of everything, a node with the real engine and
+//! The seeded simulation. One seed makes a world: a clock, an order of everything, nodes with the real engine and
 //! the real store, vendors, people, and what goes wrong. The same seed makes the same world again.
 //!
 //! ```text
@@ -14,7 +14,9 @@ pub mod dice;
 pub mod event;
 pub mod exec;
 pub mod faults;
+pub mod machine;
 pub mod model;
+pub mod nodes;
 pub mod people;
 pub mod report;
 pub mod run;

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tl_engine::admit::Admitted;
 use tl_engine::desk::Desk;
-use tl_kernel::case::Case;
+use tl_kernel::case::{Case, CaseEffect};
 use tl_kernel::decide::{Command, CommandKind, Input, Resolve, TaskDecision};
 use tl_kernel::digest::Digest;
 use tl_kernel::effect::EffectState;
-use tl_kernel::id::{CaseId, EventId, TenantId};
+use tl_kernel::id::{CaseId, EffectId, EventId, TenantId};
 use tl_kernel::journal::Actor;
 use tl_kernel::time::{MINUTE, SECOND};
 use tl_kernel::value::Value;
@@ -32,6 +32,21 @@ const SETTLE: i64 = 3 * MINUTE;
 /// The tenants of the simulated installation.
 pub const TENANTS: [TenantId; 2] = [TenantId(1), TenantId(2)];
 
+/// What a person had before their eyes when they approved it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// When they answered, µs of the world.
+    pub at: i64,
+    /// Who.
+    pub by: Actor,
+    /// The effect that their task was about.
+    pub about: EffectId,
+    /// The digest that stood under it.
+    pub digest: Digest,
+    /// The arguments; `None`: something that is not of this case at all.
+    pub args: Option<Value>,
+}
+
 /// What the people of a run share.
 #[derive(Debug)]
 pub struct People {
@@ -40,6 +55,8 @@ pub struct People {
     seed: u64,
     /// Letters that were acknowledged, with the event that the answer named.
     acked: Mutex<BTreeMap<u32, EventId>>,
+    /// What was approved, in order.
+    shown: Mutex<Vec<Shown>>,
     /// Letters that nobody tries to deliver any more.
     done: AtomicU64,
     /// They go home: no more decisions.
@@ -54,6 +71,7 @@ impl People {
             vendors,
             seed,
             acked: Mutex::default(),
+            shown: Mutex::default(),
             done: AtomicU64::new(0),
             home: AtomicBool::new(false),
         })
@@ -62,6 +80,11 @@ impl People {
     /// Letters that were acknowledged, by number.
     pub fn acked(&self) -> BTreeMap<u32, EventId> {
         self.ledger().clone()
+    }
+
+    /// What people saw of what they approved, whether the answer was taken or not.
+    pub fn shown(&self) -> Vec<Shown> {
+        self.looks().clone()
     }
 
     /// Letters that are delivered.
@@ -98,6 +121,10 @@ impl People {
 
     fn ledger(&self) -> std::sync::MutexGuard<'_, BTreeMap<u32, EventId>> {
         self.acked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn looks(&self) -> std::sync::MutexGuard<'_, Vec<Shown>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One sender: tries until it sees a 2xx, and sometimes goes on although it did.
@@ -244,17 +271,29 @@ impl People {
         };
         match task.kind.as_str() {
             "approve" => {
-                let effect = case.effects.get(&task.effect?)?;
-                decision.digest = Some(effect.digest);
+                let n = task.effect?;
+                let effect = case.effects.get(&n)?;
+                let mut seen = (effect.digest, effect.args.clone());
                 if self.shared.faults.fires("stale_approval") {
-                    decision.digest = Some(stale(case, effect.digest));
+                    seen = stale(case, effect);
                 }
+                decision.digest = Some(seen.0);
                 decision.decision = if dice.chance(800) {
                     "approve"
                 } else {
                     "reject"
                 }
                 .into();
+                if decision.decision == "approve" {
+                    let case = task.task.case;
+                    self.looks().push(Shown {
+                        at: self.shared.exec.now(),
+                        by,
+                        about: EffectId { case, n },
+                        digest: seen.0,
+                        args: seen.1,
+                    });
+                }
             }
             "review" | "missing" => {
                 let choice = *dice.pick(&["approve", "edit", "edit", "close", "reject"]);
@@ -273,7 +312,9 @@ impl People {
                 let row = task
                     .effect
                     .and_then(|n| effects.iter().find(|e| e.effect.n == n));
-                if let Some(row) = row.filter(|r| can_be_resolved(r.state)) {
+                let unknown = row.is_some_and(|r| r.state == EffectState::Uncertain);
+                let aside = unknown && self.shared.faults.fires("set_aside");
+                if let Some(row) = row.filter(|r| !aside && can_be_resolved(r.state)) {
                     return self.resolve(row, &by, dice);
                 }
                 decision.decision = if dice.chance(700) { "accept" } else { "close" }.into();
@@ -357,6 +398,8 @@ impl People {
     async fn operate(self: Arc<Self>) {
         let mut dice = Dice::new(self.seed, "operator");
         let scopes: Vec<String> = [
+            "everything",
+            "tenant",
             "tenant",
             "action:crm_upsert",
             "action:reply",
@@ -440,14 +483,11 @@ fn can_be_resolved(state: EffectState) -> bool {
     )
 }
 
-/// A digest that was shown for something else.
-fn stale(case: &Case, digest: Digest) -> Digest {
-    let other = case
-        .effects
-        .values()
-        .map(|e| e.digest)
-        .find(|d| *d != digest);
-    other.unwrap_or([9; 32])
+/// Something else that was shown: another effect of the case, or nothing of it.
+fn stale(case: &Case, effect: &CaseEffect) -> (Digest, Option<Value>) {
+    let mut others = case.effects.values();
+    let other = others.rfind(|e| e.args.is_some() && e.args != effect.args);
+    other.map_or(([9; 32], None), |e| (e.digest, e.args.clone()))
 }
 
 async fn effects_of(desk: &Desk, (tenant, case): (TenantId, CaseId)) -> Vec<EffectRow> {

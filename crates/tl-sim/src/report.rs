@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use crate::faults::KINDS;
+use crate::faults::{KINDS, NODE_KINDS};
 use crate::run::Outcome;
 use crate::world::POINTS;
 
@@ -23,8 +23,8 @@ pub const SEEDS_FOR_FLOORS: u64 = 500;
 pub struct Sum {
     /// Runs.
     pub runs: u64,
-    /// Runs with two nodes or more.
-    pub with_nodes: u64,
+    /// Runs by the number of their nodes.
+    pub by_nodes: BTreeMap<u32, u64>,
     /// Cases.
     pub cases: u64,
     /// Messages acknowledged.
@@ -51,7 +51,7 @@ impl Sum {
     /// Adds a run.
     pub fn add(&mut self, o: &Outcome) {
         self.runs += 1;
-        self.with_nodes += u64::from(o.nodes > 1);
+        *self.by_nodes.entry(o.nodes).or_default() += 1;
         self.cases += o.cases;
         self.acked += o.acked;
         self.commits += o.commits;
@@ -94,7 +94,7 @@ impl Sum {
                 out.push(format!("{hit} crashes at {point}, {points} are wanted"));
             }
         }
-        for kind in KINDS {
+        for kind in KINDS.iter().chain(NODE_KINDS) {
             let fired = of(&self.fired, kind);
             if fired < kinds {
                 out.push(format!("{kind} fired {fired} times, {kinds} are wanted"));
@@ -106,6 +106,11 @@ impl Sum {
             }
         }
         out
+    }
+
+    /// Runs with two nodes or more.
+    pub fn with_several_nodes(&self) -> u64 {
+        self.by_nodes.range(2..).map(|(_, runs)| runs).sum()
     }
 
     /// With 95 % confidence, fewer runs than this share violate anything.
@@ -120,7 +125,8 @@ impl Sum {
             "commit": commit,
             "seeds": format!("{}..{}", seeds.0, seeds.1),
             "runs": self.runs,
-            "runs_with_several_nodes": self.with_nodes,
+            "runs_with_several_nodes": self.with_several_nodes(),
+            "runs_by_nodes": self.by_nodes,
             "cases": self.cases,
             "acks": self.acked,
             "commits": self.commits,

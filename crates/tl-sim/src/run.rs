@@ -18,10 +18,12 @@ use crate::check::{self, Evidence};
 use crate::control::control_turn;
 use crate::dice::Dice;
 use crate::exec::{Step, WORLD};
+use crate::machine::{Machine, plain_options};
+use crate::nodes::{Setup, Site, Truth};
 use crate::people::{People, TENANTS};
 use crate::vendor::Vendors;
 use crate::workload::{FLOWS, Flow, Letter, letters};
-use crate::world::{FILE, Machine, START, Shared};
+use crate::world::{FILE, START, Shared};
 
 /// How a run is made.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +74,8 @@ const LETTERS: (i64, i64) = (66, 80);
 const CALM: u32 = 50;
 /// Rounds of the quiet time in which people are still at work.
 const WORKING: usize = 15;
+/// Most sentences about what was seen to be wrong while it happened.
+const SHOWN: usize = 5;
 /// A run that is not done after so much of its quiet time has a stuck part.
 const QUIET_ROUNDS: usize = 400;
 
@@ -96,7 +100,6 @@ struct World {
     flows: Vec<Flow>,
     letters: Vec<Letter>,
     dice: Dice,
-    nodes: u32,
     span: i64,
     disk_before: Report,
 }
@@ -114,14 +117,17 @@ impl World {
     fn build(plan: &Plan) -> anyhow::Result<World> {
         let seed = plan.seed;
         let mut dice = Dice::new(seed, "world");
-        let nodes = 1;
-        let shared = Shared::new(seed, nodes, plan.keep_trace);
+        let setup = Setup::of(seed);
+        let shared = Shared::new(seed, setup, plan.keep_trace);
         let vendors = Arc::new(Vendors::new(Arc::clone(&shared), seed));
         let people = People::new(Arc::clone(&shared), Arc::clone(&vendors), seed);
         let disk = Arc::new(FaultDisk::new(seed));
         let vfs = format!("sim-{}", DISKS.fetch_add(1, Ordering::Relaxed));
         disk.register(&vfs);
+        let site = |slot| Arc::new(Site::new(&shared, seed, slot));
         let machine = Machine {
+            sites: (1..=setup.nodes).map(site).collect(),
+            truth: Arc::new(Truth::new(plain_options(&vfs))),
             shared: Arc::clone(&shared),
             vendors: Arc::clone(&vendors),
             disk,
@@ -144,7 +150,6 @@ impl World {
             flows,
             letters,
             dice,
-            nodes,
             span,
             disk_before: Report::default(),
         })
@@ -179,6 +184,7 @@ impl World {
             }
         }
         live.desk.forget_views();
+        self.shared.found();
         Ok(())
     }
 
@@ -223,20 +229,7 @@ impl World {
             return;
         }
         let life = lives[self.dice.below(lives.len() as u64) as usize];
-        if faults.fires("node_pause") {
-            let time = faults.size(SECOND, 50 * SECOND);
-            self.shared.note(
-                "pause",
-                format_args!("node {} {} ms", life.node, time / 1000),
-            );
-            self.shared.exec.pause(life.group, time);
-        }
-        if faults.fires("crash_anywhere") {
-            self.shared
-                .note("crash", format_args!("node {} anywhere", life.node));
-            let back = faults.size(SECOND / 10, 20 * SECOND);
-            self.machine.end(life, back);
-        }
+        self.machine.trouble(life);
     }
 
     /// What befalls the disk. What befell it before is over.
@@ -307,22 +300,19 @@ impl World {
         self.shared.note("quiet", format_args!(""));
         self.pass(40 * SECOND)?;
         self.clear_switches()?;
-        let mut reader = None;
         for round in 0..QUIET_ROUNDS {
             self.pass(40 * SECOND)?;
             if round == WORKING {
                 self.people.go_home();
             }
-            let reader = match &reader {
-                Some(reader) => reader,
-                None => reader.insert(self.reader()?),
-            };
+            // A reader that outlives the last node would answer out of its own memory.
+            let due = self.reader()?.next_due()?;
             let now = self.shared.exec.now();
-            match reader.next_due()? {
+            match due {
                 // People wait until nothing is on its way before they say what became of an effect.
-                _ if round < WORKING && round % 3 == 0 => self.shared.exec.jump(5 * MINUTE),
+                _ if round < WORKING && round % 3 == 0 => self.jump(5 * MINUTE),
                 Some(due) if due > now + 60 * DAY => return Ok(None),
-                Some(due) if due > now => self.shared.exec.jump(due - now),
+                Some(due) if due > now => self.jump(due - now),
                 Some(_) => {}
                 None if round <= WORKING => {}
                 None => {
@@ -338,6 +328,12 @@ impl World {
             "after {QUIET_ROUNDS} rounds without faults something is still due, for {} s",
             late / SECOND
         )))
+    }
+
+    /// Nothing happens for so long, µs, but that nodes keep their leases.
+    fn jump(&self, time: i64) {
+        self.shared.exec.jump(time);
+        self.machine.keep_leases();
     }
 
     fn clear_switches(&self) -> anyhow::Result<()> {
@@ -360,7 +356,10 @@ impl World {
 
     fn reader(&self) -> anyhow::Result<Reader> {
         let file = Location::from(Path::new(FILE));
-        Ok(Backend::open_reader(&file, &self.machine.options(1))?)
+        Ok(Backend::open_reader(
+            &file,
+            &plain_options(&self.machine.vfs),
+        )?)
     }
 
     fn gather(&self, stuck: Option<String>) -> anyhow::Result<Evidence> {
@@ -373,6 +372,7 @@ impl World {
             reader: &reader,
             letters: &self.letters,
             acked: self.people.acked(),
+            shown: self.people.shown(),
             applied: self.vendors.applied(),
             arrived: self.vendors.arrived(),
             witness: self.shared.witness(),
@@ -382,7 +382,9 @@ impl World {
     }
 
     fn judge(&self, evidence: &Evidence) -> Outcome {
-        let violations = check::all(evidence);
+        let mut violations = self.shared.wrongs();
+        violations.truncate(SHOWN);
+        violations.extend(check::all(evidence));
         for v in &violations {
             self.shared.note("VIOLATION", format_args!("{v}"));
         }
@@ -392,7 +394,7 @@ impl World {
             seed: self.plan.seed,
             hash: self.shared.trace.hash(),
             violations,
-            nodes: self.nodes,
+            nodes: self.shared.setup.nodes,
             cases: evidence.cases.len() as u64,
             acked: evidence.acked.len() as u64,
             commits: evidence.witness.len() as u64,

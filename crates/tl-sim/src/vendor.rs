@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::dice::Dice;
 use crate::exec::{WORLD, wait};
 use crate::model;
+use crate::nodes::Watch;
 use crate::world::Shared;
 
 /// A write that a vendor applied.
@@ -245,7 +246,12 @@ impl Vendors {
 
 /// The network as one node sees it.
 #[derive(Debug)]
-pub struct Wire(pub Arc<Vendors>);
+pub struct Wire {
+    /// Who is at its other end.
+    pub vendors: Arc<Vendors>,
+    /// Sees what leaves.
+    pub watch: Watch,
+}
 
 impl Exchange for Wire {
     fn exchange(
@@ -253,7 +259,7 @@ impl Exchange for Wire {
         connection: &Connection,
         request: Request,
     ) -> std::pin::Pin<Box<dyn Future<Output = Sent> + Send>> {
-        let vendors = Arc::clone(&self.0);
+        let (vendors, watch) = (Arc::clone(&self.vendors), self.watch.clone());
         let name = connection.name().to_owned();
         Box::pin(async move {
             let shared = Arc::clone(&vendors.shared);
@@ -272,6 +278,7 @@ impl Exchange for Wire {
                     } else {
                         request.deadline.as_micros() as i64
                     };
+                    watch.sends(&line);
                     under_way(&vendors, (name, request), fate, deadline).await
                 }
             };

@@ -88,13 +88,15 @@ side_effects:
     };
 }
 
-/// A model reads the text; the record goes to the built-in store and a message to the outbox, some after approval.
+/// A model reads the text; the record goes to the built-in store and a message to the outbox, some after approval and
+/// for a short while only. Who a note goes to is not checked: it needs a person although the policy says `auto`.
 const WITH_MODEL: &str = r#"
 worker:
   ai_step: { optional: true, when_state: triaged, modes: [classify], output: { confidence, structured_fields }, model: gpt, classify: { field: intent } }
 decision:
   threshold: 0.5
   branches:
+    - { condition: "confidence >= threshold && record.size == 30", action: [crm_upsert, note] }
     - { condition: "confidence >= threshold && policy_allows", action: [crm_upsert, ack] }
     - { condition: "confidence >= threshold", action: [crm_upsert, reply] }
     - { condition: needs_human, action: human_queue }
@@ -103,11 +105,13 @@ policy:
   crm_upsert: auto
   ack: { auto: "record.intent == 'demo'", never: "record.intent == 'other'", limit: 1 per contact per hour }
   reply: { approve: operators, limit: 3 per contact per day }
+  note: auto
 side_effects:
   crm: { api: records, key: "${record.email}" }
   messaging:
     ack: { channel: email, via: outbox, to: record.email, subject: "Hello", text: "We have it, ${record.name}", check: verified_sender }
-    reply: { channel: email, via: outbox, to: record.email, subject: "Hello", text: "About ${record.intent}: yes, ${record.name}", check: verified_sender }
+    reply: { channel: email, via: outbox, to: record.email, subject: "Hello", text: "About ${record.intent}: yes, ${record.name}", check: verified_sender, valid_for: 30s }
+    note: { channel: email, via: outbox, to: record.email, subject: "Hello", text: "Noted, ${record.name}" }
 "#;
 
 /// Every workflow, in the order of their classes.

@@ -1,36 +1,26 @@
-//! The world of one run: what all its parts share, and the nodes that live and die in it.
+//! The world of one run: what all its parts share, and the ports and the ground of a node's life.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tl_connect::client::{Auth, Client, Connection};
-use tl_engine::clock::Clock;
-use tl_engine::desk::{Desk, Setting};
-use tl_engine::follower::Follower;
+use tl_engine::desk::Desk;
 use tl_engine::host::{Host, Task};
-use tl_engine::outward::{Connections, Outward};
 use tl_engine::tap::{Point, Stopped, Tap};
-use tl_engine::tenant::Tenant;
-use tl_engine::worker::Worker;
-use tl_faultdisk::{FaultDisk, Loss};
+use tl_faultdisk::FaultDisk;
 use tl_kernel::id::EffectId;
 use tl_kernel::time::SECOND;
 use tl_kernel::turn::EffectWrite;
-use tl_store::contract::{CommitAnswer, Row, Unit};
-use tl_store::{Location, Options, Store};
+use tl_store::contract::{CommitAnswer, Refused, Row, Unit};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::dice::Dice;
-use crate::event::event_of;
-use crate::exec::{Exec, Group, turn, wait};
+use crate::exec::{Exec, Group, WORLD, turn, wait};
 use crate::faults::Faults;
-use crate::model;
+use crate::nodes::{Setup, Watch};
 use crate::trace::Trace;
-use crate::vendor::{Vendors, Wire};
 
 /// When every run begins, µs.
 pub const START: i64 = 1_795_000_000_000_000;
@@ -61,9 +51,17 @@ pub struct Shared {
     pub faults: Faults,
     /// Every unit that a desk committed or was refused, in the order of the answers.
     witness: Mutex<Vec<Seen>>,
+    /// The nodes.
+    pub setup: Setup,
+    /// What does not hold, seen while it happened.
+    wrongs: Mutex<Vec<String>>,
     crashes: Mutex<Crashes>,
     nodes: Mutex<Vec<Slot>>,
     lives: AtomicU32,
+    /// The installation is there: from now on things go wrong.
+    founded: AtomicBool,
+    /// Whose commit moved a gate last.
+    switched_by: Mutex<Option<Life>>,
     /// How much longer than asked for the loops sleep.
     pub stretch: AtomicU32,
 }
@@ -84,7 +82,9 @@ pub struct Seen {
 /// One life of a node: from a start to a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Life {
-    /// The node, from 1.
+    /// The place that it has among the nodes of the run, from 1.
+    pub slot: u32,
+    /// The number that the store gave it.
     pub node: u32,
     /// Its tasks.
     pub group: Group,
@@ -100,8 +100,19 @@ struct Crashes {
     /// The port of the next one, and how often it is passed before.
     next: (Point, u64),
     hit: BTreeMap<&'static str, u64>,
-    /// Lives that ended at a port and are not cleared away yet.
-    ended: Vec<Life>,
+    /// Lives that have ended and are not cleared away yet.
+    ended: Vec<(Life, End)>,
+}
+
+/// How a life ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It dies at a port.
+    Crash,
+    /// Another node has taken it over: the process gives up, and its supervisor starts another one.
+    Lost,
+    /// It was asked to stop, and has stopped in order.
+    Stopped,
 }
 
 impl Crashes {
@@ -132,11 +143,33 @@ pub struct Live {
     pub life: Life,
     /// Its desk.
     pub desk: Desk,
+    /// How its parts are stopped.
+    pub stops: Stops,
+}
+
+/// How the parts of a node are asked to stop, and how they say that they have.
+#[derive(Debug, Clone, Default)]
+pub struct Stops {
+    /// It takes nothing more: its load balancer knows.
+    pub leaving: Arc<AtomicBool>,
+    /// For what stands at its doors.
+    pub doors: CancellationToken,
+    /// For the worker, and its answer.
+    pub worker: (CancellationToken, CancellationToken),
+    /// For the follower, and its answer.
+    pub follower: (CancellationToken, CancellationToken),
+}
+
+impl Live {
+    /// Whether a load balancer sends it anything.
+    pub fn takes(&self) -> bool {
+        !self.stops.leaving.load(Ordering::Relaxed) && self.desk.may_send()
+    }
 }
 
 impl Shared {
     /// What a seed's world shares.
-    pub fn new(seed: u64, nodes: u32, keep_trace: bool) -> Arc<Shared> {
+    pub fn new(seed: u64, setup: Setup, keep_trace: bool) -> Arc<Shared> {
         let mut dice = Dice::new(seed, "crashes");
         let mut crashes = Crashes {
             left: dice.below(9) as u32,
@@ -155,9 +188,13 @@ impl Shared {
             trace: Trace::new(keep_trace),
             faults: Faults::new(seed),
             witness: Mutex::default(),
+            setup,
+            wrongs: Mutex::default(),
             crashes: Mutex::new(crashes),
-            nodes: Mutex::new((0..nodes).map(|_| slot()).collect()),
+            nodes: Mutex::new((0..setup.nodes).map(|_| slot()).collect()),
             lives: AtomicU32::new(0),
+            founded: AtomicBool::new(false),
+            switched_by: Mutex::default(),
             stretch: AtomicU32::new(dice_of_loops(seed)),
         })
     }
@@ -172,10 +209,13 @@ impl Shared {
         lock(&self.witness).clone()
     }
 
-    /// A running node, by a number that is taken modulo the nodes that run.
+    /// A running node, by a number that is taken modulo the nodes that take something.
     pub fn live(&self, n: u64) -> Option<Live> {
+        // A load balancer looks now and then: some of what it sends meets a node that takes nothing any more.
+        let late = n >> 60 == 0;
         let nodes = lock(&self.nodes);
-        let live: Vec<&Live> = nodes.iter().filter_map(|s| s.live.as_ref()).collect();
+        let live = nodes.iter().filter_map(|s| s.live.as_ref());
+        let live: Vec<&Live> = live.filter(|l| late || l.takes()).collect();
         let at = n.checked_rem(live.len() as u64)?;
         Some(live[at as usize].clone())
     }
@@ -199,6 +239,74 @@ impl Shared {
         wait(told).await.ok()
     }
 
+    /// The node that has a place now.
+    pub fn at(&self, slot: u32) -> Option<Live> {
+        lock(&self.nodes)[slot as usize - 1].live.clone()
+    }
+
+    /// The nodes that run.
+    pub fn running(&self) -> Vec<Live> {
+        let nodes = lock(&self.nodes);
+        nodes.iter().filter_map(|s| s.live.clone()).collect()
+    }
+
+    /// A place is taken by a new life.
+    pub fn begins(&self, live: Live) {
+        let slot = live.life.slot as usize - 1;
+        lock(&self.nodes)[slot].live = Some(live);
+    }
+
+    /// A life is over; its place is taken again at an instant, µs of the world.
+    pub fn ends(&self, life: Life, back_at: i64) -> Option<Live> {
+        let slot = &mut lock(&self.nodes)[life.slot as usize - 1];
+        slot.back_at = back_at;
+        slot.live.take_if(|l| l.life == life)
+    }
+
+    /// Places that wait for a life that is due by now.
+    pub fn vacant(&self) -> Vec<u32> {
+        let now = self.exec.now();
+        let nodes = lock(&self.nodes);
+        let vacant = (1..).zip(nodes.iter());
+        let vacant = vacant.filter(|(_, s)| s.live.is_none() && s.back_at <= now);
+        vacant.map(|(slot, _)| slot).collect()
+    }
+
+    /// A number for a new life's tasks.
+    pub fn new_group(&self) -> Group {
+        self.lives.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A life ends by itself; it is cleared away before the next step.
+    pub fn end(&self, life: Life, how: End) {
+        self.crashes().ended.push((life, how));
+    }
+
+    /// A life that has ended by itself.
+    pub fn next_ended(&self) -> Option<(Life, End)> {
+        self.crashes().ended.pop()
+    }
+
+    /// The installation is there.
+    pub fn found(&self) {
+        self.founded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the installation is there.
+    pub fn is_founded(&self) -> bool {
+        self.founded.load(Ordering::Relaxed)
+    }
+
+    /// Something does not hold.
+    pub fn wrong(&self, what: String) {
+        lock(&self.wrongs).push(what);
+    }
+
+    /// What did not hold while it happened.
+    pub fn wrongs(&self) -> Vec<String> {
+        lock(&self.wrongs).clone()
+    }
+
     fn crashes(&self) -> MutexGuard<'_, Crashes> {
         lock(&self.crashes)
     }
@@ -214,11 +322,62 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The tap of one life.
-struct Ports {
+pub(crate) struct Ports {
     shared: Arc<Shared>,
-    life: Life,
+    watch: Watch,
     disk: Arc<FaultDisk>,
     dead: AtomicBool,
+    /// Other nodes will hear of a commit.
+    ringing: Arc<AtomicBool>,
+}
+
+impl Ports {
+    /// The ports of a life that is watched.
+    pub(crate) fn new(watch: Watch, disk: Arc<FaultDisk>) -> Ports {
+        Ports {
+            shared: Arc::clone(&watch.shared),
+            watch,
+            disk,
+            dead: AtomicBool::new(false),
+            ringing: Arc::default(),
+        }
+    }
+
+    /// Tells the other nodes that something was committed: soon, seldom, and not always.
+    fn ring(&self) {
+        if self.shared.setup.nodes < 2 || self.ringing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let faults = &self.shared.faults;
+        let lost = faults.fires("notice_lost");
+        let after = match faults.are_on() {
+            true => faults.size(SECOND / 1_000, SECOND / 2),
+            false => 3 * SECOND,
+        };
+        let (shared, ringing) = (Arc::clone(&self.shared), Arc::clone(&self.ringing));
+        let life = self.watch.life;
+        self.shared.exec.spawn(WORLD, async move {
+            shared.exec.sleep(after).await;
+            ringing.store(false, Ordering::Relaxed);
+            let others = shared.running();
+            for other in others.iter().filter(|o| !lost && o.life != life) {
+                other.desk.store().hear();
+            }
+        });
+    }
+
+    /// A switch that one node set is met by another one that did not know of it yet.
+    fn switches(&self, unit: &Unit, answer: &CommitAnswer) {
+        let life = self.watch.life;
+        let mut by = lock(&self.shared.switched_by);
+        let moves = unit.rows.iter().any(|r| matches!(r, Row::Switch { .. }));
+        if moves && answer.is_ok() {
+            *by = Some(life);
+        }
+        if matches!(answer, Err(Refused::GateMoved)) && by.is_some_and(|b| b.slot != life.slot) {
+            self.shared.faults.count("switch_met_elsewhere");
+        }
+    }
 }
 
 impl Tap for Ports {
@@ -238,10 +397,10 @@ impl Tap for Ports {
         crashes.left -= 1;
         crashes.draw();
         *crashes.hit.entry(name_of(point)).or_default() += 1;
-        crashes.ended.push(self.life);
+        crashes.ended.push((self.watch.life, End::Crash));
         drop(crashes);
         self.dead.store(true, Ordering::Relaxed);
-        let node = self.life.node;
+        let node = self.watch.life.node;
         let name = name_of(point);
         self.shared
             .note("crash", format_args!("node {node} at {name}"));
@@ -250,7 +409,8 @@ impl Tap for Ports {
 
     fn answered(&self, unit: &Unit, answer: &CommitAnswer) {
         let shared = &self.shared;
-        let (node, turns, rows) = (self.life.node, unit.turns.len(), unit.rows.len());
+        let life = self.watch.life;
+        let (node, turns, rows) = (life.node, unit.turns.len(), unit.rows.len());
         let words = answer_words(answer);
         shared.note(
             "commit",
@@ -261,10 +421,15 @@ impl Tap for Ports {
         );
         lock(&shared.witness).push(Seen {
             at: shared.exec.now(),
-            life: self.life,
+            life,
             unit: unit.clone(),
             answer: answer.clone(),
         });
+        self.switches(unit, answer);
+        if answer.is_ok() {
+            self.watch.commits();
+            self.ring();
+        }
     }
 }
 
@@ -306,10 +471,21 @@ fn answer_words(answer: &CommitAnswer) -> String {
 }
 
 /// The host of one life: tasks and sleeps of the executor.
-struct Ground {
+pub(crate) struct Ground {
     shared: Arc<Shared>,
     group: Group,
     dice: Mutex<Dice>,
+}
+
+impl Ground {
+    /// The ground of the tasks of a life.
+    pub(crate) fn new(shared: &Arc<Shared>, group: Group, dice: Dice) -> Ground {
+        Ground {
+            shared: Arc::clone(shared),
+            group,
+            dice: Mutex::new(dice),
+        }
+    }
 }
 
 impl Host for Ground {
@@ -336,205 +512,5 @@ impl Host for Ground {
                 }
             })
         })
-    }
-}
-
-/// The clock of the world as the engine reads it.
-struct WorldClock(Exec);
-
-impl Clock for WorldClock {
-    fn now(&self) -> i64 {
-        self.0.now()
-    }
-}
-
-/// The connections of the simulated installation.
-struct Wires(BTreeMap<&'static str, Arc<Connection>>);
-
-impl Connections for Wires {
-    fn find(&self, _: &Tenant, _: &str, name: &str) -> Result<Arc<Connection>, String> {
-        let found = self.0.get(name).cloned();
-        found.ok_or_else(|| format!("no connection `{name}`"))
-    }
-
-    fn model(&self, _: &Tenant, _: &str, _: &str) -> Option<String> {
-        Some("simulated".into())
-    }
-}
-
-const NAMES: [&str; 5] = ["crm", "crm-existing", "keyed", "blind", model::CONNECTION];
-
-/// What nodes are started from.
-#[derive(Debug)]
-pub struct Machine {
-    /// What all share.
-    pub shared: Arc<Shared>,
-    /// The vendors.
-    pub vendors: Arc<Vendors>,
-    /// The disk of the machine that all nodes run on.
-    pub disk: Arc<FaultDisk>,
-    /// The disk's name at SQLite.
-    pub vfs: String,
-    /// Send slots of each node.
-    pub slots: usize,
-    /// The run's seed.
-    pub seed: u64,
-}
-
-impl Machine {
-    /// Starts a node: opens the store and begins its loops.
-    pub fn start(&self, node: u32) -> anyhow::Result<()> {
-        let shared = &self.shared;
-        let store = Store::inline(&Location::from(Path::new(FILE)), &self.options(node))?;
-        let group = shared.lives.fetch_add(1, Ordering::Relaxed) + 1;
-        let life = Life {
-            node,
-            group,
-            epoch: store.epoch(),
-        };
-        let ports = Ports {
-            shared: Arc::clone(shared),
-            life,
-            disk: Arc::clone(&self.disk),
-            dead: AtomicBool::new(false),
-        };
-        let host = Ground {
-            shared: Arc::clone(shared),
-            group,
-            dice: Mutex::new(Dice::new(self.seed, &format!("life {group}"))),
-        };
-        let setting = Setting {
-            store,
-            clock: Arc::new(WorldClock(shared.exec.clone())),
-            key: KEY,
-            slots: self.slots,
-            tap: Some(Arc::new(ports)),
-        };
-        let (desk, queue) = Desk::hosted(setting, Arc::new(host));
-        let mut wires = BTreeMap::new();
-        for name in NAMES {
-            let url = format!("https://{name}.example/v1");
-            wires.insert(
-                name,
-                Arc::new(Connection::new(name, &url, &Auth::None, false)?),
-            );
-        }
-        let outward = Outward {
-            client: Client::over(Arc::new(Wire(Arc::clone(&self.vendors)))),
-            connections: Arc::new(Wires(wires)),
-        };
-        let never = CancellationToken::new();
-        let worker = Worker::new(desk.clone(), outward);
-        shared.exec.spawn(group, worker.run(queue, never.clone()));
-        if let Some(follower) = Follower::new(desk.clone(), None) {
-            shared.exec.spawn(group, follower.run(never));
-        }
-        shared
-            .exec
-            .spawn(group, join_pending(shared.exec.clone(), desk.clone()));
-        shared.note("start", format_args!("node {node} epoch {}", life.epoch));
-        lock(&shared.nodes)[node as usize - 1].live = Some(Live { life, desk });
-        Ok(())
-    }
-
-    /// How a node opens its store.
-    pub fn options(&self, node: u32) -> Options {
-        Options {
-            node: Some(node),
-            writer_cache_kib: 1024,
-            reader_cache_kib: 256,
-            readers: 1,
-            vfs: Some(self.vfs.clone()),
-            ..Options::default()
-        }
-    }
-
-    /// The power goes: every node dies at once, and what the disk had not synced may be lost.
-    pub fn lose_power(&self) {
-        let lives = self.lives();
-        for life in &lives {
-            self.shared.exec.kill(life.group);
-        }
-        self.shared.faults.count("power_lost");
-        self.shared.note("power", format_args!("lost"));
-        self.disk.crash();
-        let back = self.shared.faults.size(SECOND, 20 * SECOND);
-        for life in lives {
-            self.end(life, back);
-        }
-    }
-
-    /// Ends the present life of a node; it comes back after a while.
-    pub fn end(&self, life: Life, back_after: i64) {
-        let shared = &self.shared;
-        shared.exec.kill(life.group);
-        let slot = |nodes: &mut Vec<Slot>| {
-            let slot = &mut nodes[life.node as usize - 1];
-            slot.back_at = shared.exec.now() + back_after;
-            slot.live.take_if(|l| l.life == life)
-        };
-        let gone = slot(&mut lock(&shared.nodes));
-        if gone.is_some() && self.lives().is_empty() {
-            // A process that dies closes nothing: what it wrote stays as it is.
-            self.disk.crash_with(Loss::Nothing);
-        }
-        drop(gone);
-        let woken = shared.exec.sleep(back_after);
-        shared.exec.spawn(crate::exec::WORLD, woken);
-    }
-
-    /// Clears away what died at a port, and brings back whose time has come.
-    pub fn tend(&self) -> anyhow::Result<()> {
-        loop {
-            let ended = self.shared.crashes().ended.pop();
-            let Some(life) = ended else { break };
-            if self.shared.faults.fires("power_with_crash") {
-                self.lose_power();
-                continue;
-            }
-            let back = self.shared.faults.size(SECOND / 10, 20 * SECOND);
-            self.end(life, back);
-        }
-        if !self.disk.has_power() {
-            self.lose_power();
-        }
-        let now = self.shared.exec.now();
-        let back: Vec<u32> = lock(&self.shared.nodes)
-            .iter()
-            .zip(1u32..)
-            .filter(|(s, _)| s.live.is_none() && s.back_at <= now)
-            .map(|(_, n)| n)
-            .collect();
-        for node in back {
-            let Err(why) = self.start(node) else { continue };
-            // A disk that is full, or whose power went again: it is tried again.
-            if !self.shared.faults.are_on() {
-                return Err(why.context(format!("node {node} does not start")));
-            }
-            self.shared.note("no_start", format_args!("node {node}"));
-            lock(&self.shared.nodes)[node as usize - 1].back_at = now + SECOND;
-            let woken = self.shared.exec.sleep(SECOND);
-            self.shared.exec.spawn(crate::exec::WORLD, woken);
-        }
-        Ok(())
-    }
-
-    /// Lives that run now.
-    pub fn lives(&self) -> Vec<Life> {
-        let nodes = lock(&self.shared.nodes);
-        nodes
-            .iter()
-            .filter_map(|s| Some(s.live.as_ref()?.life))
-            .collect()
-    }
-}
-
-async fn join_pending(exec: Exec, desk: Desk) {
-    loop {
-        exec.sleep(5 * SECOND).await;
-        // What failed is tried again at the next look.
-        let _ = desk
-            .join_pending(|endpoint, stored| event_of(&endpoint.name, stored))
-            .await;
     }
 }

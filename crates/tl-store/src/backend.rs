@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use crate::contract::{CommitAnswer, Committed, Query, Refused, Reply, Unit};
 use crate::error::{OpenError, StoreError};
+use crate::node::Node;
 use crate::postgres::Postgres;
 use crate::read::Reader;
+use crate::shared::Shared;
 use crate::sqlite::{Sqlite, dialect};
 
 /// How a backend is opened.
@@ -34,8 +36,12 @@ pub struct Options {
     pub group: usize,
     /// Name of a registered SQLite file layer, for tests on a lying disk.
     pub vfs: Option<String>,
-    /// How long a node may write after it last told the database that it lives; PostgreSQL alone.
+    /// How long a node may write after it last told the database that it lives. A SQLite file that is not shared has
+    /// one node, whose lease does not end.
     pub lease: Duration,
+    /// Several nodes of this process share a SQLite file, in a simulation. Each is opened inline, and its lease is
+    /// kept by whoever opened it, with `Store::keep_lease`.
+    pub shared: Option<Shared>,
 }
 
 impl Default for Options {
@@ -49,6 +55,7 @@ impl Default for Options {
             group: 256,
             vfs: None,
             lease: Duration::from_secs(10),
+            shared: None,
         }
     }
 }
@@ -96,12 +103,11 @@ impl std::fmt::Debug for Location {
 pub struct Lease {
     /// False once another process has raised the node's epoch: this one must not send anything any more.
     pub held: bool,
-    /// What is left of it, by this machine's clock.
+    /// What was left of it when the database answered. To be counted from the moment of the question: how long the
+    /// answer took on its way is not known.
     pub left: Duration,
-    /// The database's clock, µs; `None` where there is no other clock than this machine's.
+    /// The database's clock when it answered, µs; `None` where there is no other clock than this machine's.
     pub database_time: Option<i64>,
-    /// How long the question took: `database_time` is that uncertain.
-    pub took: Duration,
 }
 
 impl Lease {
@@ -111,7 +117,6 @@ impl Lease {
             held: true,
             left: Duration::MAX,
             database_time: None,
-            took: Duration::ZERO,
         }
     }
 }
@@ -154,17 +159,26 @@ impl Backend {
 
     /// The node's number; 0 for a guest.
     pub fn node(&self) -> u32 {
-        match &self.reader.source {
-            Source::Sqlite(s) => s.node(),
-            Source::Postgres(p) => p.node().map_or(0, |n| n.id),
-        }
+        self.registered().map_or(0, |n| n.id)
     }
 
     /// How often this node was started; 0 for a guest.
     pub fn epoch(&self) -> u64 {
+        self.registered().map_or(0, |n| n.epoch)
+    }
+
+    fn registered(&self) -> Option<&Node> {
         match &self.reader.source {
-            Source::Sqlite(s) => s.epoch(),
-            Source::Postgres(p) => p.node().map_or(0, |n| n.epoch),
+            Source::Sqlite(s) => s.node(),
+            Source::Postgres(p) => p.node(),
+        }
+    }
+
+    /// Whether other nodes may use the database at the same time.
+    pub(crate) fn is_shared(&self) -> bool {
+        match &self.reader.source {
+            Source::Sqlite(s) => s.is_shared(),
+            Source::Postgres(_) => true,
         }
     }
 
@@ -226,7 +240,7 @@ impl Backend {
     /// Extends the node's lease. A node that lapsed and that nobody took over holds it again.
     pub fn heartbeat(&mut self) -> Result<Lease, StoreError> {
         match &mut self.reader.source {
-            Source::Sqlite(_) => Ok(Lease::endless()),
+            Source::Sqlite(s) => s.heartbeat(),
             Source::Postgres(p) => p.heartbeat(),
         }
     }
@@ -235,16 +249,18 @@ impl Backend {
     /// names them, each once.
     pub fn lapse(&mut self) -> Result<Vec<u32>, StoreError> {
         match &mut self.reader.source {
-            Source::Sqlite(_) => Ok(Vec::new()),
+            Source::Sqlite(s) => s.lapse(),
             Source::Postgres(p) => p.lapse(),
         }
     }
 
     /// Gives the node's lease back: others need not wait for its end.
     pub(crate) fn release(&mut self) {
-        if let Source::Postgres(p) = &mut self.reader.source
-            && let Err(error) = p.release()
-        {
+        let released = match &mut self.reader.source {
+            Source::Sqlite(s) => s.release(),
+            Source::Postgres(p) => p.release(),
+        };
+        if let Err(error) = released {
             tracing::warn!(%error, "the lease was not given back; it ends by itself");
         }
     }

@@ -32,13 +32,13 @@ use crate::contract::{Refused, Unit};
 use crate::error::StoreError;
 use crate::logic::looks::{L, LOOKS};
 use crate::logic::{self, Needs, Ords, Outcome, View};
+use crate::node::Node;
 use crate::schema::{Dialect, Kind};
 use crate::value::{Fields, Val};
 use crate::writes::WRITES;
 use link::{Link, Param, Say, Trouble, kind, trouble, words};
 use tl_kernel::id::TenantId;
 
-pub(crate) use node::Node;
 pub(crate) use wake::{Bells, Waker};
 
 /// A group that lost a race reads what won and decides again, so often at most; then it runs in halves.
@@ -46,8 +46,6 @@ const TRIES: u32 = 5;
 /// Rows that one transaction may number in a table, as bits of a position.
 const ROWS_BITS: u32 = 20;
 
-/// The database's clock, µs.
-const NOW: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)";
 /// Tenants whose payload the transaction may touch.
 const SCOPE: &str = "SELECT set_config('tl.tenants', ?1, true)";
 /// The transaction's place in the order of commits.
@@ -216,7 +214,7 @@ impl Postgres {
         needs.blind();
         let tenants = units.iter().map(|u| u.tenant);
         let scope = [scope(tenants.chain([TenantId::SYSTEM]))];
-        let fence = self.node.as_ref().map(Node::fence);
+        let fence = self.node.as_ref().map(|n| n.fence(Dialect::Postgres));
         let gates: BTreeSet<i64> = needs.gates().collect();
         let new_gates: Vec<_> = gates.difference(&self.gates).map(|t| Some(*t)).collect();
 

@@ -9,18 +9,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
-use crate::backend::{Blame, Failure, Options};
+use crate::backend::{Blame, Failure, Lease, Options};
 use crate::contract::{Refused, Unit};
 use crate::error::{OpenError, StoreError};
-use crate::keys::NEVER;
 use crate::logic::looks::LOOKS;
 use crate::logic::{self, Numbered, Outcome, View};
 use crate::migrate;
+use crate::node::{self, Floor, Node};
 use crate::schema::Dialect;
+use crate::shared::Shared;
 use crate::value::{Cell, Fields, Val};
 use crate::writes::{Changes, WRITES};
 use dialect::{Access, Sizes};
@@ -104,8 +106,38 @@ fn bind(stmt: &mut rusqlite::Statement<'_>, params: &[Val<'_>]) -> rusqlite::Res
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     conn: Connection,
-    node: u32,
-    epoch: u64,
+    /// `None` for readers and guests.
+    node: Option<Node>,
+    /// Absent where the file has one node.
+    shared: Option<Shared>,
+}
+
+/// What is said about nodes on a connection, and when.
+struct Said<'c> {
+    conn: &'c Connection,
+    now: i64,
+}
+
+impl Floor for Said<'_> {
+    type Error = rusqlite::Error;
+    const DIALECT: Dialect = Dialect::Sqlite;
+
+    fn say(&mut self, sql: &str, params: &[Val<'_>]) -> rusqlite::Result<Vec<Vec<i64>>> {
+        let mut all = params.to_vec();
+        all.resize(node::PARAMS, Val::Null);
+        all.push(Val::Int(self.now));
+        let mut stmt = self.conn.prepare_cached(sql)?;
+        let wanted = stmt.parameter_count();
+        bind(&mut stmt, &all[..wanted])?;
+        let columns = stmt.column_count();
+        let mut rows = stmt.raw_query();
+        let mut out = Vec::new();
+        while let Some(row) = rows.next()? {
+            let row: rusqlite::Result<Vec<i64>> = (0..columns).map(|i| row.get(i)).collect();
+            out.push(row?);
+        }
+        Ok(out)
+    }
 }
 
 impl Sqlite {
@@ -117,18 +149,35 @@ impl Sqlite {
         };
         let sizes = sizes(options, options.writer_cache_kib);
         let mut conn = dialect::connect(path, access, options.vfs.as_deref(), sizes)?;
+        let shared = options.shared.clone();
         let steps = migrate::migrations(Dialect::Sqlite);
         match options.node {
             Some(_) => migrate::migrate(&mut conn, path, &steps)?,
             None => migrate::require(&conn, path, &steps)?,
         }
-        let (node, epoch) = match options.node {
-            Some(node) => {
-                raise_epoch(&mut conn, node).map_err(|e| dialect::open_error(path, &e))?
-            }
-            None => (0, 0),
+        let mut sqlite = Sqlite {
+            conn,
+            node: None,
+            shared,
         };
-        Ok(Sqlite { conn, node, epoch })
+        if let Some(asked) = options.node {
+            let lease = match sqlite.shared {
+                Some(_) => options.lease,
+                None => Duration::MAX,
+            };
+            let node = Node::register(&mut sqlite.floor(), asked, lease);
+            sqlite.node = Some(node.map_err(|e| dialect::open_error(path, &e))?);
+        }
+        Ok(sqlite)
+    }
+
+    /// Where one node has the file to itself time stands still, so that no lease ends.
+    fn floor(&self) -> Said<'_> {
+        let clock = self.shared.as_ref();
+        Said {
+            conn: &self.conn,
+            now: clock.map_or(0, |s| s.0.database_clock()),
+        }
     }
 
     /// Opens a further connection that reads alone. The file must have been opened for writing before.
@@ -137,8 +186,8 @@ impl Sqlite {
         let conn = dialect::connect(path, Access::Read, options.vfs.as_deref(), sizes)?;
         Ok(Sqlite {
             conn,
-            node: 0,
-            epoch: 0,
+            node: None,
+            shared: None,
         })
     }
 
@@ -155,12 +204,42 @@ impl Sqlite {
         &self.conn
     }
 
-    pub(crate) fn node(&self) -> u32 {
-        self.node
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
     }
 
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
+    /// Whether other nodes may use the file at the same time.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// The node, where it has a lease that ends.
+    fn leased(&self) -> Option<&Node> {
+        self.node.as_ref().filter(|_| self.is_shared())
+    }
+
+    /// Extends the node's lease.
+    pub(crate) fn heartbeat(&self) -> Result<Lease, StoreError> {
+        match self.leased() {
+            Some(node) => Ok(node.beat(&mut self.floor())?),
+            None => Ok(Lease::endless()),
+        }
+    }
+
+    /// Gives the lease back: for everybody else it has lapsed.
+    pub(crate) fn release(&self) -> Result<(), StoreError> {
+        match self.leased() {
+            Some(node) => Ok(node.release(&mut self.floor())?),
+            None => Ok(()),
+        }
+    }
+
+    /// Raises the epochs of nodes whose lease has lapsed, once each. Their attempts become stale.
+    pub(crate) fn lapse(&self) -> Result<Vec<u32>, StoreError> {
+        match self.is_shared() {
+            true => Ok(node::lapse(&mut self.floor())?),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// Leaves checkpoints to the caller, who watches the length of the write-ahead log (pages) that is returned.
@@ -176,8 +255,7 @@ impl Sqlite {
     /// Decides the units and makes what passed durable, in one transaction.
     pub(crate) fn transact(&mut self, units: &[Unit]) -> Result<Vec<Result<(), Refused>>, Failure> {
         let done = self.try_transact(units);
-        if done.is_err()
-            && !self.conn.is_autocommit()
+        if !self.conn.is_autocommit()
             && let Err(error) = self.conn.execute_batch("ROLLBACK")
         {
             tracing::error!(%error, "TL0602 a group could not be rolled back");
@@ -186,13 +264,32 @@ impl Sqlite {
     }
 
     fn try_transact(&mut self, units: &[Unit]) -> Result<Vec<Result<(), Refused>>, Failure> {
-        let run = |sql: &str| self.conn.prepare_cached(sql)?.execute([]);
-        run("BEGIN IMMEDIATE")?;
+        self.run("BEGIN IMMEDIATE")?;
+        if !self.passes_fence()? {
+            // The transaction ends without a commit.
+            return Ok(units.iter().map(|_| Err(Refused::Fenced)).collect());
+        }
         let view = self.view(units)?;
-        let Outcome { answers, changes } = logic::decide(view, units, self.node);
+        let node = self.node.as_ref().map_or(0, |n| n.id);
+        let Outcome { answers, changes } = logic::decide(view, units, node);
         self.write(&changes)?;
-        run("COMMIT")?;
+        self.run("COMMIT")?;
+        if let Some(node) = &mut self.node {
+            node.last_group += 1;
+        }
         Ok(answers)
+    }
+
+    fn run(&self, sql: &str) -> rusqlite::Result<usize> {
+        self.conn.prepare_cached(sql)?.execute([])
+    }
+
+    fn passes_fence(&self) -> rusqlite::Result<bool> {
+        let Some(node) = self.leased() else {
+            return Ok(true);
+        };
+        let (sql, params) = node.fence(Dialect::Sqlite);
+        Ok(!self.floor().say(sql, &params)?.is_empty())
     }
 
     fn view<'a>(&self, units: &'a [Unit]) -> Result<View<'a>, StoreError> {
@@ -253,26 +350,6 @@ fn sizes(options: &Options, cache_kib: u32) -> Sizes {
         cache_kib,
         checkpoint_pages: options.checkpoint_pages,
     }
-}
-
-/// Starts a node: the number that was asked for, or the next free one for 0. Nobody takes over a node of a file, so
-/// its lease does not end.
-fn raise_epoch(conn: &mut Connection, node: u32) -> rusqlite::Result<(u32, u64)> {
-    let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let node = match node {
-        0 => tx.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM node", [], |r| {
-            r.get(0)
-        })?,
-        given => given,
-    };
-    let epoch: i64 = tx.query_row(
-        "INSERT INTO node (id, epoch, lease_until, last_group) VALUES (?1, 1, ?2, 0) \
-         ON CONFLICT (id) DO UPDATE SET epoch = node.epoch + 1 RETURNING epoch",
-        [i64::from(node), NEVER],
-        |r| r.get(0),
-    )?;
-    tx.commit()?;
-    Ok((node, epoch.unsigned_abs()))
 }
 
 impl From<rusqlite::Error> for Failure {

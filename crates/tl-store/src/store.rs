@@ -13,7 +13,7 @@ mod threads;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,6 +23,7 @@ use crate::contract::{CommitAnswer, Query, Refused, Reply, Unit};
 use crate::error::{OpenError, StoreError};
 use crate::postgres::{Bells, Waker};
 use crate::read::Reader;
+use crate::shared::{Shared, Way};
 
 use checkpoints::Checkpoints;
 use held::Held;
@@ -46,6 +47,8 @@ struct Inner {
     node: u32,
     epoch: u64,
     shared: bool,
+    /// Length of a lease.
+    lease: Duration,
 }
 
 #[derive(Debug)]
@@ -55,8 +58,16 @@ enum Mode {
         reads: mpsc::Sender<ReadJob>,
         readers: u32,
     },
+    Inline(Inline),
+}
+
+/// A database without threads.
+#[derive(Debug)]
+struct Inline {
     /// `None` once closed.
-    Inline(Mutex<Option<Backend>>),
+    backend: Mutex<Option<Backend>>,
+    /// What a node that shares its file stands on.
+    shared: Option<Shared>,
 }
 
 /// What the writer tells everybody.
@@ -72,13 +83,13 @@ struct Progress {
 }
 
 impl Progress {
-    fn new() -> Arc<Progress> {
+    fn new(clocks: Option<Shared>) -> Arc<Progress> {
         Arc::new(Progress {
             begun: Instant::now(),
             oldest: AtomicU64::new(0),
             groups: watch::Sender::new(0),
             elsewhere: watch::Sender::new(0),
-            held: Arc::new(Held::new()),
+            held: Arc::new(Held::new(clocks)),
         })
     }
 
@@ -93,14 +104,16 @@ struct Who {
     node: u32,
     epoch: u64,
     shared: bool,
+    lease: Duration,
 }
 
 impl Who {
-    fn of(backend: &Backend) -> Who {
+    fn of(backend: &Backend, options: &Options) -> Who {
         Who {
             node: backend.node(),
             epoch: backend.epoch(),
-            shared: backend.postgres().is_some(),
+            shared: backend.is_shared(),
+            lease: options.lease,
         }
     }
 }
@@ -115,14 +128,15 @@ impl Store {
     /// As `open`, wherever the database is. On PostgreSQL the node is registered, and a thread keeps its lease.
     pub fn open_at(location: &Location, options: &Options) -> Result<Store, OpenError> {
         let mut backend = Backend::open_at(location, options)?;
-        let progress = Progress::new();
+        let progress = Progress::new(options.shared.clone());
+        let asked = progress.held.asked();
         let lease = apart(|| {
             backend.heartbeat().map_err(|e| OpenError::Database {
                 path: format!("{location:?}"),
                 why: e.to_string(),
             })
         })?;
-        progress.held.confirm(&lease);
+        progress.held.confirm(asked, &lease);
         let refused = |e: std::io::Error| OpenError::Database {
             path: format!("{location:?}"),
             why: format!("no thread can be started: {e}"),
@@ -149,7 +163,7 @@ impl Store {
         for _ in 0..readers {
             connections.push(Backend::open_reader(location, options)?);
         }
-        let who = Who::of(&backend);
+        let who = Who::of(&backend, options);
         let (writes, write_jobs) = mpsc::channel(QUEUE);
         let shared = (beside, Arc::clone(&progress));
         threads::writer(backend, options.group, shared, write_jobs).map_err(refused)?;
@@ -164,13 +178,25 @@ impl Store {
     }
 
     /// Opens the database without threads: commits and questions run on the calling thread, and futures are ready
-    /// when they return. Several such stores may share one SQLite file, as nodes of their own. A PostgreSQL database
-    /// may be used so from outside a runtime alone.
+    /// when they return, unless the surroundings of a shared file let them wait. Several such stores may share one
+    /// SQLite file, as nodes of their own. A PostgreSQL database may be used so from outside a runtime alone.
     pub fn inline(location: &Location, options: &Options) -> Result<Store, OpenError> {
-        let backend = Backend::open_at(location, options)?;
-        let who = Who::of(&backend);
-        let mode = Mode::Inline(Mutex::new(Some(backend)));
-        Ok(Store::new(mode, Progress::new(), who))
+        let mut backend = Backend::open_at(location, options)?;
+        let progress = Progress::new(options.shared.clone());
+        if options.shared.is_some() {
+            let asked = progress.held.asked();
+            let lease = backend.heartbeat().map_err(|e| OpenError::Database {
+                path: format!("{location:?}"),
+                why: e.to_string(),
+            })?;
+            progress.held.confirm(asked, &lease);
+        }
+        let who = Who::of(&backend, options);
+        let mode = Mode::Inline(Inline {
+            backend: Mutex::new(Some(backend)),
+            shared: options.shared.clone(),
+        });
+        Ok(Store::new(mode, progress, who))
     }
 
     fn new(mode: Mode, progress: Arc<Progress>, who: Who) -> Store {
@@ -180,6 +206,7 @@ impl Store {
             node: who.node,
             epoch: who.epoch,
             shared: who.shared,
+            lease: who.lease,
         };
         Store {
             inner: Arc::new(inner),
@@ -208,7 +235,10 @@ impl Store {
         let wanted = units.len();
         let writes = match &self.inner.mode {
             Mode::Threads { writes, .. } => writes,
-            Mode::Inline(backend) => return self.commit_inline(backend, units),
+            Mode::Inline(inline) => {
+                let committed = inline.reached(|| self.commit_inline(inline, units)).await;
+                return committed.unwrap_or_else(|error| vec![Err(refused(&error)); wanted]);
+            }
         };
         let (job, answers) = commit_job(units);
         if writes.send(job).await.is_err() {
@@ -227,17 +257,13 @@ impl Store {
                 writes.blocking_send(job).map_err(|_| closed())?;
                 answers.blocking_recv().map_err(|_| closed())?
             }
-            Mode::Inline(backend) => self.commit_inline(backend, vec![unit]),
+            Mode::Inline(inline) => self.commit_inline(inline, vec![unit]),
         };
         answers.into_iter().next().unwrap_or_else(|| Err(closed()))
     }
 
-    fn commit_inline(
-        &self,
-        backend: &Mutex<Option<Backend>>,
-        units: Vec<Unit>,
-    ) -> Vec<CommitAnswer> {
-        let mut backend = backend.lock().unwrap_or_else(PoisonError::into_inner);
+    fn commit_inline(&self, inline: &Inline, units: Vec<Unit>) -> Vec<CommitAnswer> {
+        let mut backend = inline.lock();
         let Some(backend) = backend.as_mut() else {
             return vec![Err(closed()); units.len()];
         };
@@ -255,7 +281,7 @@ impl Store {
     pub fn query_blocking(&self, query: Query) -> Result<Reply, StoreError> {
         let reads = match &self.inner.mode {
             Mode::Threads { reads, .. } => reads,
-            Mode::Inline(backend) => return read_inline(backend, |r| r.query(query)),
+            Mode::Inline(inline) => return inline.read(|r| r.query(query)),
         };
         let (answer, answers) = oneshot::channel();
         let job = ReadJob::ask(move |r| r.query(query), answer);
@@ -271,7 +297,7 @@ impl Store {
     {
         let reads = match &self.inner.mode {
             Mode::Threads { reads, .. } => reads,
-            Mode::Inline(backend) => return read_inline(backend, ask),
+            Mode::Inline(inline) => return inline.reached(|| inline.read(ask)).await?,
         };
         let (answer, answers) = oneshot::channel();
         let job = ReadJob::ask(ask, answer);
@@ -279,12 +305,29 @@ impl Store {
         answers.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Extends the node's lease and tells what is left of it. On PostgreSQL a thread does so by itself; on SQLite
-    /// nobody can take over, and the lease is endless.
+    /// Extends the node's lease and tells what is left of it. On PostgreSQL a thread does so by itself; on a SQLite
+    /// file that is not shared nobody can take over, and the lease is endless.
     pub async fn heartbeat(&self) -> Result<Lease, StoreError> {
+        let asked = self.inner.progress.held.asked();
         let lease = self.as_node(Backend::heartbeat).await?;
-        self.inner.progress.held.confirm(&lease);
+        self.inner.progress.held.confirm(asked, &lease);
         Ok(lease)
+    }
+
+    /// Extends the lease of an inline node as the thread does it elsewhere, and tells after what time to do so again;
+    /// `None` once another process has taken the node over.
+    pub async fn keep_lease(&self) -> Option<Duration> {
+        let held = &self.inner.progress.held;
+        let asked = held.asked();
+        let answer = self.as_node(Backend::heartbeat).await;
+        held.beaten(asked, self.inner.lease, answer.as_ref().ok())
+    }
+
+    /// Another node has committed: for whoever opened inline stores on one file, because nothing else tells them.
+    pub fn hear(&self) {
+        let progress = &self.inner.progress;
+        progress.groups.send_modify(|_| {});
+        progress.elsewhere.send_modify(|n| *n += 1);
     }
 
     /// What is left of the node's lease by this machine's clocks, as the database last confirmed it; `None` for one
@@ -321,9 +364,9 @@ impl Store {
     ) -> Result<T, StoreError> {
         let writes = match &self.inner.mode {
             Mode::Threads { writes, .. } => writes,
-            Mode::Inline(backend) => {
-                let mut backend = backend.lock().unwrap_or_else(PoisonError::into_inner);
-                return work(backend.as_mut().ok_or(StoreError::Closed)?);
+            Mode::Inline(inline) => {
+                let work = || work(inline.lock().as_mut().ok_or(StoreError::Closed)?);
+                return inline.reached(work).await?;
             }
         };
         let (answer, answers) = oneshot::channel();
@@ -346,7 +389,7 @@ impl Store {
         self.inner.progress.groups.subscribe()
     }
 
-    /// Wakes when another node of a PostgreSQL database has committed. A hint, as `groups` is.
+    /// Wakes when another node has committed. A hint, as `groups` is.
     pub fn elsewhere(&self) -> watch::Receiver<u64> {
         self.inner.progress.elsewhere.subscribe()
     }
@@ -374,9 +417,13 @@ impl Store {
                 reads,
                 readers,
             } => (writes, reads, *readers),
-            Mode::Inline(backend) => {
-                let mut backend = backend.lock().unwrap_or_else(PoisonError::into_inner);
-                return backend.take().ok_or(StoreError::Closed)?.checkpoint();
+            Mode::Inline(inline) => {
+                let close = || {
+                    let mut backend = inline.lock().take().ok_or(StoreError::Closed)?;
+                    backend.release();
+                    backend.checkpoint()
+                };
+                return inline.reached(close).await?;
             }
         };
         let (answer, done) = oneshot::channel();
@@ -404,12 +451,45 @@ fn commit_job(units: Vec<Unit>) -> (WriteJob, oneshot::Receiver<Vec<CommitAnswer
     (job, answers)
 }
 
-fn read_inline<T>(
-    backend: &Mutex<Option<Backend>>,
-    ask: impl FnOnce(&Reader) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let backend = backend.lock().unwrap_or_else(PoisonError::into_inner);
-    ask(backend.as_ref().ok_or(StoreError::Closed)?.reader())
+impl Inline {
+    fn lock(&self) -> MutexGuard<'_, Option<Backend>> {
+        self.backend.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        ask(self.lock().as_ref().ok_or(StoreError::Closed)?.reader())
+    }
+
+    /// Does it once the database is reached. What was done may have no answer.
+    async fn reached<T>(&self, work: impl FnOnce() -> T) -> Result<T, StoreError> {
+        let Some(Shared(surroundings)) = &self.shared else {
+            return Ok(work());
+        };
+        loop {
+            match surroundings.way() {
+                Way::Open => break,
+                Way::Wait(until) => until.await,
+                Way::Cut => return Err(no_way()),
+            }
+        }
+        let done = work();
+        match surroundings.answers() {
+            true => Ok(done),
+            false => Err(no_way()),
+        }
+    }
+}
+
+fn no_way() -> StoreError {
+    StoreError::Unavailable {
+        why: "the database is not reached".into(),
+    }
+}
+
+fn refused(error: &StoreError) -> Refused {
+    Refused::Unavailable {
+        why: error.to_string(),
+    }
 }
 
 fn closed() -> Refused {

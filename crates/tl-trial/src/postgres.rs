@@ -42,7 +42,7 @@ impl Server {
         if server.is_none() {
             let required = std::env::var("TL_REQUIRE_POSTGRES").is_ok_and(|v| v == "1");
             assert!(!required, "PostgreSQL is required and not installed");
-            eprintln!("LEFT OUT: PostgreSQL is not installed, so this was not tested against it");
+            crate::left_out("everything on PostgreSQL, which is not installed");
         }
         server
     }

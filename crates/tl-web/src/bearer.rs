@@ -12,6 +12,7 @@ use crate::apikey::ApiKeyText;
 use crate::headers;
 use crate::intake::{Door, TenantView};
 use crate::problem::{Problem, QUOTA, SCOPE};
+use crate::security::Refused;
 use crate::state::Web;
 
 /// Why a bearer is not believed.
@@ -107,7 +108,7 @@ pub(crate) fn token(
             kid: claims.kid.unwrap_or_else(|| "jwt".into()),
             principal: subject(view, issuer, &claims.subject),
         }),
-        Err(JwtError::UnknownKey(_)) => Err(Doubt::KeyUnknown),
+        Err(JwtError::UnknownKey(_)) if door.may_have_newer_keys(at, now) => Err(Doubt::KeyUnknown),
         Err(e) => Err(Doubt::Refused(e.reason_class())),
     }
 }
@@ -138,8 +139,8 @@ pub(crate) async fn holder(
     let bearer = api_key(&view, &key, scope, now).map_err(|doubt| match doubt {
         Doubt::Scope => scope_missing(scope),
         doubt => {
-            web.security
-                .refused((view.id, "api"), doubt.class(), b"", now);
+            let refused = Refused::of(headers, request, doubt.class());
+            web.security.refused((view.id, "api"), refused, now);
             Problem::unauthorized(doubt.class())
         }
     })?;

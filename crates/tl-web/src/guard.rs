@@ -22,6 +22,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestId(pub(crate) EventId);
 
+/// The id of a request as its answer and the security log have it.
+pub(crate) fn request_name(id: EventId) -> String {
+    id.to_string().replacen("evt_", "req_", 1)
+}
+
 /// The middleware.
 pub(crate) async fn guard(
     State(web): State<Arc<Web>>,
@@ -40,7 +45,7 @@ pub(crate) async fn guard(
         Err(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&id.to_string().replacen("evt_", "req_", 1)) {
+    if let Ok(value) = HeaderValue::from_str(&request_name(id)) {
         headers.insert(REQUEST_ID, value);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

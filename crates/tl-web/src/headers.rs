@@ -18,6 +18,8 @@ const SEEN: [&str; 6] = [
 ];
 /// Longest header value that expressions see, bytes.
 const MAX_SEEN: usize = 500;
+/// Longest id of a sender's request in a log line, bytes.
+const MAX_REQUEST_ID: usize = 128;
 
 /// The headers as the wire crate takes them.
 pub(crate) fn pairs(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
@@ -50,6 +52,13 @@ pub(crate) fn seen(headers: &HeaderMap) -> BTreeMap<String, String> {
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = single(headers, "authorization")?.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.trim())
+}
+
+/// The id that a sender gave its request (`X-Request-Id`), where it is one that a log line may hold.
+pub(crate) fn sender_request_id(headers: &HeaderMap) -> Option<&str> {
+    let id = single(headers, "x-request-id")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
+    (!id.is_empty() && id.len() <= MAX_REQUEST_ID && id.chars().all(plain)).then_some(id)
 }
 
 /// The trace id of a W3C `traceparent`.
@@ -185,5 +194,21 @@ mod tests {
             ("authorization", b"Bearer b"),
         ]);
         assert_eq!(bearer(&twice), None);
+    }
+
+    #[test]
+    fn a_sender_names_its_request_in_plain_letters() {
+        let long = "a".repeat(129);
+        let table: [(&[u8], Option<&str>); 5] = [
+            (b"req-7", Some("req-7")),
+            (b"", None),
+            (b"a b", None),
+            (b"Ada <ada@example.com>", None),
+            (long.as_bytes(), None),
+        ];
+        for (sent, want) in table {
+            assert_eq!(sender_request_id(&map(&[("x-request-id", sent)])), want);
+        }
+        assert_eq!(sender_request_id(&map(&[])), None);
     }
 }

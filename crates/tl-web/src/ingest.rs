@@ -26,9 +26,9 @@ use tl_kernel::program::Idempotency;
 use tl_kernel::value::Value;
 use tl_wire::signature::Reply;
 
-pub(crate) use admission::{enter, installation, room};
+pub(crate) use admission::{door, enter, installation, room, tenant};
 pub(crate) use body::read;
-pub(crate) use declared::{content_type, length};
+pub(crate) use declared::{content_type, length, too_large};
 pub(crate) use dedupe::{Keys, api_command, keys};
 pub(crate) use event::build;
 pub(crate) use lookup::{Found, Way, find, within};

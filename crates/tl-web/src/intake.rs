@@ -12,6 +12,8 @@ use tl_kernel::program::Program;
 use tl_kernel::value::Value;
 use tl_wire::signature::Secret;
 
+use crate::limits::KEYS_FRESH;
+
 /// A boxed future, so that the traits below can be objects.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -43,8 +45,18 @@ pub struct Door {
     pub secrets: Vec<Secret>,
     /// Key sets of its JWT alternatives, by position in `Endpoint::auth`; absent while they are being fetched.
     pub key_sets: BTreeMap<usize, Arc<tl_wire::jwt::KeySet>>,
+    /// When those that were fetched from their issuers were asked for, µs, by the same position.
+    pub keys_read: BTreeMap<usize, i64>,
     /// Closed by an operator.
     pub disabled: bool,
+}
+
+impl Door {
+    /// Whether the issuer of a JWT alternative may have keys by now that are not here.
+    pub(crate) fn may_have_newer_keys(&self, at: usize, now: i64) -> bool {
+        let read = self.keys_read.get(&at);
+        read.is_some_and(|read| now.saturating_sub(*read) >= KEYS_FRESH)
+    }
 }
 
 /// An API key.
@@ -130,6 +142,11 @@ pub trait Intake: Send + Sync + 'static {
     fn admit(&self, admission: Admission) -> Answer<'_, Result<Admitted, AdmitError>>;
     /// Engine time, µs.
     fn now(&self) -> i64;
+    /// A sender shows a key that the fetched set of this address does not have, or there is no set yet: it should be
+    /// fetched soon.
+    fn keys_wanted(&self, address: &str) {
+        let _ = address;
+    }
     /// The process will end soon: it still takes messages, but a load balancer should send them elsewhere.
     fn leaving(&self) -> bool {
         false

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tl_kernel::time::{DAY, MINUTE};
+use tl_kernel::time::{DAY, MINUTE, SECOND};
 
 /// Longest request target, bytes: a proxy's own limit is about this.
 pub const MAX_TARGET: usize = 8 * 1024;
@@ -74,7 +74,11 @@ pub const SECURITY_LINES: u32 = 6;
 pub const SECURITY_WINDOW: i64 = MINUTE;
 /// Doors that the security log and the pace are counted for at once.
 pub const MAX_COUNTED: usize = 10_000;
-/// An unknown key id asks for newer keys once per this span; after that the token is refused, µs.
-pub const KEYS_WINDOW: i64 = MINUTE;
+/// A key set that was fetched so short a time ago is the issuer's present one: a token with another key is refused, and
+/// the issuer is not asked again, µs.
+pub const KEYS_FRESH: i64 = 10 * SECOND;
+/// The dedupe keys of a message whose signature says no time live as long as their door: nothing else keeps a captured
+/// message from being taken again.
+pub const KEEP_FOR_EVER: i64 = i64::MAX;
 /// A weak dedupe key (nothing but the body) lives this long, µs: a person may really send the same text again.
 pub const WEAK_KEEP: i64 = DAY;

@@ -4,10 +4,37 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use http::HeaderMap;
 use tl_kernel::digest::{hex, sha256};
-use tl_kernel::id::TenantId;
+use tl_kernel::id::{EventId, TenantId};
 
+use crate::guard::request_name;
+use crate::headers;
 use crate::limits::{MAX_COUNTED, SECURITY_LINES, SECURITY_WINDOW};
+
+/// A request that was turned away.
+pub(crate) struct Refused<'a> {
+    /// The word for why.
+    pub(crate) reason: &'static str,
+    /// Its id, which its answer carries.
+    pub(crate) id: EventId,
+    /// Its head, where it is still here: its sender may have given it an id.
+    pub(crate) headers: Option<&'a HeaderMap>,
+    /// What was read of it.
+    pub(crate) body: &'a [u8],
+}
+
+impl<'a> Refused<'a> {
+    /// One that was turned away for its head alone.
+    pub(crate) fn of(headers: &'a HeaderMap, id: EventId, reason: &'static str) -> Refused<'a> {
+        Refused {
+            reason,
+            id,
+            headers: Some(headers),
+            body: b"",
+        }
+    }
+}
 
 /// Counts the lines per door.
 #[derive(Debug, Default)]
@@ -17,16 +44,20 @@ pub(crate) struct SecurityLog {
 
 impl SecurityLog {
     /// Writes a line unless the door has had its share of this minute.
-    pub(crate) fn refused(
-        &self,
-        (tenant, door): (TenantId, &str),
-        reason: &str,
-        body: &[u8],
-        now: i64,
-    ) {
+    pub(crate) fn refused(&self, at: (TenantId, &str), refused: Refused<'_>, now: i64) {
+        let (tenant, door) = at;
         if self.has_room(tenant, door, now) {
-            let body_sha256 = hex(&sha256(&[body]));
-            tracing::warn!(target: "security", tenant = tenant.0, door, reason, body_sha256, "refused");
+            let body_sha256 = hex(&sha256(&[refused.body]));
+            tracing::warn!(
+                target: "security",
+                tenant = tenant.0,
+                door,
+                reason = refused.reason,
+                request_id = request_name(refused.id),
+                sender_request_id = refused.headers.and_then(headers::sender_request_id),
+                body_sha256,
+                "refused"
+            );
         }
     }
 

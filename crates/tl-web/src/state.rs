@@ -1,11 +1,10 @@
 //! What the handlers share, and what can be set.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tl_kernel::id::{EventId, TenantId};
+use tl_kernel::id::EventId;
 use tl_store::Store;
 use tokio::sync::Semaphore;
 use uuid::{NoContext, Timestamp, Uuid};
@@ -112,7 +111,6 @@ pub(crate) struct Web {
     pub(crate) same_key: SameKey,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) bodies: Arc<Semaphore>,
-    keys_asked: Mutex<BTreeMap<(TenantId, String), i64>>,
     errors: AtomicU64,
 }
 
@@ -129,7 +127,6 @@ impl Web {
             security: SecurityLog::default(),
             schemas: Schemas::default(),
             same_key: SameKey::default(),
-            keys_asked: Mutex::default(),
             errors: AtomicU64::new(0),
         }
     }
@@ -145,20 +142,6 @@ impl Web {
     /// The id under which an error of ours is logged.
     pub(crate) fn error_id(&self) -> u64 {
         self.errors.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Whether a token's unknown key is worth waiting for newer keys: once per door and span.
-    pub(crate) fn asks_for_keys(&self, tenant: TenantId, door: &str, now: i64) -> bool {
-        let mut asked = self
-            .keys_asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let last = asked.entry((tenant, door.to_owned())).or_insert(i64::MIN);
-        let due = now.saturating_sub(*last) >= limits::KEYS_WINDOW;
-        if due {
-            *last = now;
-        }
-        due
     }
 
     /// A question to the store, with a deadline.

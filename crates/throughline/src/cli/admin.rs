@@ -36,6 +36,13 @@ pub enum Tenant {
         /// Its name: lower-case letters, digits and -
         name: String,
     },
+    /// Not a command: says what to type instead
+    #[command(hide = true)]
+    Rotate {
+        /// Whatever was typed
+        #[arg(num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// List tenants
     List,
     /// Take no messages for a tenant and send nothing; its data stays readable
@@ -59,6 +66,13 @@ pub enum Tenant {
 /// `endpoint`.
 #[derive(Debug, Subcommand)]
 pub enum Endpoint {
+    /// Not a command: says what to type instead
+    #[command(hide = true)]
+    Create {
+        /// Whatever was typed
+        #[arg(num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// List endpoints: address, how senders identify themselves, whether open and why not
     List,
     /// Make a secret and print it once, or take a vendor's; earlier ones count for the overlap

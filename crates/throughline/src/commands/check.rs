@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use tl_kernel::program::{Endpoint, Program};
+use tl_kernel::program::{Endpoint, Program, Proof};
 use tl_lang::effective_policy_text;
 use tl_wire::signature::Maker;
 
 use super::Shell;
 use crate::checked::{Checked, LISTED, check};
 use crate::control::Reply;
-use crate::control::doors::{auth_words, needs_secret};
+use crate::control::doors::auth_words;
 use crate::control::request::Request;
 use crate::control::vendor::{row, signs_address};
 use crate::failure::Failure;
@@ -91,7 +91,7 @@ fn print_text(shell: &Shell, target: &Target, id: &str, checked: &Checked) {
         let _ = writeln!(out, "  {line}");
     }
     out.push_str("\nendpoints\n");
-    let known = known_open(shell, target, program);
+    let known = opened(shell, target, program);
     let names = program.endpoints.iter().map(|e| e.name.chars().count());
     let width = names.max().unwrap_or(0);
     for e in &program.endpoints {
@@ -125,46 +125,66 @@ fn closed_connections(shell: &Shell, target: &Target) -> Vec<String> {
         .collect()
 }
 
+/// What an installation has to verify senders with.
+#[derive(Default)]
+struct Opened {
+    /// Endpoints that are open.
+    doors: Vec<String>,
+    /// Somebody has an API key for messages.
+    key: bool,
+}
+
 /// What is said of an endpoint, and the command that opens it.
-fn endpoint_note(shell: &Shell, e: &Endpoint, open: &[String]) -> (String, Option<String>) {
+fn endpoint_note(shell: &Shell, e: &Endpoint, opened: &Opened) -> (String, Option<String>) {
     let auth = auth_words(&e.auth);
+    let closed = |why: &str, command: Option<String>| (format!("{auth}; closed{why}"), command);
     if e.auth.is_empty() {
         let note = "has no way to know its senders: it stays closed";
         return (note.into(), None);
     }
     let unset = || shell.config().is_ok_and(|c| c.public_url.is_none());
     if e.auth.iter().any(signs_address) && unset() {
-        let note =
-            "its vendor signs the address: closed until `public_url` is set in throughline.toml";
-        return (format!("{auth}; {note}"), None);
+        let why = " until `public_url` is set in throughline.toml: its vendor signs the address";
+        return closed(why, None);
     }
-    if !needs_secret(e) || open.contains(&e.name) {
+    let by = |proof: Proof| e.auth.iter().any(|a| a.proof() == proof);
+    let has_key = by(Proof::ApiKey) && opened.key;
+    if by(Proof::KeySet) || has_key || opened.doors.contains(&e.name) {
         return (auth, None);
     }
-    let mut command = format!("throughline endpoint rotate {}/{}", shell.tenant, e.name);
-    if row(e).is_some_and(|r| r.maker == Maker::Vendor) {
-        command.push_str(" --secret-file FILE");
+    if by(Proof::Secret) {
+        let mut command = format!("throughline endpoint rotate {}/{}", shell.tenant, e.name);
+        if row(e).is_some_and(|r| r.maker == Maker::Vendor) {
+            command.push_str(" --secret-file FILE");
+        }
+        return closed(" until it has a secret", Some(command));
     }
-    (
-        format!("{auth}; closed until it has a secret"),
-        Some(command),
+    if by(Proof::ApiKey) {
+        let command = "throughline key create --scope events";
+        return closed(": nobody has a key for it", Some(command.into()));
+    }
+    closed(
+        " until its `jwt` has keys to verify with: set `jwt: { issuer, audience, keys }`",
+        None,
     )
 }
 
-/// The endpoints that have a secret, where there is an installation that can be asked. A check works without.
-fn known_open(shell: &Shell, target: &Target, program: &Program) -> Vec<String> {
+/// What the installation has, where there is one that can be asked. A check works without.
+fn opened(shell: &Shell, target: &Target, program: &Program) -> Opened {
+    let mut out = Opened::default();
     let there = shell
         .config()
         .is_ok_and(|c| c.store.may_hold_data() && c.dir == target.dir);
-    if !there || !program.endpoints.iter().any(needs_secret) {
-        return Vec::new();
+    if !there || program.endpoints.is_empty() {
+        return out;
     }
-    match shell.ask(Request::EndpointList) {
-        Ok(Reply::Endpoints(all)) => all
-            .into_iter()
-            .filter(|e| e.open)
-            .map(|e| e.endpoint)
-            .collect(),
-        _ => Vec::new(),
+    if let Ok(Reply::Endpoints(all)) = shell.ask(Request::EndpointList) {
+        let open = all.into_iter().filter(|e| e.open);
+        out.doors = open.map(|e| e.endpoint).collect();
     }
+    if let Ok(Reply::Keys(keys)) = shell.ask(Request::KeyList) {
+        let for_events = |scopes: &str| scopes.split(' ').any(|s| s == "events");
+        out.key = keys.iter().any(|k| k.active && for_events(&k.scopes));
+    }
+    out
 }

@@ -30,10 +30,18 @@ pub fn run(shell: &Shell, yes: bool) -> Result<(), Failure> {
         client.close().await;
         result
     })?;
-    if let Some(reply) = reply {
-        print::reply(&reply, shell.json);
+    if let Some(reply) = reply.filter(|_| !shell.json) {
+        print::reply(&reply, false);
     }
     Ok(())
+}
+
+/// For scripts: what would change, and what was made current.
+fn print_json(plan: &Reply, deployed: Option<&Reply>) {
+    let read = |reply: &Reply| serde_json::from_str(&print::as_json(reply)).unwrap_or_default();
+    let deployed: serde_json::Value = deployed.map(read).unwrap_or_default();
+    let both = serde_json::json!({ "plan": read(plan), "deployed": deployed });
+    println!("{both:#}");
 }
 
 async fn plan_and_deploy(
@@ -55,18 +63,20 @@ async fn plan_and_deploy(
     if !shell.json {
         print::reply(&plan, false);
     }
+    let deploy = Request::Deploy { files };
     if workflows.iter().any(|w| !w.ok) {
+        if shell.json {
+            print_json(&plan, None);
+        }
         // It is refused there, so that the audit has it.
-        return client
-            .ask(shell.envelope(Request::Deploy { files }))
-            .await
-            .map(Some);
+        return client.ask(shell.envelope(deploy)).await.map(Some);
     }
-    if workflows.iter().all(|w| w.changes.is_empty()) {
-        return Ok(shell.json.then_some(Reply::Versions(Vec::new())));
-    }
-    if !yes {
-        if !std::io::stdin().is_terminal() {
+    let changes = workflows.iter().any(|w| !w.changes.is_empty());
+    if changes && !yes {
+        if shell.json {
+            print_json(&plan, None);
+        }
+        if shell.json || !std::io::stdin().is_terminal() {
             return Err(Failure::usage(
                 "nobody can be asked here: pass --yes to deploy this",
             ));
@@ -75,8 +85,12 @@ async fn plan_and_deploy(
             return Err(Failure::refused("nothing was deployed"));
         }
     }
-    client
-        .ask(shell.envelope(Request::Deploy { files }))
-        .await
-        .map(Some)
+    let deployed = match changes {
+        true => client.ask(shell.envelope(deploy)).await?,
+        false => Reply::Versions(Vec::new()),
+    };
+    if shell.json {
+        print_json(&plan, Some(&deployed));
+    }
+    Ok(changes.then_some(deployed))
 }

@@ -189,6 +189,8 @@ async fn judged(version: &Version, cases: &[&data::Case]) -> Result<Judged, Fail
             country: None,
             now: 0,
             timeout: PATIENCE,
+            correlation_id: String::new(),
+            trace: None,
         };
         let begun = Instant::now();
         let answer = model.ask(&client, &request).await;

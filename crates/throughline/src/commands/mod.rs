@@ -26,6 +26,8 @@ use crate::control::{Envelope, Reply};
 use crate::failure::{Failure, is_code};
 use crate::page::Page;
 
+/// States of effects that will not be sent again by themselves.
+const DEAD: [&str; 2] = ["failed", "dead"];
 /// Words of a reason that may still be a code.
 const REASON_WORDS: usize = 2;
 
@@ -124,6 +126,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::Migrate => migrate(&shell),
         Command::Config => config(&shell),
         Command::Deploy { yes } => deploy::run(&shell, yes),
+        Command::Dead(Dead::Show { effect }) => dead_show(&shell, effect),
         Command::Kill(command) => kill(&shell, command),
         other => shell.print(request_of(other)?),
     }
@@ -135,7 +138,7 @@ fn request_of(command: Command) -> Result<Request, Failure> {
         Command::Case(c) => case(c),
         Command::Task(t) => task(t)?,
         Command::Effect(e) => effect(e),
-        Command::Dead(d) => dead(d),
+        Command::Dead(d) => dead(d)?,
         Command::Versions => Request::Versions,
         Command::Rollback {
             workflow,
@@ -146,7 +149,7 @@ fn request_of(command: Command) -> Result<Request, Failure> {
             number,
             reason,
         },
-        Command::Tenant(t) => tenant(t),
+        Command::Tenant(t) => tenant(t)?,
         Command::Endpoint(e) => endpoint(e)?,
         Command::Key(k) => key(k),
         Command::Flag(Flag::Set {
@@ -194,10 +197,10 @@ fn task(t: Task) -> Result<Request, Failure> {
     }
 }
 
-fn dead(d: Dead) -> Request {
-    match d {
+fn dead(d: Dead) -> Result<Request, Failure> {
+    Ok(match d {
         Dead::List { limit } => {
-            let states = vec!["failed".into(), "dead".into()];
+            let states = DEAD.map(str::to_owned).to_vec();
             Request::EffectList {
                 filter: EffectQuery {
                     states,
@@ -207,7 +210,7 @@ fn dead(d: Dead) -> Request {
                 },
             }
         }
-        Dead::Show { effect } => Request::EffectShow { id: effect },
+        Dead::Show { .. } => return Err(elsewhere()),
         Dead::Redrive {
             effects,
             code,
@@ -217,21 +220,43 @@ fn dead(d: Dead) -> Request {
             code,
             reason,
         },
-    }
+    })
 }
 
-fn tenant(t: Tenant) -> Request {
+/// An effect that failed or was given up; every other one is not dead, whoever asks.
+fn dead_show(shell: &Shell, effect: String) -> Result<(), Failure> {
+    let reply = shell.ask(Request::EffectShow { id: effect })?;
+    if let Reply::Effect(sheet) = &reply
+        && !DEAD.contains(&sheet.effect.state.as_str())
+    {
+        return Err(Failure::not_found(format!(
+            "{id} is {}, not dead: `throughline effect show {id}` shows it",
+            sheet.effect.state,
+            id = sheet.effect.effect
+        )));
+    }
+    print::reply(&reply, shell.json);
+    Ok(())
+}
+
+fn tenant(t: Tenant) -> Result<Request, Failure> {
     let disabled = |name, disabled, reason| Request::TenantDisabled {
         name,
         disabled,
         reason,
     };
-    match t {
+    Ok(match t {
+        Tenant::Rotate { .. } => {
+            return Err(Failure::usage(
+                "a tenant has no secret of its own: its endpoints and API keys have. `throughline --tenant NAME \
+                 endpoint rotate ENDPOINT` and `throughline --tenant NAME key rotate KEY` make new ones",
+            ));
+        }
         Tenant::Create { name } => Request::TenantCreate { name },
         Tenant::List => Request::TenantList,
         Tenant::Disable { name, reason } => disabled(name, true, reason),
         Tenant::Enable { name, reason } => disabled(name, false, reason),
-    }
+    })
 }
 
 fn endpoint(e: Endpoint) -> Result<Request, Failure> {
@@ -241,6 +266,12 @@ fn endpoint(e: Endpoint) -> Result<Request, Failure> {
         reason,
     };
     Ok(match e {
+        Endpoint::Create { .. } => {
+            return Err(Failure::usage(
+                "endpoints come from the workflow file: write one under `ingress.channels` and `throughline deploy` \
+                 makes it. `throughline endpoint rotate ENDPOINT` then makes its secret",
+            ));
+        }
         Endpoint::List => Request::EndpointList,
         Endpoint::Rotate {
             endpoint,

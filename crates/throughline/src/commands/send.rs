@@ -17,6 +17,7 @@ use tl_wire::signature::{
 
 use super::{Shell, print};
 use crate::cli::{Scheme, Send, Try};
+use crate::control::Reply;
 use crate::control::request::{Message, Request};
 use crate::explain::code_words;
 use crate::failure::Failure;
@@ -199,18 +200,61 @@ fn scheme_of(secret: &str) -> Scheme {
 /// Tries.
 pub fn rehearse(shell: &Shell, args: &Try) -> Result<(), Failure> {
     let body = read(&args.file)?;
+    let content_type = args
+        .content_type
+        .clone()
+        .unwrap_or_else(|| content_type(&args.file));
+    let endpoint = match &args.endpoint {
+        Some(name) => name.clone(),
+        None => only_door(shell, &content_type)?,
+    };
     let message = Message {
-        endpoint: args.endpoint.clone(),
-        content_type: args
-            .content_type
-            .clone()
-            .unwrap_or_else(|| content_type(&args.file)),
+        endpoint,
+        content_type,
         headers: args.headers.clone(),
         body: STANDARD.encode(body),
     };
     let reply = shell.ask(Request::Try(message))?;
     print::reply(&reply, shell.json);
     Ok(())
+}
+
+/// The door that a message comes through when none is named: the only one, or the only one that takes such bodies.
+fn only_door(shell: &Shell, content_type: &str) -> Result<String, Failure> {
+    let Reply::Endpoints(doors) = shell.ask(Request::EndpointList)? else {
+        return Err(Failure::usage("pass --endpoint"));
+    };
+    let takes = |channel: &str| match content_type.split(';').next().unwrap_or_default() {
+        "message/rfc822" => channel == "email",
+        "application/x-www-form-urlencoded" => channel == "form" || channel == "sms",
+        "multipart/form-data" => channel == "form",
+        _ => !["email", "sms", "schedule"].contains(&channel),
+    };
+    let fitting: Vec<&str> = doors
+        .iter()
+        .filter(|d| takes(&d.channel) || doors.len() == 1)
+        .map(|d| d.endpoint.as_str())
+        .collect();
+    match fitting.as_slice() {
+        [one] => {
+            eprintln!("through the endpoint `{one}`, the only one that takes {content_type}");
+            Ok((*one).to_owned())
+        }
+        [] => {
+            let all: Vec<String> = doors
+                .iter()
+                .map(|d| format!("{} ({})", d.endpoint, d.channel))
+                .collect();
+            Err(Failure::usage(format!(
+                "no endpoint takes {content_type}; pass --endpoint NAME, or --type for what the file is. There are {}",
+                all.join(", ")
+            )))
+        }
+        several => Err(Failure::usage(format!(
+            "through which endpoint? Pass --endpoint with one of {}",
+            several.join(", ")
+        ))),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

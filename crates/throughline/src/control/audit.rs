@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tl_engine::follower::signer;
 use tl_kernel::digest::hex;
 use tl_kernel::id::CaseId;
-use tl_kernel::journal::{Actor, Entry, Head, open};
+use tl_kernel::journal::{Actor, Answered, Entry, Head, open};
 use tl_kernel::time::rfc3339;
 
 use super::Ctx;
@@ -71,7 +71,7 @@ impl Ctx<'_> {
 }
 
 /// A turn as the export shows it. `head` is what the leaf is the hash of; everything else is for reading.
-fn turn_json(head: &Head, bytes: &[u8], leaf: &[u8]) -> Value {
+pub(crate) fn turn_json(head: &Head, bytes: &[u8], leaf: &[u8]) -> Value {
     let case = if head.case == CaseId::CONTROL {
         Value::Null
     } else {
@@ -108,22 +108,34 @@ fn entry_json(entry: &Entry) -> Value {
         .unwrap_or_else(|| other_json(entry))
 }
 
+/// What a model said, whether it could be used or not.
+fn answer_json(what: &str, a: &Answered) -> Value {
+    json!({
+        "what": what, "effect": a.n, "model": a.model, "prompt": hex(&a.prompt),
+        "input": hex(&a.input), "output": hex(&a.output), "confidence_thousandths": a.confidence,
+        "tokens": a.tokens, "took_us": a.took, "repairs": a.repairs,
+    })
+}
+
 /// What was asked of models and planned for the outside world.
 fn effect_json(entry: &Entry) -> Option<Value> {
     Some(match entry {
         Entry::Asked { n, model } => json!({ "what": "asked", "effect": n, "model": model }),
-        Entry::Answered(a) => json!({
-            "what": "answered", "effect": a.n, "model": a.model, "prompt": hex(&a.prompt),
-            "input": hex(&a.input), "output": hex(&a.output), "confidence_thousandths": a.confidence,
-            "tokens": a.tokens, "took_us": a.took, "repairs": a.repairs,
-        }),
-        Entry::AskFailed { n, reason } => {
-            json!({ "what": "ask_failed", "effect": n, "reason": reason })
+        Entry::Answered(a) => answer_json("answered", a),
+        Entry::AskFailed { n, reason, said } => {
+            let what = "ask_failed";
+            let mut failed = json!({ "what": what, "effect": n });
+            if let Some(said) = said {
+                failed = answer_json(what, said);
+            }
+            failed["reason"] = json!(reason);
+            failed
         }
         Entry::Planned(p) => json!({
             "what": "planned", "effect": p.n, "action": p.name, "class": p.class.word(),
             "verdict": p.verdict.word(), "policy_line": p.line, "digest": hex(&p.digest),
             "state": p.state.word(), "replaces": p.replaces,
+            "unvouched": p.unvouched,
         }),
         Entry::Approved { n, digest } => {
             json!({ "what": "approved", "effect": n, "digest": hex(digest) })
@@ -206,9 +218,10 @@ fn other_json(entry: &Entry) -> Value {
             endpoint,
             key_source,
             matched_key,
+            correlation,
         } => json!({
             "what": "event", "n": n, "id": id.to_string(), "endpoint": endpoint,
-            "key_source": key_source, "matched_key": matched_key,
+            "key_source": key_source, "matched_key": matched_key, "correlation": correlation,
         }),
         Entry::FieldsSet { count } => json!({ "what": "fields_set", "count": count }),
         Entry::Rule { rule, line } => json!({ "what": "rule", "rule": rule, "line": line }),
@@ -216,6 +229,10 @@ fn other_json(entry: &Entry) -> Value {
             json!({ "what": "table_row", "table": table, "line": line })
         }
         Entry::TableMiss { table } => json!({ "what": "table_miss", "table": table }),
+        Entry::LeftOut { part, why } => json!({ "what": "left_out", "part": part, "why": why }),
+        Entry::NotEvaluated { part, line, why } => {
+            json!({ "what": "not_evaluated", "part": part, "line": line, "why": why })
+        }
         Entry::Decided(d) => json!({
             "what": "decided", "branch": d.branch, "line": d.line,
             "confidence_thousandths": d.confidence, "threshold_thousandths": d.threshold,

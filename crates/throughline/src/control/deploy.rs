@@ -49,7 +49,7 @@ impl Ctx<'_> {
         let from = current.map(|(number, bundle)| (*number, bundle.program.version.clone()));
         let mut changes = Vec::new();
         if let (Some((number, bundle)), Some(program)) = (current, &checked.program) {
-            if is_same(&self.app.desk, view, *number, project, id).await? {
+            if is_same(&self.app.desk, (view, *number), project, id).await? {
                 changes.clear();
             } else {
                 changes = diff(&bundle.program, program);
@@ -99,7 +99,7 @@ impl Ctx<'_> {
             }
             let current = view.current.get(&id).map(|(n, _)| *n);
             let same = match current {
-                Some(number) => is_same(&self.app.desk, &view, number, &project, &id).await?,
+                Some(number) => is_same(&self.app.desk, (&view, number), &project, &id).await?,
                 None => false,
             };
             if !same {
@@ -108,7 +108,7 @@ impl Ctx<'_> {
         }
         let mut out = Vec::new();
         for id in wanted {
-            out.push(deploy_one(self.app, (view.id, None), &project, &id, &self.by).await?);
+            out.push(deploy_one(self.app, (view.id, None), (&project, &id), &self.by).await?);
         }
         Ok(Reply::Versions(out))
     }
@@ -192,8 +192,7 @@ impl Ctx<'_> {
 /// Whether the files of a workflow are those of a deployed number.
 pub(super) async fn is_same(
     desk: &tl_engine::desk::Desk,
-    view: &Tenant,
-    number: u32,
+    (view, number): (&Tenant, u32),
     project: &Project,
     id: &str,
 ) -> Result<bool, Failure> {
@@ -214,8 +213,7 @@ fn project(files: Files) -> Result<Project, Failure> {
 pub async fn deploy_one(
     app: &App,
     (tenant, only): (TenantId, Option<Guard>),
-    project: &Project,
-    workflow: &str,
+    (project, workflow): (&Project, &str),
     by: &tl_kernel::journal::Actor,
 ) -> Result<VersionLine, Failure> {
     let files = crate::project::bundle(project, workflow);

@@ -97,11 +97,10 @@ impl Ctx<'_> {
 
     pub(super) async fn endpoint_list(&self) -> Result<Reply, Failure> {
         let view = self.view().await?;
-        let now = self.now();
         let mut out = Vec::new();
         for (_, bundle) in view.current.values() {
             for e in &bundle.program.endpoints {
-                out.push(endpoint_line(self.app, &view, &bundle.program, e, now));
+                out.push(endpoint_line(self.app, &view, &bundle.program, e));
             }
         }
         Ok(Reply::Endpoints(out))
@@ -446,16 +445,25 @@ pub(super) fn endpoint_line(
     view: &Tenant,
     program: &Program,
     e: &Endpoint,
-    now: i64,
 ) -> EndpointLine {
-    let secrets: Vec<SecretLine> = secrets_of(view, &e.name)
-        .map(|s| SecretLine {
+    let now = app.desk.now();
+    let newest = secrets_of(view, &e.name)
+        .filter(|s| is_active(s, now))
+        .map(|s| s.not_before)
+        .max();
+    let line = |s: &SecretRow| {
+        let uses = app.matched.of((view.id, &e.name, &s.kid));
+        SecretLine {
             kid: s.kid.clone(),
             not_before: At(s.not_before),
             not_after: s.not_after.map(At),
             active: is_active(s, now),
-        })
-        .collect();
+            matched: uses.map_or(0, |u| u.count),
+            matched_at: uses.map(|u| At(u.last)),
+            earlier: newest.is_some_and(|newest| s.not_before < newest),
+        }
+    };
+    let secrets: Vec<SecretLine> = secrets_of(view, &e.name).map(line).collect();
     let key_for_events = |k: &tl_store::contract::ApiKeyRow| {
         k.expires.is_none_or(|end| now < end) && k.scopes.split(' ').any(|s| s == "events")
     };
@@ -580,6 +588,8 @@ mod tests {
         let mut project = Project::default();
         let file = "workflows/w/workflow.yaml".to_owned();
         project.files.insert(file, text.into_bytes());
+        let keys = "workflows/w/keys.json".to_owned();
+        project.files.insert(keys, br#"{"keys":[]}"#.to_vec());
         let loaded = tl_lang::load(&project, "w");
         let program = loaded
             .program

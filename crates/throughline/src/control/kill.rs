@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use tl_engine::tenant::INGEST_SCOPE;
+use tl_kernel::digest::Digest;
 use tl_kernel::gate::BUILT_IN;
 use tl_kernel::id::TenantId;
-use tl_store::contract::Row;
+use tl_store::contract::{Row, SwitchRow};
 
 use super::Ctx;
 use super::lists::switch_line;
@@ -15,6 +16,10 @@ use crate::app::Change;
 use crate::failure::Failure;
 use crate::text::nearest;
 
+/// In whose name the store remembers which switches were written.
+const ONCE: &str = "switch";
+/// How long it does, µs: longer than a server can stand still and go on, for all that is known.
+const ONCE_KEPT: i64 = 7 * 24 * 3600 * 1_000_000;
 /// Kinds of scope that name something.
 const NAMED: [&str; 4] = ["workflow", "action", "connection", "model"];
 /// Scopes that name nothing.
@@ -56,9 +61,7 @@ impl Ctx<'_> {
             object: scope.to_owned(),
             detail,
         };
-        self.app
-            .change(tenant, &self.by, vec![row], vec![change])
-            .await?;
+        self.switch(tenant, row, change).await?;
         let said = match (scope, mode) {
             (INGEST_SCOPE, _) => {
                 "no message is taken any more: senders get 503 and come again".to_owned()
@@ -88,11 +91,8 @@ impl Ctx<'_> {
         let tenant = self.scope_tenant(scope).await?;
         let reason = self.reason(reason)?;
         let gate = self.app.desk.store().gate(tenant).await?;
-        if !gate
-            .switches
-            .iter()
-            .any(|s| s.scope == scope && s.tenant == tenant)
-        {
+        let is_set = |s: &SwitchRow| s.scope == scope && s.tenant == tenant;
+        if !gate.switches.iter().any(is_set) && !self.is_done(tenant).await? {
             let set: Vec<&str> = gate.switches.iter().map(|s| s.scope.as_str()).collect();
             let hint = match nearest(scope, set.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -115,13 +115,39 @@ impl Ctx<'_> {
             object: scope.to_owned(),
             detail: reason,
         };
-        self.app
-            .change(tenant, &self.by, vec![row], vec![change])
-            .await?;
+        self.switch(tenant, row, change).await?;
         self.app.desk.nudge();
         Ok(Reply::Done(Done::new(format!(
             "the switch `{scope}` is cleared; what it held goes on within seconds"
         ))))
+    }
+
+    /// Writes a switch once: a command that found the server hanging writes it directly, and the line that it left
+    /// there must not be carried out when the server comes to itself, because by then the switch may stand otherwise.
+    async fn switch(&self, tenant: TenantId, row: Row, change: Change) -> Result<(), Failure> {
+        let name = self.once.as_ref().map(|name| Row::Idempotent {
+            principal: ONCE.into(),
+            key: name.clone(),
+            fingerprint: Digest::default(),
+            status: 0,
+            body: Vec::new(),
+            expires: self.now().saturating_add(ONCE_KEPT),
+        });
+        let rows = name.into_iter().chain([row]).collect();
+        match self.app.change(tenant, &self.by, rows, vec![change]).await {
+            Err(_) if self.is_done(tenant).await? => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Whether this very change was made already, on the other way.
+    async fn is_done(&self, tenant: TenantId) -> Result<bool, Failure> {
+        let Some(name) = &self.once else {
+            return Ok(false);
+        };
+        let store = self.app.desk.store();
+        let known = store.idempotent(tenant, ONCE.into(), name.clone()).await?;
+        Ok(known.is_some())
     }
 
     /// `everything` belongs to the installation, every other scope to the tenant.

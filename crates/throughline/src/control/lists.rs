@@ -80,6 +80,7 @@ pub(super) fn task_line(row: &TaskRow) -> TaskLine {
     TaskLine {
         task: row.task.to_string(),
         case: row.task.case.to_string(),
+        correlation: row.correlation.clone(),
         kind: row.kind.clone(),
         owner: row.owner.clone(),
         reason: row.reason.clone(),

@@ -31,6 +31,8 @@ pub async fn handle(app: &App, envelope: Envelope) -> Result<Reply, Failure> {
         tenant,
         by,
         request,
+        until: _,
+        once,
     } = envelope;
     let only_switches = matches!(
         request,
@@ -41,7 +43,13 @@ pub async fn handle(app: &App, envelope: Envelope) -> Result<Reply, Failure> {
             "a server holds this data directory and does not answer",
         ));
     }
-    handle_by(app, tenant, Actor::Operator(by), request).await
+    let ctx = Ctx {
+        app,
+        tenant,
+        by: Actor::Operator(by),
+        once,
+    };
+    ctx.answer(request).await
 }
 
 /// Answers a request of whoever has been recognised already: a person at the console.
@@ -51,7 +59,12 @@ pub async fn handle_by(
     by: Actor,
     request: Request,
 ) -> Result<Reply, Failure> {
-    let ctx = Ctx { app, tenant, by };
+    let ctx = Ctx {
+        app,
+        tenant,
+        by,
+        once: None,
+    };
     ctx.answer(request).await
 }
 
@@ -60,6 +73,8 @@ pub(crate) struct Ctx<'a> {
     app: &'a App,
     tenant: String,
     by: Actor,
+    /// The name of this one change, where it may come in two ways.
+    once: Option<String>,
 }
 
 impl Ctx<'_> {

@@ -12,8 +12,11 @@ use tl_engine::ask::{Models, proposal, question};
 use tl_engine::tenant::{Bundle, Tenant};
 use tl_kernel::case::Case;
 use tl_kernel::decide::{self, Facts, Input, decide};
+use tl_kernel::effect::EffectState;
+use tl_kernel::gate::{GateVerdict, Intent, Known, gate};
 use tl_kernel::id::CaseId;
 use tl_kernel::journal::{Body as TurnBody, Head, open};
+use tl_kernel::policy::Verdict;
 use tl_kernel::turn::{Decision, EffectKind, EffectPlan, EffectWrite};
 use tl_kernel::value::Value;
 
@@ -24,6 +27,7 @@ use super::views::{Reply, Tried};
 use crate::explain::{Material, build};
 use crate::failure::Failure;
 use crate::keys::random;
+use crate::text::At;
 
 /// The turns decided so far.
 struct Rehearsed {
@@ -198,6 +202,7 @@ impl Stage<'_> {
             Err(f) => Input::ModelFailed {
                 n: ask.n,
                 reason: f.kind.code().to_owned(),
+                said: None,
             },
         };
         self.turn(done, input)
@@ -207,14 +212,51 @@ impl Stage<'_> {
         for p in done.plans.iter().filter(|p| p.kind == EffectKind::Effect) {
             let planned = done.case.effects.get(&p.n);
             let what = match planned.map(|e| e.state) {
-                Some(tl_kernel::effect::EffectState::Planned) => "would wait for an approval",
-                Some(s) if s.is_settled() => "would be stopped at once",
-                _ => "would be sent by itself",
+                Some(EffectState::Planned) => "would wait for an approval".into(),
+                Some(s) if s.is_settled() => "would be stopped at once".into(),
+                _ => self.at_the_gate(p),
             };
             done.notes.push(format!("`{}` {what}", p.action));
         }
         if done.plans.iter().all(|p| p.kind == EffectKind::Ask) {
             done.notes.push("nothing would be sent".into());
+        }
+    }
+
+    /// What the gate would say of it now. Uses of a limit are not counted: nothing is used up here.
+    fn at_the_gate(&self, plan: &EffectPlan) -> String {
+        let workflow = &self.bundle.program.id;
+        let current = self.view.current.get(workflow);
+        let line = current.and_then(|(_, b)| b.program.policy.line(&plan.action));
+        let intent = Intent {
+            workflow,
+            action: &plan.action,
+            connection: &plan.connection,
+            is_ask: false,
+            verdict: Verdict::Auto,
+            approved: false,
+            valid_until: plan.valid_until,
+        };
+        let known = Known {
+            now: self.now,
+            switches: &self.view.switches,
+            quiet_hours: line.and_then(|l| l.quiet_hours.as_ref()),
+            limit: None,
+        };
+        match gate(&intent, &known) {
+            GateVerdict::Send => "would be sent by itself".into(),
+            GateVerdict::Hold {
+                until: Some(until), ..
+            } => format!(
+                "would be sent by itself {}, when its quiet hours are over",
+                At(until).from(self.now)
+            ),
+            GateVerdict::Hold { why, .. } => format!("would be held ({why})"),
+            GateVerdict::DryRun { scope } => {
+                format!("would not be sent: the switch `{scope}` makes it a dry run")
+            }
+            GateVerdict::NeedsApproval => "would wait for an approval".into(),
+            GateVerdict::Refuse { why } => format!("would be stopped at once ({why})"),
         }
     }
 }

@@ -13,6 +13,25 @@ pub struct Envelope {
     pub by: String,
     /// What is asked.
     pub request: Request,
+    /// Whoever asks has given up by then, ms since the machine started: a server that comes to it later leaves it.
+    #[serde(default)]
+    pub until: Option<u64>,
+    /// The name of this one change: whatever carries it out, it is carried out once.
+    #[serde(default)]
+    pub once: Option<String>,
+}
+
+impl Envelope {
+    /// A request that waits for its answer as long as it takes.
+    pub fn new(tenant: &str, by: &str, request: Request) -> Envelope {
+        Envelope {
+            tenant: tenant.to_owned(),
+            by: by.to_owned(),
+            request,
+            until: None,
+            once: None,
+        }
+    }
 }
 
 /// What can be asked.

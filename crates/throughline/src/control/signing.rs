@@ -275,7 +275,11 @@ fn words(auth: &Auth) -> String {
         Auth::Jwt {
             issuer, audience, ..
         } => {
-            format!("authorization: Bearer <a token of {issuer} for {audience}>")
+            let of = match issuer.is_empty() {
+                true => "its issuer, which is not set yet".to_owned(),
+                false => format!("{issuer} for {audience}"),
+            };
+            format!("authorization: Bearer <a token of {of}>")
         }
         Auth::ApiKey => {
             "authorization: Bearer <a key of `throughline key create --scope events`>".into()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,7 @@ use super::{Envelope, Reply, Request, handle};
 use crate::app::{App, Mode};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::keys::random;
 use crate::lock::{self, Taken};
 
 /// Name of the socket in the data directory.
@@ -26,6 +28,8 @@ const MAX_LINE: u64 = 64 * 1024 * 1024;
 const ANSWER: Duration = Duration::from_secs(30);
 /// A switch waits less: there is another way.
 const ANSWER_SWITCH: Duration = Duration::from_secs(3);
+/// A server leaves a question that has less time than this.
+const HEADROOM: Duration = Duration::from_millis(100);
 /// How long a command waits for another command to finish.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -121,6 +125,10 @@ async fn converse(stream: UnixStream, app: &App) -> std::io::Result<()> {
             return Ok(());
         }
         let answer = match serde_json::from_str::<Envelope>(&line) {
+            Ok(envelope) if is_late(&envelope) || hung_up(&mut read).await => {
+                tracing::warn!(by = %envelope.by, "a command is left undone: whoever gave it has given up");
+                Answer::Failure(Failure::conflict("TL0640 this command came too late"))
+            }
             Ok(envelope) => match handle(app, envelope).await {
                 Ok(reply) => Answer::Reply(Box::new(reply)),
                 Err(failure) => Answer::Failure(failure),
@@ -133,6 +141,32 @@ async fn converse(stream: UnixStream, app: &App) -> std::io::Result<()> {
         text.push('\n');
         write.write_all(text.as_bytes()).await?;
     }
+}
+
+/// Whether whoever asked has been told by now that nothing answers.
+fn is_late(envelope: &Envelope) -> bool {
+    match (envelope.until, uptime()) {
+        (Some(until), Some(now)) => now >= until,
+        _ => false,
+    }
+}
+
+/// Whether whoever asked has gone: a line that lay there while the server stood still is not carried out.
+async fn hung_up(read: &mut BufReader<OwnedReadHalf>) -> bool {
+    // What has come is seen at once; nothing is waited for.
+    match tokio::time::timeout(Duration::ZERO, read.fill_buf()).await {
+        Ok(Ok(rest)) => rest.is_empty(),
+        Ok(Err(_)) => true,
+        Err(_) => false,
+    }
+}
+
+/// Milliseconds since the machine started: the same for client and server, whatever is done to the calendar clock.
+/// `None` where the system does not say; a hung-up line still tells.
+fn uptime() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+    let (seconds, hundredths) = text.split_whitespace().next()?.split_once('.')?;
+    Some(seconds.parse::<u64>().ok()? * 1_000 + hundredths.parse::<u64>().ok()? * 10)
 }
 
 /// A command's way to the installation.
@@ -215,18 +249,23 @@ impl Client {
     pub async fn ask_for_switch(
         mut self,
         config: &Config,
-        envelope: Envelope,
+        mut envelope: Envelope,
     ) -> Result<Reply, Failure> {
+        // Both ways bear one name, so that the switch is written once whichever of them comes through, and when.
+        envelope.once = Some(hex::encode(random::<16>()?));
         let direct = match &mut self {
             Client::Own(_) => None,
             Client::Server(stream) => {
+                let envelope = within(&envelope, ANSWER_SWITCH);
                 match tokio::time::timeout(ANSWER_SWITCH, exchange(stream, &envelope)).await {
                     Ok(Ok(answer)) => return answer,
                     _ => Some(Client::guest(config).await?),
                 }
             }
         };
-        direct.unwrap_or(self).ask(envelope).await
+        // This hangs up on a server that was asked in vain.
+        let mut client = direct.unwrap_or(self);
+        client.ask(envelope).await
     }
 
     /// Asks.
@@ -234,14 +273,18 @@ impl Client {
         match self {
             Client::Own(app) => handle(app, envelope).await,
             Client::Server(stream) => {
+                let envelope = within(&envelope, ANSWER);
                 match tokio::time::timeout(ANSWER, exchange(stream, &envelope)).await {
                     Ok(Ok(answer)) => answer,
                     Ok(Err(e)) => Err(Failure::unreachable(format!(
-                        "TL0640 the server hung up: {e}"
+                        "TL0640 the server hung up: {e}. If this was a change, it may have been made: look before you \
+                         ask again"
                     ))),
-                    Err(_) => Err(Failure::unreachable(
-                        "TL0640 the server does not answer. `throughline kill` works without it",
-                    )),
+                    Err(_) => Err(Failure::unreachable(format!(
+                        "TL0640 the server has not answered for {} s. It does not begin with this any more, but if it \
+                         had begun, it may still end it: look before you ask again. `throughline kill` works without it",
+                        ANSWER.as_secs()
+                    ))),
                 }
             }
         }
@@ -252,6 +295,16 @@ impl Client {
         if let Client::Own(app) = self {
             app.close().await;
         }
+    }
+}
+
+/// The same question with the time after which nobody waits for its answer. It ends a moment before the wait does.
+fn within(envelope: &Envelope, patience: Duration) -> Envelope {
+    let patience = patience.saturating_sub(HEADROOM).as_millis();
+    let patience = u64::try_from(patience).unwrap_or(u64::MAX);
+    Envelope {
+        until: uptime().map(|now| now.saturating_add(patience)),
+        ..envelope.clone()
     }
 }
 
@@ -296,11 +349,7 @@ pub fn envelope(tenant: &str, request: Request) -> Envelope {
         .iter()
         .find_map(|v| std::env::var(v).ok())
         .filter(|u| !u.is_empty());
-    Envelope {
-        tenant: tenant.to_owned(),
-        by: by.unwrap_or_else(account),
-        request,
-    }
+    Envelope::new(tenant, &by.unwrap_or_else(account), request)
 }
 
 /// The account's number, where its name is not in the environment.

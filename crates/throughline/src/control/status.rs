@@ -17,7 +17,7 @@ use super::Ctx;
 use super::deploy::is_same;
 use super::doors::endpoint_line;
 use super::lists::{switch_line, version_line};
-use super::views::{Next, Reply, StatusSheet};
+use super::views::{EndpointLine, Next, Reply, SecretLine, StatusSheet};
 use crate::app::{DEFAULT_TENANT, Mode};
 use crate::explain::{Material, code_words, goal_words};
 use crate::failure::Failure;
@@ -96,6 +96,7 @@ impl Ctx<'_> {
         };
         sheet.next = self.status_next(&sheet, stats.timers.1);
         sheet.next.extend(self.closed_doors(&view));
+        sheet.next.extend(self.earlier_secrets(&view));
         sheet.next.extend(self.not_in_force(&view).await?);
         let stopped = self.stopped(&view).await?;
         sheet.next.splice(0..0, stopped);
@@ -205,7 +206,7 @@ impl Ctx<'_> {
             let Some((number, _)) = view.current.get(&id) else {
                 continue;
             };
-            if !is_same(&self.app.desk, view, *number, &project, &id).await? {
+            if !is_same(&self.app.desk, (view, *number), &project, &id).await? {
                 out.push(Next {
                     why: format!(
                         "the files of `{id}` differ from number {number}, which is in force; what a deploy would change \
@@ -218,17 +219,39 @@ impl Ctx<'_> {
         Ok(out)
     }
 
-    /// Said while no door at all is open for want of a secret.
-    fn closed_doors(&self, view: &Tenant) -> Option<Next> {
-        let now = self.now();
+    /// Every door of the current versions.
+    fn door_lines(&self, view: &Tenant) -> Vec<EndpointLine> {
         let doors = view.current.values().flat_map(|(_, b)| {
             let program = &b.program;
             program
                 .endpoints
                 .iter()
-                .map(move |e| endpoint_line(self.app, view, program, e, now))
+                .map(move |e| endpoint_line(self.app, view, program, e))
         });
-        let doors: Vec<_> = doors.collect();
+        doors.collect()
+    }
+
+    /// Secrets that have a successor and are still used: their senders would be shut out when they end.
+    fn earlier_secrets(&self, view: &Tenant) -> Vec<Next> {
+        let mut out = Vec::new();
+        for door in self.door_lines(view) {
+            let used = |s: &&SecretLine| s.active && s.earlier && s.matched_at.is_some();
+            out.extend(door.secrets.iter().filter(used).map(|s| Next {
+                why: format!(
+                    "senders of `{}` still sign with the earlier secret {} ({} since this node was started)",
+                    door.endpoint,
+                    s.kid,
+                    count(s.matched, "message")
+                ),
+                command: "throughline endpoint list".into(),
+            }));
+        }
+        out
+    }
+
+    /// Said while no door at all is open for want of a secret.
+    fn closed_doors(&self, view: &Tenant) -> Option<Next> {
+        let doors = self.door_lines(view);
         if doors.iter().any(|d| d.open) {
             return None;
         }

@@ -134,6 +134,8 @@ pub struct FieldLine {
 pub struct TaskLine {
     pub task: String,
     pub case: String,
+    /// Correlation id of the case.
+    pub correlation: String,
     pub kind: String,
     pub owner: String,
     pub reason: String,
@@ -321,6 +323,12 @@ pub struct SecretLine {
     pub not_before: At,
     pub not_after: Option<At>,
     pub active: bool,
+    /// Messages that it verified since this node was started.
+    pub matched: u64,
+    /// The last of them.
+    pub matched_at: Option<At>,
+    /// A newer one counts as well.
+    pub earlier: bool,
 }
 
 /// A secret that was just made: the one time it is shown.

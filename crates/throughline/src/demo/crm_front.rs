@@ -16,6 +16,10 @@ use tokio_util::sync::CancellationToken;
 /// Largest answer that is passed on, bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
+/// An outage is over after so many requests met it: the twentieth failure in a row would open the breaker, and a
+/// demo that waits for it to close again shows nothing more.
+const MOST_TURNED_AWAY: u64 = 12;
+
 /// A running front door.
 #[derive(Debug, Clone)]
 pub struct CrmFront {
@@ -70,7 +74,7 @@ impl CrmFront {
 
     /// The door is shut.
     pub fn is_shut(&self) -> bool {
-        self.state.shut.load(Ordering::Relaxed)
+        self.state.shut.load(Ordering::Relaxed) && self.turned_away() < MOST_TURNED_AWAY
     }
 
     /// Requests that met a shut door.
@@ -99,13 +103,19 @@ async fn listen(port: u16) -> std::io::Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", 0)).await
 }
 
+impl Front {
+    /// Turns a request away, where the door is shut.
+    fn turns_away(&self) -> bool {
+        let one_more = |n| (n < MOST_TURNED_AWAY).then_some(n + 1);
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.shut.load(Ordering::Relaxed)
+            && self.turned_away.fetch_update(set, fetch, one_more).is_ok()
+    }
+}
+
 async fn pass(State(front): State<Arc<Front>>, request: Request) -> Response {
-    let backend = front
-        .backend
-        .get()
-        .filter(|_| !front.shut.load(Ordering::Relaxed));
+    let backend = front.backend.get().filter(|_| !front.turns_away());
     let Some(backend) = backend else {
-        front.turned_away.fetch_add(1, Ordering::Relaxed);
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let (parts, body) = request.into_parts();

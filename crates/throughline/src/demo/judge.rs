@@ -1,20 +1,25 @@
-//! Judging the demo: what came of each message beside what was expected of it, from the journal alone.
+//! Judging the demo: what came of each message beside what was expected of it, from the evidence alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
-use tl_engine::desk::Desk;
-use tl_engine::tenant::Bundle;
-use tl_kernel::case::{Case, CaseEffect, fold};
+use tl_kernel::case::{Case, fold};
 use tl_kernel::effect::EffectState;
-use tl_kernel::gate::is_dry_run;
-use tl_kernel::id::{CaseId, TenantId};
+use tl_kernel::id::{CaseId, EffectId, TenantId};
 use tl_kernel::journal::{Entry as Turned, Sealed, open};
 use tl_kernel::program::canonical;
 use tl_kernel::value::Value;
 
 use super::corpus::{Entry, Outcome};
+use super::evidence::{CaseFile, Evidence};
 use super::sender::Answered;
+
+/// The write to the CRM.
+const WRITE: &str = "crm_upsert";
+/// The immediate acknowledgments to a hot lead.
+const ACKS: [&str; 2] = ["ack_email", "ack_sms"];
+/// The structured question for what is missing.
+const FOLLOW_UP: &str = "follow_up";
 
 /// One message and what became of it.
 #[derive(Debug, Clone)]
@@ -34,10 +39,8 @@ pub struct Verdict {
 /// What judging needs to know.
 #[derive(Debug)]
 pub struct Bench<'a> {
-    /// The engine's desk.
-    pub desk: &'a Desk,
-    /// The demo's tenant.
-    pub tenant: TenantId,
+    /// What the run left behind.
+    pub evidence: &'a Evidence,
     /// Message id → case.
     pub cases: &'a BTreeMap<String, CaseId>,
     /// The server knew some messages from an earlier run.
@@ -46,7 +49,7 @@ pub struct Bench<'a> {
 
 impl Bench<'_> {
     /// Judges one message.
-    pub async fn judge(&self, entry: &Entry, answered: &Answered) -> anyhow::Result<Verdict> {
+    pub fn judge(&self, entry: &Entry, answered: &Answered) -> anyhow::Result<Verdict> {
         let mut verdict = Verdict {
             id: entry.id.clone(),
             expected: entry.expect.outcome,
@@ -63,23 +66,23 @@ impl Bench<'_> {
             verdict.got = Some(outcome);
             return Ok(verdict);
         }
-        let Some(id) = verdict.case else {
+        let Some(file) = verdict.case.and_then(|id| self.evidence.case(id)) else {
             verdict.differs.push("no case was opened".into());
             return Ok(verdict);
         };
         if let Some(other) = &entry.expect.same_case_as
-            && self.cases.get(other) != Some(&id)
+            && self.cases.get(other) != Some(&file.id())
         {
             verdict
                 .differs
                 .push(format!("it did not join the case of {other}"));
         }
-        let journal = self.desk.store().journal(self.tenant, id).await?;
-        let case = fold(self.tenant, id, &until_second_event(&journal))?;
-        let got = if outcome == Outcome::Joined {
-            Outcome::Joined
-        } else {
-            rest_of(&case)
+        let first = until_second_event(&file.journal);
+        let case = fold(self.evidence.tenant, file.id(), &first)?;
+        let whole = folded(self.evidence.tenant, file)?;
+        let got = match outcome {
+            Outcome::Joined => Outcome::Joined,
+            _ => rest_of(&case),
         };
         verdict.got = Some(got);
         if got != outcome {
@@ -90,11 +93,10 @@ impl Bench<'_> {
                 why(&case)
             ));
         }
-        let whole = fold(self.tenant, id, &journal)?;
-        let record = if outcome == Outcome::Joined {
-            &whole
-        } else {
-            &case
+        verdict.differs.extend(self.left_undone(got, &case, &whole));
+        let record = match outcome {
+            Outcome::Joined => &whole,
+            _ => &case,
         };
         for (field, want) in &entry.expect.record {
             let have = record.record.get(field).map(|f| f.value.to_string());
@@ -108,6 +110,47 @@ impl Bench<'_> {
         Ok(verdict)
     }
 
+    /// What an outcome promises and was not done: the acknowledgment and the task for the right owner of a hot lead,
+    /// the question to a follow-up, the write.
+    fn left_undone(&self, got: Outcome, case: &Case, whole: &Case) -> Vec<String> {
+        let went_out = |names: &[&str]| {
+            let planned = case.effects.iter();
+            planned
+                .filter(|(_, e)| names.contains(&e.name.as_str()))
+                .any(|(n, _)| {
+                    self.evidence.said(EffectId {
+                        case: case.id,
+                        n: *n,
+                    }) == 1
+                })
+        };
+        let has = |field: &str| case.record.get(field).is_some_and(|f| !f.value.is_blank());
+        let mut out = Vec::new();
+        if matches!(got, Outcome::Hot | Outcome::Automated) {
+            let done = |e: &tl_kernel::case::CaseEffect| {
+                e.name == WRITE && e.state == EffectState::Succeeded
+            };
+            if !whole.effects.values().any(done) {
+                out.push("nothing was written to the CRM".to_owned());
+            }
+        }
+        if got == Outcome::Hot {
+            if !went_out(&ACKS) {
+                out.push("no acknowledgment went out".into());
+            }
+            let owner = case.record.get("owner").map(|f| f.value.to_string());
+            let task = case.tasks.values().find(|t| t.kind == "hand_off");
+            if let Some(task) = task.filter(|t| Some(&t.owner) != owner.as_ref()) {
+                let owner = owner.unwrap_or_else(|| "nobody".into());
+                out.push(format!("the task is {}'s, not {owner}'s", task.owner));
+            }
+        }
+        if got == Outcome::FollowUp && has("email") && !went_out(&[FOLLOW_UP]) {
+            out.push("nobody was asked for what is missing".into());
+        }
+        out
+    }
+
     fn status_differs(&self, entry: &Entry, answered: &Answered) -> Option<String> {
         let again = self.resumed && answered.status == 200 && entry.expect.status == 202;
         let as_expected = answered.status == entry.expect.status || again;
@@ -118,6 +161,10 @@ impl Bench<'_> {
             )
         })
     }
+}
+
+fn folded(tenant: TenantId, file: &CaseFile) -> anyhow::Result<Case> {
+    Ok(fold(tenant, file.id(), &file.journal)?)
 }
 
 /// The turns before the case's second message: what a later one changed is not the first one's outcome.
@@ -139,7 +186,7 @@ fn rest_of(case: &Case) -> Outcome {
             .values()
             .any(|t| t.kind == kind && t.closed.as_deref() != Some("answered"))
     };
-    let wrote = case.effects.values().any(|e| e.name == "crm_upsert");
+    let wrote = case.effects.values().any(|e| e.name == WRITE);
     if open("hand_off") && wrote {
         Outcome::Hot
     } else if case.tasks.values().any(|t| t.kind == "missing") {
@@ -186,217 +233,10 @@ fn same(have: Option<&str>, want: &Json) -> bool {
     }
 }
 
-/// The invariants of a finished run, each with what was counted; a violation is a line.
-pub async fn invariants(
-    bench: &Bench<'_>,
-    acked: &BTreeSet<String>,
-) -> anyhow::Result<Vec<(&'static str, String, Vec<String>)>> {
-    let store = bench.desk.store();
-    let mut out = Vec::new();
-    let cases = all_cases(bench).await?;
-    let mut events = BTreeSet::new();
-    let (mut turns, mut effects, mut settled) = (0usize, 0usize, 0usize);
-    let (mut i2, mut i4, mut i6, mut i7, mut i8) = (vec![], vec![], vec![], vec![], vec![]);
-    for id in &cases {
-        let journal = store.journal(bench.tenant, *id).await?;
-        turns += journal.len();
-        let case = match fold(bench.tenant, *id, &journal) {
-            Ok(case) => case,
-            Err(e) => {
-                i4.push(format!("{id}: {e}"));
-                continue;
-            }
-        };
-        let bundle = bench.desk.bundle(bench.tenant, case.definition).await?;
-        i4.extend(undeclared(&bundle, &journal).map(|m| format!("{id}: {m}")));
-        for e in &case.events {
-            if !events.insert(e.id.to_string()) {
-                i2.push(format!("{} is in two cases", e.id));
-            }
-        }
-        for (n, e) in &case.effects {
-            effects += 1;
-            let task = case.open_tasks().any(|(_, t)| t.effect == Some(*n));
-            settled += usize::from(e.state.is_settled());
-            let at_rest = e.state.is_settled() || (e.state == EffectState::Uncertain && task);
-            if !at_rest {
-                i7.push(format!("{id}: effect {n} is {}", e.state.word()));
-            }
-        }
-        written_once(bench, &case, &mut i6, &mut i8).await?;
-    }
-    let lost = acked
-        .iter()
-        .filter(|a| !events.contains(*a))
-        .map(|a| format!("{a} was acknowledged and is gone"));
-    out.push((
-        "I1",
-        format!("{} acknowledged messages are stored", acked.len()),
-        lost.collect(),
-    ));
-    out.push((
-        "I2",
-        format!("{} messages, each in one case", events.len()),
-        i2,
-    ));
-    let phantom = events
-        .iter()
-        .filter(|e| !acked.contains(*e))
-        .map(|e| format!("{e} was never acknowledged"));
-    out.push((
-        "I3",
-        "every stored message was sent and signed".into(),
-        phantom.collect(),
-    ));
-    out.push(("I4", format!("{turns} turns fold along declared edges"), i4));
-    let stats = store.stats(bench.desk.now()).await?;
-    let unplaced = stats.turns.saturating_sub(stats.leaves);
-    let i5 = (unplaced > 0).then(|| format!("{unplaced} turns have no audit leaf"));
-    out.push((
-        "I5",
-        format!("{} turns, {} audit leaves", stats.turns, stats.leaves),
-        i5.into_iter().collect(),
-    ));
-    out.push(("I6", "no write of an effect was applied twice".into(), i6));
-    out.push((
-        "I7",
-        format!("{settled} of {effects} effects are settled, the rest have a task"),
-        i7,
-    ));
-    out.push((
-        "I8",
-        "what the ledger says is what the CRM holds".into(),
-        i8,
-    ));
-    Ok(out)
-}
-
-/// Every case of the tenant.
-async fn all_cases(bench: &Bench<'_>) -> anyhow::Result<Vec<CaseId>> {
-    let mut out: Vec<CaseId> = Vec::new();
-    loop {
-        let filter = tl_store::contract::CaseFilter {
-            tenant: Some(bench.tenant),
-            before: out.last().copied(),
-            limit: 200,
-            ..Default::default()
-        };
-        let page = bench.desk.store().cases(filter).await?;
-        if page.is_empty() {
-            return Ok(out);
-        }
-        out.extend(page.iter().map(|c| c.case));
-    }
-}
-
-fn undeclared<'a>(bundle: &'a Bundle, journal: &'a [Sealed]) -> impl Iterator<Item = String> + 'a {
-    journal
-        .iter()
-        .filter_map(|t| open(t).ok())
-        .flat_map(move |(head, _)| {
-            let moves = head.entries.into_iter().filter_map(move |e| match e {
-                Turned::Moved { from, to, .. } if bundle.program.edge(from, to).is_none() => {
-                    Some(format!("moved from {from} to {to} without an edge"))
-                }
-                _ => None,
-            });
-            moves.collect::<Vec<_>>()
-        })
-}
-
-/// Compares the ledger with the versions that the CRM keeps: each write carries its effect's key.
-async fn written_once(
-    bench: &Bench<'_>,
-    case: &Case,
-    twice: &mut Vec<String>,
-    wrong: &mut Vec<String>,
-) -> anyhow::Result<()> {
-    let view = bench.desk.tenant(bench.tenant).await?;
-    let history = bench
-        .desk
-        .store()
-        .record_history(bench.tenant, "lead".into(), case.id.to_string())
-        .await?;
-    let filter = tl_store::contract::EffectFilter {
-        tenant: Some(bench.tenant),
-        case: Some(case.id),
-        limit: 100,
-        ..Default::default()
-    };
-    for row in bench.desk.store().effects(filter).await? {
-        if row.action != "crm_upsert" {
-            continue;
-        }
-        let vendor_key = tl_kernel::digest::hex(&row.key);
-        let applied = history
-            .iter()
-            .filter(|v| wrote(&view.key, v, &vendor_key))
-            .count();
-        if applied > 1 {
-            twice.push(format!(
-                "{}: {} was applied {applied} times",
-                case.id, row.effect
-            ));
-        }
-        let happened = row.state == EffectState::Succeeded;
-        if happened != (applied == 1) && row.state != EffectState::Superseded {
-            wrong.push(format!(
-                "{}: {} is {} and was applied {applied} times",
-                case.id,
-                row.effect,
-                row.state.word()
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Writes to the CRM, counted twice.
-#[derive(Debug, Clone, Copy)]
-pub struct Writes {
-    /// Those that the ledger knows as succeeded.
-    pub succeeded: u64,
-    /// Versions in the CRM that bear our credential.
-    pub in_crm: u64,
-}
-
-/// Counts the writes to the CRM: in the ledger, and in the CRM by the id of the key that they came with.
-pub async fn writes(bench: &Bench<'_>, kid: &str) -> anyhow::Result<Writes> {
-    let store = bench.desk.store();
-    let mut out = Writes {
-        succeeded: 0,
-        in_crm: 0,
-    };
-    for id in all_cases(bench).await? {
-        let case = bench.desk.load(bench.tenant, id).await?;
-        let happened = |e: &&CaseEffect| {
-            e.name == "crm_upsert" && e.state == EffectState::Succeeded && !is_dry_run(&e.code)
-        };
-        out.succeeded += case.effects.values().filter(happened).count() as u64;
-        let history = store
-            .record_history(bench.tenant, "lead".into(), id.to_string())
-            .await?;
-        out.in_crm += history.iter().filter(|v| v.by == kid).count() as u64;
-    }
-    Ok(out)
-}
-
-/// Whether a version was written under an idempotency key.
-fn wrote(tenant_key: &[u8; 32], version: &tl_store::contract::RecordWrite, key: &str) -> bool {
-    let principal = format!("key:{}", version.by);
-    version.key
-        == Some(tl_web::write_mark(
-            tenant_key,
-            (&version.kind, &version.id),
-            (&principal, key),
-        ))
-}
-
 /// First touch of the hot cases, µs after the message arrived, in order.
-pub async fn first_touches(bench: &Bench<'_>) -> anyhow::Result<Vec<i64>> {
+pub fn first_touches(evidence: &Evidence) -> Vec<i64> {
     let mut out = Vec::new();
-    for id in all_cases(bench).await? {
-        let case = bench.desk.load(bench.tenant, id).await?;
+    for case in evidence.cases.iter().filter_map(|c| c.folded.as_ref().ok()) {
         let time = |f: &str| match case.record.get(f).map(|v| &v.value) {
             Some(Value::Time(t)) => Some(*t),
             _ => None,
@@ -406,5 +246,5 @@ pub async fn first_touches(bench: &Bench<'_>) -> anyhow::Result<Vec<i64>> {
         }
     }
     out.sort_unstable();
-    Ok(out)
+    out
 }

@@ -10,7 +10,8 @@ use tl_kernel::effect::EffectState;
 use tl_store::contract::Stats;
 
 use super::corpus::Outcome;
-use super::judge::{Verdict, Writes};
+use super::invariants::{Line, Writes};
+use super::judge::Verdict;
 use crate::page::Page;
 
 /// Everything the report is made from.
@@ -23,11 +24,13 @@ pub struct Report {
     /// One verdict per message.
     pub verdicts: Vec<Verdict>,
     /// Name, what was counted, violations.
-    pub invariants: Vec<(&'static str, String, Vec<String>)>,
+    pub invariants: Vec<Line>,
     /// First touches, µs, in order.
     pub first_touch: Vec<i64>,
     /// Writes to the CRM.
     pub writes: Writes,
+    /// Messages that are stored.
+    pub events: u64,
     /// Messages in the outbox.
     pub messages: usize,
     /// The store's counts.
@@ -115,6 +118,7 @@ impl Report {
             "refused": self.count(Outcome::Refused),
             "first_touch_p50_us": self.touch(50),
             "first_touch_p95_us": self.touch(95),
+            "messages_stored": self.events,
             "messages_sent": self.messages,
             "writes_succeeded": self.writes.succeeded,
             "writes_in_crm": self.writes.in_crm,
@@ -286,6 +290,9 @@ impl Report {
                 "  The project is gone with this run; `--keep DIR` keeps it. In a project:"
             );
         }
+        if let Some(dir) = off_the_path() {
+            let _ = writeln!(out, "  export PATH=\"$PATH:{}\"", dir.display());
+        }
         for (command, what) in [
             ("throughline task list", "what waits for a person"),
             ("throughline case list", "all cases"),
@@ -304,6 +311,16 @@ impl Report {
             let _ = writeln!(out, "  {command:<53}  {what}");
         }
     }
+}
+
+/// Where the program lies, when a shell would not find it by its name: it was built here and never installed.
+fn off_the_path() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let (dir, name) = (program.parent()?.to_owned(), program.file_name()?);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).find(|p| p.join(name).is_file());
+    let ours = |p: &PathBuf| p.canonicalize().ok() == dir.canonicalize().ok();
+    (!found.as_ref().is_some_and(ours)).then_some(dir)
 }
 
 fn ms(us: i64) -> String {

@@ -19,15 +19,25 @@ use crate::embedded::LEAD;
 use crate::failure::Failure;
 use crate::serve::{self, Running};
 
+/// Says that a directory is a demo's, and where its CRM listens: written before anything else, so that a run that is
+/// killed at any moment finds everything where it was.
+const MARKER: &str = "demo.json";
 /// Where the keys of the players are kept between runs.
 const KEYS_FILE: &str = "demo-keys.json";
+/// What a file is called until it is whole.
+const UNFINISHED: &str = ".part";
 /// Where the connection to the CRM finds its credential.
 const CRM_TOKEN: &str = "crm.token";
+
+/// What stays the same for all runs in a directory.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Marker {
+    crm_port: u16,
+}
 
 /// The keys of everybody who plays.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Keys {
-    crm_port: u16,
     hmac: BTreeMapOfSecrets,
     webhook: String,
     events: String,
@@ -73,16 +83,20 @@ impl Stage {
         };
         std::fs::create_dir_all(&dir)
             .with_context(|| format!("{} cannot be made", dir.display()))?;
-        let known: Option<Keys> = match std::fs::read(dir.join(KEYS_FILE)) {
-            Ok(bytes) => serde_json::from_slice(&bytes).ok(),
-            Err(_) => None,
-        };
+        let marker: Option<Marker> = read_json(&dir.join(MARKER))?;
+        let known: Option<Keys> = read_json(&dir.join(KEYS_FILE))?;
         let stop = CancellationToken::new();
-        let crm = CrmFront::start(known.as_ref().map_or(0, |k| k.crm_port), stop.clone())
+        let crm = CrmFront::start(marker.map_or(0, |m| m.crm_port), stop.clone())
             .await
             .context("the demo's CRM cannot listen where it did before")?;
+        let crm_port = crm.addr.port();
+        if marker.is_none() {
+            let marker = serde_json::to_vec(&Marker { crm_port })?;
+            write_private(&dir.join(MARKER), &marker)?;
+        }
+        // Without keys no message was ever sent: what an earlier run wrote may be half of it.
         if known.is_none() {
-            write_project(&dir, crm.addr.port())?;
+            write_project(&dir, crm_port)?;
         }
         let mut config = Config::load(&dir, |_| None).map_err(failed)?;
         config.listen_at("127.0.0.1:0".into());
@@ -92,7 +106,7 @@ impl Stage {
         let keys = match known {
             Some(keys) => keys,
             None => {
-                let keys = make_keys(&running.app, crm.addr.port()).await?;
+                let keys = make_keys(&running.app).await?;
                 write_private(&dir.join(CRM_TOKEN), keys.crm.as_bytes())?;
                 write_private(&dir.join(KEYS_FILE), &serde_json::to_vec_pretty(&keys)?)?;
                 keys
@@ -204,11 +218,7 @@ fn failed(failure: Failure) -> anyhow::Error {
 }
 
 async fn ask(app: &App, request: Request) -> anyhow::Result<Reply> {
-    let envelope = Envelope {
-        tenant: DEFAULT_TENANT.into(),
-        by: "demo".into(),
-        request,
-    };
+    let envelope = Envelope::new(DEFAULT_TENANT, "demo", request);
     handle(app, envelope).await.map_err(failed)
 }
 
@@ -248,13 +258,12 @@ fn write_project(dir: &Path, crm_port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn make_keys(app: &App, crm_port: u16) -> anyhow::Result<Keys> {
+async fn make_keys(app: &App) -> anyhow::Result<Keys> {
     let mut hmac = BTreeMapOfSecrets::new();
     for door in ["leads", "mail", "sms", "contact"] {
         hmac.insert(door.into(), secret(app, door).await?);
     }
     Ok(Keys {
-        crm_port,
         hmac,
         webhook: secret(app, "partners").await?,
         events: key(app, &["events"]).await?,
@@ -286,16 +295,97 @@ async fn key(app: &App, scopes: &[&str]) -> anyhow::Result<String> {
     }
 }
 
+/// Whether a demo may be played in a directory: in none, an empty one, or one that a demo has made.
+pub fn may_be_used(dir: &Path) -> Result<(), Failure> {
+    let cannot = |e: std::io::Error| {
+        Failure::unreachable(format!("TL0610 cannot read {}: {e}", dir.display()))
+    };
+    let entries = match std::fs::read_dir(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(cannot)?,
+    };
+    let mut other = None;
+    for entry in entries {
+        let name = entry.map_err(cannot)?.file_name();
+        match name.to_str() {
+            Some(MARKER) => return Ok(()),
+            // A demo was killed before it could say that this is its directory.
+            Some(name) if name == format!("{MARKER}{UNFINISHED}") => {}
+            _ => other = Some(name),
+        }
+    }
+    match other {
+        None => Ok(()),
+        Some(name) => Err(Failure::conflict(format!(
+            "{} is not empty and no demo has made it (there is {}): a demo would write its project over what is there. \
+             Choose another directory for --keep",
+            dir.display(),
+            name.to_string_lossy()
+        ))),
+    }
+}
+
+/// A file of the demo's own; `None` where it is not there.
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            let read = serde_json::from_slice(&bytes);
+            Ok(Some(read.with_context(|| {
+                format!("{} cannot be read", path.display())
+            })?))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(anyhow!("{} cannot be read: {e}", path.display())),
+    }
+}
+
+/// Writes a file that is there whole, or not at all.
 fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(UNFINISHED);
     let mut options = std::fs::OpenOptions::new();
     let mut file = options
         .create(true)
         .truncate(true)
         .write(true)
         .mode(0o600)
-        .open(path)?;
+        .open(&unfinished)?;
     file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_demo_plays_where_nothing_is_or_where_one_has_played() {
+        // What lies there, and whether a demo may be played there.
+        let table: [(&[&str], bool); 6] = [
+            (&[], true),
+            (&["demo.json"], true),
+            (
+                &["demo.json", "throughline.toml", "data/throughline.db"],
+                true,
+            ),
+            (&["demo.json.part"], true),
+            (&["throughline.toml", "workflows/lead/workflow.yaml"], false),
+            (&["demo.json.part", "notes.txt"], false),
+        ];
+        for (files, may) in table {
+            let dir = tempfile::tempdir().unwrap();
+            for file in files {
+                let path = dir.path().join(file);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, "x").unwrap();
+            }
+            let said = may_be_used(dir.path());
+            assert_eq!(said.is_ok(), may, "{files:?}: {said:?}");
+        }
+        assert!(may_be_used(Path::new("/nowhere/at/all")).is_ok());
+    }
 }

@@ -11,7 +11,7 @@ use tl_kernel::program::{Program, RuleEffect};
 
 pub use arrived::key_words;
 
-use self::arrived::{answered, event};
+use self::arrived::{answered, event, unused};
 use self::decided::decided;
 use self::effect::{conflict, planned, settled, tries};
 use super::build::Material;
@@ -55,6 +55,16 @@ fn of_rules(m: &Material, entry: &Entry) -> Option<Line> {
             "table {}: no row matched",
             table_file(program, *table)
         )),
+        Entry::LeftOut { part, why } => Some(Line::new(
+            Side::Input,
+            format!("`{part}` was left out: what came for it {why}"),
+        )),
+        Entry::NotEvaluated { part, line, why } => {
+            let place = workflow_place(&m.bundle, *line);
+            decision(format!(
+                "`{part}` {place} could not be evaluated, so a person looks first: {why}"
+            ))
+        }
         Entry::Decided(d) => Some(decided(m, d)),
         Entry::Moved {
             from,
@@ -92,12 +102,13 @@ fn of_models(m: &Material, entry: &Entry, body: Option<&Body>) -> Option<Line> {
             Some(line.with(tries(m, *n)))
         }
         Entry::Answered(a) => Some(answered(a, body)),
-        Entry::AskFailed { reason, .. } => {
+        Entry::AskFailed { reason, said, .. } => {
             let text = match dry_run(reason) {
                 Some(scope) => format!("the model was not asked: dry run by the switch `{scope}`"),
                 None => format!("no answer from a model: {}", stop_words(reason)),
             };
-            Some(Line::new(Side::Input, text))
+            let said = said.as_deref().map(unused).unwrap_or_default();
+            Some(Line::new(Side::Input, text).with(said))
         }
         _ => None,
     }

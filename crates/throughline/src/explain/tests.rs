@@ -105,6 +105,7 @@ impl Material {
             digest: [1; 32],
             state: EffectState::Ready,
             replaces: None,
+            unvouched: false,
         };
         self.case.effects.insert(1, case_effect(state));
         self.effects.push(effect_row(state, hold, code));
@@ -250,6 +251,7 @@ fn duplicate() -> Material {
         endpoint: "form".into(),
         key_source: "header_and_body".into(),
         matched_key: Some(0),
+        correlation: None,
     };
     let mut m = material();
     m.duplicates.insert(
@@ -270,6 +272,7 @@ fn joined(state: u16) -> Material {
         endpoint: "form".into(),
         key_source: "header_and_body".into(),
         matched_key: Some(0),
+        correlation: None,
     };
     let mut m = material().turn(Actor::Engine, vec![event], Vec::new());
     m.case.state = state;
@@ -314,7 +317,7 @@ fn cause_and_next_command_stand_on_the_screen() {
                 "policy_allows (false)",
             )),
             &[
-                "denied by default",
+                "the decision denies it",
                 "policy_allows is false",
                 "failed: policy_allows",
                 "throughline task show task_",
@@ -373,6 +376,7 @@ fn cause_and_next_command_stand_on_the_screen() {
                     vec![Entry::AskFailed {
                         n: 1,
                         reason: "off".into(),
+                        said: None,
                     }],
                     Vec::new(),
                 )
@@ -382,7 +386,7 @@ fn cause_and_next_command_stand_on_the_screen() {
                     true,
                     "confidence >= threshold",
                 )),
-            &["AI is switched off", "no confidence (no model answered)"],
+            &["AI is switched off", "no confidence, which is below every threshold"],
         ),
         (
             duplicate(),

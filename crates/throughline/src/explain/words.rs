@@ -43,6 +43,7 @@ pub fn code_words(code: &str) -> String {
             "it is too long ago for a repeat with the same key to be harmless, and it may have happened"
         }
         "rejected" => "a person rejected it",
+        "decided_anew" => "the case was decided anew before anybody approved it",
         "closed" => "the case was closed before it was sent",
         "connect_refused" => "nobody listens at the address",
         "connect_timeout" => "no connection came about in time",
@@ -68,6 +69,7 @@ pub fn code_words(code: &str) -> String {
         "model_credential" => "the model's credential is not accepted",
         "missing" => "required fields are missing",
         "ai_off" => "AI is switched off",
+        "no_confidence" => "the model answered without a confidence",
         "ai_failed" => "the model gave no usable answer",
         "unsure" => "the model is not sure enough",
         "rule" => "a rule asks for a person",
@@ -80,12 +82,12 @@ pub fn code_words(code: &str) -> String {
         "closed_by_rule" => "a rule closed it",
         "policy_never" => "the policy never allows what the decision asks for",
         "arguments" => "the arguments of an action cannot be made",
-        "evaluation_error" => "a condition could not be evaluated",
+        "evaluation_error" => "an expression of the file could not be evaluated",
         "no_edge" => "the workflow declares no transition for this move",
         "no_branch" => "no branch of the decision took it",
         "sla_breach" => "the time for this state has passed",
         "goal" | "goal_missed" => "the time of the goal has passed",
-        "deny" | "denied" => "denied by default: no branch of the decision took it",
+        "deny" | "denied" => "the decision denies it, so nothing is sent",
         other => {
             return match (other.strip_prefix("kill:"), dry_run(other)) {
                 (Some(scope), _) => format!("held by the switch `{scope}`"),

@@ -209,6 +209,58 @@ fn nothing_happens_to_a_message_that_is_tried() {
     assert_eq!(bench.json(&["status"])["events"], 0);
 }
 
+#[test]
+fn a_message_that_is_tried_meets_the_gate_as_it_stands() {
+    let bench = Bench::project();
+    bench.write(
+        "m.json",
+        r#"{"email":"a@b.example","message":"please write"}"#,
+    );
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let hour = now.as_secs() / 3_600 % 24;
+    let quiet = format!(
+        "{{ auto: true, quiet_hours: \"{hour:02}:00-{:02}:00 UTC\" }}",
+        (hour + 2) % 24
+    );
+    // The policy of the write, the mode of a switch for everything, what is said.
+    let table = [
+        ("auto", None, "would be sent by itself\n"),
+        (&quiet, None, "when its quiet hours are over"),
+        ("auto", Some("hold"), "would be held (kill:everything)"),
+        (
+            "auto",
+            Some("cancel"),
+            "would be stopped at once (kill:everything)",
+        ),
+        ("auto", Some("dry-run"), "`everything` makes it a dry run"),
+    ];
+    for (policy, mode, said) in table {
+        let file = WORKFLOW.replace("crm_upsert: auto", &format!("crm_upsert: {policy}"));
+        bench.write("workflows/lead/workflow.yaml", &file);
+        bench.run(&["deploy", "--yes"]).expect(0, &[]);
+        let switch = |args: &[&str]| {
+            bench.run(args).expect(0, &[]);
+        };
+        if let Some(mode) = mode {
+            let set = [
+                "kill",
+                "set",
+                "everything",
+                "--mode",
+                mode,
+                "--reason",
+                "drill",
+            ];
+            switch(&set);
+        }
+        let tried = bench.run(&["try", "m.json", "--endpoint", "web"]);
+        tried.expect(0, &["`crm_upsert` would", said]);
+        if mode.is_some() {
+            switch(&["kill", "clear", "everything", "--reason", "over"]);
+        }
+    }
+}
+
 /// Writes a message, tries it, and returns what was said: as text and as JSON.
 fn try_it(bench: &Bench, body: &str, more: &[&str]) -> (String, Value) {
     bench.write("t.json", body);

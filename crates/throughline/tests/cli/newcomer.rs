@@ -241,6 +241,27 @@ fn a_connection_without_tls_is_named_before_a_case_meets_it() {
 }
 
 #[test]
+fn check_says_of_each_closed_endpoint_what_opens_it() {
+    let bench = Bench::project();
+    let file = WORKFLOW.replace(
+        "decision:\n",
+        "    notes: { channel: api, auth: api_key }\n    tokens: { channel: webhook, auth: jwt }\ndecision:\n",
+    );
+    bench.write("workflows/lead/workflow.yaml", &file);
+    const SECRET: &str = "throughline endpoint rotate default/web";
+    const KEY: &str = "throughline key create --scope events";
+    const TOKENS: &str = "closed until its `jwt` has keys";
+    bench.run(&["check"]).expect(0, &[SECRET, KEY, TOKENS]);
+    bench.run(&["deploy", "--yes"]).expect(0, &[]);
+    bench
+        .run(&["key", "create", "--scope", "events"])
+        .expect(0, &[]);
+    let answer = bench.run(&["check"]);
+    answer.expect(0, &[SECRET, TOKENS]);
+    assert!(!answer.out.contains(KEY), "{}", answer.out);
+}
+
+#[test]
 fn a_rule_that_held_and_set_nothing_says_so() {
     let bench = Bench::project();
     let rule = "worker:\n  rules:\n    - { when: \"has(record.email)\", set: { area: \"${record.message.capture('^([0-9]{2})')}\" } }\n\

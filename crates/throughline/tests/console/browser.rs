@@ -49,7 +49,9 @@ pub fn program() -> Option<&'static str> {
         assert!(done.is_ok_and(|s| s.success()), "apt-get installs chromium");
         return Some(NAMES[0]);
     }
-    eprintln!("SKIPPED: no Chromium here; {INSTALL}=1 installs it with apt");
+    tl_trial::left_out(&format!(
+        "the console in a browser: Chromium is not installed; {INSTALL}=1 installs it with apt"
+    ));
     None
 }
 

@@ -187,7 +187,7 @@ fn ai_is_switched_off() {
         ]);
         screen.names(&[
             "no answer from a model: stopped by the switch `model:local`",
-            "no confidence (no model answered)",
+            "no confidence, which is below every threshold",
         ]);
     }
     // The path works without AI: a person's word stands in for the model's.
@@ -280,6 +280,68 @@ fn the_other_system_refused_it() {
         .expect(0, &["1 of 1 are ready to be sent again"]);
     s.until_state(&case, "closed");
     assert_eq!(s.crm.ledger().len(), 1);
+}
+
+#[test]
+fn the_secret_of_a_connection_is_missing() {
+    let s = Scene::new(Plan::default());
+    let with_secret = format!(
+        "connections:\n  crm: {{ kind: rest, base_url: \"{}\", auth: bearer, secret: \"file:crm.token\" }}\n",
+        s.crm.base_url()
+    );
+    s.bench.write("connections.yaml", &with_secret);
+    s.bench.run(&["deploy", "--yes"]).expect(0, &[]);
+    let case = s.case("a", BIG);
+    let waits = |e: &Json| e[0]["hold"] == "connection" && e[0]["code"] == "no_connection";
+    s.bench
+        .until(&["effect", "list", "--case", &case], "the hold", waits);
+    let screen = s.explain(&case);
+    screen.says_up(&["`crm_upsert` waits: its connection is not usable"]);
+    screen.names(&[
+        "the secret of connection `crm` cannot be read from",
+        "crm.token",
+    ]);
+    assert!(s.crm.requests().is_empty(), "nothing was sent without it");
+}
+
+/// How often an effect is tried.
+const ATTEMPTS: u32 = 16;
+
+#[test]
+fn it_was_tried_as_often_as_it_may_be() {
+    let mut s = Scene::new(Plan::default());
+    s.crm.script(On::All, refusal(503), 1_000);
+    let case = s.case("a", BIG);
+    let tried = |l: &Json| l[0]["attempts"].as_u64() >= Some(1) && l[0]["hold"] == "retry";
+    s.bench
+        .until(&["effect", "list", "--case", &case], "a try", tried);
+    s.stop();
+    // Between sixteen tries lie hours: the ones before the last are written as the first was, and the last is due.
+    let db = rusqlite::Connection::open(s.bench.path().join("data/throughline.db")).unwrap();
+    let first: u32 = db
+        .query_row("SELECT MAX(attempt) FROM attempt", [], |r| r.get(0))
+        .unwrap();
+    for n in first + 1..ATTEMPTS {
+        let again = "INSERT INTO attempt (tenant, case_id, n, attempt, at, took, knowledge, status, code, detail) \
+                     SELECT tenant, case_id, n, ?1, at, took, knowledge, status, code, detail FROM attempt \
+                     WHERE attempt = ?2";
+        assert_eq!(db.execute(again, [n, first]).unwrap(), 1);
+    }
+    let due = "UPDATE effect SET attempt = ?1, due = 0 WHERE state = 1";
+    assert_eq!(db.execute(due, [ATTEMPTS - 1]).unwrap(), 1);
+    drop(db);
+    s.start();
+    s.until_effect(&case, "crm_upsert", "dead");
+    let screen = s.explain(&case);
+    screen.says_up(&["`crm_upsert` is dead", "503"]);
+    screen.names(&["attempt 16 at", "answered status 503"]);
+    s.follow(&screen, "effect show")
+        .expect(0, &["503", "throughline dead redrive"]);
+    let list = s.bench.json(&["dead", "list"]);
+    assert_eq!(list[0]["state"], "dead", "{list:#}");
+    s.crm.heal();
+    s.follow(&screen, "dead redrive")
+        .expect(0, &["1 of 1 are ready to be sent again"]);
 }
 
 #[test]

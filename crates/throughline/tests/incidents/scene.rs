@@ -49,11 +49,20 @@ side_effects:
 /// Where the CRM keeps the lead of `message`.
 pub const LEAD: &str = "/leads/ada%40example.com";
 
+/// Commands that change something, so that a turn must tell of them.
+const CHANGES: [&[&str]; 5] = [
+    &["case"],
+    &["task", "decide"],
+    &["effect", "resolve"],
+    &["dead", "redrive"],
+    &["kill"],
+];
+
 /// A running installation.
 pub struct Scene {
     pub bench: Bench,
     pub crm: Crm,
-    server: Server,
+    server: Option<Server>,
     secret: String,
     /// The CRM lives as long as this.
     _runtime: Runtime,
@@ -92,7 +101,7 @@ impl Scene {
             "allow_private_connections = [\"crm\"]\n",
         );
         let secret = bench.secret("default/web");
-        let server = bench.serve();
+        let server = Some(bench.serve());
         Scene {
             bench,
             crm,
@@ -105,7 +114,8 @@ impl Scene {
     /// Sends a message and returns what the door answered.
     pub fn send(&self, key: &str, body: &str) -> Json {
         self.bench.write("m.json", body);
-        let to = format!("{}/hooks/default/web", self.server.url);
+        let server = self.server.as_ref().expect("a server");
+        let to = format!("{}/hooks/default/web", server.url);
         let args = [
             "send",
             "m.json",
@@ -170,7 +180,32 @@ impl Scene {
     pub fn follow(&self, screen: &Screen, part: &str) -> Answer {
         let command = screen.command(part);
         let words: Vec<&str> = command.split_whitespace().collect();
-        self.bench.run(&words[1..])
+        let before = self.operators();
+        let answer = self.bench.run(&words[1..]);
+        let changes = CHANGES.iter().any(|c| words[1..].starts_with(c));
+        if changes && answer.code == 0 {
+            assert!(self.operators() > before, "no turn tells of `{command}`");
+        }
+        answer
+    }
+
+    /// Turns in the audit that a person at the machine made.
+    fn operators(&self) -> usize {
+        let answer = self.bench.run(&["audit", "export"]);
+        answer.expect(0, &[]);
+        answer.out.matches("operator_cli").count()
+    }
+
+    /// Ends the server as a service manager would.
+    pub fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            assert_eq!(server.stop(), 0);
+        }
+    }
+
+    /// Starts it again.
+    pub fn start(&mut self) {
+        self.server = Some(self.bench.serve());
     }
 }
 

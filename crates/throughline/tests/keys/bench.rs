@@ -236,6 +236,7 @@ impl Doors {
                 endpoint: i,
                 secrets: vec![Secret::new("k1", SECRET, 0, None).ok()?],
                 key_sets: key_sets(bundle, &endpoint.auth),
+                keys_read: BTreeMap::new(),
                 disabled: false,
             };
             doors.insert(endpoint.name.clone(), door);

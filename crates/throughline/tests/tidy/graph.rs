@@ -57,9 +57,14 @@ struct Edge {
     dev: bool,
 }
 
-fn edges() -> Vec<Edge> {
+/// What cargo says of our own crates.
+fn manifests() -> Value {
     let text = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
-    let json: Value = serde_json::from_str(&text).expect("metadata is JSON");
+    serde_json::from_str(&text).expect("metadata is JSON")
+}
+
+fn edges() -> Vec<Edge> {
+    let json = manifests();
     let list = |v: &Value, key: &str| v[key].as_array().cloned().unwrap_or_default();
     let word = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
     let mut edges = Vec::new();
@@ -120,6 +125,29 @@ fn the_edges_between_our_crates_are_the_ones_in_the_plan() {
         declared(),
         "left: the manifests; right: ARCHITECTURE.md"
     );
+}
+
+/// Features of the whole workspace: each doubles the builds that nobody tests.
+const FEATURES: usize = 2;
+/// The crate that may have them.
+const WITH_FEATURES: &str = "throughline";
+
+#[test]
+fn there_are_few_features_and_only_the_binary_has_them() {
+    let json = manifests();
+    let packages = json["packages"].as_array().expect("packages");
+    assert!(packages.len() > 10, "the manifests were read");
+    let mut findings = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        let features = package["features"].as_object().expect("features");
+        let ceiling = if name == WITH_FEATURES { FEATURES } else { 0 };
+        if features.len() > ceiling {
+            let names: Vec<&String> = features.keys().collect();
+            findings.push(format!("{name}: {names:?}, ceiling {ceiling}"));
+        }
+    }
+    none("features", &findings);
 }
 
 #[test]

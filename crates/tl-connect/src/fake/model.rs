@@ -1,6 +1,6 @@
 //! A chat completions server that says what a script tells it, odd answers of real servers included.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +27,7 @@ pub enum Say {
     Silence(Duration),
     /// The connection is reset.
     Reset,
-    /// 500 where `json_schema` is asked for, else a completion with this JSON: what a server without schemas does.
+    /// 500 that names `json_schema` where that is asked for, else a completion with this JSON: what a server without schemas does.
     NoSchema(Json),
 }
 
@@ -35,6 +35,7 @@ pub enum Say {
 struct State {
     script: VecDeque<Say>,
     requests: Vec<Json>,
+    headers: Vec<BTreeMap<String, String>>,
 }
 
 /// The running server. The last line of its script is repeated.
@@ -53,6 +54,7 @@ impl Model {
         let state = Arc::new(Mutex::new(State {
             script: script.into_iter().collect(),
             requests: Vec::new(),
+            headers: Vec::new(),
         }));
         let shared = state.clone();
         let handler = move |request: Received| {
@@ -72,6 +74,11 @@ impl Model {
     pub fn requests(&self) -> Vec<Json> {
         lock(&self.state).requests.clone()
     }
+
+    /// The headers of the requests by lower-case name, in order.
+    pub fn headers(&self) -> Vec<BTreeMap<String, String>> {
+        lock(&self.state).headers.clone()
+    }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -90,6 +97,7 @@ async fn answer(state: &Mutex<State>, request: &Received) -> Reply {
     let say = {
         let mut state = lock(state);
         state.requests.push(body);
+        state.headers.push(request.headers.clone());
         if state.script.len() > 1 {
             state.script.pop_front()
         } else {
@@ -117,7 +125,8 @@ async fn answer(state: &Mutex<State>, request: &Received) -> Reply {
         }
         Some(Say::Reset) => Reply::Reset,
         Some(Say::NoSchema(_)) if with_schema => {
-            let body = json!({"error": {"message": "unsupported", "type": "server_error"}});
+            let body =
+                json!({"error": {"message": "json_schema is unsupported", "type": "server_error"}});
             Reply::Answer(Answer::json(500, &body))
         }
         Some(Say::NoSchema(content)) => text(&content.to_string()),

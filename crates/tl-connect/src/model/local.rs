@@ -1,5 +1,5 @@
 //! The model inside: a classifier trained on the workflow's examples, recognisers for fields, and an extract as the
-//! summary. It writes no drafts.
+//! summary. A draft is the message's own text, which the kernel fills in.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +36,7 @@ impl LocalModel {
         match tokio::time::timeout(request.timeout, self.answer(request)).await {
             Ok(answer) => Ok(answer),
             Err(_) => Err(ModelFailure {
+                said: None,
                 kind: FailureKind::Timeout,
                 retryable: true,
                 retry_after: None,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::{Map, Value as Json, json};
 
-use super::{FailureKind, ModelAnswer, ModelFailure, ModelRequest, prompt, shape};
+use super::{FailureKind, ModelAnswer, ModelFailure, ModelRequest, Said, prompt, shape};
 use crate::client::{Client, Connection, Request};
 use crate::exchange::retry_after_of;
 use crate::knowledge::{Answer, Knowledge, NotSent, Unknown};
@@ -65,8 +65,40 @@ struct Reply {
 enum Bad {
     /// Worth a repair: what to tell the model, and what it said.
     Unfit(Vec<String>, Reply),
-    /// Not worth one.
-    Failure(ModelFailure),
+    /// Not worth one; with what it said, where it said anything.
+    Failure(ModelFailure, Option<Reply>),
+}
+
+/// What was heard of a model in all rounds of an ask.
+#[derive(Default)]
+struct Heard {
+    replies: u8,
+    model: Option<String>,
+    tokens: (u32, u32),
+    text: String,
+}
+
+impl Heard {
+    fn hear(&mut self, reply: Reply) {
+        self.replies += 1;
+        self.model = reply.model;
+        self.tokens.0 = self.tokens.0.saturating_add(reply.tokens.0);
+        self.tokens.1 = self.tokens.1.saturating_add(reply.tokens.1);
+        self.text = reply.text;
+    }
+
+    /// As the journal keeps it; `None` where nothing was heard. `name`: of a model that does not say its own.
+    fn said(self, name: &str, took: Duration) -> Option<Box<Said>> {
+        (self.replies > 0).then(|| {
+            Box::new(Said {
+                model: self.model.unwrap_or_else(|| name.to_owned()),
+                tokens: self.tokens,
+                took,
+                repairs: self.replies - 1,
+                output: self.text.into_bytes(),
+            })
+        })
+    }
 }
 
 impl OpenAi {
@@ -80,49 +112,72 @@ impl OpenAi {
         }
     }
 
+    /// Whether it is this model behind this connection.
+    pub fn is(&self, connection: &Connection, model: &str) -> bool {
+        self.model == model && self.connection.is_same(connection)
+    }
+
     pub(super) async fn ask(
         &self,
         client: &Client,
         request: &ModelRequest,
     ) -> Result<ModelAnswer, ModelFailure> {
         let begun = Instant::now();
+        let mut heard = Heard::default();
+        let answer = self.converse(client, request, &mut heard).await;
+        let said = heard.said(&self.model, begun.elapsed());
+        match (answer, said) {
+            (Ok(shaped), Some(said)) => Ok(ModelAnswer {
+                confidence: shaped.confidence.or_else(|| least(&shaped)),
+                label: shaped.label,
+                calibrated: false,
+                fields: shaped.fields,
+                summary: shaped.summary,
+                draft: shaped.draft,
+                reasons: Vec::new(),
+                model: said.model,
+                tokens: said.tokens,
+                took: said.took,
+                repairs: said.repairs,
+                output: said.output,
+            }),
+            (Ok(_), None) => Err(failure(FailureKind::Failed, true, "no answer".into())),
+            (Err(failure), said) => Err(ModelFailure { said, ..failure }),
+        }
+    }
+
+    /// The question, and the one repair of an answer that does not fit.
+    async fn converse(
+        &self,
+        client: &Client,
+        request: &ModelRequest,
+        heard: &mut Heard,
+    ) -> Result<shape::Shaped, ModelFailure> {
+        let begun = Instant::now();
         let schema = shape::schema(request);
         let mut repair: Option<(Vec<String>, String)> = None;
-        let mut tokens = (0u32, 0u32);
-        for round in 0..=1 {
+        for _ in 0..=1 {
             let left = request.timeout.saturating_sub(begun.elapsed());
             let answer = self
                 .call(client, request, (&schema, repair.as_ref()), left)
                 .await?;
-            let (reply, checked) = match read(&answer, request.now) {
-                Err(Bad::Failure(failure)) => return Err(failure),
-                Err(Bad::Unfit(errors, reply)) => (reply, Err(errors)),
+            let checked = match read(&answer, request.now) {
+                Err(Bad::Failure(failure, reply)) => {
+                    reply.into_iter().for_each(|r| heard.hear(r));
+                    return Err(failure);
+                }
+                Err(Bad::Unfit(errors, reply)) => {
+                    heard.hear(reply);
+                    Err(errors)
+                }
                 Ok(reply) => {
-                    let checked =
-                        json_of(&reply.text).and_then(|json| shape::check(&json, request));
-                    (reply, checked)
+                    heard.hear(reply);
+                    json_of(&heard.text).and_then(|json| shape::check(&json, request))
                 }
             };
-            tokens.0 = tokens.0.saturating_add(reply.tokens.0);
-            tokens.1 = tokens.1.saturating_add(reply.tokens.1);
             match checked {
-                Err(errors) => repair = Some((errors, reply.text)),
-                Ok(shaped) => {
-                    return Ok(ModelAnswer {
-                        confidence: shaped.confidence.or_else(|| least(&shaped)),
-                        label: shaped.label,
-                        calibrated: false,
-                        fields: shaped.fields,
-                        summary: shaped.summary,
-                        draft: shaped.draft,
-                        reasons: Vec::new(),
-                        model: reply.model.unwrap_or_else(|| self.model.clone()),
-                        tokens,
-                        took: begun.elapsed(),
-                        repairs: round,
-                        output: reply.text.into_bytes(),
-                    });
-                }
+                Err(errors) => repair = Some((errors, heard.text.clone())),
+                Ok(shaped) => return Ok(shaped),
             }
         }
         let errors = repair
@@ -142,13 +197,17 @@ impl OpenAi {
         let begun = Instant::now();
         let with_schema = !self.no_schema.load(Ordering::Relaxed);
         let body = self.body(request, schema, (with_schema, repair));
-        let answer = self.exchange(client, body, left).await?;
+        let answer = self.exchange(client, (request, body), left).await?;
         if !with_schema || !complains_about_schema(&answer) {
             return Ok(answer);
         }
         let body = self.body(request, schema, (false, repair));
         let second = self
-            .exchange(client, body, left.saturating_sub(begun.elapsed()))
+            .exchange(
+                client,
+                (request, body),
+                left.saturating_sub(begun.elapsed()),
+            )
             .await?;
         if second.status == 200 {
             self.no_schema.store(true, Ordering::Relaxed);
@@ -159,13 +218,18 @@ impl OpenAi {
     async fn exchange(
         &self,
         client: &Client,
-        body: Json,
+        (asked, body): (&ModelRequest, Json),
         deadline: Duration,
     ) -> Result<Answer, ModelFailure> {
+        let mut headers = vec![
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("x-correlation-id".to_owned(), asked.correlation_id.clone()),
+        ];
+        headers.extend(asked.trace.clone().map(|t| ("traceparent".to_owned(), t)));
         let request = Request {
             method: Method::POST,
             path_and_query: self.options.path.clone(),
-            headers: vec![("content-type".into(), "application/json".into())],
+            headers,
             body: Some(body.to_string().into_bytes()),
             deadline,
         };
@@ -239,10 +303,12 @@ fn failure(kind: FailureKind, retryable: bool, detail: String) -> ModelFailure {
         retryable,
         retry_after: None,
         detail,
+        said: None,
     }
 }
 
-/// Servers that do not know `json_schema` say so with 400, 422 or 501 and name it, or fail inside.
+/// Servers that do not know `json_schema` name it in their refusal. One that only fails is asked again by the engine,
+/// which spaces its attempts.
 fn complains_about_schema(answer: &Answer) -> bool {
     let named = || {
         let body = answer.body.as_deref().unwrap_or_default();
@@ -251,7 +317,7 @@ fn complains_about_schema(answer: &Answer) -> bool {
             || text.contains("response_format")
             || text.contains("json_object")
     };
-    answer.status == 500 || matches!(answer.status, 400 | 404 | 422 | 501) && named()
+    matches!(answer.status, 400 | 404 | 422 | 500 | 501) && named()
 }
 
 fn read(answer: &Answer, now: i64) -> Result<Reply, Bad> {
@@ -265,11 +331,12 @@ fn read(answer: &Answer, now: i64) -> Result<Reply, Bad> {
         .and_then(|j| j.get("error"))
         .filter(|e| !e.is_null());
     if answer.status != 200 || error.is_some() {
-        return Err(Bad::Failure(refusal(answer, error, now)));
+        return Err(Bad::Failure(refusal(answer, error, now), None));
     }
     let Some(json) = json else {
         let detail = "the server's answer is no JSON".to_owned();
-        return Err(Bad::Failure(failure(FailureKind::Failed, true, detail)));
+        let failure = failure(FailureKind::Failed, true, detail);
+        return Err(Bad::Failure(failure, None));
     };
     let choice = &json["choices"][0];
     let message = &choice["message"];
@@ -287,16 +354,17 @@ fn read(answer: &Answer, now: i64) -> Result<Reply, Bad> {
     let unfit = |why: &str, reply| Err(Bad::Unfit(vec![format!("/: {why}")], reply));
     let declined = message["refusal"].as_str().is_some_and(|r| !r.is_empty());
     match choice["finish_reason"].as_str() {
-        _ if declined => Err(refused("refusal")),
-        Some("content_filter") => Err(refused("content_filter")),
+        _ if declined => Err(refused("refusal", reply)),
+        Some("content_filter") => Err(refused("content_filter", reply)),
         Some("length") => unfit("the answer was cut off; it must be shorter", reply),
         _ if reply.text.trim().is_empty() => unfit("no answer was given", reply),
         _ => Ok(reply),
     }
 }
 
-fn refused(detail: &str) -> Bad {
-    Bad::Failure(failure(FailureKind::Refused, false, detail.to_owned()))
+fn refused(detail: &str, reply: Reply) -> Bad {
+    let failure = failure(FailureKind::Refused, false, detail.to_owned());
+    Bad::Failure(failure, Some(reply))
 }
 
 fn count(value: &Json) -> u32 {
@@ -354,6 +422,7 @@ fn refusal(answer: &Answer, error: Option<&Json>, now: i64) -> ModelFailure {
         detail: format!("status {} {}", answer.status, words.join(" "))
             .trim()
             .to_owned(),
+        said: None,
     }
 }
 

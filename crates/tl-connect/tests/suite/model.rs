@@ -51,6 +51,8 @@ fn request() -> ModelRequest {
         country: Some("DE".into()),
         now: 1_795_348_803_000_000,
         timeout: PATIENT,
+        correlation_id: "order-7".into(),
+        trace: Some("00-1-2-01".into()),
     }
 }
 
@@ -381,6 +383,73 @@ async fn clothes_do_not_matter() {
             (Some("outage"), 0),
             "{name}"
         );
+    }
+}
+
+/// The ids by which a request is found again travel with it.
+#[tokio::test]
+async fn a_question_carries_the_ids_of_its_case() {
+    for trace in [None, Some("00-1-2-01".to_owned())] {
+        let server = Model::start(LOOPBACK, vec![Say::Text("prose".into()), Say::Json(good())])
+            .await
+            .expect("a server");
+        let model = OpenAi::new(to(&server.base_url()), "m", OpenAiOptions::default());
+        let mut request = request();
+        request.trace = trace.clone();
+        let model = ModelConnection::OpenAi(model);
+        model.ask(&client(), &request).await.expect("an answer");
+        let headers = server.headers();
+        assert_eq!(headers.len(), 2, "the repair too");
+        for sent in headers {
+            assert_eq!(sent.get("x-correlation-id"), Some(&"order-7".to_owned()));
+            assert_eq!(sent.get("traceparent"), trace.as_ref());
+        }
+    }
+}
+
+/// What an answer that cannot be used has cost is told with the failure.
+#[tokio::test]
+async fn a_failure_says_what_the_model_said() {
+    let prose = || Say::Text("It looks like an outage.".into());
+    let filter = json!({"model": "scripted-1", "usage": {"prompt_tokens": 7, "completion_tokens": 1},
+        "choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]});
+    // What the model says; tokens and repairs that are told, and the last text.
+    let table = [
+        (
+            vec![prose(), prose()],
+            Some(((200, 40), 1, "It looks like an outage.")),
+        ),
+        (
+            vec![prose(), Say::Reset],
+            Some(((100, 20), 0, "It looks like an outage.")),
+        ),
+        (
+            vec![Say::Bytes(filter.to_string().into_bytes())],
+            Some(((7, 1), 0, "")),
+        ),
+        (vec![Say::Status(503, Json::Null)], None),
+        (vec![Say::Reset], None),
+    ];
+    for (script, want) in table {
+        let (answer, _) = ask(script.clone(), &request()).await;
+        let said = answer.expect_err("a failure").said;
+        let told = said.as_ref().map(|s| {
+            assert_eq!(s.model, "scripted-1");
+            let text = std::str::from_utf8(&s.output).expect("text");
+            (s.tokens, s.repairs, text)
+        });
+        assert_eq!(told, want, "{script:?}");
+    }
+}
+
+/// The engine repeats what failed, with pauses; nothing else does.
+#[tokio::test]
+async fn a_server_that_fails_is_not_asked_again_at_once() {
+    for status in [500, 502, 503, 529] {
+        let failing = Say::Status(status, json!({"error": {"type": "server_error"}}));
+        let (answer, requests) = ask(vec![failing, Say::Json(good())], &request()).await;
+        assert!(answer.expect_err("a failure").retryable);
+        assert_eq!(requests.len(), 1, "{status}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is known after every way a connection can end (E-05). One case is one line.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tl_connect::knowledge::{BodyError, Knowledge, NotSent, Unknown};
@@ -452,4 +454,18 @@ async fn headers_come_back_as_they_are() {
     assert_eq!(answer.header("x-ratelimit-remaining"), Some("3"));
     assert_eq!(answer.header("set-cookie"), None);
     assert_eq!(server.count("GET /x?a=b%20c HTTP/1.1\r\n"), 1);
+}
+
+#[tokio::test]
+async fn nothing_leaves_a_client_that_may_not_send() {
+    let server = Raw::start(vec![vec![Do::ReadRequest, write(OK), Do::Close]]).await;
+    let may = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&may);
+    let client = client().while_allowed(move || asked.load(Ordering::SeqCst));
+    let held_back = client.send(&to(&server.base()), put("/record")).await;
+    assert_eq!(held_back.knowledge, Knowledge::NotSent(NotSent::Lease));
+    may.store(true, Ordering::SeqCst);
+    let sent = client.send(&to(&server.base()), put("/record")).await;
+    assert!(matches!(sent.knowledge, Knowledge::Answered(_)));
+    assert_eq!(server.count("PUT /record"), 1);
 }

@@ -19,11 +19,13 @@ pub(super) fn turn(step: &'static str, turn: &Turn, after: (&Case, &Program)) {
     let queue = &program.queue;
     let has = |id: &str| queue.payload.contains(id);
     let event = turn.entries.iter().find_map(|e| match e {
-        Entry::Event { id, .. } => Some(*id),
+        Entry::Event {
+            id, correlation, ..
+        } => Some((*id, correlation.as_deref())),
         _ => None,
     });
     // A case is called like the message that opened it.
-    let event = event.unwrap_or(EventId(turn.case.0));
+    let (event, own) = event.unwrap_or((EventId(turn.case.0), None));
     macro_rules! line {
         ($level:expr) => {
             tracing::event!(
@@ -32,6 +34,7 @@ pub(super) fn turn(step: &'static str, turn: &Turn, after: (&Case, &Program)) {
                 queue = queue.name,
                 event_id = has("event_id").then(|| tracing::field::display(event)),
                 correlation_id = has("correlation_id").then_some(turn.head.correlation.as_str()),
+                message_correlation_id = own.filter(|_| has("correlation_id")),
                 tenant_id = has("tenant_id").then_some(turn.tenant.0),
                 case_id = has("case_id").then(|| tracing::field::display(turn.case)),
                 seq = turn.sealed.seq,

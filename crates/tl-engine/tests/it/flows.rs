@@ -3,7 +3,7 @@
 use tl_engine::admit::Admitted;
 use tl_kernel::decide::{Command, CommandKind, Input, Resolve, TaskDecision};
 use tl_kernel::effect::EffectState;
-use tl_kernel::journal::Actor;
+use tl_kernel::journal::{Actor, Entry, open};
 use tl_kernel::time::DAY;
 
 use crate::world::{TENANT, World};
@@ -315,4 +315,71 @@ async fn a_message_accepted_without_a_case_is_joined_later() {
     assert_eq!(w.case(case).await.events.len(), 2);
     let (_, record) = w.crm.record("/leads/ada%40example.com").unwrap();
     assert_eq!(record["name"], "Ada L.");
+}
+
+#[tokio::test]
+async fn the_ids_of_each_message_and_task_can_be_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let yaml = TO_CRM.replace(
+        "workflow: { id: w, version: \"1\" }",
+        "workflow: { id: w, version: \"1\", correlation_id: \"${event.body.order}\" }",
+    );
+    assert_ne!(yaml, TO_CRM);
+    let mut w = World::new(dir.path(), &yaml).await;
+    let json = |order: &str| format!(r#"{{"email":"a@x.example","size":7,"order":"{order}"}}"#);
+    let case = w.case_of("first", &json("order-1")).await;
+    w.settle().await.unwrap();
+    let tasks = w.open_tasks(case).await;
+    assert_eq!(tasks[0].correlation, "order-1");
+    // Key, its order, what is recorded beside the case's own correlation id.
+    for (key, order) in [("same", "order-1"), ("other", "order-2")] {
+        assert_eq!(w.case_of(key, &json(order)).await, case);
+    }
+    let journal = w.desk.store().journal(TENANT, case).await.unwrap();
+    let heads = journal.iter().map(|turn| open(turn).unwrap().0);
+    let own: Vec<Option<String>> = heads
+        .flat_map(|head| {
+            assert_eq!(head.correlation, "order-1");
+            head.entries
+        })
+        .filter_map(|e| match e {
+            Entry::Event { correlation, .. } => Some(correlation),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(own, [None, None, Some("order-2".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_record_says_from_where_its_properties_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let yaml = TO_CRM.replace(
+        "use: control }",
+        "use: control }\n    tier:  { type: string, from: rules }",
+    );
+    let start = yaml.find("    api: rest\n").unwrap();
+    let yaml = format!(
+        "{}    api: records\n    key: \"${{record.email}}\"\n    map: {{ email: record.email, tier: record.tier, twice: \"record.size * 2\" }}\n    valid_for: 1d\n\
+         worker:\n  rules: [{{ when: \"record.size > 10\", set: {{ tier: big }} }}]\n",
+        &yaml[..start]
+    );
+    let mut w = World::new(dir.path(), &yaml).await;
+    let case = w.case_of("a", BIG).await;
+    w.settle().await.unwrap();
+    let id = "ada@example.com".to_owned();
+    let record = w.desk.store().record(TENANT, "lead".into(), id).await;
+    let record = record.unwrap().expect("it is written");
+    let provenance: serde_json::Value = serde_json::from_slice(&record.provenance).unwrap();
+    let message = w.case(case).await.events[0].id;
+    let rule = yaml.lines().position(|l| l.contains("rules: [")).unwrap() + 1;
+    let table = [
+        ("email", Some(format!("message {message}"))),
+        ("tier", Some(format!("rule line {rule}"))),
+        ("twice", None),
+    ];
+    for (property, from) in table {
+        let mark = &provenance[property];
+        assert_eq!(mark["from"].as_str().map(str::to_owned), from, "{property}");
+        assert!(mark["source"].as_str().unwrap().starts_with("eff_"));
+    }
 }

@@ -10,7 +10,7 @@ use tl_connect::client::{Auth, Client, Connection, Exchange, Options, Request, S
 use tl_connect::fake::Crm;
 use tl_connect::fake::crm::{Fault, On};
 use tl_connect::knowledge::{Knowledge, NotSent, Sent};
-use tl_engine::clock::ManualClock;
+use tl_engine::clock::{Clock as _, ManualClock};
 use tl_engine::desk::DeskError;
 use tl_engine::outward::{Connections, Outward};
 use tl_engine::tap::{Point, Stopped, Tap};
@@ -394,30 +394,35 @@ async fn the_first_read_follows_the_table() {
     }
 }
 
-/// 404 for a record that was there a moment ago: it is looked for once more.
+/// 404 for a record that was there a moment ago, and other refusals of a write: the record is looked at once more.
 #[tokio::test]
 async fn a_target_that_is_gone_is_looked_for_once_more() {
     use EffectState::{Failed, Ready, Uncertain};
     let lost = Fault::ResetBeforeApplying;
-    // What the write meets, whether the second read still finds the record, whether the vendor knows our key.
+    let gone = || Some(status(404, ""));
+    let bare = || Some(Fault::NoVersion);
+    // What the write meets, what the second read meets, whether the vendor knows our key.
     let table = [
-        (status(404, ""), true, false, (Ready, "not_applied")),
-        (status(404, ""), false, false, (Failed, "target_missing")),
-        (status(404, ""), false, true, (Failed, "target_missing")),
-        (status(412, ""), false, false, (Failed, "target_missing")),
-        (lost.clone(), false, false, (Uncertain, "conflict")),
-        (lost, false, true, (Ready, "unclear")),
+        (status(404, ""), None, false, (Ready, "not_applied")),
+        (status(404, ""), gone(), false, (Failed, "target_missing")),
+        (status(404, ""), gone(), true, (Failed, "target_missing")),
+        (status(412, ""), gone(), false, (Failed, "target_missing")),
+        (status(412, ""), bare(), false, (Failed, "TL0801")),
+        (status(412, ""), bare(), true, (Failed, "TL0801")),
+        (lost.clone(), gone(), false, (Uncertain, "conflict")),
+        (lost.clone(), bare(), false, (Uncertain, "unclear")),
+        (lost, gone(), true, (Ready, "unclear")),
     ];
-    for (fault, there, key, stood) in table {
+    for (fault, read, key, stood) in table {
         let dir = tempfile::tempdir().unwrap();
         let yaml = if key { TO_CRM.to_owned() } else { versioned() };
         let mut w = World::new(dir.path(), &yaml).await;
         w.crm.edit(PATH, serde_json::Map::new());
-        let name = format!("{fault:?}, there: {there}, key: {key}");
+        let name = format!("{fault:?}, then {read:?}, key: {key}");
         w.crm.script(On::Writes, fault, 1);
-        if !there {
+        if let Some(read) = read {
             w.crm.script(On::Reads, Fault::Delay(Duration::ZERO), 1);
-            w.crm.script(On::Reads, status(404, ""), 1);
+            w.crm.script(On::Reads, read, 1);
         }
         let case = w.case_of("a", BIG).await;
         w.settle().await.unwrap();
@@ -579,6 +584,39 @@ async fn a_panic_counts_like_the_death_of_the_process() {
     }
     stop.cancel();
     run.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backlog_grows_older_while_its_effects_wait_for_a_slot() {
+    let dir = tempfile::tempdir().unwrap();
+    let ground = Ground::new().await;
+    ground
+        .crm
+        .script(On::All, Fault::Delay(Duration::from_secs(600)), u32::MAX);
+    let w = World::open(Plan {
+        dir: dir.path(),
+        clock: Arc::clone(&ground.clock),
+        crm: Arc::clone(&ground.crm),
+        tap: None,
+        slots: 1,
+    });
+    w.deploy(TO_CRM).await;
+    leads(&w, 0..4).await;
+    let stop = CancellationToken::new();
+    let (_handoff, queue) = mpsc::unbounded_channel();
+    let run = tokio::spawn(w.worker.clone().run(queue, stop));
+    let end = Instant::now() + Duration::from_secs(60);
+    // Each look finds the same effects waiting; only the first asks the store for them.
+    for passed in [0, 11, 30] {
+        ground.clock.advance(passed * SECOND);
+        let age = ground.clock.now() - START;
+        while w.desk.backlog_age() != age || ground.crm.requests().is_empty() {
+            assert!(Instant::now() < end, "{} of {age}", w.desk.backlog_age());
+            w.desk.nudge();
+            tokio::task::yield_now().await;
+        }
+    }
+    run.abort();
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod flows;
 mod goal;
 mod guard;
 mod histories;
+mod models;
 mod races;
 mod telemetry;
 mod world;

@@ -1,5 +1,5 @@
 //! Two messages about the same thing at once: who loses the race joins, and every saved answer names the case that
-//! its message really came to.
+//! its message really came to. A change while a view is being read: nobody goes on with what was true before.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -11,6 +11,8 @@ use tl_engine::desk::Desk;
 use tl_engine::tap::{Point, Stopped, Tap};
 use tl_kernel::id::{CaseId, EventId};
 
+use crate::control::switch;
+use crate::crash::directory;
 use crate::flows::TO_CRM;
 use crate::world::{Plan, START, TENANT, World};
 
@@ -99,5 +101,37 @@ async fn a_saved_answer_names_the_case_that_the_message_came_to() {
             .idempotent(TENANT, "caller".into(), "k".into());
         let saved = saved.await.unwrap().map(|(_, status, body)| (status, body));
         assert_eq!(saved, Some((202, body(id, case))), "{losses} losses");
+    }
+}
+
+/// Changes, each beside a read of the view that begins a little later than the one before.
+const CHANGES: usize = 1_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_was_read_before_a_change_is_not_kept_after_it() {
+    let dir = directory();
+    let w = World::new(dir.path(), TO_CRM).await;
+    // What takes long to read is likelier to be overtaken.
+    let mut many = switch(&w, "action:a0", Some("hold"));
+    for n in 1..400 {
+        many.rows
+            .extend(switch(&w, &format!("action:a{n}"), Some("hold")).rows);
+    }
+    w.desk.commit(many).await.unwrap().unwrap();
+    for n in 1..=CHANGES {
+        // Set and cleared in turn.
+        let change = switch(&w, "everything", (n % 2 == 1).then_some("hold"));
+        let desk = w.desk.clone();
+        let reading = tokio::spawn(async move {
+            for _ in 0..n % 40 * 10 {
+                tokio::task::yield_now().await;
+            }
+            desk.reload(TENANT).await.unwrap();
+        });
+        w.desk.commit(change).await.unwrap().unwrap();
+        w.desk.forget_views();
+        reading.await.unwrap();
+        let seen = w.desk.tenant(TENANT).await.unwrap().switches.len();
+        assert_eq!(seen, 400 + n % 2, "switches seen after change {n}");
     }
 }

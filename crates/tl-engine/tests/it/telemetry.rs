@@ -34,7 +34,7 @@ fn crm(from: &str, to: &str) -> String {
     text
 }
 
-fn scrape(w: &World) -> String {
+pub fn scrape(w: &World) -> String {
     let mut registry = Registry::with_prefix("throughline");
     w.desk.telemetry().register(&mut registry);
     let mut text = String::new();

@@ -21,6 +21,10 @@ struct Weighed {
 impl Deciding<'_> {
     /// Chooses the first branch whose condition holds and carries it out.
     pub(super) fn run_decision(&mut self) {
+        self.withdraw_unapproved();
+        if self.asks_first_look() {
+            return self.show("evaluation_error");
+        }
         let weighed = self.weigh();
         let world = self.world;
         let mut passed_over = Vec::new();
@@ -113,6 +117,7 @@ impl Deciding<'_> {
                     needs_human.push("ai_off".into())
                 }
                 (Ai::Failed(_), _) => needs_human.push("ai_failed".into()),
+                (Ai::Answered { .. }, None) => needs_human.push("no_confidence".into()),
                 (_, None) => needs_human.push("ai_off".into()),
                 (_, Some(c)) if c < threshold => needs_human.push("unsure".into()),
                 _ => {}

@@ -46,16 +46,31 @@ impl Scope for EventScope<'_> {
     }
 }
 
-/// The fields that a message's mapping gives, in their normal forms. A value that has none is left out: its
-/// name and what was expected are returned beside the record.
+/// A field that a message's mapping did not give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmapped {
+    /// The field.
+    pub field: String,
+    /// What is wrong, without the value.
+    pub why: String,
+    /// The expression had no result; otherwise its value is none of the field's type.
+    pub failed: bool,
+}
+
+/// The fields that a message's mapping gives, in their normal forms, and those it does not give although there is
+/// something for them.
 pub fn map_event(
     world: &Program,
     endpoint: &Endpoint,
     event: &Value,
     n: u32,
-) -> (Record, Vec<(String, String)>) {
+) -> (Record, Vec<Unmapped>) {
     let mut record = Record::new();
-    let mut unread = Vec::new();
+    let mut unmapped = Vec::new();
+    let mut lost = |field: &String, why: String, failed: bool| {
+        let field = field.clone();
+        unmapped.push(Unmapped { field, why, failed });
+    };
     // The country comes first: it tells how a local phone number is read.
     let mut map: Vec<_> = endpoint.map.iter().collect();
     map.sort_by_key(|(name, _)| name != "country");
@@ -75,7 +90,7 @@ pub fn map_event(
         let got = match expr.eval(&scope) {
             Ok(got) => got,
             Err(e) => {
-                unread.push((name.clone(), e.to_string()));
+                lost(name, e.to_string(), true);
                 continue;
             }
         };
@@ -90,10 +105,10 @@ pub fn map_event(
                 record.insert(name.clone(), field);
             }
             Ok(None) => {}
-            Err(expected) => unread.push((name.clone(), expected)),
+            Err(mismatch) => lost(name, mismatch, false),
         }
     }
-    (record, unread)
+    (record, unmapped)
 }
 
 /// Keyed digests of the record's natural keys; a key with an absent part is left out. Each comes with its
@@ -122,14 +137,13 @@ pub fn natural_key_digests(
     out
 }
 
-/// The correlation id of a message: the one its workflow takes from it, else the transport's, else its id.
+/// The correlation id that a message brings: the one its workflow takes from it, else the transport's.
 /// Only printable ASCII without blanks survives, so that no personal text reaches log lines unseen.
 fn correlation(
     world: &Program,
     event: &Value,
     settings: &BTreeMap<String, Value>,
-    id: &str,
-) -> String {
+) -> Option<String> {
     let fit = |t: &str| {
         let ok = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
         (!t.is_empty() && t.len() <= MAX_CORRELATION && t.chars().all(ok)).then(|| t.to_owned())
@@ -151,7 +165,6 @@ fn correlation(
                 .and_then(Value::as_text)
                 .and_then(fit)
         })
-        .unwrap_or_else(|| id.to_owned())
 }
 
 impl Deciding<'_> {
@@ -172,8 +185,11 @@ impl Deciding<'_> {
             kid: e.kid.clone(),
         };
         let first = self.case.seq == 0;
+        let mut own = correlation(world, event, &world.settings);
         if first {
-            self.open(&e, event);
+            // A message that brings none lends its id.
+            self.case.correlation = own.take().unwrap_or_else(|| e.id.to_string());
+            self.open(&e);
         } else if self.case.events.len() >= MAX_EVENTS {
             return Err(No::new(
                 "TL0712",
@@ -188,11 +204,18 @@ impl Deciding<'_> {
             endpoint: e.endpoint.clone(),
             key_source: e.key_source.clone(),
             matched_key: e.matched_key,
+            correlation: own.filter(|c| *c != self.case.correlation),
         });
         if world.reads_event_later() {
             self.fact(Fact::Message(event.clone()));
         }
-        let (record, _) = map_event(world, endpoint, event, n);
+        let (record, unmapped) = map_event(world, endpoint, event, n);
+        for Unmapped { field, why, failed } in unmapped {
+            match failed {
+                true => self.not_evaluated(format!("map {field}"), endpoint.line, why),
+                false => self.entry(Entry::LeftOut { part: field, why }),
+            }
+        }
         let changed = self.merge_event(record, first);
         self.take_natural_keys(event);
         if first {
@@ -204,12 +227,10 @@ impl Deciding<'_> {
         Ok(())
     }
 
-    fn open(&mut self, e: &Admitted, event: &Value) {
+    fn open(&mut self, e: &Admitted) {
         self.case.seed = e.seed;
         self.case.origin = e.origin;
         self.case.definition = self.facts.definition;
-        self.case.correlation =
-            correlation(self.world, event, &self.world.settings, &e.id.to_string());
         self.entry(Entry::Opened);
         let pending = &self.world.states[usize::from(canonical::PENDING)];
         self.case.owner.clone_from(&pending.owner);

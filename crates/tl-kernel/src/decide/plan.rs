@@ -38,6 +38,7 @@ impl Deciding<'_> {
             return Ok(Ruling {
                 verdict: Verdict::Never,
                 line: 0,
+                unvouched: false,
             });
         };
         let scope = self.scope();
@@ -48,15 +49,13 @@ impl Deciding<'_> {
         } else {
             pinned
         };
-        if let ActionKind::Message(m) = &action.kind
-            && !self.recipient_is_checked(m)?
-        {
-            ruling.verdict = ruling.verdict.min(Verdict::Approve);
-        }
-        if let ActionKind::Call(call) = &action.kind
-            && !self.sensitive_is_ours(call)?
-        {
-            ruling.verdict = ruling.verdict.min(Verdict::Approve);
+        let vouched = match &action.kind {
+            ActionKind::Message(m) => self.recipient_is_checked(m)?,
+            ActionKind::Call(call) => self.sensitive_is_ours(call)?,
+            _ => true,
+        };
+        if !vouched && ruling.verdict == Verdict::Auto {
+            (ruling.verdict, ruling.unvouched) = (Verdict::Approve, true);
         }
         Ok(ruling)
     }
@@ -134,6 +133,7 @@ impl Deciding<'_> {
             digest,
             state: settle_for_case(state),
             replaces: said.or(replaces.map(|r| r.n)),
+            unvouched: ruling.unvouched,
         }));
         if state == EffectState::Cancelled {
             return Some(said.map_or(state, |_| EffectState::Succeeded));
@@ -210,7 +210,13 @@ impl Deciding<'_> {
     pub(super) fn plan_ask(&mut self) {
         let Some(ai) = &self.world.ai else { return };
         let n = self.case.next_effect();
-        let text = self.ask_text();
+        let text = match self.ask_text() {
+            Ok(text) => text,
+            Err((line, e)) => {
+                self.not_evaluated("text".into(), line, e.to_string());
+                return self.show("evaluation_error");
+            }
+        };
         let mut args = BTreeMap::from([("text".to_owned(), Value::text(text))]);
         if let Some(country) = self.case.record.get("country") {
             args.insert("country".into(), country.value.clone());
@@ -269,14 +275,15 @@ impl Deciding<'_> {
     }
 
     /// The text the model reads: what the door's `text` says, joined messages included.
-    fn ask_text(&self) -> String {
+    fn ask_text(&self) -> Result<String, (u32, EvalError)> {
         let endpoint = self.case.events.last().map_or("", |e| e.endpoint.as_str());
-        let expr = self.world.endpoint(endpoint).and_then(|e| e.text.as_ref());
-        let value = expr.and_then(|e| e.eval(&self.scope()).ok()?.value);
-        match value {
-            Some(v) => v.to_string(),
-            None => String::new(),
-        }
+        let Some(endpoint) = self.world.endpoint(endpoint) else {
+            return Ok(String::new());
+        };
+        let text = endpoint.text.as_ref().map(|e| e.eval(&self.scope()));
+        let text = text.transpose().map_err(|e| (endpoint.line, e))?;
+        let value = text.and_then(|got| got.value);
+        Ok(value.map_or_else(String::new, |v| v.to_string()))
     }
 
     /// The state an effect is born in. Born dispatching are only classes whose crash can be resolved without
@@ -584,6 +591,17 @@ impl Deciding<'_> {
             } else {
                 self.effects.push(EffectWrite::Withdraw { n });
             }
+        }
+    }
+
+    /// What waits for an approval was decided on what was known then: a new decision asks anew, so that nothing can be
+    /// approved twice.
+    pub(super) fn withdraw_unapproved(&mut self) {
+        let waits = |(n, e): (u32, &CaseEffect)| (e.state == EffectState::Planned).then_some(n);
+        let waiting: Vec<u32> = self.case.open_effects().filter_map(waits).collect();
+        for n in waiting {
+            self.cancel_planned(n, "decided_anew");
+            self.withdraw_approval(n);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::coerce::coerce;
 use crate::effect::EffectState;
 use crate::journal::{Entry, Fact, TimerKind};
 use crate::program::canonical;
+use crate::task::TaskKind;
 use crate::turn::{EffectWrite, TaskWrite};
 use crate::value::{Label, Source};
 
@@ -60,11 +61,14 @@ impl Deciding<'_> {
 
     /// The task kind's own owner, else the approving team, else whom a rule gave the case to, else whoever owns
     /// `needs_human`.
-    fn task_owner(&self, kind: &str, effect: Option<u32>) -> String {
+    fn task_owner(&mut self, kind: &str, effect: Option<u32>) -> String {
         let declared = self.world.tasks.owners.get(kind);
         let rendered = declared.and_then(|t| t.render(&self.scope()).ok());
         if let Some(r) = rendered.filter(|r| r.absent.is_empty() && !r.text.is_empty()) {
-            return r.text;
+            if self.world.owners.contains(&r.text) {
+                return r.text;
+            }
+            self.nobody(format!("tasks.{kind}.owner"));
         }
         if kind == "approve"
             && let Some(e) = effect.and_then(|n| self.case.effects.get(&n))
@@ -189,20 +193,16 @@ impl Deciding<'_> {
             ));
         }
         self.actor = t.by.clone();
-        let allowed: &[&str] = match task.kind.as_str() {
-            "approve" => &["approve", "reject"],
-            "review" | "missing" => &["approve", "edit", "reject", "close"],
-            "hand_off" => &["accept", "reject", "close"],
-            _ => &["accept", "close"],
-        };
-        if !allowed.contains(&t.decision.as_str()) {
+        let kind = TaskKind::parse(&task.kind).unwrap_or(TaskKind::Exception);
+        let allowed = kind.decisions().iter().map(|end| end.word());
+        if !allowed.clone().any(|word| word == t.decision) {
             return Err(No::new(
                 "TL0722",
                 "task",
                 format!(
                     "a task of kind `{}` can be decided with {}, not with `{}`",
                     task.kind,
-                    allowed.join(", "),
+                    allowed.collect::<Vec<_>>().join(", "),
                     t.decision
                 ),
             ));
@@ -212,10 +212,10 @@ impl Deciding<'_> {
         if let Some(note) = &t.note {
             self.fact(Fact::Note(note.clone()));
         }
-        match task.kind.as_str() {
-            "approve" => self.on_approval(&t, &task),
-            "review" | "missing" => self.on_review(&t, &task),
-            _ => self.on_acceptance(&t, &task),
+        match kind {
+            TaskKind::Approve => self.on_approval(&t, &task),
+            TaskKind::Review | TaskKind::Missing => self.on_review(&t, &task),
+            TaskKind::HandOff | TaskKind::Exception => self.on_acceptance(&t, &task),
         }
     }
 

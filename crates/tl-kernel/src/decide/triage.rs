@@ -4,7 +4,8 @@ use rust_decimal::Decimal;
 
 use super::{Deciding, ModelAnswer, No};
 use crate::coerce::coerce;
-use crate::journal::{Actor, Entry, Fact, TimerKind};
+use crate::expr::Expr;
+use crate::journal::{Actor, Answered, Entry, Fact, TimerKind};
 use crate::limits::MAX_ASKS;
 use crate::program::{CellTest, FieldFrom, HitPolicy, RuleEffect, Table, TableRow, canonical};
 use crate::value::{Label, Source, Value};
@@ -36,6 +37,7 @@ impl Deciding<'_> {
             self.entry(Entry::AskFailed {
                 n,
                 reason: "limit".into(),
+                said: None,
             });
             return self.run_decision();
         }
@@ -66,8 +68,14 @@ impl Deciding<'_> {
                 }
             }
             canonical::AUTOMATED if changed => {
-                self.run_rules();
-                self.rewrite_changed();
+                // What a rule closes is not written again.
+                if self.run_rules() {
+                    return;
+                }
+                match self.asks_first_look() {
+                    true => self.show("evaluation_error"),
+                    false => self.rewrite_changed(),
+                }
             }
             _ => {}
         }
@@ -96,7 +104,7 @@ impl Deciding<'_> {
             let held = match rule.when.holds(&self.scope()) {
                 Ok(held) => held,
                 Err(e) => {
-                    self.rule_asked = Some(format!("rule_error: {e}"));
+                    self.not_evaluated("when".into(), rule.line, e.to_string());
                     continue;
                 }
             };
@@ -116,8 +124,12 @@ impl Deciding<'_> {
             RuleEffect::Set(fields) => {
                 let mut changed = false;
                 for (name, expr) in fields {
-                    let Ok(got) = expr.eval(&self.scope()) else {
-                        continue;
+                    let got = match expr.eval(&self.scope()) {
+                        Ok(got) => got,
+                        Err(e) => {
+                            self.not_evaluated(format!("set {name}"), line, e.to_string());
+                            continue;
+                        }
                     };
                     let (Some(value), Some(def)) = (got.value, self.world.record.field(name))
                     else {
@@ -135,16 +147,7 @@ impl Deciding<'_> {
                 false
             }
             RuleEffect::Route(to) => {
-                let owner = to.eval(&self.scope()).ok().and_then(|g| g.value);
-                if let Some(owner) = owner.as_ref().and_then(Value::as_text)
-                    && owner != self.case.owner
-                {
-                    self.entry(Entry::Rule { rule, line });
-                    self.entry(Entry::Assigned {
-                        owner: owner.to_owned(),
-                        reason: "rule".into(),
-                    });
-                }
+                self.route(to, (rule, line));
                 false
             }
             RuleEffect::NeedsHuman(reason) => {
@@ -152,11 +155,49 @@ impl Deciding<'_> {
                 self.rule_asked = Some(reason.clone());
                 false
             }
+            RuleEffect::Close(_) if self.asks_first_look() => false,
             RuleEffect::Close(reason) => {
                 self.entry(Entry::Rule { rule, line });
                 self.move_to(canonical::CLOSED, reason)
             }
         }
+    }
+
+    /// Gives the case to whom a rule names, if there is such a person or team.
+    fn route(&mut self, to: &Expr, (rule, line): (u32, u32)) {
+        let owner = match to.eval(&self.scope()) {
+            Ok(got) => got.value,
+            Err(e) => return self.not_evaluated("route".into(), line, e.to_string()),
+        };
+        let Some(owner) = owner.as_ref().and_then(Value::as_text) else {
+            return;
+        };
+        if !self.world.owners.contains(owner) {
+            return self.nobody("route".into());
+        }
+        if owner != self.case.owner {
+            self.entry(Entry::Rule { rule, line });
+            self.entry(Entry::Assigned {
+                owner: owner.to_owned(),
+                reason: "rule".into(),
+            });
+        }
+    }
+
+    /// An owner that was read from somewhere is no person and no team.
+    pub(super) fn nobody(&mut self, part: String) {
+        let why = "is no person and no team of teams.yaml".to_owned();
+        self.entry(Entry::LeftOut { part, why });
+    }
+
+    /// An expression had no result: that is recorded, and a person looks before anything is decided.
+    pub(super) fn not_evaluated(&mut self, part: String, line: u32, why: String) {
+        self.entry(Entry::NotEvaluated { part, line, why });
+    }
+
+    /// Whether a person has to look before anything is decided, because an expression had no result.
+    pub(super) fn asks_first_look(&self) -> bool {
+        self.case.unevaluated && !self.case.vouched
     }
 
     fn run_table(&mut self, t: u32, table: &Table) {
@@ -255,9 +296,14 @@ impl Deciding<'_> {
         Ok(())
     }
 
-    pub(super) fn on_no_answer(&mut self, n: u32, reason: String) -> Result<(), No> {
+    pub(super) fn on_no_answer(
+        &mut self,
+        n: u32,
+        reason: String,
+        said: Option<Box<Answered>>,
+    ) -> Result<(), No> {
         self.expect_ask(n)?;
-        self.entry(Entry::AskFailed { n, reason });
+        self.entry(Entry::AskFailed { n, reason, said });
         if !self.case.asked_since(n) {
             self.after_ask();
         }
@@ -291,6 +337,18 @@ impl Deciding<'_> {
     fn country(&self) -> Option<String> {
         let field = self.case.record.get("country")?;
         field.value.as_text().map(str::to_owned)
+    }
+
+    /// A person looks at the case before it goes on.
+    pub(super) fn show(&mut self, reason: &str) {
+        let at = self.case.state;
+        if at != canonical::NEEDS_HUMAN && self.world.edge(at, canonical::NEEDS_HUMAN).is_none() {
+            return self.stuck(reason);
+        }
+        self.open_task_once("review", reason);
+        if at != canonical::NEEDS_HUMAN {
+            self.move_to(canonical::NEEDS_HUMAN, reason);
+        }
     }
 
     /// No declared edge leads on: a person is asked where the case stands, so that it does not end silently.

@@ -207,7 +207,7 @@ impl<'s> Run<'s> {
                 }
             }
             Op::Contains | Op::StartsWith | Op::EndsWith => {
-                function::search(op, &left, &right, at, &mut self.budget)?
+                function::search(op, (&left, &right), at, &mut self.budget)?
             }
             Op::Add => return function::add(left, right, at, &mut self.budget).map(Some),
             _ => return number::arithmetic(op, &left, &right, at).map(|v| Some(Cow::Owned(v))),

@@ -110,8 +110,7 @@ fn read<T>(op: Op, value: &Value, at: At, got: Option<T>) -> Result<T, EvalError
 /// `contains`, `startsWith` and `endsWith`.
 pub(super) fn search(
     op: Op,
-    text: &Value,
-    part: &Value,
+    (text, part): (&Value, &Value),
     at: At,
     budget: &mut Budget,
 ) -> Result<bool, EvalError> {

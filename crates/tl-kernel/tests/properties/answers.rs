@@ -75,6 +75,7 @@ fn an_answer_to_a_replaced_question_changes_nothing() {
     let failed = |n| Input::ModelFailed {
         n,
         reason: "timeout".into(),
+        said: None,
     };
     let late: [&dyn Fn(u32) -> Input; 2] = [&|n| answer(n, "spam"), &failed];
     for late in late {

@@ -310,7 +310,11 @@ fn settlement(rng: &mut Rng, n: u32) -> Input {
 fn answer(rng: &mut Rng, n: u32) -> Input {
     if rng.share(30) {
         let reason = rng.pick(&["off", "failed", "timeout"]).into();
-        return Input::ModelFailed { n, reason };
+        return Input::ModelFailed {
+            n,
+            reason,
+            said: None,
+        };
     }
     let confidence = rng.pick(&[None, Some(0), Some(799), Some(800), Some(1000)]);
     Input::ModelAnswered(ModelAnswer {

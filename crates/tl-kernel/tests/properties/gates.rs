@@ -140,12 +140,14 @@ fn answer(model: Model) -> Input {
             return Input::ModelFailed {
                 n: 1,
                 reason: "off".into(),
+                said: None,
             };
         }
         Model::Failed => {
             return Input::ModelFailed {
                 n: 1,
                 reason: "failed".into(),
+                said: None,
             };
         }
         Model::Answers(c) => c,

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use tl_kernel::case::fold;
+use tl_kernel::case::{Case, fold};
 use tl_kernel::decide::decide;
 use tl_kernel::digest::{Digest, hex, sha256};
 use tl_kernel::turn::{CaseHead, Decision};
@@ -19,8 +19,9 @@ const LENGTH: usize = 40;
 const CHILD: &str = "TL_HISTORY_CHILD";
 const MARK: &str = "digest of all histories: ";
 
-/// The digest of every byte that all histories produce; `check` looks at each history on the way.
-fn all_histories(check: impl Fn(&Life, &[Decision])) -> Digest {
+/// The digest of every byte that all histories produce, and of the case that each folds to; `check` looks at each
+/// history and its folded case on the way.
+fn all_histories(check: impl Fn(&Life, &Case, &[Decision])) -> Digest {
     let mut digest = [0; 32];
     for (i, program) in programs().iter().enumerate() {
         for n in 0..HISTORIES {
@@ -40,7 +41,10 @@ fn all_histories(check: impl Fn(&Life, &[Decision])) -> Digest {
                 let body = sealed.body.as_deref().unwrap_or_default();
                 digest = sha256(&[&digest, &sealed.head, body, &sealed.leaf, rest.as_bytes()]);
             }
-            check(&life, &decisions);
+            let (tenant, id) = (life.case.tenant, life.case.id);
+            let folded = fold(tenant, id, &life.journal).expect("the journal folds");
+            digest = sha256(&[&digest, format!("{folded:?}").as_bytes()]);
+            check(&life, &folded, &decisions);
         }
     }
     digest
@@ -50,10 +54,11 @@ fn all_histories(check: impl Fn(&Life, &[Decision])) -> Digest {
 fn the_journal_folds_to_the_case_that_was_decided_on() {
     let mut refused = 0;
     let counts = std::cell::Cell::new((0, 0));
-    all_histories(|life, decisions| {
-        let folded =
-            fold(life.case.tenant, life.case.id, &life.journal).expect("the journal folds");
-        assert_eq!(folded, life.case, "folding at once and turn by turn differ");
+    all_histories(|life, folded, decisions| {
+        assert_eq!(
+            *folded, life.case,
+            "folding at once and turn by turn differ"
+        );
         let last = decisions.iter().rev().find_map(|d| match d {
             Decision::Turn(t, _) => Some(&t.head),
             Decision::Refused(_) => None,
@@ -95,7 +100,7 @@ fn the_journal_folds_to_the_case_that_was_decided_on() {
 
 #[test]
 fn two_processes_produce_the_same_bytes() {
-    let mine = format!("{MARK}{}", hex(&all_histories(|_, _| ())));
+    let mine = format!("{MARK}{}", hex(&all_histories(|_, _, _| ())));
     if std::env::var_os(CHILD).is_some() {
         println!("{mine}");
         return;

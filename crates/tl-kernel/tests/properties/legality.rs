@@ -7,6 +7,7 @@ use tl_kernel::decide::Input;
 use tl_kernel::effect::EffectState;
 use tl_kernel::journal::{Entry, leaf_hash, open};
 use tl_kernel::program::Program;
+use tl_kernel::task::{TaskEnd, TaskKind};
 use tl_kernel::turn::{Decision, EffectKind, EffectWrite, TaskWrite, Turn};
 
 use crate::drive::{Happened, Life};
@@ -166,8 +167,16 @@ fn entries(program: &Program, h: &Happened<'_>, entries: &[Entry]) {
                 );
                 state = *to;
             }
-            Entry::TaskClosed { reason, .. } | Entry::Assigned { reason, .. } => {
+            Entry::Assigned { reason, .. } => assert!(!reason.trim().is_empty(), "{e:?}"),
+            Entry::TaskClosed {
+                n,
+                decision,
+                reason,
+            } => {
                 assert!(!reason.trim().is_empty(), "{e:?}");
+                let kind = TaskKind::parse(&h.after.tasks[n].kind).expect("a kind");
+                let end = TaskEnd::parse(decision).expect("an end");
+                assert!(kind.may_end(end), "{kind:?} ended with {end:?}");
             }
             Entry::Approved { n, digest } => {
                 assert!(by_person, "approved by nobody");

@@ -5,13 +5,17 @@
 )]
 
 mod again;
+mod anew;
 mod answers;
 mod drive;
+mod evaluation;
 mod gates;
 mod goal;
+mod golden;
 mod history;
 mod legality;
 mod required;
 mod rng;
 mod tampering;
+mod tasks;
 mod world;

@@ -294,6 +294,7 @@ pub fn lead() -> Program {
             ],
         },
         tasks: TaskRules::default(),
+        owners: BTreeSet::new(),
         actions: vec![
             action("crm_upsert", rest(), Class::E2),
             action("reply", mail(), Class::E4),

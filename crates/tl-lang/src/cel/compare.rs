@@ -214,6 +214,9 @@ impl Checker<'_> {
             self.errors.push(error);
             return poison(at);
         }
+        if let Some(part) = below(op, &left, &right, at) {
+            return part;
+        }
         comparison(op, left, right, at)
     }
 
@@ -405,4 +408,34 @@ fn literal_type(value: &Value) -> Type {
         Value::Null => Type::Null,
         Value::List(_) | Value::Record(_) => Type::Any,
     }
+}
+
+/// An absent confidence is below every threshold: `confidence < x` is the opposite of `confidence >= x`, which is
+/// false of what is absent, and not a comparison of its own. `x` is the threshold or a number of the file, which are
+/// never absent.
+fn below(op: Op, left: &Part, right: &Part, at: At) -> Option<Part> {
+    let (confidence, other, opposite) = match op {
+        Op::Lt => (left, right, Op::Ge),
+        Op::Le => (left, right, Op::Gt),
+        Op::Gt => (right, left, Op::Le),
+        Op::Ge => (right, left, Op::Lt),
+        _ => return None,
+    };
+    let is = |part: &Part, name: &str| matches!(&part.node, Node::Path { names, .. } if names.as_slice() == [name]);
+    let known = is(other, "threshold") || matches!(other.node, Node::Literal(..));
+    if !(is(confidence, "confidence") && known) {
+        return None;
+    }
+    let args = vec![left.node.clone(), right.node.clone()];
+    let above = Node::Call {
+        op: opposite,
+        args,
+        at,
+    };
+    let node = Node::Call {
+        op: Op::Not,
+        args: vec![above],
+        at,
+    };
+    Some(Part::new(node, Type::Bool))
 }

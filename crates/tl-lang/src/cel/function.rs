@@ -38,17 +38,22 @@ struct Function {
     gives: Type,
 }
 
-const fn function(
-    name: &'static str,
-    op: Op,
-    style: Style,
-    takes: &'static [Takes],
-    gives: Type,
-) -> Function {
+const fn function(name: &'static str, op: Op, takes: &'static [Takes], gives: Type) -> Function {
     Function {
         name,
         op,
-        style,
+        style: Style::Global,
+        takes,
+        gives,
+    }
+}
+
+/// One that is called on its first operand.
+const fn method(name: &'static str, op: Op, takes: &'static [Takes], gives: Type) -> Function {
+    Function {
+        name,
+        op,
+        style: Style::Method,
         takes,
         gives,
     }
@@ -57,67 +62,30 @@ const fn function(
 const TEXTS: &[Takes] = &[Takes::Text, Takes::Text];
 
 static FUNCTIONS: &[Function] = &[
-    function("size", Op::Size, Style::Both, &[Takes::Sized], Type::Int),
-    function("contains", Op::Contains, Style::Method, TEXTS, Type::Bool),
-    function(
-        "startsWith",
-        Op::StartsWith,
-        Style::Method,
-        TEXTS,
-        Type::Bool,
-    ),
-    function("endsWith", Op::EndsWith, Style::Method, TEXTS, Type::Bool),
-    function(
-        "lower",
-        Op::Lower,
-        Style::Method,
-        &[Takes::Text],
-        Type::Text,
-    ),
-    function(
-        "upper",
-        Op::Upper,
-        Style::Method,
-        &[Takes::Text],
-        Type::Text,
-    ),
-    function("trim", Op::Trim, Style::Method, &[Takes::Text], Type::Text),
-    function("int", Op::Int, Style::Global, &[Takes::Scalar], Type::Int),
-    function(
-        "decimal",
-        Op::Decimal,
-        Style::Global,
-        &[Takes::Number],
-        Type::Dec,
-    ),
-    function(
-        "double",
-        Op::Double,
-        Style::Global,
-        &[Takes::Number],
-        Type::Float,
-    ),
-    function(
-        "string",
-        Op::Text,
-        Style::Global,
-        &[Takes::Scalar],
-        Type::Text,
-    ),
+    Function {
+        name: "size",
+        op: Op::Size,
+        style: Style::Both,
+        takes: &[Takes::Sized],
+        gives: Type::Int,
+    },
+    method("contains", Op::Contains, TEXTS, Type::Bool),
+    method("startsWith", Op::StartsWith, TEXTS, Type::Bool),
+    method("endsWith", Op::EndsWith, TEXTS, Type::Bool),
+    method("lower", Op::Lower, &[Takes::Text], Type::Text),
+    method("upper", Op::Upper, &[Takes::Text], Type::Text),
+    method("trim", Op::Trim, &[Takes::Text], Type::Text),
+    function("int", Op::Int, &[Takes::Scalar], Type::Int),
+    function("decimal", Op::Decimal, &[Takes::Number], Type::Dec),
+    function("double", Op::Double, &[Takes::Number], Type::Float),
+    function("string", Op::Text, &[Takes::Scalar], Type::Text),
     function(
         "duration",
         Op::Duration,
-        Style::Global,
         &[Takes::TextOrDuration],
         Type::Dur,
     ),
-    function(
-        "timestamp",
-        Op::Timestamp,
-        Style::Global,
-        &[Takes::Instant],
-        Type::Time,
-    ),
+    function("timestamp", Op::Timestamp, &[Takes::Instant], Type::Time),
 ];
 
 /// Functions as other languages call them.

@@ -186,6 +186,13 @@ impl Checker<'_> {
         let message = format!("`{owner}` has no `{name}`");
         let error = span_error(written, ErrorKind::Undeclared, message);
         match suggest::nearest(name, parts.keys().map(String::as_str)) {
+            // What a sender calls a thing stands in the body.
+            None if owner == "event" && !written.text(self.source).starts_with(['\'', '"']) => {
+                error.mended(
+                    format!("body.{name}"),
+                    format!("did you mean `event.body.{name}`?"),
+                )
+            }
             None => error,
             Some(near) => {
                 let quoted = written.text(self.source).starts_with(['\'', '"']);

@@ -4,6 +4,7 @@ use tl_kernel::program::Program;
 use tl_kernel::program::canonical::TRIAGED;
 
 use super::fix::Fix;
+use super::guide::{self, Map};
 use super::model::{Model, Options};
 use super::states::reachable;
 use super::walk;
@@ -35,13 +36,17 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
 }
 
 /// The second half of proof 6. True where a case can get lost without AI.
-pub(super) fn lost(program: &Program, words: &Words<'_>, out: &mut Vec<Finding>) -> bool {
+pub(super) fn lost(
+    program: &Program,
+    words: &Words<'_>,
+    gone: bool,
+    out: &mut Vec<Finding>,
+) -> bool {
     if program.ai.is_none() {
         return false;
     }
     let without = Options {
         ai: false,
-        stricter: true,
         commands: false,
     };
     let mut model = Model::new(program, words, without);
@@ -49,6 +54,15 @@ pub(super) fn lost(program: &Program, words: &Words<'_>, out: &mut Vec<Finding>)
     let lost = walk.endless(&model);
     if let Some(at) = lost {
         let name = program.state_name(walk.nodes[at].spot.state);
+        let mut path = walk.path(words, &model, at, Claim::ReachesNobody);
+        if gone {
+            let map = Map {
+                words,
+                model: &model,
+                walk: &walk,
+            };
+            guide::go(map, &mut path);
+        }
         out.push(
             Finding::new(
                 "TL0506",
@@ -61,7 +75,7 @@ pub(super) fn lost(program: &Program, words: &Words<'_>, out: &mut Vec<Finding>)
             .mend(format!(
                 "let `{name}` lead to needs_human: by a branch, or by `on_breach`"
             ))
-            .path(walk.path(words, &model, at, Claim::ReachesNobody))
+            .path(path)
             .key("ai_step"),
         );
     }

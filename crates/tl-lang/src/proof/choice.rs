@@ -5,10 +5,11 @@ use tl_kernel::program::{Branch, FieldDef, FieldFrom, Program, RuleEffect, Step}
 use tl_kernel::value::{Type, Value};
 
 use super::formula::{Formula, Mind};
+use super::search::Witness;
 use super::space::Name;
 use super::ways::Claim;
 use super::words::Words;
-use super::{CounterExample, Cue, Finding, Given};
+use super::{CounterExample, Finding};
 
 /// Proof 3.
 pub(super) fn prove(program: &Program, words: &Words<'_>, out: &mut Vec<Finding>) {
@@ -186,22 +187,12 @@ fn falls_through(program: &Program, field: &FieldDef, value: &str) -> CounterExa
     let claim = Claim::Takes(branch as u32, field.name.clone(), value.clone());
     let mut out = CounterExample::new(claim);
     let [first, asks] = [0, 1].map(|ix| program.state_name(ix).to_owned());
-    let message = Given {
-        to: Some(1),
-        head: format!("a message arrives: the case begins in {first}"),
-        tail: format!(" \u{2192} {asks}"),
-        threshold: program.decision.threshold.value(),
-        ..Given::new(Cue::Message, &Vec::new())
-    };
-    out.push(message, &Vec::new());
+    let threshold = program.decision.threshold.value();
+    let head = format!("a message arrives: the case begins in {first}");
+    let tail = format!(" \u{2192} {asks}");
+    out.push((&head, &tail), Witness::new(), threshold);
     let name = Name::Path(vec!["record".into(), field.name.clone()]);
-    let witness = vec![(name, Some(value))];
-    let answer = Given {
-        branch: Some(branch),
-        head: format!("{asks}: the model answers; the decision takes the default in line {line}"),
-        threshold: program.decision.threshold.value(),
-        ..Given::new(Cue::Answered, &witness)
-    };
-    out.push(answer, &witness);
+    let head = format!("{asks}: the model answers; the decision takes the default in line {line}");
+    out.push((&head, ""), vec![(name, Some(value))], threshold);
     out
 }

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tl_kernel::expr::{Expr, Found, Node, Op, Scope};
+use tl_kernel::policy::When;
 use tl_kernel::program::{ActionIx, Program, Rule, RuleEffect, Step};
 use tl_kernel::value::{Label, Value};
 
 use super::space::{Known, Name, Space, answers, is_constant};
+use super::verdict::needed;
 
 /// A part of a condition that depends on more combinations than this becomes a free atom.
 const MAX_TABLE: usize = 2_048;
@@ -41,7 +43,8 @@ pub(super) enum Mind {
     Vouched,
 }
 
-struct Given<'a>(BTreeMap<&'a [String], Option<&'a Value>>);
+/// Values for the names of one part of a condition.
+pub(super) struct Given<'a>(pub(super) BTreeMap<&'a [String], Option<&'a Value>>);
 
 impl Scope for Given<'_> {
     fn lookup<'s>(&'s self, names: &[String]) -> Found<'s> {
@@ -90,30 +93,76 @@ impl Compiler<'_> {
                 None => Formula::Const(false),
             },
             Node::Path { names, .. } if names[0] == "policy_allows" => match branch {
-                Some(i) => self.atom(Name::Allowed(self.alike(i))),
+                Some(i) => self.allows(i),
                 None => Formula::Const(false),
             },
             other => self.leaf(other, expr),
         }
     }
 
-    /// The first branch with the same effects: `policy_allows` is the same for both.
-    fn alike(&self, branch: usize) -> usize {
-        let effects = |i: usize| -> BTreeSet<ActionIx> {
-            let steps = self.program.decision.branches[i].actions.iter();
-            steps
-                .filter_map(|s| {
-                    if let Step::Effect(ix) = s {
-                        Some(*ix)
-                    } else {
-                        None
-                    }
-                })
-                .collect()
+    /// `policy_allows` for a branch: the file's policy says `auto` to each of its effects, and so do the policy in
+    /// force and the checks of recipients, which is not known.
+    pub(super) fn allows(&mut self, branch: usize) -> Formula {
+        let effects = effects(self.program, branch);
+        let alike = (0..branch).find(|i| self::effects(self.program, *i) == effects);
+        let mut parts = vec![self.atom(Name::Allowed(alike.unwrap_or(branch)))];
+        for ix in effects {
+            parts.push(self.auto(ix));
+            parts.push(Formula::Not(Box::new(self.never(ix))));
+        }
+        Formula::All(parts)
+    }
+
+    /// The file's policy states `auto` for an action.
+    pub(super) fn auto(&mut self, ix: ActionIx) -> Formula {
+        let program = self.program;
+        let line = program
+            .action(ix)
+            .and_then(|a| program.policy.line(&a.name));
+        line.map_or(Formula::Const(false), |l| self.when(&l.auto))
+    }
+
+    /// The file's policy states `never` for an action; it does for one that it has no line about.
+    pub(super) fn never(&mut self, ix: ActionIx) -> Formula {
+        let program = self.program;
+        let line = program
+            .action(ix)
+            .and_then(|a| program.policy.line(&a.name));
+        line.map_or(Formula::Const(true), |l| self.when(&l.never))
+    }
+
+    fn when(&mut self, when: &When) -> Formula {
+        match when {
+            When::Unstated => Formula::Const(false),
+            When::Always => Formula::Const(true),
+            When::If(e) => self.condition(e, None),
+        }
+    }
+
+    /// Everything is there that an action cannot be planned without.
+    pub(super) fn present(&mut self, ix: ActionIx) -> Formula {
+        let program = self.program;
+        let Some(action) = program.action(ix) else {
+            return Formula::Const(true);
         };
-        (0..branch)
-            .find(|i| effects(*i) == effects(branch))
-            .unwrap_or(branch)
+        let parts = needed(action).into_iter().map(|e| self.is_there(e));
+        Formula::All(parts.collect())
+    }
+
+    fn is_there(&mut self, expr: &Expr) -> Formula {
+        match &expr.root {
+            Node::Path { names, .. } if names.len() == 2 && names[0] == "record" => {
+                let var = self.space.var(self.program, Name::Path(names.clone()));
+                let values = self.space.vars[var].values.iter();
+                let there = |v: &Option<Value>| v.as_ref().is_some_and(|v| !v.is_blank());
+                Formula::Table {
+                    vars: vec![var],
+                    holds: values.map(there).collect(),
+                }
+            }
+            _ if expr.reads().is_empty() => Formula::Const(true),
+            _ => self.atom(Name::Free(format!("{} is there", expr.source))),
+        }
     }
 
     /// A variable that is true or false.
@@ -126,9 +175,12 @@ impl Compiler<'_> {
     }
 
     fn leaf(&mut self, node: &Node, expr: &Expr) -> Formula {
-        let free = || Name::Free(node.at().text(&expr.source).to_owned());
+        let part = Expr {
+            source: expr.source.clone(),
+            root: node.clone(),
+        };
         if !self.is_exact(node) {
-            return self.atom(free());
+            return self.free(part);
         }
         let mut paths: Vec<&Vec<String>> = Vec::new();
         node.walk(&mut |n| {
@@ -145,16 +197,20 @@ impl Compiler<'_> {
         let sizes = vars.iter().map(|v| self.space.vars[*v].values.len());
         let combinations = sizes.fold(1usize, |a, n| a.saturating_mul(n));
         if combinations > MAX_TABLE {
-            return self.atom(free());
+            return self.free(part);
         }
-        let part = Expr {
-            source: expr.source.clone(),
-            root: node.clone(),
-        };
         let holds = (0..combinations)
             .map(|c| self.holds(&part, &paths, &vars, c))
             .collect();
         Formula::Table { vars, holds }
+    }
+
+    /// A part that is not told apart further.
+    fn free(&mut self, part: Expr) -> Formula {
+        let text = part.root.at().text(&part.source).to_owned();
+        let atom = self.atom(Name::Free(text.clone()));
+        self.space.parts.insert(text, part);
+        atom
     }
 
     /// Whether a part holds for one combination of values.
@@ -222,12 +278,50 @@ impl Compiler<'_> {
             Mind::Silent => return Formula::Const(true),
             Mind::Answered => parts.push(self.unsure()),
         }
-        let asks = |r: &Rule| matches!(r.effect, RuleEffect::NeedsHuman(_));
-        if mind != Mind::Vouched && self.program.rules_engine && self.program.rules.iter().any(asks)
-        {
+        if mind != Mind::Vouched {
+            parts.push(self.rule_asks());
+        }
+        Formula::Any(parts)
+    }
+
+    /// A rule asks for a person: one whose condition holds, or one that fails.
+    fn rule_asks(&mut self) -> Formula {
+        let program = self.program;
+        let mut parts = Vec::new();
+        let mut may_fail = false;
+        for rule in program.rules.iter().filter(|_| program.rules_engine) {
+            let when = self.condition(&rule.when, None);
+            let exact = is_same_later(program, rule) && !self.may_fail(&rule.when);
+            if matches!(rule.effect, RuleEffect::NeedsHuman(_)) && exact {
+                parts.push(when);
+            } else if matches!(rule.effect, RuleEffect::NeedsHuman(_)) || !exact {
+                may_fail = true;
+            }
+        }
+        if may_fail {
             parts.push(self.atom(Name::RuleAsked));
         }
         Formula::Any(parts)
+    }
+
+    /// A condition may fail when it is evaluated: a message or a model may have sent anything, and so may what is
+    /// not understood.
+    fn may_fail(&self, when: &Expr) -> bool {
+        let mut free = false;
+        when.root.walk(&mut |n| {
+            free |= self.space.parts.contains_key(n.at().text(&when.source));
+        });
+        free || when.reads_root("event") || when.reads_root("ai")
+    }
+
+    /// No rule closes the case: conditions that do not hold where the decision is made.
+    pub(super) fn none_closes(&mut self) -> Vec<Formula> {
+        let program = self.program;
+        let closes = |r: &&Rule| matches!(r.effect, RuleEffect::Close(_));
+        let rules = program.rules.iter().filter(|_| program.rules_engine);
+        let exact = rules.filter(closes).filter(|r| is_same_later(program, r));
+        let whens = exact.map(|r| self.condition(&r.when, None));
+        whens.collect()
     }
 
     /// No required field is missing.
@@ -268,4 +362,37 @@ impl Compiler<'_> {
             holds,
         }
     }
+}
+
+/// The effects of a branch.
+pub(super) fn effects(program: &Program, branch: usize) -> BTreeSet<ActionIx> {
+    let steps = program.decision.branches[branch].actions.iter();
+    let effect = |s: &Step| match s {
+        Step::Effect(ix) => Some(*ix),
+        _ => None,
+    };
+    steps.filter_map(effect).collect()
+}
+
+/// What the condition of a rule reads is the same when the decision is made: no rule and no table sets it, and it
+/// is none of the words of a decision.
+fn is_same_later(program: &Program, rule: &Rule) -> bool {
+    rule.when.reads().iter().all(|p| match p[0].as_str() {
+        "threshold" | "missing" | "needs_human" => false,
+        "record" => p.get(1).is_some_and(|name| !is_set(program, name)),
+        _ => true,
+    })
+}
+
+/// A rule or a table sets a field.
+pub(super) fn is_set(program: &Program, name: &str) -> bool {
+    let by_rule = program.rules.iter().any(|r| match &r.effect {
+        RuleEffect::Set(fields) => fields.iter().any(|(n, _)| n == name),
+        _ => false,
+    });
+    by_rule
+        || program
+            .tables
+            .iter()
+            .any(|t| t.outputs.iter().any(|n| n == name))
 }

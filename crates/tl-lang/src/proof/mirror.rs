@@ -10,7 +10,7 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use drive::{Node, Step, Trial};
-use tl_kernel::case::{Ai as CaseAi, Case};
+use tl_kernel::case::Case;
 use tl_kernel::decide::{CommandKind, Input, Resolve};
 use tl_kernel::effect::EffectState;
 use tl_kernel::journal::TimerKind;
@@ -20,7 +20,7 @@ use world::{Parts, Rng};
 
 use super::Cue;
 use super::model::{Model, Options};
-use super::spot::{Ai, Spot, task};
+use super::spot::{Spot, task};
 use super::words::Words;
 
 /// Definitions, sound or not, and inputs tried for each.
@@ -28,35 +28,8 @@ const DEFINITIONS: usize = 150;
 const INPUTS: usize = 4_000;
 const SEED: u64 = 0x6d69_7272_6f72;
 
-/// What the model remembers of a case.
 fn spot(at: &Node) -> Spot {
-    let c = &at.case;
-    let tasks = c.open_tasks().map(|(_, t)| match t.kind.as_str() {
-        "review" if t.reason == "sla_breach" => task::BREACH,
-        "review" => task::REVIEW,
-        "missing" => task::MISSING,
-        "hand_off" => task::HAND_OFF,
-        "approve" => task::APPROVE,
-        _ => task::EXCEPTION,
-    });
-    let ai = match c.ai {
-        CaseAi::Asked => Ai::Asked,
-        CaseAi::Answered { .. } => Ai::Answered,
-        CaseAi::NotAsked | CaseAi::Failed(_) => Ai::Silent,
-    };
-    let spot = Spot {
-        opened: c.seq > 0,
-        state: c.state,
-        ai,
-        vouched: c.vouched,
-        clock: c.timers.values().any(|(k, _)| *k == TimerKind::Breach),
-        tasks: tasks.fold(0, |all, t| all | t),
-        ready: c.effects.values().any(|e| e.state == EffectState::Ready),
-        older: c.asks.values().filter(|(_, open)| *open).count() > usize::from(ai == Ai::Asked),
-        acted: !c.effects.is_empty(),
-        parked: at.parked,
-    };
-    spot.settled_mind()
+    Spot::of(&at.case, at.parked)
 }
 
 /// What the model calls an input; `None` where it knows of nothing that could come of it.
@@ -138,7 +111,12 @@ fn watch(model: &mut Model<'_>, step: &Step<'_>, met: &mut Met) {
         c => format!("{c:?}"),
     });
     // A turn that leaves all of it as it was, such as one of two tasks that are alike being done, leads nowhere new.
-    if to == from || foreseen.contains(&to) {
+    // Where a record may have been touched, it need not have been.
+    let touched = Spot {
+        touched: true,
+        ..to
+    };
+    if to == from || foreseen.contains(&to) || foreseen.contains(&touched) {
         met.cues.entry(name).or_default().insert((from, to));
     } else {
         met.wrong.entry(name).or_insert_with(|| {
@@ -159,13 +137,16 @@ fn compare(definitions: usize, inputs: usize, lags: fn(&mut Program)) -> Met {
     let mut rng = Rng(SEED);
     let mut met = Met::default();
     for i in 0..definitions {
-        let (program, says) = parts.small(&mut rng);
+        // The larger ones meet what the small ones have no room for.
+        let (program, says) = match i % 3 {
+            2 => parts.program(&mut rng),
+            _ => parts.small(&mut rng),
+        };
         let mut other = program.clone();
         lags(&mut other);
         let words = Words::new(&other);
         let everything = Options {
             ai: true,
-            stricter: true,
             commands: true,
         };
         let mut model = Model::new(&other, &words, everything);

@@ -8,14 +8,15 @@
 
 use std::collections::BTreeMap;
 
-use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN, TRIAGED};
+use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN, PENDING, TRIAGED};
 use tl_kernel::program::{ActionIx, ActionKind, Branch, Emit, OnMatch, Program, StateIx, Step};
 
 use super::Cue;
 use super::formula::Mind;
+use super::search::Witness;
 use super::spot::{Ai, Spot, task};
 use super::verdict::{May, verdicts, written};
-use super::words::{Taken, Words};
+use super::words::{Choice, Fate, Fates, Taken, Turn, Words};
 
 /// Where a turn may lead, and the branch it took.
 pub(super) type Out = (Spot, Option<Taken>);
@@ -25,8 +26,6 @@ pub(super) type Out = (Spot, Option<Taken>);
 pub(super) struct Options {
     /// Models answer.
     pub(super) ai: bool,
-    /// The policy in force may be stricter than the file's.
-    pub(super) stricter: bool,
     /// People give commands.
     pub(super) commands: bool,
 }
@@ -38,14 +37,18 @@ pub(super) struct Model<'p> {
     pub(super) options: Options,
     /// States that were entered.
     pub(super) entered: Vec<bool>,
-    /// Where each action was planned first.
-    pub(super) planned: BTreeMap<ActionIx, Here>,
+    /// Where each action was planned, the shortest way first.
+    pub(super) planned: BTreeMap<ActionIx, Vec<Here>>,
+    /// Where each branch was taken.
+    pub(super) taken: BTreeMap<usize, Vec<Here>>,
     pub(super) here: Here,
     pub(super) may: Vec<May>,
     /// The write to the system of record, where something plans it: a changed record is written again.
     pub(super) rewrites: Option<ActionIx>,
     /// The turn may have planned that write already; it does so once.
     written: bool,
+    /// A rule that applies would have closed the case before it is decided.
+    closable: bool,
 }
 
 /// A place in the exploration: the spot, what happened there, and the branch that was taken.
@@ -59,10 +62,9 @@ pub(super) struct Here {
 impl<'p> Model<'p> {
     pub(super) fn new(program: &'p Program, words: &'p Words<'p>, options: Options) -> Model<'p> {
         let mut may = verdicts(program);
-        if options.stricter {
-            for m in &mut may {
-                (m.approve, m.never) = (m.approve || m.auto, true);
-            }
+        // The policy in force may be stricter than the file's.
+        for m in &mut may {
+            (m.approve, m.never) = (m.approve || m.auto, true);
         }
         let mut entered = vec![false; program.states.len()];
         if let Some(first) = entered.first_mut() {
@@ -74,6 +76,7 @@ impl<'p> Model<'p> {
             options,
             entered,
             planned: BTreeMap::new(),
+            taken: BTreeMap::new(),
             here: Here {
                 node: 0,
                 cue: Cue::Message,
@@ -82,6 +85,7 @@ impl<'p> Model<'p> {
             may,
             rewrites: written(program),
             written: false,
+            closable: false,
         }
     }
 
@@ -116,7 +120,7 @@ impl<'p> Model<'p> {
             if edge.emit.contains(&emit)
                 && let Some(ix) = program.action_ix(action)
             {
-                self.planned.entry(ix).or_insert(self.here);
+                self.plans(ix);
                 all = distinct(all.into_iter().flat_map(|s| self.emitted(s, ix)));
                 self.written |= emit == Emit::CrmSync;
             }
@@ -143,11 +147,32 @@ impl<'p> Model<'p> {
         if all.is_empty() { vec![s] } else { all }
     }
 
-    /// Plans an action: how it may be born.
-    pub(super) fn plan(&mut self, s: Spot, ix: ActionIx) -> Vec<(Spot, Born)> {
-        self.planned.entry(ix).or_insert(self.here);
+    fn plans(&mut self, ix: ActionIx) {
+        let heres = self.planned.entry(ix).or_default();
+        if heres.last() != Some(&self.here) {
+            heres.push(self.here);
+        }
+    }
+
+    /// Plans an action of a branch: how it may be born.
+    fn plan(&mut self, s: Spot, ix: ActionIx, fate: Option<Fate>) -> Vec<(Spot, Born)> {
+        let Some(fate) = fate else {
+            return vec![(s, Born::Not)];
+        };
+        if fate != Fate::Absent {
+            self.plans(ix);
+        }
         self.written |= Some(ix) == self.rewrites;
-        self.born(s, ix)
+        let said = matches!(fate, Fate::Goes | Fate::Waits) && self.said(s, ix);
+        let mut out = vec![fated(s, fate)];
+        out.extend(said.then_some((s, Born::Said)));
+        out
+    }
+
+    /// A message may have been said before.
+    fn said(&self, s: Spot, ix: ActionIx) -> bool {
+        let action = self.program.action(ix);
+        s.acted && action.is_some_and(|a| matches!(a.kind, ActionKind::Message(_)))
     }
 
     /// How an action may be born; one that is planned again was planned before.
@@ -155,31 +180,15 @@ impl<'p> Model<'p> {
         let Some(may) = self.may.get(usize::from(ix)).copied() else {
             return vec![(s, Born::Not)];
         };
-        let mut out = Vec::new();
-        let planned = Spot { acted: true, ..s };
-        if may.auto {
-            out.push((
-                Spot {
-                    ready: true,
-                    ..planned
-                },
-                Born::Ready,
-            ));
-        }
-        if may.approve {
-            out.push((planned.with(task::APPROVE), Born::Waits));
-        }
-        if may.never {
-            out.push((planned, Born::Refused));
-        }
-        if may.absent {
-            out.push((s, Born::Not));
-        }
-        let speaks = matches!(
-            self.program.actions[usize::from(ix)].kind,
-            ActionKind::Message(_)
-        );
-        if speaks && s.acted && (may.auto || may.approve) {
+        let fates = [
+            (Fate::Goes, may.auto),
+            (Fate::Waits, may.approve),
+            (Fate::Refused, may.never),
+            (Fate::Absent, may.absent),
+        ];
+        let fates = fates.into_iter().filter(|(_, may)| *may);
+        let mut out: Vec<_> = fates.map(|(fate, _)| fated(s, fate)).collect();
+        if self.said(s, ix) && (may.auto || may.approve) {
             out.push((s, Born::Said));
         }
         out
@@ -187,26 +196,71 @@ impl<'p> Model<'p> {
 
     /// Everything that the decision may come to.
     pub(super) fn decision(&mut self, s: Spot) -> Vec<Out> {
+        // What waited for an approval is decided anew.
+        let s = s.without(task::APPROVE);
         let (words, program) = (self.words, self.program);
+        let turn = Turn {
+            mind: self.mind(s),
+            closable: self.closable,
+            touched: s.touched,
+        };
         let mut out = Vec::new();
-        for (taken, _) in words.choices(self.mind(s)) {
-            self.here.branch = Some(*taken);
-            let ends = if taken.asks {
-                self.ask_first(s)
-            } else {
-                self.carry_out(s, &program.decision.branches[taken.branch])
+        // Branches that do the same end in the same way.
+        let mut done: Vec<(&Choice, Vec<Spot>)> = Vec::new();
+        for choice in words.choices(turn) {
+            let taken = choice.taken;
+            self.here.branch = Some(taken);
+            self.taken.entry(taken.branch).or_default().push(self.here);
+            let same = done.iter().find(|(c, _)| does_same(program, c, choice));
+            let ends = match same {
+                Some((_, ends)) => ends.clone(),
+                None => {
+                    let branch = &program.decision.branches[taken.branch];
+                    let all = choice.fates.iter().flat_map(|(fates, _)| match taken.asks {
+                        true => self.ask_first(s, fates),
+                        false => self.carry_out(s, branch, fates),
+                    });
+                    let ends = distinct(all);
+                    done.push((choice, ends.clone()));
+                    ends
+                }
             };
-            out.extend(ends.into_iter().map(|s| (s, Some(*taken))));
+            out.extend(ends.into_iter().map(|s| (s, Some(taken))));
         }
         self.here.branch = None;
-        if words.may_fail || words.choices(self.mind(s)).is_empty() {
+        if words.choices(turn).is_empty() {
             out.extend(plain(self.stuck(s)));
         }
+        out.extend(plain(self.failed(s)));
         out
     }
 
+    /// An expression may have had no result: a person looks first. Nothing where none can fail.
+    pub(super) fn failed(&mut self, s: Spot) -> Vec<Spot> {
+        if !self.words.may_fail {
+            return Vec::new();
+        }
+        let mut out = self.stuck(s);
+        out.extend(match s.state {
+            NEEDS_HUMAN => vec![review(s)],
+            _ => self.moved(review(s), NEEDS_HUMAN),
+        });
+        out
+    }
+
+    /// A rule closes a case along an edge from where the rules run: in `pending` for the first message, else in
+    /// `triaged`.
+    pub(super) fn turn_after(&self, s: Spot, cue: Cue) -> Turn {
+        let from = if s.opened { TRIAGED } else { PENDING };
+        Turn {
+            mind: self.mind_after(s, cue),
+            closable: self.program.edge(from, CLOSED).is_some(),
+            touched: s.touched || matches!(cue, Cue::Answered | Cue::Decided { .. }),
+        }
+    }
+
     /// The mind of the decision that something at a spot leads to.
-    pub(super) fn mind_after(&self, s: Spot, cue: Cue) -> Mind {
+    fn mind_after(&self, s: Spot, cue: Cue) -> Mind {
         self.mind(match cue {
             Cue::Answered => Spot {
                 ai: Ai::Answered,
@@ -230,7 +284,7 @@ impl<'p> Model<'p> {
         }
     }
 
-    fn carry_out(&mut self, s: Spot, branch: &Branch) -> Vec<Spot> {
+    fn carry_out(&mut self, s: Spot, branch: &Branch, fates: &Fates) -> Vec<Spot> {
         let mut all = vec![(s, Came::default())];
         for step in &branch.actions {
             if *step == Step::Deny && branch.to.is_some_and(|to| to != NEEDS_HUMAN) {
@@ -238,7 +292,7 @@ impl<'p> Model<'p> {
             }
             let next = all
                 .into_iter()
-                .flat_map(|(s, came)| self.step(s, came, *step));
+                .flat_map(|(s, came)| self.step((s, came), *step, fates));
             all = distinct(next);
         }
         let mut out = Vec::new();
@@ -269,14 +323,14 @@ impl<'p> Model<'p> {
         out
     }
 
-    fn step(&mut self, s: Spot, came: Came, step: Step) -> Vec<(Spot, Came)> {
+    fn step(&mut self, (s, came): (Spot, Came), step: Step, fates: &Fates) -> Vec<(Spot, Came)> {
         let human = Came {
             human: true,
             ..came
         };
         match step {
             Step::Effect(ix) => self
-                .plan(s, ix)
+                .plan(s, ix, fates.get(&ix).copied())
                 .into_iter()
                 .map(|(s, born)| match born {
                     Born::Ready | Born::Said => (
@@ -293,7 +347,7 @@ impl<'p> Model<'p> {
                 .collect(),
             Step::HumanQueue | Step::Deny => vec![(review(s), human)],
             Step::AskMissing => {
-                let asked = self.ask_missing(s).into_iter();
+                let asked = self.ask_missing(s, fates).into_iter();
                 asked.map(|s| (s, human)).collect()
             }
             Step::HandOff => vec![(
@@ -313,9 +367,9 @@ impl<'p> Model<'p> {
         }
     }
 
-    fn ask_missing(&mut self, s: Spot) -> Vec<Spot> {
+    fn ask_missing(&mut self, s: Spot, fates: &Fates) -> Vec<Spot> {
         let asked = match self.program.tasks.ask_missing {
-            Some(ix) => self.plan(s, ix),
+            Some(ix) => self.plan(s, ix, fates.get(&ix).copied()),
             None => vec![(s, Born::Not)],
         };
         let asked = asked.into_iter().map(|(s, _)| s.with(task::MISSING));
@@ -323,9 +377,9 @@ impl<'p> Model<'p> {
     }
 
     /// A required field is missing: it is asked for, and the case waits for it.
-    fn ask_first(&mut self, s: Spot) -> Vec<Spot> {
+    fn ask_first(&mut self, s: Spot, fates: &Fates) -> Vec<Spot> {
         let mut out = Vec::new();
-        for s in self.ask_missing(s) {
+        for s in self.ask_missing(s, fates) {
             let moved = match s.state {
                 NEEDS_HUMAN => vec![s],
                 _ => self.moved(s, NEEDS_HUMAN),
@@ -387,11 +441,16 @@ impl<'p> Model<'p> {
         match &self.program.ai {
             Some(ai) if s.state == ai.when_state && !s.vouched => {
                 let older = s.is_asked();
-                plain(vec![Spot {
-                    ai: Ai::Asked,
-                    older,
-                    ..s
-                }])
+                let mut out = plain(self.failed(s));
+                out.push((
+                    Spot {
+                        ai: Ai::Asked,
+                        older,
+                        ..s
+                    },
+                    None,
+                ));
+                out
             }
             _ => self.decision(s),
         }
@@ -473,6 +532,7 @@ impl<'p> Model<'p> {
     /// Where something that happens may lead. Nothing: it is refused.
     pub(super) fn happens(&mut self, s: Spot, cue: Cue) -> Vec<Out> {
         self.written = false;
+        self.closable = self.turn_after(s, cue).closable;
         match cue {
             Cue::Message if !s.opened => {
                 let s = Spot { opened: true, ..s };
@@ -498,6 +558,31 @@ pub(super) enum Born {
     Not,
     /// The case has said the same before: it is not said twice.
     Said,
+}
+
+/// Two branches do the same, and the same may become of what they plan.
+fn does_same(program: &Program, a: &Choice, b: &Choice) -> bool {
+    let branch = |c: &Choice| &program.decision.branches[c.taken.branch];
+    let fates = |(a, b): (&(Fates, Witness), &(Fates, Witness))| a.0 == b.0;
+    a.taken.asks == b.taken.asks
+        && branch(a).to == branch(b).to
+        && branch(a).actions == branch(b).actions
+        && a.fates.len() == b.fates.len()
+        && a.fates.iter().zip(&b.fates).all(fates)
+}
+
+/// What an action is born as.
+fn fated(s: Spot, fate: Fate) -> (Spot, Born) {
+    let planned = Spot { acted: true, ..s };
+    match fate {
+        Fate::Goes => {
+            let ready = true;
+            (Spot { ready, ..planned }, Born::Ready)
+        }
+        Fate::Waits => (planned.with(task::APPROVE), Born::Waits),
+        Fate::Refused => (planned, Born::Refused),
+        Fate::Absent => (s, Born::Not),
+    }
 }
 
 /// What the steps of a branch came to.

@@ -17,7 +17,10 @@ use super::{Claim, Finding};
 /// Proof 2, on an exploration with everything possible.
 pub(super) fn prove(words: &Words<'_>, model: &Model<'_>, walk: &Walk, out: &mut Vec<Finding>) {
     let program = model.program;
-    for (ix, here) in &model.planned {
+    for (ix, heres) in &model.planned {
+        let Some(here) = heres.first() else {
+            continue;
+        };
         let Some(action) = program.action(*ix) else {
             continue;
         };

@@ -46,9 +46,10 @@ impl Model<'_> {
                 });
             }
             AUTOMATED => {
-                out.extend(self.after_rules(s, |m, s| match m.rewrites {
-                    Some(ix) => plain(m.emitted(s, ix)),
-                    None => Vec::new(),
+                out.extend(self.after_rules(s, |m, s| {
+                    let mut out = m.failed(s);
+                    out.extend(m.rewrites.iter().flat_map(|ix| m.emitted(s, *ix)));
+                    plain(out)
                 }));
             }
             _ => {}
@@ -57,12 +58,27 @@ impl Model<'_> {
     }
 
     pub(super) fn answered(&mut self, s: Spot, ai: Ai) -> Vec<Out> {
-        // Which of several questions is answered, and how many there are, is not known.
-        let left: &[bool] = if s.older { &[false, true] } else { &[false] };
         let mut out = Vec::new();
+        // An answer to a question that a newer one has replaced says nothing; how many there are is not known.
+        if s.older {
+            out.extend(plain([false, true].map(|older| Spot { older, ..s }).into()));
+        }
+        // The newest may be one of the older ones, where the case has asked as often as it may.
+        let left: &[bool] = match (s.older, s.ai) {
+            (true, Ai::Asked) => &[true],
+            (true, _) => &[false, true],
+            (false, _) => &[false],
+        };
         for older in left {
             let older = *older;
-            let s = Spot { ai, older, ..s }.settled_mind();
+            let touched = s.touched || ai == Ai::Answered;
+            let s = Spot {
+                ai,
+                older,
+                touched,
+                ..s
+            }
+            .settled_mind();
             out.extend(match &self.program.ai {
                 Some(def) if def.when_state == s.state => self.after_rules(s, Model::decision),
                 _ => plain(vec![s]),
@@ -127,6 +143,8 @@ impl Model<'_> {
 
     /// Somebody else wrote first: the write is planned anew, with a verdict of its own.
     fn conflict(&mut self, s: Spot) -> Vec<Spot> {
+        // What the other side holds is taken over.
+        let s = Spot { touched: true, ..s };
         let mut out = self.exception(s);
         for i in 0..self.may.len() {
             if !matches!(
@@ -178,6 +196,7 @@ impl Model<'_> {
             (task::REVIEW | task::BREACH | task::MISSING, _) => {
                 let done = Spot {
                     vouched: true,
+                    touched: true,
                     ..done
                 }
                 .settled_mind();

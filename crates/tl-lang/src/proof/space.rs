@@ -52,6 +52,8 @@ pub(super) enum Known {
 #[derive(Debug, Default)]
 pub(super) struct Space {
     pub(super) vars: Vec<Var>,
+    /// Parts of conditions that are not told apart further, by their text.
+    pub(super) parts: BTreeMap<String, Expr>,
     index: BTreeMap<Name, usize>,
     constants: BTreeMap<Vec<String>, BTreeSet<Constant>>,
 }

@@ -1,7 +1,11 @@
 //! What the model remembers of a case.
 
+use tl_kernel::case::{Ai as CaseAi, Case};
+use tl_kernel::effect::EffectState;
+use tl_kernel::journal::TimerKind;
 use tl_kernel::program::StateIx;
 use tl_kernel::program::canonical::PENDING;
+use tl_kernel::value::Source;
 
 /// What became of the AI step, as far as it matters: no answer is as good as none asked for, and nothing
 /// depends on an answer once a person has vouched.
@@ -14,6 +18,8 @@ pub(super) enum Ai {
 
 /// Kinds of tasks, as a set.
 pub(super) mod task {
+    use tl_kernel::case::CaseTask;
+
     pub(crate) const REVIEW: u8 = 1;
     /// A review that was opened because an SLA was missed.
     pub(crate) const BREACH: u8 = 2;
@@ -30,6 +36,18 @@ pub(super) mod task {
         (APPROVE, "approve"),
         (EXCEPTION, "exception"),
     ];
+
+    /// The kind of a case's task.
+    pub(crate) fn bit(task: &CaseTask) -> u8 {
+        match task.kind.as_str() {
+            "review" if task.reason == "sla_breach" => BREACH,
+            "review" => REVIEW,
+            "missing" => MISSING,
+            "hand_off" => HAND_OFF,
+            "approve" => APPROVE,
+            _ => EXCEPTION,
+        }
+    }
 }
 
 /// What is left of a case.
@@ -51,6 +69,8 @@ pub(super) struct Spot {
     pub(super) acted: bool,
     /// A person's command brought it where it is, and no clock runs there: that person knows.
     pub(super) parked: bool,
+    /// A person, a model or a system of record may have set fields of its record.
+    pub(super) touched: bool,
 }
 
 impl Spot {
@@ -65,10 +85,35 @@ impl Spot {
         older: false,
         acted: false,
         parked: false,
+        touched: false,
     };
 
+    /// What the model remembers of a case.
+    pub(super) fn of(case: &Case, parked: bool) -> Spot {
+        let ai = match case.ai {
+            CaseAi::Asked => Ai::Asked,
+            CaseAi::Answered { .. } => Ai::Answered,
+            CaseAi::NotAsked | CaseAi::Failed(_) => Ai::Silent,
+        };
+        let spot = Spot {
+            opened: case.seq > 0,
+            state: case.state,
+            ai,
+            vouched: case.vouched,
+            clock: case.timers.values().any(|(k, _)| *k == TimerKind::Breach),
+            tasks: case.open_tasks().fold(0, |all, (_, t)| all | task::bit(t)),
+            ready: case.effects.values().any(|e| e.state == EffectState::Ready),
+            older: case.asks.values().filter(|(_, open)| *open).count()
+                > usize::from(ai == Ai::Asked),
+            acted: !case.effects.is_empty(),
+            parked,
+            touched: case.record.values().any(|f| is_touch(&f.source)),
+        };
+        spot.settled_mind()
+    }
+
     /// How many spots there are in one state.
-    pub(super) const PER_STATE: usize = 1 << 15;
+    pub(super) const PER_STATE: usize = 1 << 16;
 
     /// A number of its own for each spot.
     pub(super) fn number(self) -> usize {
@@ -80,6 +125,7 @@ impl Spot {
             self.older,
             self.acted,
             self.parked,
+            self.touched,
         ];
         let mut n = usize::from(self.state) << 2 | self.ai as usize;
         for f in flags {
@@ -117,4 +163,12 @@ impl Spot {
     pub(super) fn idle(self) -> bool {
         self.tasks == 0 && !self.ready
     }
+}
+
+/// Neither a message, a rule nor the engine gave a value.
+fn is_touch(source: &Source) -> bool {
+    !matches!(
+        source,
+        Source::Event(_) | Source::Rule(_) | Source::Table(..) | Source::Engine
+    )
 }

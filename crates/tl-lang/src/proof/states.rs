@@ -216,7 +216,6 @@ fn breach(program: &Program, ix: StateIx, state: &State, out: &mut Vec<Finding>)
 pub(super) fn explored<'p>(program: &'p Program, words: &'p Words<'p>) -> (Model<'p>, Walk) {
     let everything = Options {
         ai: true,
-        stricter: true,
         commands: true,
     };
     let mut model = Model::new(program, words, everything);

@@ -15,7 +15,7 @@ use tl_kernel::value::Type;
 
 use super::Finding;
 use super::fix::{Fix, Place};
-use super::verdict::verdicts;
+use super::verdict::{holes, verdicts};
 
 /// Whether nothing that an expression reads can come from outside.
 pub(super) fn is_ours(program: &Program, expr: &Expr) -> bool {
@@ -121,8 +121,9 @@ fn message(
             .action(d.action)
             .is_some_and(|a| a.name == action.name)
     });
-    if m.template_file.is_none() || drafts {
-        lacks.push("a text from a template file");
+    let filled = m.body.parts.iter().any(|p| matches!(p, Piece::Expr(_)));
+    if (m.template_file.is_none() && filled) || drafts {
+        lacks.push("a text from a template file, or one without `${…}`");
     }
     let limit = program.policy.line(&action.name).and_then(|l| l.limit);
     if !limit.is_some_and(|l| l.per == LimitScope::Contact && l.window >= DAY) {
@@ -261,14 +262,6 @@ fn address(
             );
         }
     }
-}
-
-fn holes(template: &Template) -> Vec<&Expr> {
-    let exprs = template.parts.iter().filter_map(|p| match p {
-        Piece::Expr(e) => Some(e),
-        Piece::Text(_) => None,
-    });
-    exprs.collect()
 }
 
 /// What a call is aimed at: which record, as in an address; and whom a message or money reaches, which from outside

@@ -1,22 +1,27 @@
 //! What the file's policy may say about an action, whatever the values are.
 
 use tl_kernel::connector::Control;
-use tl_kernel::expr::Piece;
+use tl_kernel::expr::{Expr, Node, Piece, Template};
 use tl_kernel::policy::When;
 use tl_kernel::program::{Action, ActionIx, ActionKind, Emit, Program, Step};
 
+use super::formula::is_set;
 use super::trust;
 
 /// What the file's policy may say about an action.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct May {
     pub(super) auto: bool,
+    /// It goes by itself only to where a person or a system of record said.
+    pub(super) vouched_only: bool,
     pub(super) approve: bool,
     pub(super) never: bool,
     /// The file says `never` without a condition.
     pub(super) forbidden: bool,
     /// An argument that must be there may be absent.
     pub(super) absent: bool,
+    /// Its text may be blank although what it needs is there.
+    pub(super) blank: bool,
 }
 
 /// What the file's policy may say about each action.
@@ -25,25 +30,17 @@ pub(super) fn verdicts(program: &Program) -> Vec<May> {
 }
 
 fn may(program: &Program, action: &Action) -> May {
-    let absent = match &action.kind {
-        ActionKind::RecordStore { key, .. } => {
-            key.parts.iter().any(|p| matches!(p, Piece::Expr(_)))
-        }
-        ActionKind::Rest(r) => r.path.parts.iter().any(|p| matches!(p, Piece::Expr(_))),
-        ActionKind::Call(c) => c
-            .with
-            .iter()
-            .any(|a| a.required && !a.value.reads().is_empty()),
-        ActionKind::Message(m) => !m.to.reads().is_empty(),
-        ActionKind::DomainEvent => false,
-    };
+    let blank = may_be_blank(action);
+    let absent = blank || needed(action).iter().any(|e| !e.reads().is_empty());
     let Some(line) = program.policy.line(&action.name) else {
         let none = May {
             auto: false,
+            vouched_only: false,
             approve: false,
             never: true,
             forbidden: true,
             absent,
+            blank,
         };
         return none;
     };
@@ -60,11 +57,28 @@ fn may(program: &Program, action: &Action) -> May {
     };
     May {
         auto,
+        vouched_only: is_unchecked(program, action),
         approve: !forbidden && (!matches!(line.auto, When::Always) || !checked),
         never: !matches!(line.never, When::Unstated),
         forbidden,
         absent,
+        blank,
     }
+}
+
+/// A message without a check goes to a field that only a message gives: a person approves it, unless one gave the
+/// address.
+fn is_unchecked(program: &Program, action: &Action) -> bool {
+    let ActionKind::Message(m) = &action.kind else {
+        return false;
+    };
+    let given = match &m.to.root {
+        Node::Path { names, .. } if names.len() == 2 && names[0] == "record" => {
+            !is_set(program, &names[1])
+        }
+        _ => false,
+    };
+    given && m.check.is_none() && !trust::is_ours(program, &m.to)
 }
 
 /// The write to the system of record, if a branch or a transition plans it.
@@ -76,4 +90,36 @@ pub(super) fn written(program: &Program) -> Option<ActionIx> {
         .iter()
         .any(|e| e.emit.contains(&Emit::CrmSync));
     (emitted || steps.any(|s| *s == Step::Effect(ix))).then_some(ix)
+}
+
+/// What an action cannot be planned without.
+pub(super) fn needed(action: &Action) -> Vec<&Expr> {
+    match &action.kind {
+        ActionKind::RecordStore { key, .. } => holes(key),
+        ActionKind::Rest(r) => holes(&r.path),
+        ActionKind::Call(c) => {
+            let required = c.with.iter().filter(|a| a.required);
+            required.map(|a| &a.value).collect()
+        }
+        ActionKind::Message(m) => vec![&m.to],
+        ActionKind::DomainEvent => Vec::new(),
+    }
+}
+
+/// The expressions of a template.
+pub(super) fn holes(template: &Template) -> Vec<&Expr> {
+    let exprs = template.parts.iter().filter_map(|p| match p {
+        Piece::Expr(e) => Some(e),
+        Piece::Text(_) => None,
+    });
+    exprs.collect()
+}
+
+/// A message whose text is made of values only says nothing where they are absent.
+fn may_be_blank(action: &Action) -> bool {
+    let ActionKind::Message(m) = &action.kind else {
+        return false;
+    };
+    let says = |p: &Piece| matches!(p, Piece::Text(t) if !t.trim().is_empty());
+    !m.body.parts.iter().any(says)
 }

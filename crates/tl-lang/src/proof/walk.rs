@@ -4,8 +4,8 @@ use tl_kernel::program::canonical::NEEDS_HUMAN;
 
 use super::model::{Here, Model};
 use super::spot::Spot;
-use super::words::Words;
-use super::{Claim, CounterExample, Cue, Given};
+use super::words::{Fate, Fates, Words};
+use super::{Claim, CounterExample, Cue};
 
 /// Spots beyond this are not looked at; no file of a size that loads comes near it.
 const MAX_SPOTS: usize = 50_000;
@@ -23,11 +23,15 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) struct Walk {
     pub(super) nodes: Vec<Node>,
+    /// By the number of a spot.
+    index: Vec<u32>,
 }
+
+/// Stands for a spot that was not met.
+const NOT_YET: u32 = u32::MAX;
 
 /// Explores the model from the first message on.
 pub(super) fn explore(model: &mut Model<'_>) -> Walk {
-    const NOT_YET: u32 = u32::MAX;
     let mut index = vec![NOT_YET; model.program.states.len() * Spot::PER_STATE];
     index[Spot::START.number()] = 0;
     let mut nodes = vec![Node {
@@ -70,33 +74,51 @@ pub(super) fn explore(model: &mut Model<'_>) -> Walk {
         }
         at += 1;
     }
-    Walk { nodes }
+    Walk { nodes, index }
 }
 
 impl Walk {
-    /// Spots at which nothing is going to happen any more although the case has not ended.
+    /// Where a spot was met; one whose record might have been touched stands for one whose record was not.
+    pub(super) fn at(&self, spot: Spot) -> Option<usize> {
+        let touched = Spot {
+            touched: true,
+            ..spot
+        };
+        let met = |s: Spot| self.index.get(s.number()).filter(|at| **at != NOT_YET);
+        met(spot).or_else(|| met(touched)).map(|at| *at as usize)
+    }
+
+    /// A spot at which nothing is going to happen any more although the case has not ended.
     pub(super) fn silent(&self, model: &Model<'_>) -> Option<usize> {
-        self.nodes.iter().position(|n| {
-            let s = n.spot;
-            s.opened && !ended(model, s) && !s.parked && s.tasks == 0 && !waits(s)
-        })
+        (0..self.nodes.len()).find(|i| self.is_silent(model, *i))
+    }
+
+    pub(super) fn is_silent(&self, model: &Model<'_>, i: usize) -> bool {
+        let s = self.nodes[i].spot;
+        s.opened && !ended(model, s) && !s.parked && s.tasks == 0 && !waits(s)
     }
 
     /// A spot whose open tasks cannot be decided in any way, while nothing else is going to happen.
     pub(super) fn undecidable(&self, model: &Model<'_>) -> Option<usize> {
-        self.nodes.iter().position(|n| {
-            let mut decisions = n
-                .next
-                .iter()
-                .filter(|(c, _)| matches!(c, Cue::Decided { .. }));
-            let s = n.spot;
-            s.tasks != 0 && !waits(s) && !ended(model, s) && decisions.all(|(_, to)| to.is_empty())
-        })
+        (0..self.nodes.len()).find(|i| self.is_undecidable(model, *i))
     }
 
-    /// A spot from which the case need not reach a person or an end: what is sure to happen there leads, at
-    /// least in one way, to spots of the same kind.
+    pub(super) fn is_undecidable(&self, model: &Model<'_>, i: usize) -> bool {
+        let Node { spot: s, next, .. } = &self.nodes[i];
+        let mut decisions = next
+            .iter()
+            .filter(|(c, _)| matches!(c, Cue::Decided { .. }));
+        s.tasks != 0 && !waits(*s) && !ended(model, *s) && decisions.all(|(_, to)| to.is_empty())
+    }
+
+    /// A spot from which the case need not reach a person or an end.
     pub(super) fn endless(&self, model: &Model<'_>) -> Option<usize> {
+        self.lost(model).iter().position(|lost| *lost)
+    }
+
+    /// Spots from which the case need not reach a person or an end: what is sure to happen there leads, at least in
+    /// one way, to spots of the same kind.
+    pub(super) fn lost(&self, model: &Model<'_>) -> Vec<bool> {
         let mut good: Vec<bool> = self.nodes.iter().map(|n| reached(model, n.spot)).collect();
         loop {
             let more: Vec<usize> = (0..good.len())
@@ -108,11 +130,10 @@ impl Walk {
             more.iter().for_each(|i| good[*i] = true);
         }
         // Spots that were not looked at for want of room have no `next` and would look endless.
-        let looked = |n: &Node| !n.next.is_empty();
-        (0..good.len()).find(|i| {
-            let spot = self.nodes[*i].spot;
-            !good[*i] && looked(&self.nodes[*i]) && spot.opened && !spot.parked
-        })
+        let lost = |(n, good): (&Node, &bool)| {
+            !good && !n.next.is_empty() && n.spot.opened && !n.spot.parked
+        };
+        self.nodes.iter().zip(&good).map(lost).collect()
     }
 
     /// One of the things that are sure to happen leads, however it turns out, to a good spot. That several
@@ -201,9 +222,15 @@ impl Walk {
                 "; the decision takes the branch in line {} (`{text}`)",
                 branch.line
             ));
-            let mind = model.mind_after(from, here.cue);
-            let choice = words.choices(mind).iter().find(|(t, _)| *t == taken);
-            values = choice.map(|(_, w)| w.clone()).unwrap_or_default();
+            let choices = words.choices(model.turn_after(from, here.cue)).iter();
+            let mut fates = choices.filter(|c| c.taken == taken).flat_map(|c| &c.fates);
+            let last = to.is_none();
+            let plans = |f: &Fates| match out.claim {
+                Claim::Plans(ix, _) if last => f.get(&ix).is_some_and(|f| *f != Fate::Absent),
+                _ => true,
+            };
+            let fate = fates.find(|(fates, _)| plans(fates));
+            values = fate.map(|(_, w)| w.clone()).unwrap_or_default();
             if taken.asks {
                 tail.push_str(", and asks for what is missing first");
             }
@@ -211,15 +238,8 @@ impl Walk {
         if let Some(to) = to.filter(|to| to.state != from.state || !from.opened) {
             tail.push_str(&format!(" \u{2192} {}", name(to)));
         }
-        let given = Given {
-            to: to.map(|s| s.state),
-            branch: here.branch.map(|t| t.branch),
-            head: line,
-            tail,
-            threshold: model.program.decision.threshold.value(),
-            ..Given::new(here.cue, &values)
-        };
-        out.push(given, &values);
+        let threshold = model.program.decision.threshold.value();
+        out.push((&line, &tail), values, threshold);
     }
 }
 

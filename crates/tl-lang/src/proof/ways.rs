@@ -1,26 +1,19 @@
-//! Ways gone in the kernel: a way that a proof found is searched for with real messages, answers and decisions,
-//! the file's own threshold, and its policy or a stricter one. What is printed then has really happened; where
-//! nothing was found, the way is called possible.
+//! What a way shows, and the turns of one that was gone in the kernel: what is printed then has really happened.
+//! Where no values were found that lead there, the way is called possible.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tl_kernel::case::Case;
 use tl_kernel::decide::{Facts, Input, decide};
 use tl_kernel::id::{CaseId, TenantId};
-use tl_kernel::journal::{Decided, Entry, TimerKind, open};
-use tl_kernel::policy::{Policy, Verdict, When};
+use tl_kernel::journal::{Entry, TimerKind};
+use tl_kernel::policy::{Policy, Verdict};
 use tl_kernel::program::canonical::NEEDS_HUMAN;
 use tl_kernel::program::{ActionIx, Program};
 use tl_kernel::turn::Decision;
 use tl_kernel::value::Value;
 
-use super::replay::{Offers, every_decision};
-use super::space::{Space, required};
-use super::wander::wander;
-use super::{CounterExample, Given};
-
-/// Turns decided in the search for one way.
-const MAX_TURNS: u32 = 1_500;
+use super::replay::every_decision;
 
 /// What a way shows when it has been gone.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +22,7 @@ pub enum Claim {
     EndsSilently,
     /// A task is open, nothing else happens, and whatever is decided about it is refused.
     CannotBeDecided,
-    /// The case is neither with a person nor at an end.
+    /// What happens by itself leads around for ever, and on the way the case is neither with a person nor at an end.
     ReachesNobody,
     /// The last turn plans an action; when true, one that may never happen.
     Plans(ActionIx, bool),
@@ -76,137 +69,12 @@ pub fn unborn() -> Case {
     Case::new(TenantId(1), CaseId([1; 16]), 1)
 }
 
-struct Search<'p> {
-    offers: Offers<'p>,
-    path: &'p CounterExample,
-    policies: [(Policy, &'static str); 3],
-    turns: u32,
-    seen: BTreeSet<String>,
-    gone: Vec<Happening>,
-    lines: Vec<String>,
-}
-
-/// The file's policy, and stricter ones with what they set every action to.
-pub(super) fn stances(program: &Program) -> [(Policy, &'static str); 3] {
-    let with = |word, change: fn(&mut tl_kernel::policy::PolicyLine)| {
-        let mut policy = program.policy.clone();
-        policy.lines.iter_mut().for_each(change);
-        (policy, word)
-    };
-    [
-        (program.policy.clone(), ""),
-        with("approve", |l| l.auto = When::Unstated),
-        with("never", |l| l.never = When::Always),
-    ]
-}
-
-/// The flags that a step names.
-pub(super) fn flags(given: &Given) -> impl Iterator<Item = (String, bool)> {
-    given.values.iter().filter_map(|(name, v)| {
-        let flag = name.strip_prefix("flags.")?;
-        Some((flag.to_owned(), *v == Some(Value::Bool(true))))
-    })
-}
-
-/// Goes a way, or another one to the same; where it could be gone, its steps are the ones that happened.
-pub(super) fn go(program: &Program, space: &Space, path: &mut CounterExample) {
-    let mut search = Search {
-        offers: Offers { program, space },
-        path,
-        policies: stances(program),
-        turns: 0,
-        seen: BTreeSet::new(),
-        gone: Vec::new(),
-        lines: Vec::new(),
-    };
-    if search.from(0, &unborn()) {
-        let (gone, lines) = (search.gone, search.lines);
-        (path.turns, path.steps) = (gone, lines);
-    } else {
-        wander(program, space, path);
-    }
-}
-
-impl Search<'_> {
-    /// Goes the way from a step on. True when its end shows what it shall.
-    fn from(&mut self, i: usize, case: &Case) -> bool {
-        let path = self.path;
-        let Some(given) = path.inputs.get(i) else {
-            return false;
-        };
-        for (input, event) in self.offers.inputs(&path.inputs, given, case) {
-            for stance in 0..self.policies.len() {
-                if self.turns >= MAX_TURNS {
-                    return false;
-                }
-                self.turns += 1;
-                if self.step(i, case, (input.clone(), event.clone()), stance) {
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    fn step(
-        &mut self,
-        i: usize,
-        case: &Case,
-        (input, event): (Input, Option<Value>),
-        stance: usize,
-    ) -> bool {
-        let (path, program) = (self.path, self.offers.program);
-        let given = &path.inputs[i];
-        let happening = Happening {
-            input: input.clone(),
-            event,
-            policy: self.policies[stance].0.clone(),
-            flags: flags(given).collect(),
-            threshold: program.decision.threshold.value(),
-        };
-        let Decision::Turn(turn, after) = decide(program, case, input, &happening.facts(case))
-        else {
-            return false;
-        };
-        let Ok((head, _)) = open(&turn.sealed) else {
-            return false;
-        };
-        let decided = head.entries.iter().find_map(|e| match e {
-            Entry::Decided(d) => Some(d),
-            _ => None,
-        });
-        let wrong_branch = given
-            .branch
-            .is_some_and(|b| decided.is_none_or(|d| d.error.is_some() || d.branch as usize != b));
-        if wrong_branch || given.to.is_some_and(|to| to != after.state) {
-            return false;
-        }
-        let last = i + 1 == path.inputs.len();
-        if last && !shows(program, &path.claim, (&after, &head.entries), &happening) {
-            return false;
-        }
-        if !last && !self.seen.insert(format!("{i} {}", signature(&after))) {
-            return false;
-        }
-        let word = self.policies[stance].1;
-        self.lines
-            .push(line(program, given, &after, (decided, word)));
-        self.gone.push(happening);
-        if last || self.from(i + 1, &after) {
-            return true;
-        }
-        self.lines.pop();
-        self.gone.pop();
-        false
-    }
-}
-
 /// The end of a way shows what the way is printed for.
 pub(super) fn shows(
     program: &Program,
     claim: &Claim,
     (case, entries): (&Case, &[Entry]),
-    last: &Happening,
+    last: &Facts<'_>,
 ) -> bool {
     let ended = program
         .states
@@ -220,13 +88,16 @@ pub(super) fn shows(
             !ended && !clock && !asked && !tasks && case.open_effects().next().is_none()
         }
         Claim::CannotBeDecided => {
-            let refused = |input| {
-                let facts = last.facts(case);
-                matches!(decide(program, case, input, &facts), Decision::Refused(_))
+            let facts = Facts {
+                now: case.updated_at + 1,
+                event: None,
+                ..last.clone()
             };
+            let refused =
+                |input| matches!(decide(program, case, input, &facts), Decision::Refused(_));
             !ended && !clock && !asked && tasks && every_decision(case).into_iter().all(refused)
         }
-        Claim::ReachesNobody => !ended && !tasks && case.state != NEEDS_HUMAN,
+        Claim::ReachesNobody => with_nobody(program, case),
         Claim::Plans(ix, never) => entries.iter().any(|e| {
             matches!(e, Entry::Planned(p) if p.action == *ix && (!never || p.verdict == Verdict::Never))
         }),
@@ -238,47 +109,11 @@ pub(super) fn shows(
     }
 }
 
-/// A step as it happened.
-pub(super) fn line(
-    program: &Program,
-    given: &Given,
-    after: &Case,
-    (decided, policy): (Option<&Decided>, &str),
-) -> String {
-    let mut with = Vec::new();
-    for (name, found) in &given.values {
-        let share = |n: u16| format!("{}", f64::from(n) / 1000.0);
-        let value = match (name.as_str(), decided) {
-            ("confidence", Some(d)) => d.confidence.map(share),
-            ("threshold", Some(d)) => Some(share(d.threshold)),
-            ("missing", _) => {
-                let absent = |f: &String| after.record.get(f).is_none_or(|v| v.value.is_blank());
-                let names: Vec<String> = required(program).into_iter().filter(absent).collect();
-                Some(format!("[{}]", names.join(", ")))
-            }
-            (name, _) => match name.strip_prefix("record.") {
-                Some(field) => after.record.get(field).map(|f| super::say_value(&f.value)),
-                None => found.as_ref().map(super::say_value),
-            },
-        };
-        with.push(match value {
-            Some(v) => format!("{name} = {v}"),
-            None => format!("{name} absent"),
-        });
-    }
-    if let (true, Some(d)) = (given.asks_policy, decided) {
-        with.push(format!("policy_allows = {}", d.policy_allows));
-    }
-    if !policy.is_empty() {
-        with.push(format!(
-            "every action set to `{policy}` in the policy in force"
-        ));
-    }
-    let with = match with.is_empty() {
-        true => String::new(),
-        false => format!(", with {}", with.join(", ")),
-    };
-    format!("{}{with}{}", given.head, given.tail)
+/// A case is neither with a person nor at an end.
+pub(super) fn with_nobody(program: &Program, case: &Case) -> bool {
+    let state = program.states.get(usize::from(case.state));
+    let ended = state.is_some_and(|s| s.terminal);
+    !ended && case.state != NEEDS_HUMAN && case.open_tasks().next().is_none()
 }
 
 /// Two cases that are the same in this go on in the same way.

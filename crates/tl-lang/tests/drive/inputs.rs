@@ -61,6 +61,8 @@ pub struct Menu {
     pub fields: BTreeSet<&'static str>,
     /// Which actions are messages.
     pub messages: Vec<bool>,
+    /// Which actions write a record that somebody else may write, too.
+    writes: Vec<bool>,
     events: Vec<Value>,
     confidences: Vec<Option<u16>>,
     intents: &'static [&'static str],
@@ -103,12 +105,11 @@ impl Menu {
             (false, _) => 1,
         };
         let is_message = |k: &ActionKind| matches!(k, ActionKind::Message(_));
+        let writes = |k: &ActionKind| !is_message(k) && !matches!(k, ActionKind::DomainEvent);
+        let actions = program.actions.iter();
         Menu {
-            messages: program
-                .actions
-                .iter()
-                .map(|a| is_message(&a.kind))
-                .collect(),
+            messages: actions.clone().map(|a| is_message(&a.kind)).collect(),
+            writes: actions.map(|a| writes(&a.kind)).collect(),
             events: messages(&fields, varies),
             confidences,
             intents: &INTENTS[..intents],
@@ -156,7 +157,15 @@ impl Menu {
         let c = &at.case;
         for (n, _) in c.asks.iter().filter(|(_, (_, open))| *open) {
             let reason = "off".to_owned();
-            add(Sort::NoAnswer, Input::ModelFailed { n: *n, reason });
+            let said = None;
+            add(
+                Sort::NoAnswer,
+                Input::ModelFailed {
+                    n: *n,
+                    reason,
+                    said,
+                },
+            );
             for confidence in &self.confidences {
                 for intent in self.intents {
                     add(Sort::Answer, answer(*n, *confidence, intent));
@@ -196,7 +205,7 @@ impl Menu {
                 continue;
             }
             if e.state == EffectState::Ready {
-                let conflicts = !self.messages[usize::from(e.action)];
+                let conflicts = self.writes[usize::from(e.action)];
                 let all = settlements(n).into_iter();
                 // Nobody else writes first where nothing is written.
                 all.take(if conflicts { 6 } else { 5 })

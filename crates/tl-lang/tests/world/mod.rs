@@ -13,15 +13,15 @@ use tl_kernel::journal::{Entry, TimerKind};
 use tl_kernel::policy::{Limit, LimitScope, Policy, PolicyLine, Verdict, When};
 use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NAMES, NEEDS_HUMAN, PENDING, TRIAGED};
 use tl_kernel::program::{
-    Action, ActionKind, AiStep, BaseVersion, Branch, Channel, Classify, DecisionDef, Edge, Emit,
-    Endpoint, FieldDef, FieldFrom, Format, Goal, Idempotency, Lock, Message, Mode, Observability,
-    OnMatch, OnUnknown, Program, Queue, RecipientCheck, RecordType, RestWrite, Rule, RuleEffect,
-    State, StateIx, Step, TaskRules, Threshold,
+    Action, ActionIx, ActionKind, AiStep, BaseVersion, Branch, Channel, Classify, DecisionDef,
+    Edge, Emit, Endpoint, FieldDef, FieldFrom, Format, Goal, Idempotency, Lock, Message, Mode,
+    Observability, OnMatch, OnUnknown, Program, Queue, RecipientCheck, RecordType, RestWrite, Rule,
+    RuleEffect, State, StateIx, Step, TaskRules, Threshold,
 };
 use tl_kernel::time::{DAY, HOUR};
 use tl_kernel::value::Type;
 use tl_lang::cel::{Schema, compile, compile_template};
-use tl_lang::proof::Claim;
+use tl_lang::proof::{Claim, CounterExample};
 
 /// The intents of the base record.
 pub const INTENTS: [&str; 3] = ["a", "b", "c"];
@@ -323,6 +323,7 @@ pub fn base() -> Program {
             ],
         },
         tasks: TaskRules::default(),
+        owners: BTreeSet::new(),
         actions: vec![
             action(
                 "crm_upsert",
@@ -528,17 +529,27 @@ impl Parts {
     }
 }
 
-/// What a way claims, looked at without the code that searched for it.
-pub fn shows(p: &Program, claim: &Claim, case: &Case, last: &[Entry]) -> bool {
-    let ended = p.states[usize::from(case.state)].terminal;
-    let tasks = case.open_tasks().count();
+/// What a way claims, looked at without the code that searched for it: the case before each turn and after the last,
+/// and what the last turn says.
+pub fn shows(p: &Program, path: &CounterExample, cases: &[Case], last: &[Entry]) -> bool {
+    let case = &cases[cases.len() - 1];
+    let ended = |c: &Case| p.states[usize::from(c.state)].terminal;
+    let tasks = |c: &Case| c.open_tasks().count();
     let clocks = case.timers.values().filter(|(k, _)| *k != TimerKind::Goal);
     let questions = case.asks.values().filter(|(_, open)| *open);
     let waits = clocks.count() + questions.count();
-    match claim {
-        Claim::EndsSilently => !ended && tasks + waits + case.open_effects().count() == 0,
-        Claim::CannotBeDecided => !ended && tasks > 0 && waits == 0,
-        Claim::ReachesNobody => !ended && tasks == 0 && case.state != NEEDS_HUMAN,
+    match &path.claim {
+        Claim::EndsSilently => {
+            !ended(case) && tasks(case) + waits + case.open_effects().count() == 0
+        }
+        Claim::CannotBeDecided => !ended(case) && tasks(case) > 0 && waits == 0,
+        Claim::ReachesNobody => {
+            let nobody = |c: &Case| !ended(c) && tasks(c) == 0 && c.state != NEEDS_HUMAN;
+            path.again.is_some_and(|again| {
+                let circle = &cases[again..];
+                circle.len() > 1 && circle.iter().all(nobody) && is_back(&circle[0], case)
+            })
+        }
         Claim::Plans(ix, never) => last.iter().any(|e| match e {
             Entry::Planned(p) => p.action == *ix && (!never || p.verdict == Verdict::Never),
             _ => false,
@@ -550,4 +561,21 @@ pub fn shows(p: &Program, claim: &Claim, case: &Case, last: &[Entry]) -> bool {
             took && case.record.get(field).is_some_and(|f| f.value == *value)
         }
     }
+}
+
+/// Whatever may happen to a case may happen again: it is where it was, and nothing that is bounded has grown.
+fn is_back(before: &Case, after: &Case) -> bool {
+    let kinds = |c: &Case| {
+        let mut all: Vec<_> = c.timers.values().map(|(kind, _)| *kind).collect();
+        all.sort();
+        all
+    };
+    let open =
+        |c: &Case| -> BTreeSet<ActionIx> { c.open_effects().map(|(_, e)| e.action).collect() };
+    (before.state, &before.ai, before.vouched) == (after.state, &after.ai, after.vouched)
+        && before.record == after.record
+        && before.asks.len() == after.asks.len()
+        && before.conflicts == after.conflicts
+        && kinds(before) == kinds(after)
+        && open(before) == open(after)
 }

@@ -36,6 +36,9 @@ struct Args {
     /// Stop at the first violation.
     #[arg(long)]
     first: bool,
+    /// Stop at the first violation of this invariant, by its number: I12.
+    #[arg(long)]
+    until: Option<String>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -132,7 +135,8 @@ fn work(args: &Args, (next, to): (&AtomicU64, u64), sum: &Mutex<Sum>) {
                 }
                 if !outcome.violations.is_empty() {
                     println!("    {}", replay(seed));
-                    if args.first {
+                    let of = |number| outcome.violations.iter().any(|v| of_invariant(v, number));
+                    if args.first || args.until.as_deref().is_some_and(of) {
                         next.store(to, Ordering::Relaxed);
                     }
                 }
@@ -147,6 +151,10 @@ fn work(args: &Args, (next, to): (&AtomicU64, u64), sum: &Mutex<Sum>) {
             }
         }
     }
+}
+
+fn of_invariant(violation: &str, number: &str) -> bool {
+    violation.split(' ').next() == Some(number)
 }
 
 fn range(text: &str) -> anyhow::Result<(u64, u64)> {

@@ -1,7 +1,8 @@
 //! What reached the outside: as often as the class promises, and honestly recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value as Json;
 use tl_engine::telemetry::traceparent;
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::gate::is_dry_run;
@@ -11,7 +12,7 @@ use tl_kernel::limits::MAX_ATTEMPTS;
 use tl_kernel::program::OnUnknown;
 use tl_kernel::turn::EffectKind;
 use tl_kernel::value::Value;
-use tl_store::contract::EffectRow;
+use tl_store::contract::{EffectRow, Guard, OutboxMessage};
 
 use super::Evidence;
 use super::evidence::CaseFile;
@@ -82,14 +83,14 @@ fn sent_again(c: &CaseFile, n: u32) -> usize {
 }
 
 fn on_unknown(e: &Evidence, row: &EffectRow) -> OnUnknown {
-    let program = e.programs.get(&(row.tenant, row.definition));
-    let action = program.and_then(|p| p.actions.iter().find(|a| a.name == row.action));
-    action.map_or(OnUnknown::Hold, |a| a.on_unknown)
+    e.action(row).map_or(OnUnknown::Hold, |a| a.on_unknown)
 }
 
 /// Each effect reached its vendor as often as its class allows, and nothing reached a vendor without one.
 pub(super) fn i6_effect_count(e: &Evidence) -> Vec<String> {
     let (by_effect, mut out) = applied_by_effect(e);
+    out.extend(e.cases.iter().flat_map(said_twice));
+    out.extend(limits_hold(e));
     for (c, row) in e.effects() {
         let times = by_effect.get(&row.effect).map_or(0, Vec::len);
         let allowed = match row.class {
@@ -125,6 +126,90 @@ pub(super) fn i6_effect_count(e: &Evidence) -> Vec<String> {
     out
 }
 
+/// The same words to the same address, planned again after they were said.
+fn said_twice(c: &CaseFile) -> Vec<String> {
+    let mut said = BTreeMap::new();
+    let mut known_before: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+    let mut known = BTreeSet::new();
+    for entry in c.heads.iter().flat_map(|h| &h.entries) {
+        match entry {
+            Entry::Planned(p) => drop(known_before.insert(p.n, known.clone())),
+            Entry::Settled { n, state, .. } if *state == EffectState::Succeeded => {
+                known.insert(*n);
+            }
+            _ => {}
+        }
+    }
+    let mut outbox: Vec<&OutboxMessage> = c.outbox.iter().collect();
+    outbox.sort_by_key(|m| m.effect.n);
+    let mut out = Vec::new();
+    for m in outbox {
+        let action = c.effects.get(&m.effect.n).map(|row| &row.action);
+        let words = (action, &m.channel, &m.to, &m.subject, &m.text);
+        let Some(before) = said.insert(words, m.effect.n) else {
+            continue;
+        };
+        let knew = known_before.get(&m.effect.n);
+        if knew.is_some_and(|k| k.contains(&before)) {
+            out.push(format!("{} says what effect {before} said", m.effect));
+        }
+    }
+    out
+}
+
+/// Every use of a limit is taken once, and no more of them than there are.
+fn limits_hold(e: &Evidence) -> Vec<String> {
+    let mut taken: BTreeMap<_, u32> = BTreeMap::new();
+    for seen in e.witness.iter().filter(|s| s.answer.is_ok()) {
+        for guard in &seen.unit.guards {
+            if let Guard::Slot {
+                action,
+                subject,
+                window,
+                ..
+            } = guard
+            {
+                let what = (seen.unit.tenant, action, subject, window);
+                *taken.entry(what).or_default() += 1;
+            }
+        }
+    }
+    let mut out = Vec::new();
+    for ((tenant, action, _, window), times) in taken {
+        let mut programs = e.programs.iter().filter(|((of, _), _)| *of == tenant);
+        let limit = programs.find_map(|(_, p)| p.policy.line(action)?.limit);
+        if limit.is_none_or(|l| times > l.count) {
+            out.push(format!(
+                "{action} was let through {times} times in the window from {window}"
+            ));
+        }
+    }
+    out
+}
+
+/// Whether a write of somebody's holds what this effect was to write: then a look at the record may take it for ours.
+fn is_there(e: &Evidence, row: &EffectRow) -> bool {
+    let args: Option<Value> = minicbor::decode(&row.args).ok();
+    let Some(Value::Record(wanted)) = args.as_ref().and_then(|a| a.at(&["body"])) else {
+        return false;
+    };
+    let path = argument(row, "path");
+    let holds = |body: &Json| {
+        let mut wanted = wanted.iter().filter(|(_, v)| !v.is_blank());
+        wanted.all(|(name, v)| {
+            let there = match &body[name.as_str()] {
+                Json::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            there == v.to_string()
+        })
+    };
+    e.applied
+        .iter()
+        .filter(|a| a.connection == row.connection && Some(&a.path) == path.as_ref())
+        .any(|a| serde_json::from_str(&a.body).is_ok_and(|body| holds(&body)))
+}
+
 /// What the ledger says of an effect is what the vendor did.
 pub(super) fn i8_honest_outcome(e: &Evidence) -> Vec<String> {
     let (by_effect, _) = applied_by_effect(e);
@@ -138,8 +223,9 @@ pub(super) fn i8_honest_outcome(e: &Evidence) -> Vec<String> {
         );
         let known = |how: &str| entries(c, row.effect.n).any(|(evidence, ..)| evidence == how);
         // A conditional write is settled by what the record holds, whoever put it there.
-        let excused =
-            is_dry_run(&row.code) || known("assumed") || row.class == Class::E2 && known("look_up");
+        let excused = is_dry_run(&row.code)
+            || known("assumed")
+            || row.class == Class::E2 && known("look_up") && is_there(e, row);
         if applied && denied {
             out.push(format!(
                 "{} ({}) was applied and is recorded as {} ({})",
@@ -186,6 +272,14 @@ pub(super) fn i19_bounded_retries(e: &Evidence) -> Vec<String> {
         let most = MAX_ATTEMPTS as usize + sent_again(c, row.effect.n);
         if row.attempt as usize > most {
             out.push(format!("{} was tried {} times", row.effect, row.attempt));
+        }
+        let attempts = c.attempts.get(&row.effect.n).map_or(&[][..], Vec::as_slice);
+        let crashed = attempts.iter().filter(|a| a.code == "crashed").count();
+        if crashed > row.crashes as usize {
+            out.push(format!(
+                "{} crashed {crashed} times, {} are counted",
+                row.effect, row.crashes
+            ));
         }
     }
     out

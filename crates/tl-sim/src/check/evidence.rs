@@ -7,7 +7,7 @@ use tl_engine::tenant::unpack;
 use tl_kernel::case::{Case, fold};
 use tl_kernel::id::{CaseId, EventId, TenantId};
 use tl_kernel::journal::{Head, JournalError, Sealed, open};
-use tl_kernel::program::Program;
+use tl_kernel::program::{Action, Program};
 use tl_kernel::turn::StoredEvent;
 use tl_lang::load;
 use tl_store::contract::{
@@ -16,7 +16,7 @@ use tl_store::contract::{
 };
 use tl_store::{Reader, StoreError};
 
-use crate::people::TENANTS;
+use crate::people::{Shown, TENANTS};
 use crate::vendor::{Applied, Arrived};
 use crate::workload::Letter;
 use crate::world::Seen;
@@ -30,6 +30,8 @@ pub struct Sources<'a> {
     pub letters: &'a [Letter],
     /// What senders were told.
     pub acked: BTreeMap<u32, EventId>,
+    /// What people saw of what they approved.
+    pub shown: Vec<Shown>,
     /// What vendors did.
     pub applied: Vec<Applied>,
     /// What reached vendors.
@@ -91,6 +93,8 @@ pub struct Evidence {
     pub acked: BTreeMap<u32, EventId>,
     /// The event known by each letter's key.
     pub known: BTreeMap<u32, EventId>,
+    /// What people saw of what they approved.
+    pub shown: Vec<Shown>,
     /// What vendors did.
     pub applied: Vec<Applied>,
     /// What reached vendors.
@@ -121,6 +125,7 @@ impl Evidence {
             letters: s.letters.iter().map(|l| (l.n, l.clone())).collect(),
             acked: s.acked,
             known: BTreeMap::new(),
+            shown: s.shown,
             applied: s.applied,
             arrived: s.arrived,
             witness: s.witness,
@@ -170,6 +175,12 @@ impl Evidence {
         self.cases
             .iter()
             .flat_map(|c| c.effects.values().map(move |e| (c, e)))
+    }
+
+    /// The action of an effect, as the workflow that planned it declares it.
+    pub fn action(&self, row: &EffectRow) -> Option<&Action> {
+        let program = self.programs.get(&(row.tenant, row.definition))?;
+        program.actions.iter().find(|a| a.name == row.action)
     }
 
     /// Effects and asks by class.

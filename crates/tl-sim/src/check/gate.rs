@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use tl_kernel::digest::Digest;
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::{EffectId, TenantId};
-use tl_kernel::journal::{Entry, Fact, open};
+use tl_kernel::journal::{Actor, Entry, Fact, open};
 use tl_kernel::policy::Verdict;
+use tl_kernel::program::ActionKind;
 use tl_kernel::turn::{EffectKind, EffectWrite};
 use tl_kernel::value::{Source, Value};
-use tl_store::contract::{EffectRow, Row};
+use tl_store::contract::{EffectChange, EffectRow, Row};
 
 use super::Evidence;
 use super::evidence::CaseFile;
@@ -30,17 +32,18 @@ fn let_through(seen: &Seen) -> Vec<(EffectId, Option<(u32, u64)>)> {
         })
     });
     let sent = seen.unit.rows.iter().filter_map(|row| match row {
-        Row::Effect(c) if c.from.0 != EffectState::Ready => None,
-        Row::Effect(c) if c.to == EffectState::Dispatching => {
+        Row::Effect(c) if is_let_through(c) => {
             Some((c.effect, c.claim.map(|(node, epoch, _)| (node, epoch))))
-        }
-        // In our own database an effect is let through and done in one unit.
-        Row::Effect(c) if c.to == EffectState::Succeeded && c.attempt > c.from.1 => {
-            Some((c.effect, None))
         }
         _ => None,
     });
     born.chain(sent).collect()
+}
+
+fn is_let_through(c: &EffectChange) -> bool {
+    // In our own database an effect is let through and done in one unit.
+    let at_once = c.to == EffectState::Succeeded && c.attempt > c.from.1;
+    c.from.0 == EffectState::Ready && (c.to == EffectState::Dispatching || at_once)
 }
 
 /// Units that the store committed, in order.
@@ -132,52 +135,125 @@ pub(super) fn i11_kill(e: &Evidence) -> Vec<String> {
     out
 }
 
-/// What needed an approval was approved by a person, once, as exactly what was sent, before it was sent.
+/// What needed an approval was approved by a person, once, as exactly what was sent, before it was sent. The journal's
+/// word is not taken for what the person saw: they say it themselves.
 pub(super) fn i12_consent(e: &Evidence) -> Vec<String> {
     let mut out = Vec::new();
     let first_through = first_through(e);
+    let told = told(e);
     for c in &e.cases {
-        let planned = c
-            .heads
-            .iter()
-            .flat_map(|h| &h.entries)
-            .filter_map(|entry| match entry {
-                Entry::Planned(p) if p.verdict == Verdict::Approve => Some(p),
-                _ => None,
-            });
+        let entries = c.heads.iter().flat_map(|h| &h.entries);
+        let planned = entries.filter_map(|entry| match entry {
+            Entry::Planned(p) if p.verdict == Verdict::Approve => Some(p),
+            _ => None,
+        });
         for p in planned {
-            let effect = EffectId {
-                case: c.row.case,
-                n: p.n,
-            };
-            let approvals: Vec<_> = c
-                .heads
-                .iter()
-                .filter(|h| {
-                    h.entries
-                        .iter()
-                        .any(|entry| matches!(entry, Entry::Approved { n, .. } if *n == p.n))
-                })
-                .collect();
+            let (case, n) = (c.row.case, p.n);
+            let effect = EffectId { case, n };
+            let approvals = approvals(c, n);
             if approvals.len() > 1 {
                 out.push(format!("{effect} was approved {} times", approvals.len()));
             }
-            let right = approvals.iter().find(|h| {
-                let digest = h.entries.iter().any(
-                    |entry| matches!(entry, Entry::Approved { n, digest } if *n == p.n && *digest == p.digest),
-                );
-                digest && h.actor.is_person()
-            });
-            let Some(at) = first_through.get(&effect) else {
+            let Some(through) = first_through.get(&effect) else {
                 continue;
             };
-            if right.is_none_or(|h| h.at > *at) {
+            let right = approvals.iter().any(|(leaf, by, digest)| {
+                let at = told.get(leaf).copied();
+                *digest == p.digest
+                    && at.is_none_or(|at| at <= *through)
+                    && saw(e, c, (effect, by, digest, at))
+            });
+            if !right {
                 out.push(format!(
                     "{effect} was let through without an approval of what was sent"
                 ));
             }
         }
         out.extend(sent_is_shown(c));
+        out.extend(digests_differ(c));
+    }
+    out.extend(expired_is_not_sent(e));
+    out
+}
+
+/// When a desk was told that a turn is committed, by its leaf. Nodes have clocks of their own; the witness has one.
+fn told(e: &Evidence) -> BTreeMap<Digest, i64> {
+    let turns = committed(e).flat_map(|s| s.unit.turns.iter().map(|t| (t.sealed.leaf, s.at)));
+    turns.collect()
+}
+
+/// The approvals of an effect as its journal has them: the turn's leaf, whose it was, and of what.
+fn approvals(c: &CaseFile, effect: u32) -> Vec<(Digest, &Actor, Digest)> {
+    let turns = c.journal.iter().zip(&c.heads);
+    turns
+        .filter_map(|(sealed, head)| {
+            head.entries.iter().find_map(|entry| match entry {
+                Entry::Approved { n, digest } if *n == effect => {
+                    Some((sealed.leaf, &head.actor, *digest))
+                }
+                _ => None,
+            })
+        })
+        .collect()
+}
+
+/// Whether a person had exactly what the ledger sends before their eyes when they said yes, by then.
+fn saw(
+    e: &Evidence,
+    c: &CaseFile,
+    (effect, by, digest, at): (EffectId, &Actor, &Digest, Option<i64>),
+) -> bool {
+    let row = c.effects.get(&effect.n);
+    let args: Option<Value> = row.and_then(|r| minicbor::decode(&r.args).ok());
+    by.is_person()
+        && e.shown.iter().any(|s| {
+            (s.about, &s.by, &s.digest) == (effect, by, digest)
+                && at.is_none_or(|at| s.at <= at)
+                && s.args == args
+        })
+}
+
+/// An approval is of a digest: what differs has another one.
+fn digests_differ(c: &CaseFile) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut known: BTreeMap<&[u8], &EffectRow> = BTreeMap::new();
+    for row in c.effects.values() {
+        let first = *known.entry(&row.digest).or_insert(row);
+        let what = |r: &EffectRow| (r.action.clone(), r.connection.clone(), r.args.clone());
+        if what(first) != what(row) {
+            out.push(format!(
+                "{} and {} differ and have one digest",
+                first.effect, row.effect
+            ));
+        }
+    }
+    out
+}
+
+/// Nothing is let through after it has become too late for it.
+fn expired_is_not_sent(e: &Evidence) -> Vec<String> {
+    let mut until: BTreeMap<EffectId, i64> = BTreeMap::new();
+    let mut out = Vec::new();
+    for seen in &e.witness {
+        for turn in &seen.unit.turns {
+            for write in &turn.effects {
+                if let EffectWrite::Plan(p) = write {
+                    let (case, n) = (turn.case, p.n);
+                    until.insert(EffectId { case, n }, p.valid_until);
+                }
+            }
+        }
+        if seen.answer.is_err() {
+            continue;
+        }
+        for row in &seen.unit.rows {
+            // When the gate was asked, not when the commit was through.
+            let Row::Effect(c) = row else { continue };
+            let late = until.get(&c.effect).is_some_and(|until| c.at > *until);
+            if late && is_let_through(c) {
+                out.push(format!("{} was let through when it had expired", c.effect));
+            }
+        }
     }
     out
 }
@@ -209,11 +285,12 @@ fn sent_is_shown(c: &CaseFile) -> Vec<String> {
     out
 }
 
-/// A message goes to an address that came with the case's own verified message or from a person.
+/// A message goes to an address that came with the case's own verified message, and then by a declared check or an
+/// approval, or to one from a person.
 pub(super) fn i13_taint(e: &Evidence) -> Vec<String> {
     let mut out = Vec::new();
     for c in &e.cases {
-        let mut allowed: Vec<String> = Vec::new();
+        let (mut allowed, mut ours): (Vec<String>, Vec<String>) = Default::default();
         for turn in &c.journal {
             let body = open(turn).ok().and_then(|(_, body)| body);
             for fact in body.into_iter().flat_map(|b| b.facts) {
@@ -221,14 +298,33 @@ pub(super) fn i13_taint(e: &Evidence) -> Vec<String> {
                     && name == "email"
                     && matches!(field.source, Source::Event(_) | Source::Person)
                 {
-                    allowed.push(field.value.to_string());
+                    let address = field.value.to_string();
+                    if field.source == Source::Person {
+                        ours.push(address.clone());
+                    }
+                    allowed.push(address);
                 }
             }
         }
+        let asked = |n: u32| {
+            let mut entries = c.heads.iter().flat_map(|h| &h.entries);
+            entries.any(|entry| {
+                matches!(entry, Entry::Planned(p) if p.n == n && p.verdict == Verdict::Approve)
+            })
+        };
         for message in c.outbox.iter().filter(|m| m.channel == "email") {
             if !allowed.contains(&message.to) {
                 out.push(format!(
                     "{} went to an address nobody vouched for",
+                    message.effect
+                ));
+            }
+            let row = c.effects.get(&message.effect.n);
+            let kind = row.and_then(|r| e.action(r)).map(|a| &a.kind);
+            let checked = matches!(kind, Some(ActionKind::Message(m)) if m.check.is_some());
+            if !checked && !ours.contains(&message.to) && !asked(message.effect.n) {
+                out.push(format!(
+                    "{} went to an address from outside, unchecked and unasked",
                     message.effect
                 ));
             }

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tl_sim::nodes::Setup;
 use tl_sim::report::{Sum, replay};
 use tl_sim::run::{Plan, run};
 
@@ -18,7 +19,16 @@ fn plan(seed: u64) -> Plan {
 
 #[test]
 fn the_same_seed_is_the_same_run() {
-    for seed in [3, 7, 1 << 40] {
+    // One node with its file to itself, one with a lease, two, three; and a seed that is large.
+    let kinds = [(1, false), (1, true), (2, true), (3, true)];
+    let first = |kind| {
+        let is = |seed: &u64| {
+            let setup = Setup::of(*seed);
+            (setup.nodes, setup.shared) == kind
+        };
+        (0..).find(is).expect("a seed of each kind")
+    };
+    for seed in kinds.map(first).into_iter().chain([1 << 40]) {
         let first = run(&plan(seed)).expect("a run");
         let second = run(&Plan {
             keep_trace: true,
@@ -66,6 +76,7 @@ fn nothing_is_violated() {
         println!("    {}", replay(*seed));
     }
     assert!(sum.violations.is_empty(), "{} seeds", sum.violations.len());
+    assert!(sum.with_several_nodes() * 2 >= SEEDS, "{:?}", sum.by_nodes);
     let missed = sum.missed();
     assert!(missed.is_empty(), "{missed:#?}");
 }

@@ -3,11 +3,14 @@
 
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::{EventId, TenantId};
-use tl_kernel::turn::EffectKind;
+use tl_kernel::journal::{Entry, Planned};
+use tl_kernel::policy::Verdict;
+use tl_kernel::turn::{EffectKind, EffectWrite};
 use tl_sim::check::{CaseFile, Evidence, all};
 use tl_sim::run::{Plan, evidence};
 use tl_sim::workload::canary;
-use tl_store::contract::{EffectRow, Row};
+use tl_sim::world::Seen;
+use tl_store::contract::{EffectRow, Guard, Row};
 
 /// What is changed, and the invariant that must see it. `false`: the run had nothing of the kind.
 type Tampering = (&'static str, &'static str, fn(&mut Evidence) -> bool);
@@ -69,6 +72,41 @@ const TABLE: &[Tampering] = &[
             true
         })
     }),
+    ("I6", "a case says the same thing twice", |e| {
+        let found = e.cases.iter_mut().find(|c| !c.outbox.is_empty());
+        found.is_some_and(|c| {
+            let mut again = c.outbox[0].clone();
+            let first = again.effect.n;
+            again.effect.n = 99;
+            c.outbox.push(again);
+            let entries = c.heads.iter().flat_map(|h| h.entries.clone());
+            let planned = entries
+                .filter_map(|entry| match entry {
+                    Entry::Planned(p) if p.n == first => {
+                        Some(Entry::Planned(Planned { n: 99, ..p }))
+                    }
+                    _ => None,
+                })
+                .next();
+            let last = c.heads.last_mut().expect("a turn");
+            last.entries.extend(planned);
+            let row = c.effects[&first].clone();
+            c.effects.insert(99, row);
+            true
+        })
+    }),
+    ("I6", "a limit is used once too often", |e| {
+        let slots = |s: &Seen| {
+            s.unit
+                .guards
+                .iter()
+                .any(|g| matches!(g, Guard::Slot { .. }))
+        };
+        let used = e.witness.iter().find(|s| s.answer.is_ok() && slots(s));
+        let again = used.cloned();
+        (0..9).for_each(|_| e.witness.extend(again.clone()));
+        again.is_some()
+    }),
     ("I7", "an effect waits for ever", |e| {
         change(
             e,
@@ -94,6 +132,16 @@ const TABLE: &[Tampering] = &[
             true
         },
     ),
+    ("I8", "a look takes another version for the write", |e| {
+        e.applied.retain(|a| a.connection != "crm");
+        let journals = e.cases.iter_mut().flat_map(|c| &mut c.heads);
+        for entry in journals.flat_map(|h| &mut h.entries) {
+            if let Entry::Settled { evidence, .. } = entry {
+                *evidence = "look_up".into();
+            }
+        }
+        true
+    }),
     ("I9", "a write without its version", |e| {
         let found = e
             .applied
@@ -130,6 +178,37 @@ const TABLE: &[Tampering] = &[
             |row| row.kind == EffectKind::Effect,
             |row| row.digest = [1; 32],
         )
+    }),
+    ("I12", "what was sent is not what the person saw", |e| {
+        e.shown.iter_mut().for_each(|s| s.args = None);
+        !e.shown.is_empty()
+    }),
+    ("I12", "another text under the same digest", |e| {
+        let found = e.cases.iter_mut().find(|c| c.effects.len() > 1);
+        found.is_some_and(|c| {
+            let mut digests = c.effects.values().map(|r| r.digest);
+            let first = digests.next().expect("one");
+            c.effects.values_mut().for_each(|r| r.digest = first);
+            true
+        })
+    }),
+    ("I12", "an effect is let through too late", |e| {
+        let turns = e.witness.iter_mut().flat_map(|s| &mut s.unit.turns);
+        for write in turns.flat_map(|t| &mut t.effects) {
+            if let EffectWrite::Plan(p) = write {
+                p.valid_until = 0;
+            }
+        }
+        true
+    }),
+    ("I13", "a note to an address from outside, by itself", |e| {
+        let heads = e.cases.iter_mut().flat_map(|c| &mut c.heads);
+        for entry in heads.flat_map(|h| &mut h.entries) {
+            if let Entry::Planned(p) = entry {
+                p.verdict = Verdict::Auto;
+            }
+        }
+        true
     }),
     ("I13", "a message to a stranger", |e| {
         let found = e.cases.iter_mut().find(|c| !c.outbox.is_empty());
@@ -179,6 +258,14 @@ const TABLE: &[Tampering] = &[
     }),
     ("I19", "an effect was tried too often", |e| {
         change(e, |row| row.attempt > 0, |row| row.attempt = 40)
+    }),
+    ("I19", "a crash is not counted", |e| {
+        let attempts = e.cases.iter_mut().flat_map(|c| c.attempts.values_mut());
+        let mut found = attempts.flatten();
+        found.next().is_some_and(|a| {
+            a.code = "crashed".into();
+            true
+        })
     }),
     ("I20", "the case's row is not what its journal says", |e| {
         e.cases[0].row.head.owner.push('x');

@@ -409,6 +409,8 @@ pub struct TaskRow {
     pub tenant: TenantId,
     /// The task.
     pub task: TaskId,
+    /// Correlation id of its case.
+    pub correlation: String,
     /// `review`, `approve`, `missing`, `hand_off`, `exception`.
     pub kind: String,
     /// Person or team.
@@ -461,6 +463,8 @@ pub struct DuplicateRow {
 pub struct Stats {
     /// Cases by tenant, workflow and state: count.
     pub cases: Vec<(TenantId, String, u16, u64)>,
+    /// Open cases by tenant, workflow and state: age of the oldest in µs.
+    pub cases_oldest: Vec<(TenantId, String, u16, i64)>,
     /// Effects not settled, by tenant, action and state: count, age of the oldest in µs.
     pub effects_open: Vec<(TenantId, String, EffectState, u64, i64)>,
     /// Effects by class and state: count.
@@ -471,6 +475,8 @@ pub struct Stats {
     pub timers: (u64, i64),
     /// Events accepted.
     pub events: u64,
+    /// Events accepted that have not come to a case yet: count, age of the oldest in µs.
+    pub events_pending: (u64, i64),
     /// Duplicates seen.
     pub duplicates: u64,
     /// Turns in the journal and leaves placed in trees.

@@ -8,11 +8,11 @@ use tokio_postgres::Config;
 
 use super::ddl::{GUARDED, ROLE};
 use super::link::{Link, Param, Purpose, Say, words};
-use super::node::Node;
 use super::{Postgres, ROWS_BITS};
 use crate::backend::Options;
 use crate::error::OpenError;
 use crate::migrate::{self, Migration};
+use crate::node::Node;
 use crate::schema::{Dialect, TABLES};
 use crate::value::vals;
 

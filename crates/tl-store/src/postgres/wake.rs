@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_postgres::{AsyncMessage, Config, Error, NoTls};
 
-use super::Node;
 use super::link::{Link, Purpose, words};
+use crate::node::Node;
 use crate::store::HeldLease;
 
 /// At least so long between two notifications of a node.
@@ -171,11 +171,12 @@ async fn ring(
     }
 }
 
-/// Extends the lease three times in its length, until it is released or the node is taken over.
+/// Extends the lease again and again, until it is released or the node is taken over.
 fn keep(config: &Config, node: &Node, (held, released): (&HeldLease, &Receiver<()>)) {
     let mut link = None;
-    let mut pause = node.lease() / 3;
+    let mut pause = held.first_pause(node.lease());
     while let Err(RecvTimeoutError::Timeout) = released.recv_timeout(pause) {
+        let asked = held.asked();
         let beat = match &mut link {
             Some(link) => node.beat(link),
             None => Link::open(config, Purpose::Write).and_then(|mut new| {
@@ -184,19 +185,13 @@ fn keep(config: &Config, node: &Node, (held, released): (&HeldLease, &Receiver<(
                 beat
             }),
         };
-        match beat {
-            Ok(lease) => {
-                held.confirm(&lease);
-                if !lease.held {
-                    return tracing::error!("TL0606 another process has taken this node over");
-                }
-                pause = node.lease() / 3;
-            }
-            Err(error) => {
-                tracing::warn!(error = words(&error), "the lease was not extended");
-                link = None;
-                pause = node.lease() / 10;
-            }
+        if let Err(error) = &beat {
+            tracing::warn!(error = words(error), "the lease was not extended");
+            link = None;
+        }
+        match held.beaten(asked, node.lease(), beat.ok().as_ref()) {
+            Some(next) => pause = next,
+            None => return tracing::error!("TL0606 another process has taken this node over"),
         }
     }
 }

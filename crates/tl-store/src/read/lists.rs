@@ -184,19 +184,22 @@ impl Reader {
             and(&mut which, &mut params, ("case_id", case.0.into()));
         }
         let sql = format!(
-            "SELECT tenant, case_id, n, kind, owner, reason, due, effect, opened_at, closed_at, decision FROM task \
-             WHERE tenant = ?1 {which} AND {condition} ORDER BY due, case_id, n LIMIT ?2"
+            "SELECT tenant, case_id, n, kind, owner, reason, due, effect, opened_at, closed_at, decision, \
+             (SELECT c.correlation FROM case_head c WHERE c.tenant = task.tenant AND c.case_id = task.case_id) \
+             FROM task WHERE tenant = ?1 {which} AND {condition} ORDER BY due, case_id, n LIMIT ?2"
         );
         self.rows(&sql, &params, |r| {
             let due: i64 = r.get(6)?;
             let closed_at: Option<i64> = r.get(9)?;
             let decision: String = r.get(10)?;
+            let correlation: Option<String> = r.get(11)?;
             Ok(TaskRow {
                 tenant: TenantId(r.get(0)?),
                 task: TaskId {
                     case: CaseId(r.get(1)?),
                     n: r.get(2)?,
                 },
+                correlation: correlation.unwrap_or_default(),
                 kind: r.get(3)?,
                 owner: r.get(4)?,
                 reason: r.get(5)?,

@@ -1,6 +1,6 @@
 //! Counts for `status` and metrics. Large tables are counted as they change; small sets are counted here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::TenantId;
@@ -26,6 +26,13 @@ impl Reader {
             ..Stats::default()
         };
         self.kept(&mut stats)?;
+        self.oldest_cases(now, &mut stats)?;
+        let sql = "SELECT COUNT(*), MIN(received_at) FROM event WHERE joined = 0";
+        let pending: Option<(i64, Option<i64>)> =
+            self.row(sql, &[], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        if let Some((n, Some(oldest))) = pending {
+            stats.events_pending = (count(n), age(now, oldest));
+        }
         for state in UNSETTLED {
             self.open_effects(state, now, &mut stats)?;
         }
@@ -92,6 +99,19 @@ impl Reader {
             .into_iter()
             .map(|((class, state), n)| (class, state, n))
             .collect();
+        Ok(())
+    }
+
+    /// The oldest open case of each workflow and state of which there are cases.
+    fn oldest_cases(&self, now: i64, stats: &mut Stats) -> Answer<()> {
+        let workflows: BTreeSet<(TenantId, String)> =
+            stats.cases.iter().map(|c| (c.0, c.1.clone())).collect();
+        for (tenant, workflow) in workflows {
+            for (state, since) in self.oldest_open(tenant, &workflow)? {
+                let oldest = (tenant, workflow.clone(), state, age(now, since));
+                stats.cases_oldest.push(oldest);
+            }
+        }
         Ok(())
     }
 

@@ -218,9 +218,14 @@ fn record_group(w: &mut dyn World) {
         rows: vec![Row::Record(record(1))],
         ..unit()
     };
+    // Nor may it leave one out.
+    let ahead = Unit {
+        rows: vec![Row::Record(record(3))],
+        ..unit()
+    };
     assert_eq!(
-        w.passed(vec![record_unit(1), record_unit(1), bare]),
-        [true, false, false]
+        w.passed(vec![record_unit(1), record_unit(1), bare, ahead]),
+        [true, false, false, false]
     );
 }
 

@@ -6,6 +6,7 @@ pub mod differential;
 pub mod facade;
 pub mod groups;
 pub mod guards;
+pub mod leases;
 pub mod ledger;
 pub mod lists;
 pub mod nodes;

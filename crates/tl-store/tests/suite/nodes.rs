@@ -106,56 +106,6 @@ fn two_nodes_race_for_the_same_keys_and_one_wins_each() {
 }
 
 #[test]
-fn a_process_that_was_replaced_is_fenced() {
-    let database = database!();
-    let mut zombie = database.node(1);
-    one(&mut zombie, turn_unit(turn(1, 1))).unwrap();
-    let mut heir = database.node(1);
-    assert_eq!((zombie.epoch(), heir.epoch()), (1, 2));
-    assert_eq!(
-        one(&mut zombie, turn_unit(turn(2, 1))),
-        Err(Refused::Fenced)
-    );
-    assert!(!zombie.heartbeat().unwrap().held);
-    one(&mut heir, turn_unit(turn(2, 1))).unwrap();
-}
-
-#[test]
-fn a_node_whose_lease_lapsed_is_fenced_and_its_attempts_become_stale() {
-    let database = database!();
-    let sql = database.sql();
-    let (mut silent, mut other) = (database.node(1), database.node(2));
-    one(&mut silent, turn_unit(turn(1, 1).plan(1, Dispatching, 0))).unwrap();
-    assert!(other.lapse().unwrap().is_empty());
-
-    // It lapses; nobody has taken over, so that it may hold it again.
-    sql.run("UPDATE node SET lease_until = 1 WHERE id = 1")
-        .unwrap();
-    assert_eq!(
-        one(&mut silent, turn_unit(turn(1, 2))),
-        Err(Refused::Fenced)
-    );
-    let lease = silent.heartbeat().unwrap();
-    assert!(lease.held && !lease.left.is_zero() && lease.database_time.is_some());
-    one(&mut silent, turn_unit(turn(1, 2))).unwrap();
-
-    sql.run("UPDATE node SET lease_until = 1 WHERE id = 1")
-        .unwrap();
-    let stale = |backend: &Backend| backend.reader().stale(0, 9).unwrap().len();
-    assert_eq!(stale(&other), 0);
-    assert_eq!(other.lapse().unwrap(), [1]);
-    assert!(other.lapse().unwrap().is_empty());
-    assert_eq!(stale(&other), 1);
-    assert!(!silent.heartbeat().unwrap().held);
-    assert_eq!(
-        one(&mut silent, turn_unit(turn(1, 3))),
-        Err(Refused::Fenced)
-    );
-    // Whoever asks for any number gets the one that is free.
-    assert_eq!(database.node(0).node(), 1);
-}
-
-#[test]
 fn a_session_that_is_killed_before_its_commit_is_run_again() {
     let database = database!();
     let (blocker, admin) = (database.sql(), database.sql());

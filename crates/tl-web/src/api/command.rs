@@ -8,6 +8,7 @@ use tl_kernel::limits::DEDUPE_KEEP;
 use tl_store::{Row, Unit};
 
 use crate::problem::{KEY_REUSED, Problem};
+use crate::security::Refused;
 use crate::state::Web;
 
 /// Part of the fingerprint, so that a later version of the interface does not answer for this one.
@@ -81,8 +82,13 @@ impl Command {
             }
             Some(_) => {
                 let now = web.intake.now();
-                web.security
-                    .refused((self.tenant, "api"), "key_reused", &self.fingerprint, now);
+                let refused = Refused {
+                    reason: "key_reused",
+                    id,
+                    headers: None,
+                    body: &self.fingerprint,
+                };
+                web.security.refused((self.tenant, "api"), refused, now);
                 Err(Problem::new(
                     KEY_REUSED,
                     "Draw a new key for a new request.",

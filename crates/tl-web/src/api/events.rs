@@ -18,13 +18,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::command::Command;
 use crate::answer;
 use crate::apikey::ApiKeyText;
-use crate::bearer::{self, Bearer, Doubt, too_fast};
+use crate::bearer::{self, Bearer, Doubt};
 use crate::guard::RequestId;
 use crate::headers;
 use crate::ingest::{self, Evidence, Found, Sender, Way};
 use crate::intake::{Admitted, TenantView};
 use crate::limits::MAX_API_BODY;
 use crate::problem::{CONTENT_TYPE, FieldProblem, Problem, SCHEMA};
+use crate::security::Refused;
 use crate::state::Web;
 
 /// Which tenant a token without an API key is for.
@@ -64,9 +65,9 @@ struct Known {
 /// Steps 2 to 6.
 async fn identify(web: &Web, id: EventId, request: Request) -> Result<Known, Problem> {
     let (head, body) = request.into_parts();
-    let caller = caller(web, &head).await?; // 2
+    let caller = caller(web, &head, id).await?; // 2
     let place = ingest::installation(web, id)?; // 3
-    pace(web, &caller, id)?;
+    ingest::tenant(web, caller.view(), id)?;
     let length = ingest::length(&head.headers, MAX_API_BODY)?; // 4
     is_json(&head)?;
     let memory = ingest::room(web, length, id)?;
@@ -79,6 +80,12 @@ async fn identify(web: &Web, id: EventId, request: Request) -> Result<Known, Pro
         url: None,
     };
     let (call, found, sender) = authenticate(web, &caller, evidence)?; // 6
+    // Only now it is known which door was meant.
+    let most = found.endpoint().max_body;
+    if length > most {
+        return Err(ingest::too_large(most));
+    }
+    ingest::door(web, &found, id)?;
     Ok(Known {
         head,
         raw,
@@ -141,7 +148,7 @@ impl Caller {
 
 /// Step 2: the tenant. An API key names it; beside a token the header does. A key is checked at once, because
 /// it covers no body.
-async fn caller(web: &Web, head: &Parts) -> Result<Caller, Problem> {
+async fn caller(web: &Web, head: &Parts, id: EventId) -> Result<Caller, Problem> {
     let Some(token) = headers::bearer(&head.headers) else {
         return Err(Problem::unauthorized("no_credential"));
     };
@@ -158,8 +165,8 @@ async fn caller(web: &Web, head: &Parts) -> Result<Caller, Problem> {
             Err(Doubt::Scope) => Err(bearer::scope_missing("events")),
             Err(doubt) => {
                 let class = doubt.class();
-                web.security
-                    .refused((view.id, "v1/events"), class, b"", now);
+                let refused = Refused::of(&head.headers, id, class);
+                web.security.refused((view.id, "v1/events"), refused, now);
                 Err(Problem::unauthorized(class))
             }
         };
@@ -168,23 +175,6 @@ async fn caller(web: &Web, head: &Parts) -> Result<Caller, Problem> {
     let view = web.intake.tenant(name).await;
     view.map(Caller::Token)
         .ok_or_else(|| Problem::unauthorized("no_tenant"))
-}
-
-fn pace(web: &Web, caller: &Caller, id: EventId) -> Result<(), Problem> {
-    let view = caller.view();
-    if view.ingest_killed {
-        return Err(crate::state::unavailable("kill_ingest", 30, id));
-    }
-    let now = web.intake.now();
-    for (name, rate) in [
-        ("", web.config.tenant_rate),
-        ("v1/events", web.config.endpoint_rate),
-    ] {
-        web.pace
-            .take(view.id, name, rate, now)
-            .map_err(|wait| too_fast(wait, id))?;
-    }
-    Ok(())
 }
 
 fn is_json(head: &Parts) -> Result<(), Problem> {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tl_kernel::id::EventId;
+use tl_kernel::id::{EventId, TenantId};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Found;
 use crate::bearer::too_fast;
+use crate::intake::TenantView;
 use crate::problem::Problem;
-use crate::state::{Web, unavailable};
+use crate::state::{Rate, Web, unavailable};
 
 /// First the installation, then the tenant, then the door. The permit counts the request until its answer.
 pub(crate) fn enter(
@@ -17,20 +18,34 @@ pub(crate) fn enter(
     id: EventId,
 ) -> Result<OwnedSemaphorePermit, Problem> {
     let permit = installation(web, id)?;
-    if found.view.ingest_killed {
+    tenant(web, &found.view, id)?;
+    door(web, found, id)?;
+    Ok(permit)
+}
+
+/// Whether a tenant takes messages, and this one at its pace.
+pub(crate) fn tenant(web: &Web, view: &TenantView, id: EventId) -> Result<(), Problem> {
+    if view.ingest_killed {
         return Err(unavailable("kill_ingest", 30, id));
     }
-    let now = web.intake.now();
-    let pace = [
-        ("", web.config.tenant_rate),
-        (&found.name, web.config.endpoint_rate),
-    ];
-    for (name, rate) in pace {
-        web.pace
-            .take(found.view.id, name, rate, now)
-            .map_err(|wait| too_fast(wait, id))?;
-    }
-    Ok(permit)
+    pace(web, (view.id, ""), web.config.tenant_rate, id)
+}
+
+/// Whether a door takes a message at its pace.
+pub(crate) fn door(web: &Web, found: &Found, id: EventId) -> Result<(), Problem> {
+    let whose = (found.view.id, found.name.as_str());
+    pace(web, whose, web.config.endpoint_rate, id)
+}
+
+fn pace(
+    web: &Web,
+    (tenant, name): (TenantId, &str),
+    rate: Rate,
+    id: EventId,
+) -> Result<(), Problem> {
+    web.pace
+        .take(tenant, name, rate, web.intake.now())
+        .map_err(|wait| too_fast(wait, id))
 }
 
 /// Whether the installation takes any message now.

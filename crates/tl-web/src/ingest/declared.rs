@@ -57,10 +57,7 @@ pub(crate) fn length(headers: &HeaderMap, most: u32) -> Result<u32, Problem> {
         .and_then(|t| t.parse::<u32>().ok());
     match length {
         Some(length) if length <= most => {}
-        _ => {
-            let detail = format!("A body has at most {most} bytes here.");
-            return Err(Problem::new(TOO_LARGE, detail).close());
-        }
+        _ => return Err(too_large(most)),
     }
     match BodyEncoding::of(&pairs(headers)) {
         BodyEncoding::Identity => Ok(length.unwrap_or(0)),
@@ -69,6 +66,12 @@ pub(crate) fn length(headers: &HeaderMap, most: u32) -> Result<u32, Problem> {
             Err(Problem::new(ENCODING, detail))
         }
     }
+}
+
+/// A body of more bytes than a door takes.
+pub(crate) fn too_large(most: u32) -> Problem {
+    let detail = format!("A body has at most {most} bytes here.");
+    Problem::new(TOO_LARGE, detail).close()
 }
 
 /// The one content type of a request.

@@ -20,7 +20,7 @@ use tl_kernel::value::{Label, Value};
 
 use super::{Found, Message, Sender};
 use crate::headers;
-use crate::limits::{MAX_DELIVERY_ID, WEAK_KEEP};
+use crate::limits::{KEEP_FOR_EVER, MAX_DELIVERY_ID, WEAK_KEEP};
 use crate::problem::Problem;
 
 /// The keys of a message.
@@ -71,7 +71,10 @@ pub(crate) fn keys(
     let keys = |source, keys| Keys {
         keys,
         source,
-        keep: DEDUPE_KEEP,
+        keep: match sender.timeless {
+            true => KEEP_FOR_EVER,
+            false => DEDUPE_KEEP,
+        },
     };
     let idempotency = &found.endpoint().idempotency;
     let covered = sender

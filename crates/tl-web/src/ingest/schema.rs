@@ -46,6 +46,7 @@ pub(super) fn compile(text: &str) -> Result<Validator, String> {
     let schema: Json = serde_json::from_str(text).map_err(|e| e.to_string())?;
     jsonschema::options()
         .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN))
+        .should_validate_formats(true)
         .offline()
         .build(&schema)
         .map_err(|e| e.to_string())

@@ -13,6 +13,7 @@ use crate::apikey::ApiKeyText;
 use crate::bearer::{self, Bearer, Doubt};
 use crate::headers::{self, pairs};
 use crate::problem::{KEYS_REFRESHING, Problem};
+use crate::security::Refused;
 use crate::state::{Web, unavailable};
 
 /// A sender who proved who it is.
@@ -26,6 +27,8 @@ pub(crate) struct Sender {
     pub(crate) principal: Option<String>,
     /// The vendor whose signature it was.
     pub(crate) preset: Option<&'static Preset>,
+    /// A signature that says no time: whoever has captured the message can send it for as long as the secret counts.
+    pub(crate) timeless: bool,
 }
 
 impl From<Bearer> for Sender {
@@ -35,6 +38,7 @@ impl From<Bearer> for Sender {
             delivery: None,
             principal: Some(b.principal),
             preset: None,
+            timeless: false,
         }
     }
 }
@@ -75,20 +79,26 @@ pub(crate) fn verify(
 
 /// The answer to a sender that is not believed.
 fn doubted(web: &Web, found: &Found, doubt: Doubt, evidence: Evidence<'_>) -> Problem {
-    let now = web.intake.now();
-    let patience = match doubt {
-        Doubt::KeysAbsent => true,
-        Doubt::KeyUnknown => web.asks_for_keys(found.view.id, &found.name, now),
-        Doubt::Refused(_) | Doubt::Scope => false,
-    };
     let class = doubt.class();
-    if patience {
+    if matches!(doubt, Doubt::KeysAbsent | Doubt::KeyUnknown) {
+        for auth in &found.endpoint().auth {
+            if let Auth::Jwt {
+                keys: Some(keys), ..
+            } = auth
+            {
+                web.intake.keys_wanted(keys);
+            }
+        }
         let mut problem = unavailable(class, 5, evidence.id);
         (problem.kind, problem.code) = (KEYS_REFRESHING, KEYS_REFRESHING.code);
         return problem;
     }
     let door = (found.view.id, found.name.as_str());
-    web.security.refused(door, class, evidence.raw, now);
+    let refused = Refused {
+        body: evidence.raw,
+        ..Refused::of(evidence.headers, evidence.id, class)
+    };
+    web.security.refused(door, refused, web.intake.now());
     Problem::unauthorized(class)
 }
 
@@ -137,6 +147,7 @@ fn alternative(
                 kid: verified.kid,
                 delivery: verified.delivery_id,
                 principal: None,
+                timeless: verified.timestamp_us.is_none(),
                 preset: match scheme {
                     Scheme::Preset(preset) => Some(preset),
                     _ => None,

@@ -46,6 +46,7 @@ struct ByKind {
 #[derive(Debug, Default)]
 pub(super) struct StoreGauges {
     cases: Family<ByState, Gauge>,
+    cases_oldest: Family<ByState, Seconds>,
     queue: Family<ByAction, Gauge>,
     queue_oldest: Family<ByAction, Seconds>,
     effects: Family<ByClass, Gauge>,
@@ -54,6 +55,8 @@ pub(super) struct StoreGauges {
     timers: Gauge,
     timers_late: Seconds,
     events: Gauge,
+    pending: Gauge,
+    pending_oldest: Seconds,
     duplicates: Gauge,
     turns: Gauge,
     leaves: Gauge,
@@ -68,6 +71,11 @@ impl StoreGauges {
             "cases",
             "Cases by workflow, queue and state",
             g.cases.clone(),
+        );
+        registry.register(
+            "cases_oldest_seconds",
+            "Age of the oldest open case",
+            g.cases_oldest.clone(),
         );
         registry.register("effects_open", "Effects not settled", g.queue.clone());
         registry.register(
@@ -98,6 +106,16 @@ impl StoreGauges {
             g.events.clone(),
         );
         registry.register(
+            "events_pending",
+            "Messages accepted that have not come to a case yet",
+            g.pending.clone(),
+        );
+        registry.register(
+            "events_pending_oldest_seconds",
+            "Age of the oldest of them",
+            g.pending_oldest.clone(),
+        );
+        registry.register(
             "duplicates_seen",
             "Duplicates seen since the store was made",
             g.duplicates.clone(),
@@ -126,24 +144,32 @@ impl StoreGauges {
     ) {
         self.commit_wait.set(queue_age.as_secs_f64());
         self.cases.clear();
+        self.cases_oldest.clear();
         self.queue.clear();
         self.queue_oldest.clear();
         self.effects.clear();
         self.tasks.clear();
         self.tasks_oldest.clear();
         let Some(stats) = stats else { return };
-        for (tenant, workflow, state, n) in &stats.cases {
-            let named = names(*tenant, workflow);
-            if named.as_ref().is_some_and(|n| !n.own_series) {
-                continue;
-            }
-            let labels = ByState {
+        let labels = |(tenant, workflow, state): (TenantId, &String, u16)| {
+            let named = names(tenant, workflow);
+            let shown = named.as_ref().is_none_or(|n| n.own_series);
+            shown.then(|| ByState {
                 tenant: tenant.0,
                 workflow: workflow.clone(),
                 queue: named.as_ref().map_or_else(String::new, |n| n.queue.clone()),
-                state: state_name(named.as_ref(), *state),
-            };
-            self.cases.get_or_create(&labels).set(count(*n));
+                state: state_name(named.as_ref(), state),
+            })
+        };
+        for (tenant, workflow, state, n) in &stats.cases {
+            if let Some(labels) = labels((*tenant, workflow, *state)) {
+                self.cases.get_or_create(&labels).set(count(*n));
+            }
+        }
+        for (tenant, workflow, state, age) in &stats.cases_oldest {
+            if let Some(labels) = labels((*tenant, workflow, *state)) {
+                self.cases_oldest.get_or_create(&labels).set(seconds(*age));
+            }
         }
         for (tenant, action, state, n, age) in &stats.effects_open {
             let labels = ByAction {
@@ -172,6 +198,8 @@ impl StoreGauges {
         self.timers.set(count(stats.timers.0));
         self.timers_late.set(seconds(stats.timers.1));
         self.events.set(count(stats.events));
+        self.pending.set(count(stats.events_pending.0));
+        self.pending_oldest.set(seconds(stats.events_pending.1));
         self.duplicates.set(count(stats.duplicates));
         self.turns.set(count(stats.turns));
         self.leaves.set(count(stats.leaves));

@@ -18,6 +18,7 @@ fn stats() -> Stats {
             (TENANT, "unknown".into(), 5, 1),
             (TENANT, "quiet".into(), 3, 1),
         ],
+        cases_oldest: vec![(TENANT, "loud".into(), 5, 9_000_000)],
         effects_open: vec![(TENANT, "ack".into(), EffectState::Ready, 2, 3_000_000)],
         effects: vec![(Class::E1, EffectState::Succeeded, 4)],
         tasks: vec![(TENANT, "review".into(), 1, 1_000_000)],
@@ -51,6 +52,7 @@ fn cases_are_counted_by_queue_and_named_state() {
         series("\"loud\",queue=\"inbound\",state=\"needs_human\"", 7),
         series("\"loud\",queue=\"inbound\",state=\"parked\"", 1),
         series("\"unknown\",queue=\"\",state=\"5\"", 1),
+        "throughline_cases_oldest_seconds{tenant=\"1\",workflow=\"loud\",queue=\"inbound\",state=\"parked\"} 9.0\n".to_owned(),
     ] {
         assert!(text.contains(&line), "{line}{text}");
     }

@@ -3,7 +3,7 @@
 use tl_kernel::limits::DEDUPE_KEEP;
 use tl_kernel::value::Value;
 
-use crate::support::{Req, SECOND, Server, server, token};
+use crate::support::{NOW, Req, SECOND, Server, server, token};
 
 const A: &str = r#"{"email":"a@example.com"}"#;
 const B: &str = r#"{"email":"b@example.com"}"#;
@@ -288,9 +288,37 @@ async fn keys_live_as_long_as_their_rule_says() {
     server.world.pass(DEDUPE_KEEP);
     assert_eq!(
         server.send(strong()).await.status,
-        202,
-        "a new message after 90 days"
+        200,
+        "a captured message is known as long as its door lives"
     );
+}
+
+/// What the signature says of the time decides how long a message is known.
+#[tokio::test]
+async fn what_signs_no_time_is_known_for_ever() {
+    let table = [
+        (
+            "weak",
+            Req::post("/hooks/acme/plain", A).signed(),
+            24 * HOUR,
+        ),
+        ("no time", lead("k", A), i64::MAX - NOW),
+        (
+            "a signed time",
+            Req::post("/hooks/acme/partners", A).standard("id", 0),
+            DEDUPE_KEEP,
+        ),
+        (
+            "a token",
+            Req::post("/hooks/acme/either", A).bearer(&token("ada", 600)),
+            DEDUPE_KEEP,
+        ),
+    ];
+    for (what, request, keep) in table {
+        let server = server().await;
+        assert_eq!(server.send(request).await.status, 202, "{what}");
+        assert_eq!(server.world.last().expires - NOW, keep, "{what}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use tl_web::{Rate, WebConfig};
 
-use crate::support::{EVENTS_KEY, Req, api_key, server, server_with};
+use crate::support::{EVENTS_KEY, Req, api_key, server, server_with, token};
 
 fn post(n: u32) -> Req {
     Req::post("/hooks/acme/plain", format!("{{\"n\":{n}}}")).signed()
@@ -93,6 +93,21 @@ async fn a_pace_is_kept_per_door_and_per_tenant() {
         202,
         "after Retry-After there is a token"
     );
+    server.world.pass(60_000_000);
+    // Two doors behind one address: each has a pace of its own.
+    let either = Req::post("/v1/events", r#"{"endpoint":"either","body":{"note":"x"}}"#)
+        .header("idempotency-key", "k")
+        .header("throughline-tenant", "acme")
+        .bearer(&token("ada@example.com", 600));
+    let table = [
+        (event(1), 202),
+        (event(2), 202),
+        (either, 202),
+        (event(3), 429),
+    ];
+    for (i, (request, status)) in table.into_iter().enumerate() {
+        assert_eq!(server.send(request).await.status, status, "call {i}");
+    }
     let unknown = Req::post("/hooks/acme/nothing", "{}");
     assert_eq!(
         server.send(unknown).await.status,

@@ -30,6 +30,7 @@ async fn every_refusal_has_its_status_and_code_and_stores_nothing() {
     let server = server().await;
     let long = "a".repeat(9_000);
     let big = format!(r#"{{"email":"{}"}}"#, "x".repeat(70_000));
+    let big_note = format!(r#"{{"endpoint":"notes","body":{big}}}"#);
     let head = |n: usize, size: usize| {
         (0..n).fold(lead(), |r, i| {
             r.header(&format!("x-fill-{i}"), &"f".repeat(size))
@@ -201,6 +202,20 @@ async fn every_refusal_has_its_status_and_code_and_stores_nothing() {
             Req::post("/hooks/acme/leads", r#"{"seats":0}"#).signed(),
             422,
             "TL1016",
+        ),
+        (
+            "no e-mail address",
+            Req::post("/hooks/acme/leads", r#"{"email":"nope"}"#).signed(),
+            422,
+            "TL1016",
+        ),
+        (
+            "more than the door of an API call takes",
+            Req::post("/v1/events", big_note)
+                .header("idempotency-key", "big")
+                .bearer(&api_key(EVENTS_KEY)),
+            413,
+            "TL1005",
         ),
         ("no key", note().without("idempotency-key"), 400, "TL1011"),
         (

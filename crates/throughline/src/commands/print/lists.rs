@@ -7,7 +7,7 @@ use crate::control::views::{
     TenantLine, VersionLine,
 };
 use crate::page::Page;
-use crate::text::{At, due_text, one_line, safe};
+use crate::text::{At, count, due_text, one_line, safe};
 
 pub fn cases(cases: &[CaseLine], now: i64, page: Page) -> String {
     let rows: Vec<Vec<String>> = cases
@@ -51,11 +51,12 @@ pub fn tasks(tasks: &[TaskLine], now: i64, page: Page) -> String {
                 one_line(&t.owner, 24),
                 due,
                 one_line(&t.reason, 40),
+                one_line(&t.correlation, 40),
             ]
         })
         .collect();
     page.table(
-        &["task", "kind", "owner", "due", "reason"],
+        &["task", "kind", "owner", "due", "reason", "correlation"],
         &rows,
         "no task",
     )
@@ -158,9 +159,17 @@ pub fn endpoints(endpoints: &[EndpointLine], now: i64) -> String {
             let ends = s
                 .not_after
                 .map_or_else(|| "no end".into(), |a| format!("ends {}", a.from(now)));
+            let used = match s.matched_at {
+                Some(last) => format!(
+                    ", verified {}, the last {}",
+                    count(s.matched, "message"),
+                    last.from(now)
+                ),
+                None => String::new(),
+            };
             let _ = writeln!(
                 out,
-                "  secret {}: {}, {ends}",
+                "  secret {}: {}, {ends}{used}",
                 s.kid,
                 if s.active { "active" } else { "not active" }
             );

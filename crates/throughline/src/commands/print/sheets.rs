@@ -52,6 +52,7 @@ pub fn task(s: &TaskSheet, now: i64) -> String {
         "case         {} of {}, in `{}`",
         t.case, s.workflow, s.state
     );
+    let _ = writeln!(out, "correlation  {}", safe(&t.correlation));
     if let Some(how) = &t.closed {
         let _ = writeln!(out, "closed       {how}");
     }
@@ -182,7 +183,11 @@ pub fn effect(s: &EffectSheet, now: i64, page: Page) -> String {
     out.push_str(&page.table(
         &["n", "at", "took", "knowledge", "status", "code", "detail"],
         &rows,
-        "none recorded",
+        // What is done in our own database is one transaction with its outcome: there is nothing to see in between.
+        match s.effect.attempts {
+            0 => "none",
+            _ => "in one transaction with the outcome: nothing was sent",
+        },
     ));
     out.push('\n');
     out.push_str(&next_text(&s.next));

@@ -116,6 +116,7 @@ impl Ctx<'_> {
             endpoint: i,
             secrets: vec![secret.clone()],
             key_sets: BTreeMap::new(),
+            keys_read: BTreeMap::new(),
             disabled: false,
         };
         let intake = Arc::new(Rehearsal {

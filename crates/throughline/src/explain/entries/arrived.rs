@@ -1,5 +1,6 @@
 //! What came in: messages and the answers of models.
 
+use tl_kernel::digest::short;
 use tl_kernel::journal::{Answered, Body, Entry, Fact};
 use tl_kernel::value::Value;
 
@@ -15,6 +16,7 @@ pub(super) fn event(m: &Material, entry: &Entry) -> Line {
         endpoint,
         key_source,
         matched_key,
+        correlation,
     } = entry
     else {
         return Line::new(Side::Input, "");
@@ -34,6 +36,9 @@ pub(super) fn event(m: &Material, entry: &Entry) -> Line {
         detail.push(format!(
             "it joined this case: its natural key `{key}` is the same"
         ));
+    }
+    if let Some(own) = correlation {
+        detail.push(format!("its own correlation id is {own}"));
     }
     if let Some(d) = m.duplicates.get(id).filter(|d| d.count > 0) {
         let variants = match d.variants.len() {
@@ -80,11 +85,37 @@ pub(super) fn answered(a: &Answered, body: Option<&Body>) -> Line {
     let shown =
         |(name, value): (&String, &Value)| format!("{name}: {}", one_line(&value.to_string(), 120));
     let mut detail: Vec<String> = proposal.into_iter().flatten().map(shown).collect();
+    detail.extend(cost(a));
+    Line::new(Side::Input, text).with(detail)
+}
+
+/// An answer of a model that could not be used, and what it cost.
+pub(super) fn unused(a: &Answered) -> Vec<String> {
+    let mut detail = vec![format!(
+        "model {} answered in {} ms",
+        a.model,
+        a.took / 1000
+    )];
+    detail.extend(cost(a));
+    detail
+}
+
+/// From what an answer came, and what it cost.
+fn cost(a: &Answered) -> Vec<String> {
+    let mut detail = vec![format!(
+        "prompt {}, answer {}",
+        short(&a.prompt),
+        short(&a.output)
+    )];
+    if a.tokens != (0, 0) {
+        let (read, written) = a.tokens;
+        detail.push(format!("{read} tokens read, {written} written"));
+    }
     if a.repairs > 0 {
         detail.push(format!(
             "its first answer did not fit; it was asked again {}",
             count(a.repairs, "time")
         ));
     }
-    Line::new(Side::Input, text).with(detail)
+    detail
 }

@@ -29,9 +29,12 @@ pub(super) fn decided(m: &Material, d: &Decided) -> Line {
             "confidence {} < threshold {threshold}: not sure enough",
             share(c)
         ),
-        None => format!("no confidence (no model answered); threshold {threshold}"),
+        None => format!("no confidence, which is below every threshold; threshold {threshold}"),
     }];
-    detail.push(format!("policy_allows is {}", d.policy_allows));
+    detail.push(format!(
+        "policy_allows is {} for this branch",
+        d.policy_allows
+    ));
     if !d.needs_human.is_empty() {
         let why: Vec<String> = d.needs_human.iter().map(|w| code_words(w)).collect();
         detail.push(format!("needs_human, because {}", why.join("; ")));

@@ -4,6 +4,7 @@ use tl_kernel::effect::EffectState;
 use tl_kernel::gate::is_dry_run;
 use tl_kernel::id::EffectId;
 use tl_kernel::journal::{Body, Fact, Planned};
+use tl_kernel::policy::Verdict;
 use tl_kernel::value::{Source, Value};
 
 use super::super::build::Material;
@@ -17,14 +18,25 @@ pub(super) fn planned(m: &Material, p: &Planned) -> Line {
         case: m.case.id,
         n: p.n,
     };
+    let said = match p.unvouched {
+        true => Verdict::Auto,
+        false => p.verdict,
+    };
     let text = format!(
         "`{}` ({}) {id}: policy says {}, {}",
         p.name,
         p.class.word(),
-        p.verdict.word(),
+        said.word(),
         policy_place(&m.bundle, p.line)
     );
     let mut detail = Vec::new();
+    if p.unvouched {
+        detail.push(
+            "a person approves it all the same: whom or what it is about came from outside, and no check of the \
+             file vouches for it"
+                .into(),
+        );
+    }
     if let Some(n) = p.replaces {
         let old = EffectId { case: m.case.id, n };
         detail.push(match p.state {
@@ -32,7 +44,7 @@ pub(super) fn planned(m: &Material, p: &Planned) -> Line {
             _ => format!("in place of {old}"),
         });
     }
-    if p.verdict == tl_kernel::policy::Verdict::Never {
+    if p.verdict == Verdict::Never {
         detail.push("nothing is sent: the policy says never".into());
     }
     detail.extend(tries(m, p.n));

@@ -29,7 +29,7 @@ pub const ROWS: &[Row] = &[
     ("policy.*.quiet_hours", "%CRM%\npolicy: { crm_upsert: { auto: true } }", "%CRM%\npolicy: { crm_upsert: { auto: true, quiet_hours: 11:00-12:00 } }", SAY, "stored lead/", "hold `quiet_hours`"),
     ("tasks", "", "tasks: { review: { owner: anna } }", SAY, "task review for operators", "task review for anna"),
     ("tasks.*.message", "%MISSING%\nrecord: { type: d, fields: { email: { type: email }, b: { type: int, required: true } } }\nside_effects: { messaging: { m: { to: record.email, text: Tell us } } }", "%MISSING%\nrecord: { type: d, fields: { email: { type: email }, b: { type: int, required: true } } }\nside_effects: { messaging: { m: { to: record.email, text: Tell us } } }\ntasks: { ask_missing: { message: m } }", SAY, "", "effect m "),
-    ("tasks.*.owner", "tasks: { review: { owner: ben } }", "tasks: { review: { owner: '${record.name}' } }", SAY, "task review for ben", "task review for Ada"),
+    ("tasks.*.owner", "tasks: { review: { owner: ben } }", "worker: { ai_step: none, rules: [{ when: \"record.name != ''\", set: { owner: anna } }] }\ntasks: { review: { owner: '${record.owner}' } }", SAY, "task review for ben", "task review for anna"),
     ("tasks.*.sla", "", "tasks: { review: { sla: 1h } }", SAY, "task review for operators, reason decision, due +4h", "task review for operators, reason decision, due +1h"),
     ("decision.branches.*.default", "decision: { branches: [{ default: human_queue }] }", "decision: { branches: [{ default: deny }] }", SAY, "reason needs_human", "reason denied"),
     ("tasks.*.owner", "%CRM%\npolicy: { crm_upsert: approve }", "%CRM%\npolicy: { crm_upsert: approve }\ntasks: { approve: { owner: anna } }", SAY, "task approve for operators", "task approve for anna"),

@@ -177,6 +177,7 @@ fn faulty(name: &'static str, yaml: String, fault: Fault) -> Scenario {
 
 pub fn all() -> Vec<Scenario> {
     let mut out = writes();
+    out.extend(looked_up());
     out.extend(blind_writes());
     out.extend(people());
     out.extend(time_and_models());
@@ -216,6 +217,49 @@ fn writes() -> Vec<Scenario> {
             holds: &[("name", "\"Countess\""), ("size", "20")],
             ..plain("a person wrote in between", TO_CRM.into())
         },
+    ]
+}
+
+/// A system that takes no key and compares no version, but where a write can be found afterwards.
+const FINDABLE: &[(&str, &str)] = &[(
+    "/connectors/crm.yaml",
+    "connector: crm
+title: CRM
+actions:
+  lead.save:
+    arguments: { email: { type: email, required: true, control: record } }
+    fields: {}
+    request: { method: PUT, path: \"/leads/${args.email}\", json: \"${fields}\" }
+    class: E3
+    look_up:
+      request: { path: \"/leads/${args.email}\" }
+      found: \"[answer.body.name]\"
+      absent_is: certain
+",
+)];
+
+/// The vendor can be asked: E3.
+fn looked_up() -> Vec<Scenario> {
+    let at = TO_CRM.find("    api: rest").unwrap_or(TO_CRM.len());
+    let workflow = format!(
+        "{}    use: crm.lead.save\n    with: {{ email: record.email }}\n    map: {{ name: record.name, size: record.size }}\n",
+        &TO_CRM[..at]
+    );
+    let looked = |name, faults| Scenario {
+        files: FINDABLE,
+        faults,
+        ..plain(name, workflow.clone())
+    };
+    vec![
+        looked("found by a look", Vec::new()),
+        looked(
+            "the answer is lost, found by a look",
+            vec![(On::Writes, Fault::ResetAfterApplying, 2)],
+        ),
+        looked(
+            "nothing was applied, and the look says so",
+            vec![(On::Writes, Fault::ResetBeforeApplying, 2)],
+        ),
     ]
 }
 

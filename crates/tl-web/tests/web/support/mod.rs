@@ -5,8 +5,8 @@ mod world;
 
 pub use client::{Answer, Req, exchange, read_answer, token, token_of};
 pub use world::{
-    EVENTS_KEY, EXPIRED_KEY, FORMER, NOW, OTHER_KEY, READ_KEY, SECOND, SECRET, SOON, WRITE_KEY,
-    World, api_key,
+    EVENTS_KEY, EXPIRED_KEY, FORMER, ISSUER, NOW, OTHER_KEY, READ_KEY, SECOND, SECRET, SOON,
+    WRITE_KEY, World, api_key,
 };
 
 use std::net::SocketAddr;

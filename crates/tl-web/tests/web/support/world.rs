@@ -19,6 +19,7 @@ use tl_store::{Guard, Refused, Row, Store, Unit};
 use tl_web::accepted_body;
 use tl_web::apikey::{ApiKeyText, RANDOM_BYTES};
 use tl_web::intake::{Admission, AdmitError, Admitted, Answer, ApiKey, Door, Intake, TenantView};
+use tl_web::limits::KEYS_FRESH;
 use tl_wire::jwt::KeySet;
 use tl_wire::signature::Secret;
 use tokio::sync::Semaphore;
@@ -60,6 +61,8 @@ pub struct World {
     pub overload: Mutex<Option<(&'static str, u32)>>,
     /// What the next admission fails with.
     pub fails: Mutex<Option<AdmitError>>,
+    /// Addresses whose key sets should be fetched.
+    pub keys_wanted: Mutex<Vec<String>>,
     /// The next admission panics.
     pub panics: AtomicBool,
     /// Admissions that have begun.
@@ -87,6 +90,7 @@ impl World {
             admitted: Mutex::default(),
             overload: Mutex::default(),
             fails: Mutex::default(),
+            keys_wanted: Mutex::default(),
             panics: AtomicBool::new(false),
             begun: AtomicI64::new(0),
             gate: Semaphore::new(1_000),
@@ -180,6 +184,10 @@ impl Intake for World {
         self.now.load(Ordering::Relaxed)
     }
 
+    fn keys_wanted(&self, address: &str) {
+        self.keys_wanted.lock().unwrap().push(address.to_owned());
+    }
+
     fn overloaded(&self) -> Option<(&'static str, u32)> {
         *self.overload.lock().unwrap()
     }
@@ -223,7 +231,7 @@ const LEAD_SCHEMA: &str = r#"{
     "required": ["email"],
     "additionalProperties": false,
     "properties": {
-        "email": { "type": "string", "maxLength": 100 },
+        "email": { "type": "string", "format": "email", "maxLength": 100 },
         "seats": { "type": "integer", "minimum": 1 },
         "intent": { "enum": ["demo", "pricing"] },
         "contact": { "type": "object", "required": ["name"], "properties": { "name": { "type": "string" } } },
@@ -272,6 +280,19 @@ fn jwt() -> Auth {
         audience: "throughline".into(),
         algorithms: vec!["HS256".into()],
         keys: None,
+    }
+}
+
+/// Where the key set of the doors `fetching` and `named` is fetched.
+pub const ISSUER: &str = "https://id.example/keys";
+
+/// A token of an issuer whose keys are fetched.
+fn fetched() -> Auth {
+    Auth::Jwt {
+        issuer: "https://id.example".into(),
+        audience: "throughline".into(),
+        algorithms: vec!["HS256".into()],
+        keys: Some(ISSUER.into()),
     }
 }
 
@@ -334,8 +355,8 @@ fn endpoints() -> Vec<Endpoint> {
         ("either", Webhook, Json, vec![jwt(), hmac()], Header, false),
         ("closed", Webhook, Json, vec![hmac()], Header, false),
         ("bare", Webhook, Json, vec![hmac()], Header, false),
-        ("fetching", Webhook, Json, vec![jwt()], Header, false),
-        ("named", Webhook, Json, vec![jwt()], Covered, false),
+        ("fetching", Webhook, Json, vec![fetched()], Header, false),
+        ("named", Webhook, Json, vec![fetched()], Covered, false),
         ("keyless", Webhook, Json, vec![keyless()], Covered, false),
     ];
     let make =
@@ -429,6 +450,7 @@ fn program() -> Program {
         },
         policy: Policy::default(),
         tasks: TaskRules::default(),
+        owners: std::collections::BTreeSet::new(),
         actions: Vec::new(),
         settings: BTreeMap::new(),
         observability: Observability { metrics: true },
@@ -475,6 +497,10 @@ fn view(tenant: u32) -> TenantView {
                 secrets.clone()
             },
             key_sets,
+            keys_read: match endpoint.name.as_str() {
+                "named" => BTreeMap::from([(0, NOW - KEYS_FRESH)]),
+                _ => BTreeMap::new(),
+            },
             disabled: endpoint.name == "closed",
         };
         doors.insert(endpoint.name.clone(), door);
