@@ -386,7 +386,10 @@ fn cause_and_next_command_stand_on_the_screen() {
                     true,
                     "confidence >= threshold",
                 )),
-            &["AI is switched off", "no confidence, which is below every threshold"],
+            &[
+                "AI is switched off",
+                "no confidence, which is below every threshold",
+            ],
         ),
         (
             duplicate(),
