@@ -48,6 +48,9 @@ await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
 const port = server.address().port;
 const base = `http://127.0.0.1:${port}`;
 
+// By what a mail of ours is known when it comes back.
+const MARK = { 'X-Throughline-Effect': 'eff_1', 'Auto-Submitted': 'auto-generated' };
+
 // Headers that carry meaning; the rest names the library or its transport.
 const KEPT = /^(authorization|content-type|x-api-token|x-postmark-server-token|stripe-version|idempotency-key|x-github-api-version|accept)$/;
 const out = [];
@@ -128,26 +131,28 @@ async function record(connector, library, operation, given, send) {
   mail.client.setDefaultRequest('baseUrl', base);
   await record('sendgrid', '@sendgrid/mail', 'mail.send',
     { secret: 'SG.s3cret', args: { to: 'ada@example.com', from: 'us@example.com', subject: 'Hi', text: 'Hello' } },
-    () => mail.send({ to: 'ada@example.com', from: 'us@example.com', subject: 'Hi', text: 'Hello', customArgs: { throughline_effect: 'eff_1' } }));
+    () => mail.send({ to: 'ada@example.com', from: 'us@example.com', subject: 'Hi', text: 'Hello', headers: MARK, customArgs: { throughline_effect: 'eff_1' } }));
 }
 { // Resend
   process.env.RESEND_BASE_URL = base;
   const { Resend } = require('resend');
   await record('resend', 'resend', 'mail.send', { args: { to: 'ada@example.com', from: 'us@example.com', subject: 'Hi', text: 'Hello' } },
-    () => new Resend('s3cret').emails.send({ to: 'ada@example.com', from: 'us@example.com', subject: 'Hi', text: 'Hello' }, { idempotencyKey: 'k-1' }));
+    () => new Resend('s3cret').emails.send({ to: 'ada@example.com', from: 'us@example.com', subject: 'Hi', text: 'Hello', headers: MARK }, { idempotencyKey: 'k-1' }));
 }
 { // Postmark
   const { ServerClient } = require('postmark');
   const client = new ServerClient('s3cret', { requestHost: `127.0.0.1:${port}`, useHttps: false });
   await record('postmark', 'postmark', 'mail.send', { args: { to: 'ada@example.com', from: 'us@example.com', subject: 'Hi', text: 'Hello' } },
-    () => client.sendEmail({ To: 'ada@example.com', From: 'us@example.com', Subject: 'Hi', TextBody: 'Hello', Metadata: { throughline_effect: 'eff_1' } }));
+    () => client.sendEmail({ To: 'ada@example.com', From: 'us@example.com', Subject: 'Hi', TextBody: 'Hello',
+      Headers: Object.entries(MARK).map(([Name, Value]) => ({ Name, Value })), Metadata: { throughline_effect: 'eff_1' } }));
 }
 { // Mailgun
   const Mailgun = require('mailgun.js');
   const FormData = require('form-data');
   const client = new (Mailgun.default ?? Mailgun)(FormData).client({ username: 'api', key: 's3cret', url: base });
   await record('mailgun', 'mailgun.js', 'mail.send', { args: { to: 'ada@example.com', from: 'us@example.com', subject: 'Hi', text: 'Hello' }, settings: { domain: 'mg.example.com' } },
-    () => client.messages.create('mg.example.com', { to: 'ada@example.com', from: 'us@example.com', subject: 'Hi', text: 'Hello', 'v:throughline_effect': 'eff_1' }));
+    () => client.messages.create('mg.example.com', { to: 'ada@example.com', from: 'us@example.com', subject: 'Hi', text: 'Hello',
+      'h:X-Throughline-Effect': 'eff_1', 'h:Auto-Submitted': 'auto-generated', 'v:throughline_effect': 'eff_1' }));
 }
 { // Slack
   const { WebClient } = require('@slack/web-api');

@@ -4,10 +4,18 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+/// The templates of `init`: name, directory. They are the projects that the demo and the examples are.
+const TEMPLATES: [(&str, &str); 3] = [
+    ("LEAD", "demo/project"),
+    ("TICKET", "../../examples/support_tickets"),
+    ("DOCUMENT", "../../examples/supplier_invoices"),
+];
+/// Settings are written anew for each project.
+const SETTINGS: &str = "throughline.toml";
+
 fn main() {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let pages = root.join("../../docs/errors");
-    let lead = root.join("demo/project");
     let mut out = String::new();
 
     let mut names = files(&pages);
@@ -23,15 +31,31 @@ fn main() {
                 .expect("writing to a string");
         }
     }
-    out.push_str(
-        "];\n/// The files of the template `lead`.\npub static LEAD: &[(&str, &[u8])] = &[\n",
-    );
-    for path in files(&lead) {
+    out.push_str("];\n");
+    for (name, dir) in TEMPLATES {
+        template(&mut out, name, &root.join(dir));
+    }
+    let target = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it")).join("embedded.rs");
+    fs::write(target, out).expect("OUT_DIR can be written");
+}
+
+/// The files of a project, as a table of paths and bytes.
+fn template(out: &mut String, name: &str, dir: &Path) {
+    let shown = name.to_lowercase();
+    write!(
+        out,
+        "/// The files of the template `{shown}`.\npub static {name}: &[(&str, &[u8])] = &[\n"
+    )
+    .expect("writing to a string");
+    for path in files(dir) {
         let within = path
-            .strip_prefix(&lead)
+            .strip_prefix(dir)
             .expect("it was found below")
             .to_string_lossy()
             .replace('\\', "/");
+        if within == SETTINGS || within.starts_with("data/") {
+            continue;
+        }
         writeln!(
             out,
             "    ({within:?}, include_bytes!({:?})),",
@@ -40,8 +64,6 @@ fn main() {
         .expect("writing to a string");
     }
     out.push_str("];\n");
-    let target = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it")).join("embedded.rs");
-    fs::write(target, out).expect("OUT_DIR can be written");
 }
 
 fn absolute(path: &Path) -> String {

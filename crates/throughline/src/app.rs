@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tl_engine::clock::StoreClock;
+use tl_engine::clock;
 use tl_engine::desk::{Desk, Handoff, Setting};
 use tl_engine::tenant::Tenant;
 use tl_kernel::digest::Digest;
@@ -18,9 +18,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::config::Config;
 use crate::connections::FromBundles;
+use crate::documents::Readers;
 use crate::failure::Failure;
 use crate::keys::Vault;
 use crate::lock::Lock;
+use crate::mail_folder::Places;
 use crate::matched::Matched;
 use crate::place::Place;
 
@@ -59,6 +61,10 @@ pub struct App {
     pub connections: Arc<FromBundles>,
     /// Which secrets the senders use.
     pub matched: Matched,
+    /// Readers of documents.
+    pub readers: Arc<Readers>,
+    /// How the places do that mail is fetched from.
+    pub places: Places,
     /// For what it was opened.
     pub mode: Mode,
     /// Opened, µs.
@@ -87,18 +93,34 @@ impl App {
         mode: Mode,
     ) -> Result<(Arc<App>, UnboundedReceiver<Handoff>), Failure> {
         let (store, vault) = open_store(&config, mode).await?;
+        let clock = match clock::of_store(&store).await {
+            Ok(clock) => clock,
+            Err(e) => {
+                // As below: what is not started keeps nobody waiting.
+                let _ = store.close().await;
+                return Err(e.into());
+            }
+        };
         let slots = if mode == Mode::Serving && config.role.works() {
             config.slots
         } else {
             0
         };
         let (desk, handoff) = Desk::new(Setting {
-            clock: Arc::new(StoreClock::of(store.clone())),
+            clock,
             store,
             key: *vault.key(),
             slots,
             tap: None,
         });
+        // A server without a public address says where it listens, once it knows.
+        match &config.public_url {
+            Some(url) => desk.is_reached_at(url),
+            None if mode != Mode::Serving => {
+                desk.is_reached_at(&format!("http://{}", config.listen));
+            }
+            None => {}
+        }
         let opened_at = desk.now();
         let connections = FromBundles::new(config.dir.clone(), config.allow_private.clone());
         let app = App {
@@ -107,6 +129,8 @@ impl App {
             vault,
             config,
             matched: Matched::default(),
+            readers: Arc::new(Readers::own()),
+            places: Places::default(),
             mode,
             opened_at,
             leaving: AtomicBool::new(false),

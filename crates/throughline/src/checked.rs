@@ -69,6 +69,7 @@ pub fn check(project: &Project, workflow: &str) -> Checked {
     if let Some(program) = &loaded.program {
         diags.extend(schemas(project, program));
         diags.extend(key_sets(project, program));
+        diags.extend(doors_twice(project, program));
         notes.extend(replays(program));
         let dir = Project::directory(workflow);
         let workflow_file = format!("{dir}workflow.yaml");
@@ -93,6 +94,76 @@ pub fn check(project: &Project, workflow: &str) -> Checked {
         diags,
         notes,
     }
+}
+
+/// The same, of a project that comes to workflows which are deployed already.
+pub fn check_beside<'p>(
+    deployed: impl IntoIterator<Item = &'p Program>,
+    project: &Project,
+    workflow: &str,
+) -> Checked {
+    let mut checked = check(project, workflow);
+    if let Some(program) = &checked.program {
+        let replaced = project.workflows();
+        let others = deployed.into_iter().filter(|p| !replaced.contains(&p.id));
+        let others: Vec<&Program> = others.collect();
+        checked.diags.extend(clashes(project, program, &others));
+    }
+    checked
+}
+
+/// The first endpoint, timetables included, that two workflows have by the same name.
+pub fn same_door<'p>(one: &'p Program, other: &Program) -> Option<&'p Endpoint> {
+    let mut doors = one.endpoints.iter();
+    doors.find(|e| one.id != other.id && other.endpoint(&e.name).is_some())
+}
+
+/// Endpoints that another workflow of the project has too.
+fn doors_twice(project: &Project, program: &Program) -> Vec<Diag> {
+    let others = project
+        .workflows()
+        .into_iter()
+        .filter(|id| *id != program.id);
+    let others: Vec<Program> = others
+        .filter_map(|id| tl_lang::load(project, &id).program)
+        .collect();
+    clashes(project, program, &others.iter().collect::<Vec<_>>())
+}
+
+/// A message says its tenant and the name of an endpoint, and nothing of a workflow.
+fn clashes(project: &Project, program: &Program, others: &[&Program]) -> Vec<Diag> {
+    let file = format!("{}workflow.yaml", Project::directory(&program.id));
+    let text = project.text(&file).unwrap_or_default();
+    let clash = |other: &&Program| {
+        let door = same_door(program, other)?;
+        let line = door.line.max(1);
+        let start = text
+            .split_inclusive('\n')
+            .take(line as usize - 1)
+            .map(str::len);
+        let start: usize = start.sum();
+        let end = text[start..].find('\n').map_or(text.len(), |n| start + n);
+        Some(Diag {
+            code: "TL0211",
+            severity: Severity::Error,
+            file: file.clone(),
+            line,
+            column: 1,
+            start,
+            end,
+            message: same_door_words(&door.name, [&program.id, &other.id]),
+            why: "the endpoints and timetables of all workflows of a tenant share one set of names: a message would \
+                  reach one of the two workflows alone"
+                .into(),
+            mend: None,
+        })
+    };
+    others.iter().filter_map(clash).collect()
+}
+
+/// What is said of an endpoint that two workflows have.
+pub fn same_door_words(door: &str, [one, other]: [&str; 2]) -> String {
+    format!("the endpoint `{door}` is declared by two workflows, `{one}` and `{other}`")
 }
 
 /// Doors that would take a captured message again after a while, because nothing that their signature covers tells it
@@ -196,6 +267,63 @@ fn of_file(file: &str, (message, why): (&str, String)) -> Diag {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_belongs_to_one_workflow() {
+        let file = |id: &str, door: &str| {
+            let text = format!(
+                "workflow: {{ id: {id}, version: '1' }}\n\
+                 record: {{ type: lead, fields: {{ name: {{ type: string }} }} }}\n\
+                 ingress: {{ gateway: {{ auth: api_key }}, channels: {{ {id}_api: {{ channel: api }} }} }}\n\
+                 {door}\n\
+                 decision: {{ branches: [{{ default: human_queue }}] }}\n"
+            );
+            (format!("workflows/{id}/workflow.yaml"), text.into_bytes())
+        };
+        let at_six = "schedules: { nightly: { cron: '0 6 * * *' } }";
+        let at_two = "schedules: { nightly: { cron: '0 2 * * *' } }";
+        // Workflow `a`, what its project has beside it, what is deployed; the workflow that has the same door.
+        let table = [
+            (at_six, vec![], vec![], None),
+            (at_six, vec![("b", "")], vec![("c", "")], None),
+            (at_six, vec![("b", at_two)], vec![], Some("`b`")),
+            (at_six, vec![], vec![("c", at_six)], Some("`c`")),
+            (at_six, vec![], vec![("a", at_two)], None),
+            // The deployed version goes with this deployment.
+            (at_six, vec![("c", "")], vec![("c", at_six)], None),
+            ("", vec![("b", at_six)], vec![("c", at_two)], None),
+        ];
+        for (doors, beside, deployed, want) in table {
+            let mut project = Project::default();
+            project.files.extend([file("a", doors)]);
+            project
+                .files
+                .extend(beside.iter().map(|(id, d)| file(id, d)));
+            let programs: Vec<Program> = deployed
+                .iter()
+                .map(|(id, doors)| {
+                    let files = [file(id, doors)].into_iter().collect();
+                    tl_lang::load(&Project { files }, id).program.unwrap()
+                })
+                .collect();
+            let checked = check_beside(&programs, &project, "a");
+            let twice: Vec<&Diag> = checked
+                .diags
+                .iter()
+                .filter(|d| d.code == "TL0211")
+                .collect();
+            assert!(want.is_none() || !checked.ok(), "{beside:?} {deployed:?}");
+            assert_eq!(
+                twice.len(),
+                usize::from(want.is_some()),
+                "{beside:?} {deployed:?}"
+            );
+            for diag in twice {
+                let named = diag.message.contains("`a`") && diag.message.contains(want.unwrap());
+                assert!(named && diag.line == 4, "{diag:?}");
+            }
+        }
+    }
 
     #[test]
     fn errors_come_before_warnings_and_the_rest_is_counted() {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod connector;
+mod import;
 mod work;
 
 use std::path::PathBuf;
@@ -9,9 +10,14 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::role::Role;
-pub use admin::{Audit, Endpoint, Flag, Key, Tenant};
+use crate::templates::Template;
+pub use admin::{Audit, Clock, Endpoint, Flag, Key, Tenant};
 pub use connector::Connector;
+pub use import::{Import, Layout};
 pub use work::{Case, Dead, Decision, Effect, How, Kill, Outbox, Record, Task};
+
+/// Over the options that every command has.
+const EVERYWHERE: &str = "Everywhere";
 
 /// Carries one business process from the first inbound message to a validated record, and shows for every case
 /// what came in, what was decided and what was done.
@@ -31,6 +37,7 @@ pub struct Args {
     #[arg(
         long,
         global = true,
+        help_heading = EVERYWHERE,
         env = "THROUGHLINE_DIR",
         default_value = ".",
         value_name = "DIR"
@@ -40,13 +47,14 @@ pub struct Args {
     #[arg(
         long,
         global = true,
+        help_heading = EVERYWHERE,
         env = "THROUGHLINE_TENANT",
         default_value = "default",
         value_name = "NAME"
     )]
     pub tenant: String,
     /// Print JSON for scripts instead of text for people
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
     /// What to do
     #[command(subcommand)]
@@ -60,23 +68,55 @@ impl Args {
     }
 }
 
-/// What can be typed. The demo makes its own project, whose tenant is the default one, so its help does not speak of
-/// the arguments that name others.
-fn grammar() -> clap::Command {
+/// Commands that are not about the project directory or about one tenant: their help does not speak of what they do not
+/// use. For a command with others below it, all of these.
+const NOT_ABOUT: &[(&str, &[&str])] = &[
+    ("serve", &["tenant"]),
+    ("demo", &["dir", "tenant"]),
+    ("bench", &["dir", "tenant"]),
+    ("init", &["dir", "tenant"]),
+    ("schema", &["dir", "tenant"]),
+    ("connector", &["tenant"]),
+    ("graph", &["tenant"]),
+    ("send", &["dir", "tenant"]),
+    ("eval", &["tenant"]),
+    ("migrate", &["tenant"]),
+    ("config", &["tenant"]),
+    ("clock", &["tenant"]),
+    ("tenant", &["tenant"]),
+];
+
+/// What can be typed.
+pub fn grammar() -> clap::Command {
     let mut all = Args::command();
     all.build();
-    all.mut_subcommand("demo", |demo| {
-        demo.mut_args(|arg| {
-            let elsewhere = arg.get_id() == "dir" || arg.get_id() == "tenant";
-            arg.hide(elsewhere)
-        })
-    })
+    for (name, options) in NOT_ABOUT {
+        all = all.mut_subcommand(name, |command| hide(command, options));
+    }
+    all
+}
+
+fn hide(command: clap::Command, options: &[&str]) -> clap::Command {
+    let hidden = |arg: clap::Arg| {
+        let elsewhere = options.iter().any(|o| arg.get_id() == *o);
+        let hide = arg.is_hide_set() || elsewhere;
+        arg.hide(hide)
+    };
+    command
+        .mut_args(hidden)
+        .mut_subcommands(|below| hide(below, options))
 }
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server: take messages, move cases on, send effects
+    ///
+    /// The first line that it prints is its address. ctrl-c or SIGTERM ends it: what is on its way is finished first,
+    /// which takes 25 s at most.
+    #[command(after_help = "Examples:\n  \
+        throughline serve\n  \
+        throughline serve --listen 127.0.0.1:0 --json")]
     Serve {
         /// Address and port of the doors; port 0 takes any free one
         #[arg(long, value_name = "ADDR")]
@@ -89,8 +129,18 @@ pub enum Command {
         #[arg(long)]
         role: Option<Role>,
     },
-    /// Play a made-up company's inbound leads through a real server on this machine, and judge what came out
+    /// Play a made-up company's leads, tickets or invoices through a real server on this machine, and judge what came out
+    ///
+    /// It needs no account, no key and no network, and touches no project. Some three hundred messages (of leads; fifty
+    /// of the others), with duplicates, forged signatures and an outage among them, take some seconds.
+    #[command(after_help = "Examples:\n  \
+        throughline demo\n  \
+        throughline demo ticket --once\n  \
+        throughline demo document --once --json")]
     Demo {
+        /// What is played; the projects are the templates of `init`
+        #[arg(value_enum, default_value = "lead")]
+        template: Template,
         /// End when everything is judged, instead of staying up to be looked at
         #[arg(long)]
         once: bool,
@@ -98,9 +148,25 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
+    /// Measure this build on this machine: throughput, latency, memory, bytes; nothing of the project is touched
+    #[command(after_help = "Examples:\n  \
+        throughline bench\n  \
+        throughline bench growth --cases 1000000\n  \
+        throughline bench closed open --store postgres://bench@127.0.0.1/empty")]
+    Bench(crate::bench::Options),
     /// Make a project from a template
+    ///
+    /// The directory must be new or empty. It gets a workflow with its examples, tables and templates, a schema for
+    /// editors, and a message to try it with.
+    #[command(after_help = "Templates:\n  \
+        lead      inbound lead to qualified opportunity\n  \
+        ticket    support ticket to first response\n  \
+        document  document text to validated record\n\n\
+        Examples:\n  \
+        throughline init lead my-leads\n  \
+        throughline init ticket my-tickets")]
     Init {
-        /// `lead` (the default), then the directory; or the directory alone
+        /// The template (`lead`, `ticket` or `document`; `lead` when left out), then the directory
         #[arg(required = true, num_args = 1..=2, value_name = "[TEMPLATE] DIR")]
         target: Vec<String>,
     },
@@ -137,15 +203,28 @@ pub enum Command {
         throughline try lead.json\n  \
         throughline try lead.json --endpoint leads --header idempotency-key=web-1")]
     Try(Try),
+    /// Take the rows of a CSV or JSON Lines file as messages of an endpoint
+    ///
+    /// Each row becomes an ordinary message: checked, recognised where it comes again, decided. Beside a running server or
+    /// without one. What was taken stays taken: after a stop the same command goes on.
+    #[command(after_help = "Examples:\n  \
+        throughline import leads.csv --to leads --dry-run\n  \
+        throughline import leads.csv --to leads --key external_id\n  \
+        throughline import list.csv --to contact --column \"E-Mail=email\" --column \"Remarks=-\"")]
+    Import(Import),
     /// Judge a workflow's classifier on messages whose label is known: nothing is stored, nothing is sent
     Eval(Eval),
     /// Look at cases and move them
     #[command(subcommand)]
     Case(Case),
-    /// Explain a case (everything that happened, and what to do next) or an error code
+    /// Explain a case (everything that happened, and what to do next), an error code, or a word of a decision
+    #[command(after_help = "Examples:\n  \
+        throughline explain case_…\n  \
+        throughline explain TL0701\n  \
+        throughline explain needs_human")]
     Explain {
-        /// A case_…, task_…, eff_… or evt_… id, or a code such as TL0701
-        #[arg(value_name = "ID or CODE")]
+        /// A case_…, task_…, eff_… or evt_… id, a code such as TL0701, or a word such as policy_allows or unsure
+        #[arg(value_name = "ID, CODE or WORD")]
         id: String,
     },
     /// Look at tasks and decide them
@@ -155,13 +234,29 @@ pub enum Command {
     #[command(subcommand)]
     Effect(Effect),
     /// Messages that wait in the outbox for a system that takes them
-    #[command(subcommand)]
+    ///
+    /// Actions with `via: outbox` write there, in one transaction with their outcome. Nothing leaves it by itself.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  throughline outbox list\n  throughline outbox show eff_…"
+    )]
     Outbox(Outbox),
     /// Records of the built-in record store
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  throughline record show lead case_…"
+    )]
     Record(Record),
     /// Effects that failed or were given up: look at them, send them again
-    #[command(subcommand)]
+    ///
+    /// Mend the cause first: `dead show` names it. What is sent again bears the same id and the same key.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+            throughline dead list\n  \
+            throughline dead redrive eff_… --reason mended\n  \
+            throughline dead redrive --code http_422 --reason mended"
+    )]
     Dead(Dead),
     /// Kill switches: stop effects or ingest at once, with or without a running server
     #[command(subcommand)]
@@ -178,7 +273,12 @@ pub enum Command {
     Config,
     /// Check the project, show what would change, and make it the current version
     ///
-    /// Beside a running server, which takes it over at once, or without one. Open cases stay with their version.
+    /// Beside a running server, which takes it over at once, or without one. Open cases stay with their version; a
+    /// stricter policy counts for them too.
+    #[command(after_help = "Examples:\n  \
+        throughline deploy\n  \
+        throughline --json deploy          what would change, and nothing is done\n  \
+        throughline --json deploy --yes")]
     Deploy {
         /// Do not ask
         #[arg(long)]
@@ -203,19 +303,43 @@ pub enum Command {
         reason: String,
     },
     /// Tenants: each with its own workflows, cases, endpoints, keys and audit
-    #[command(subcommand)]
+    ///
+    /// Every other command is about the tenant `default`, unless --tenant or THROUGHLINE_TENANT names another.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  \
+            throughline tenant create acme\n  \
+            throughline --tenant acme deploy\n  \
+            throughline --tenant acme endpoint rotate leads"
+    )]
     Tenant(Tenant),
     /// Endpoints and their secrets. Endpoints come from the workflow file: `deploy` makes and removes them
     #[command(subcommand)]
     Endpoint(Endpoint),
-    /// API keys
-    #[command(subcommand)]
+    /// API keys: what programs show as bearer token to /v1/events, /v1/records and /v1/cases
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+            throughline key create --scope events\n  \
+            throughline key create --scope records:read --scope cases:read --expires 90d"
+    )]
     Key(Key),
-    /// Feature flags
-    #[command(subcommand)]
+    /// Feature flags: workflows read them as flags.NAME; one that is not set is off
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+            throughline flag set beta on\n  \
+            throughline flag set beta remove"
+    )]
     Flag(Flag),
     /// The installation at a glance
     Status,
+    /// What time it is for the engine and for the machine, and whether the two agree
+    Clock {
+        /// What to do about it
+        #[command(subcommand)]
+        what: Option<Clock>,
+    },
 }
 
 /// `send`.
@@ -320,38 +444,4 @@ fn overlap(text: &str) -> Result<i64, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn help_offers_what_a_command_uses() {
-        // A command, and whether its help speaks of a project and a tenant.
-        for (name, speaks) in [("demo", false), ("serve", true), ("deploy", true)] {
-            let mut all = grammar();
-            let found = all.find_subcommand_mut(name).expect("a command");
-            let help = found.render_help().to_string();
-            for argument in ["--dir", "--tenant"] {
-                assert_eq!(help.contains(argument), speaks, "{name}: {help}");
-            }
-            assert!(help.contains("--json"), "{help}");
-        }
-        let read = |line: &[&str]| Args::from_arg_matches(&grammar().get_matches_from(line));
-        let args = read(&["throughline", "demo", "--once", "--json"]).unwrap();
-        assert!(args.json && matches!(args.command, Command::Demo { once: true, .. }));
-        let args = read(&["throughline", "status", "--dir", "x"]).unwrap();
-        assert_eq!(args.dir, PathBuf::from("x"));
-    }
-
-    #[test]
-    fn pairs_and_durations_are_read() {
-        assert_eq!(pair("a=b=c"), Ok(("a".into(), "b=c".into())));
-        assert!(pair("=x").is_err() && pair("x").is_err());
-        assert_eq!(overlap("0s"), Ok(0));
-        assert!(duration("0s").is_err());
-    }
-}
+mod tests;

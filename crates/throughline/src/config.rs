@@ -8,7 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use toml::Value;
 
+use crate::app::DEFAULT_TENANT;
 use crate::failure::Failure;
+use crate::mail_folder::MailFolder;
+use crate::mailbox::Mailbox;
 use crate::place::{self, Place};
 use crate::role::Role;
 use crate::text::nearest;
@@ -26,6 +29,9 @@ const MOST_LEASE: Duration = Duration::from_secs(300);
 const NOTICE: Duration = Duration::from_secs(5);
 /// What is on its way still has to end within the time that a stop may take.
 const MOST_NOTICE: Duration = Duration::from_secs(10);
+
+/// More than any volume has, MiB.
+const MOST_RESERVE: i64 = 1_000_000_000;
 
 /// A key: its name, its default, and what it is for.
 struct Key {
@@ -87,14 +93,29 @@ const KEYS: &[Key] = &[
         help: "connections that may reach private addresses and plain http",
     },
     Key {
+        name: "mail_folders",
+        default: Default::List,
+        help: "folders whose mail is taken: ENDPOINT=FOLDER or TENANT/ENDPOINT=FOLDER; a maildir, or a folder of .eml files",
+    },
+    Key {
+        name: "mailboxes",
+        default: Default::List,
+        help: "mailboxes whose new mail is taken over IMAP: ENDPOINT=imaps://USER@HOST/FOLDER?…, with where its password is",
+    },
+    Key {
         name: "slots",
-        default: Default::Number(64),
-        help: "effects that may be on their way at once",
+        default: Default::Number(128),
+        help: "effects that may be on their way at once, of one connection of a tenant at most half as many",
     },
     Key {
         name: "rate",
         default: Default::Number(1_000),
         help: "messages per second that one door takes; a tenant takes twice as many over all its doors",
+    },
+    Key {
+        name: "disk_reserve",
+        default: Default::Number(256),
+        help: "MiB on the volume of data_dir that stay free: below that no message is taken; 0 for none",
     },
     Key {
         name: "log_format",
@@ -139,10 +160,16 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Connections that may reach private addresses.
     pub allow_private: Vec<String>,
+    /// Folders whose mail is taken.
+    pub mail_folders: Vec<MailFolder>,
+    /// Mailboxes whose mail is taken.
+    pub mailboxes: Vec<Mailbox>,
     /// Effects on their way at once.
     pub slots: usize,
     /// Messages per second that one door takes.
     pub rate: u32,
+    /// Bytes that stay free on the volume of the data directory.
+    pub disk_reserve: u64,
     /// JSON log lines; else text.
     pub log_json: bool,
     /// Filter of the log.
@@ -237,6 +264,8 @@ impl Config {
                     .collect(),
                 _ => Vec::new(),
             },
+            mail_folders: mail_folders(&raw, dir)?,
+            mailboxes: mailboxes(&raw)?,
             rate: match raw["rate"].0 {
                 Value::Integer(n @ 1..=1_000_000) => n as u32,
                 _ => return Err(wrong("rate", "a number from 1 to 1000000", &raw["rate"].1)),
@@ -244,6 +273,13 @@ impl Config {
             slots: match raw["slots"].0 {
                 Value::Integer(n) if (1..=10_000).contains(&n) => n as usize,
                 _ => return Err(wrong("slots", "a number from 1 to 10000", &raw["slots"].1)),
+            },
+            disk_reserve: match raw["disk_reserve"].0 {
+                Value::Integer(mib @ 0..=MOST_RESERVE) => mib as u64 * 1024 * 1024,
+                _ => {
+                    let want = "a number of MiB from 0 to 1000000000";
+                    return Err(wrong("disk_reserve", want, &raw["disk_reserve"].1));
+                }
             },
             log_json: match text("log_format").as_str() {
                 "json" => true,
@@ -256,6 +292,18 @@ impl Config {
             origins,
         };
         Ok(config)
+    }
+
+    /// From where mail of a tenant is fetched: tenant, endpoint, place.
+    pub fn fetched_by<'c>(
+        &'c self,
+        tenant: &'c str,
+    ) -> impl Iterator<Item = (&'c str, &'c str, String)> {
+        let folders = self.mail_folders.iter();
+        let folders = folders.map(|f| (f.tenant.as_str(), f.endpoint.as_str(), f.place()));
+        let boxes = self.mailboxes.iter();
+        let boxes = boxes.map(|m| (m.tenant.as_str(), m.endpoint.as_str(), m.place()));
+        folders.chain(boxes).filter(move |(of, _, _)| *of == tenant)
     }
 
     /// The address from the command line.
@@ -313,6 +361,34 @@ fn nodes(raw: &Raw, dir: &Path, data_dir: &Path) -> Result<Nodes, Failure> {
         lease,
         drain_notice,
     })
+}
+
+/// The folders whose mail is taken. A folder is read for one door.
+fn mail_folders(raw: &Raw, dir: &Path) -> Result<Vec<MailFolder>, Failure> {
+    const WANT: &str =
+        "a list of \"ENDPOINT=FOLDER\" or \"TENANT/ENDPOINT=FOLDER\", each folder once";
+    let (value, from) = &raw["mail_folders"];
+    let mut out: Vec<MailFolder> = Vec::new();
+    for item in value.as_array().into_iter().flatten() {
+        let text = item.as_str().unwrap_or_default();
+        match MailFolder::parse(text, DEFAULT_TENANT, dir) {
+            Some(f) if out.iter().all(|o| o.path != f.path) => out.push(f),
+            _ => return Err(wrong("mail_folders", WANT, from)),
+        }
+    }
+    Ok(out)
+}
+
+/// The mailboxes whose mail is taken.
+fn mailboxes(raw: &Raw) -> Result<Vec<Mailbox>, Failure> {
+    const WANT: &str = "a list of \"ENDPOINT=imaps://USER@HOST/FOLDER?secret=file:PATH\", with secret=env:NAME for a \
+                        variable, and imap:// only for this machine";
+    let (value, from) = &raw["mailboxes"];
+    let items = value.as_array().into_iter().flatten();
+    let one = |item: &Value| Mailbox::parse(item.as_str().unwrap_or_default(), DEFAULT_TENANT);
+    items
+        .map(|item| one(item).ok_or_else(|| wrong("mailboxes", WANT, from)))
+        .collect()
 }
 
 /// A time as it is written; nothing at all is `0s`.
@@ -495,8 +571,15 @@ mod tests {
             ("[zzzzzzzzz]\nx = 1", "these keys exist: data_dir"),
             ("slots = \"x\"", "`slots` must be a whole number"),
             ("slots = 0", "`slots` must be a number from 1"),
+            ("disk_reserve = -1", "a number of MiB from 0"),
             ("log_format = \"xml\"", "json or text"),
             ("allow_private_connections = [1]", "a list of names"),
+            ("mail_folders = [\"mail\"]", "ENDPOINT=FOLDER"),
+            (
+                "mailboxes = [\"mail=imap://u@mx.example/INBOX?secret=env:P\"]",
+                "only for this machine",
+            ),
+            ("mail_folders = [\"a=in\", \"b=in\"]", "each folder once"),
             ("listen = ", "is not TOML"),
             ("role = \"master\"", "all, ingress, worker or console"),
             (
@@ -510,6 +593,43 @@ mod tests {
             let e = load(file, &[]).unwrap_err();
             assert_eq!(e.kind.exit_code(), 2, "{file}");
             assert!(e.message.contains(want), "{file}: {}", e.message);
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_setting_and_no_other() {
+        const PAGE: &str = include_str!("../../../docs/reference/config.md");
+        let rows = PAGE
+            .lines()
+            .filter(|l| l.contains("`THROUGHLINE_") && l.starts_with("| `"));
+        let told: Vec<Vec<&str>> = rows
+            .map(|l| l.trim_matches('|').split(" | ").map(str::trim).collect())
+            .collect();
+        let names: Vec<String> = KEYS.iter().map(|k| format!("`{}`", k.name)).collect();
+        let mut on_page: Vec<&str> = told.iter().map(|row| row[0]).collect();
+        on_page.sort_unstable();
+        let mut known: Vec<&str> = names.iter().map(String::as_str).collect();
+        known.sort_unstable();
+        assert_eq!(on_page, known, "left: the page; right: the settings");
+        for row in &told {
+            let key = KEYS.iter().find(|k| row[0] == format!("`{}`", k.name));
+            let key = key.expect("it is known");
+            let variable = format!("`THROUGHLINE_{}`", key.name.to_uppercase());
+            assert!(row[1].starts_with(&variable), "{row:?}");
+            // What is empty by default is said in words.
+            let default = match key.default {
+                Default::Text(text) if !text.is_empty() => Some(format!("`{text}`")),
+                Default::Number(n) => Some(format!("`{n}`")),
+                Default::Text(_) | Default::List => None,
+            };
+            if let Some(default) = default {
+                assert_eq!(row[2], default, "{row:?}");
+            }
+            assert!(row[3].len() > 20, "{row:?}");
+        }
+        let further = ["DIR", "TENANT"].map(|n| format!("`THROUGHLINE_{n}`"));
+        for word in further {
+            assert!(PAGE.contains(&word), "the page lacks {word}");
         }
     }
 }

@@ -2,7 +2,8 @@
 //! Only this file reads secrets of connections.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -61,15 +62,15 @@ impl FromBundles {
         Ok((found, connector))
     }
 
-    fn secret(&self, name: &str, at: &SecretRef) -> Result<String, String> {
+    fn secret(&self, of: &tl_lang::Connection, at: &SecretRef) -> Result<String, String> {
+        let name = &of.name;
         let text = match at {
             SecretRef::Env(var) => std::env::var(var).map_err(|_| {
                 format!("the secret of connection `{name}` is missing: set the environment variable {var} and start again")
             })?,
             SecretRef::File(path) => {
                 let path = self.dir.join(path);
-                std::fs::read_to_string(&path)
-                    .map_err(|e| format!("the secret of connection `{name}` cannot be read from {}: {e}", path.display()))?
+                std::fs::read_to_string(&path).map_err(|e| unread(of, &path, &e))?
             }
         };
         let text = text.trim_end_matches(['\n', '\r']);
@@ -88,7 +89,7 @@ impl FromBundles {
         let secret = declared
             .secret
             .as_ref()
-            .map(|s| self.secret(name, s))
+            .map(|s| self.secret(declared, s))
             .transpose()?;
         let auth = match (&declared.auth, &secret) {
             (ConnectionAuth::Bearer, Some(secret)) => Auth::Bearer(Secret::new(secret)),
@@ -125,7 +126,7 @@ impl FromBundles {
     ) -> Result<Credentials, String> {
         let mut several = BTreeMap::new();
         for (part, at) in &declared.secrets {
-            let text = self.secret(&declared.name, at)?;
+            let text = self.secret(declared, at)?;
             several.insert(part.clone(), Value::Text(text));
         }
         let secret = match secret {
@@ -137,6 +138,23 @@ impl FromBundles {
             secret,
         })
     }
+}
+
+/// Why a secret's file gave none, with its whole path: whoever reads this may stand in another directory.
+fn unread(of: &tl_lang::Connection, path: &Path, error: &std::io::Error) -> String {
+    let whole = std::path::absolute(path);
+    let path = whole.as_deref().unwrap_or(path).display();
+    let why = match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => {
+            "the account that the server runs as may not read it".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    format!(
+        "the secret of connection `{}` (connections.yaml:{}) cannot be read from {path}: {why}",
+        of.name, of.line
+    )
 }
 
 fn key(tenant: &Tenant, workflow: &str, name: &str) -> Key {

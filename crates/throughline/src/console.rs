@@ -3,21 +3,24 @@
 
 mod case;
 mod flows;
+mod notes;
 mod ops;
 mod people;
 mod task;
 mod words;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tl_console::house::{Account, Answer, House, Session, SessionChange};
 use tl_console::views::{
     Became, CaseFilter, CasePage, Cases, Decided, Decision, Failures, Frame, HealthPage, Inbox,
-    InboxFilter, Person, Sent, TaskPage, Who, WorkflowPage,
+    InboxFilter, NoteForm, Noted, Person, Sent, TaskPage, Who, WorkflowPage,
 };
 use tl_console::{Console, Setting, Trouble};
 use tl_engine::tenant::Tenant;
 use tl_kernel::journal::Actor;
+use tl_web::SignedIn;
 
 use self::flows::Sample;
 use self::words::trouble;
@@ -31,10 +34,12 @@ pub struct Rooms {
     app: Arc<App>,
     /// Shares of the newest cases, kept for a moment.
     sample: Mutex<Option<Sample>>,
+    /// Forms behind the sign-in.
+    forms: SignedIn,
 }
 
 /// The console of an opened installation.
-pub fn console(app: &Arc<App>) -> Arc<Console> {
+pub fn console(app: &Arc<App>, forms: SignedIn) -> Arc<Console> {
     let base = match &app.config.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => format!("http://{}", app.listen()),
@@ -42,6 +47,7 @@ pub fn console(app: &Arc<App>) -> Arc<Console> {
     let rooms = Rooms {
         app: Arc::clone(app),
         sample: Mutex::default(),
+        forms,
     };
     Console::new(Setting {
         house: Arc::new(rooms),
@@ -195,6 +201,19 @@ impl House for Rooms {
             let (_, bundle) = found.ok_or_else(|| words::no_workflow(id))?;
             Ok(tl_lang::graph::svg(&bundle.program))
         })
+    }
+
+    fn notes(&self) -> Answer<'_, Vec<NoteForm>> {
+        Box::pin(async move { Ok(self.note_forms().await) })
+    }
+
+    fn note<'a>(
+        &'a self,
+        who: &'a Who,
+        form: (&'a str, &'a str),
+        answers: BTreeMap<String, String>,
+    ) -> Answer<'a, Noted> {
+        Box::pin(self.keep_note(who, form, answers))
     }
 
     fn scopes(&self) -> Answer<'_, Vec<String>> {

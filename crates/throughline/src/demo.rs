@@ -8,6 +8,7 @@ mod invariants;
 mod judge;
 mod ledger;
 mod report;
+mod scene;
 mod sender;
 mod stage;
 #[cfg(test)]
@@ -21,16 +22,18 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tl_engine::follower::Follower;
 use tl_kernel::id::{CaseId, EventId};
 
-use self::corpus::{Entry, Outcome, corpus, key_of};
+use self::corpus::{Entry, corpus, key_of};
 use self::evidence::Evidence;
 use self::invariants::writes;
 use self::judge::{Bench, Verdict, first_touches};
 use self::ledger::{Ack, Ledger};
 use self::report::Report;
+use self::scene::{Scene, scene};
 use self::sender::{Answered, Sender};
 use self::stage::Stage;
 use crate::failure::Failure;
 use crate::page::Page;
+use crate::templates::Template;
 
 /// How long a case may take to come to rest before its follower is sent.
 const REST: Duration = Duration::from_secs(10);
@@ -40,6 +43,8 @@ const ALL_AT_REST: Duration = Duration::from_secs(120);
 /// What was asked for on the command line.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// What is played.
+    pub template: Template,
     /// Exit when everything is judged.
     pub once: bool,
     /// The report as JSON.
@@ -51,7 +56,7 @@ pub struct Options {
 /// Runs the demo.
 pub async fn run(options: Options) -> Result<(), Failure> {
     if let Some(dir) = &options.keep {
-        stage::may_be_used(dir)?;
+        stage::may_be_used(dir, options.template)?;
     }
     let outcome = play(&options)
         .await
@@ -89,10 +94,11 @@ struct Played {
 }
 
 async fn play(options: &Options) -> anyhow::Result<Played> {
-    let entries = corpus()?;
+    let scene = scene(options.template);
+    let entries = corpus(scene)?;
     let begun = Instant::now();
-    let stage = Stage::set(options.keep.clone()).await?;
-    let sender = Sender::new(stage.doors.clone())?;
+    let stage = Stage::set(options.keep.clone(), scene).await?;
+    let sender = Sender::new(stage.doors.clone(), scene.doors)?;
     let bar = progress(entries.len() as u64, options.json);
     if bar.is_hidden() && !options.json {
         eprintln!(
@@ -112,8 +118,9 @@ async fn play(options: &Options) -> anyhow::Result<Played> {
     }
     let acks = answers.ledger.acks().to_vec();
     let desk = &stage.app().desk;
-    let evidence = Evidence::gather(desk, stage.tenant, &stage.crm_kid, acks).await?;
-    let mut report = judge_all(&entries, (&answers, &evidence), &stage, took).await?;
+    let place = (stage.crm_kid.as_str(), scene.record);
+    let evidence = Evidence::gather(desk, stage.tenant, place, acks).await?;
+    let mut report = judge_all((scene, &entries), (&answers, &evidence), &stage, took).await?;
     report.stays = !options.once;
     Ok(Played { report, stage })
 }
@@ -244,12 +251,13 @@ async fn wait_for_rest(stage: &Stage, limit: Duration) -> anyhow::Result<()> {
 }
 
 async fn judge_all(
-    entries: &[Entry],
+    (scene, entries): (&'static Scene, &[Entry]),
     (answers, evidence): (&Answers, &Evidence),
     stage: &Stage,
     took: Duration,
 ) -> anyhow::Result<Report> {
     let bench = Bench {
+        scene,
         evidence,
         cases: &answers.cases,
         resumed: stage.resumed,
@@ -261,10 +269,10 @@ async fn judge_all(
         }
     }
     let mut explained = Vec::new();
-    for wanted in [Outcome::Hot, Outcome::Joined, Outcome::Review] {
+    for wanted in scene.explained {
         let shown = verdicts
             .iter()
-            .find(|v| v.expected == wanted && v.differs.is_empty());
+            .find(|v| v.expected == *wanted && v.differs.is_empty());
         if let Some((v, case)) = shown.and_then(|v| Some((v, v.case?))) {
             explained.push((v.id.clone(), stage.explain(case).await?));
         }
@@ -276,6 +284,7 @@ async fn judge_all(
         .stats(stage.app().desk.now())
         .await?;
     Ok(Report {
+        scene,
         sent: entries.len(),
         took,
         invariants: invariants::all(evidence),

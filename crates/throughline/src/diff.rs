@@ -5,8 +5,9 @@ mod tables;
 
 use std::collections::BTreeMap;
 
+use tl_kernel::payload::object_to_json;
 use tl_kernel::policy::{PolicyLine, When};
-use tl_kernel::program::{ActionKind, Emit, Program, RuleEffect, Step, Threshold};
+use tl_kernel::program::{ActionKind, Emit, Program, RuleEffect, Schedule, Step, Threshold};
 use tl_kernel::time::duration_text;
 use tl_lang::effective_policy_text;
 
@@ -39,6 +40,7 @@ pub fn diff(old: &Program, new: &Program) -> Vec<String> {
     tables::tables(old, new, &mut out);
     named("record field", &fields(old), &fields(new), &mut out);
     named("endpoint", &endpoints(old), &endpoints(new), &mut out);
+    named("schedule", &schedules(old), &schedules(new), &mut out);
     named("state", &states(old), &states(new), &mut out);
     named("transition", &edges(old), &edges(new), &mut out);
     named("action", &actions(old), &actions(new), &mut out);
@@ -217,9 +219,18 @@ fn fields(p: &Program) -> BTreeMap<String, String> {
     out
 }
 
+fn schedules(p: &Program) -> BTreeMap<String, String> {
+    let words = |s: &Schedule| {
+        let data = object_to_json(&s.data);
+        let (cron, zone, catch_up) = (&s.cron, &s.table.zone, s.catch_up.word());
+        format!("{cron} {zone}, catch_up {catch_up}, data {data}")
+    };
+    let all = p.schedules.iter();
+    all.map(|s| (s.name.clone(), words(s))).collect()
+}
+
 fn endpoints(p: &Program) -> BTreeMap<String, String> {
-    p.endpoints
-        .iter()
+    p.doors()
         .map(|e| {
             let map: Vec<String> = e
                 .map

@@ -1,4 +1,7 @@
-//! What the binary carries: error pages and project templates.
+//! What the binary carries: error pages, the page on decisions, and project templates.
+
+/// What every word of a decision means: `docs/concepts/decision.md` as it is.
+pub const DECISION: &str = include_str!("../../../docs/concepts/decision.md");
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 

@@ -2,20 +2,25 @@
 //! to the desk.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use tl_document::{Declared, Document, Unread};
 use tl_engine::admit::{self, Message, SavedAnswer};
 use tl_engine::desk::DeskError;
 use tl_engine::tenant::{Bundle, Tenant};
-use tl_kernel::id::TenantId;
+use tl_kernel::follow_up;
+use tl_kernel::id::{CaseId, EventId, TenantId};
 use tl_kernel::limits::DEDUPE_KEEP;
 use tl_kernel::program::{Auth, Endpoint, Program};
 use tl_kernel::time::SECOND;
 use tl_store::contract::{Refused, SecretRow};
 use tl_web::accepted_body;
-use tl_web::intake::{Admission, AdmitError, Admitted, Answer, ApiKey, Door, Intake, TenantView};
+use tl_web::intake::{
+    Admission, AdmitError, Admitted, Answer, ApiKey, Door, Intake, TenantView, Waiting,
+};
 use tl_wire::jwt::KeySet;
 use tl_wire::signature::{MAX_SECRETS, Secret};
 
@@ -25,9 +30,9 @@ use crate::issuers::{Fetched, Issuers};
 use crate::keys::{Place, door_key, random};
 
 /// A unit that waits longer than this to become durable means that the store does not keep up.
-const QUEUE_AGE: Duration = Duration::from_secs(1);
+pub(crate) const QUEUE_AGE: Duration = Duration::from_secs(1);
 /// Effects that wait longer than this for their turn mean that messages come faster than they can be worked off, µs.
-const BACKLOG_AGE: i64 = 10_000_000;
+pub(crate) const BACKLOG_AGE: i64 = 10_000_000;
 /// Seconds after which a sender comes again.
 const RETRY: u32 = 5;
 /// How often an unknown key id makes us look for new tenants, µs.
@@ -117,18 +122,23 @@ impl DeskIntake {
                 let keys_read = fetched.iter().map(|(i, f)| (*i, f.at)).collect();
                 let mut key_sets = own_key_sets(bundle, &endpoint.auth, &secrets, now);
                 key_sets.extend(fetched.into_iter().map(|(i, f)| (i, f.keys)));
-                doors.insert(
-                    endpoint.name.clone(),
-                    Door {
-                        program: Arc::clone(&program),
-                        definition: *number,
-                        endpoint: i,
-                        secrets: secrets.into_iter().map(|(s, _)| s).collect(),
-                        key_sets,
-                        keys_read,
-                        disabled: tenant.rows.disabled.contains(&endpoint.name),
-                    },
-                );
+                let Entry::Vacant(free) = doors.entry(endpoint.name.clone()) else {
+                    tracing::error!(
+                        endpoint = endpoint.name,
+                        workflow = bundle.program.id,
+                        "TL0211 another workflow has an endpoint of this name: nothing comes to this one"
+                    );
+                    continue;
+                };
+                free.insert(Door {
+                    program: Arc::clone(&program),
+                    definition: *number,
+                    endpoint: i,
+                    secrets: secrets.into_iter().map(|(s, _)| s).collect(),
+                    key_sets,
+                    keys_read,
+                    disabled: tenant.rows.disabled.contains(&endpoint.name),
+                });
             }
         }
         let api_key = |k: &tl_store::contract::ApiKeyRow| {
@@ -249,42 +259,20 @@ impl DeskIntake {
     }
 
     async fn take(&self, a: Admission) -> Result<Admitted, AdmitError> {
-        let view = self.view(a.tenant).await.map_err(refusal)?;
+        let view = self.view(a.tenant).await;
+        let view = view.map_err(|e| refusal(e, a.id))?;
         let door = view.doors.get(&a.endpoint);
         let door =
             door.ok_or_else(|| AdmitError::Refused("TL0711", "the endpoint is gone".into()))?;
         self.matched(&view, &a);
         let seed = random::<16>().map_err(|_| AdmitError::Unavailable)?;
-        let expires = a.received_at.saturating_add(DEDUPE_KEEP);
-        let answer = a
-            .idempotent
-            .map(|(principal, key, fingerprint)| SavedAnswer {
-                principal,
-                key,
-                fingerprint,
-                status: 202,
-                body: accepted_body,
-                expires,
-            });
-        let id = a.id;
-        let message = Message {
-            tenant: a.tenant,
-            workflow: door.program.id.clone(),
-            endpoint: a.endpoint,
-            event: a.event,
-            id,
-            seed,
-            keys: a.keys,
-            key_source: a.key_source,
-            expires: a.expires,
-            kid: a.kid,
-            received_at: a.received_at,
-            content_type: a.content_type,
-            payload: a.payload,
-            answer,
-            pending: false,
+        let (id, case) = (a.id, a.case);
+        let message = message_of(a, &door.program.id, seed);
+        let admitted = match case {
+            Some(case) => self.app.desk.admit_follow_up(message, case).await,
+            None => self.app.desk.admit(message).await,
         };
-        match self.app.desk.admit(message).await {
+        match admitted {
             Ok(admit::Admitted::Accepted { case, joined }) => {
                 Ok(Admitted::Accepted { case, joined })
             }
@@ -296,7 +284,7 @@ impl DeskIntake {
                 event: id,
                 variant: false,
             }),
-            Err(e) => Err(refusal(e)),
+            Err(e) => Err(refusal(e, id)),
         }
     }
 }
@@ -335,18 +323,26 @@ fn own_key_sets(
     out
 }
 
-fn refusal(e: DeskError) -> AdmitError {
+fn refusal(e: DeskError, message: EventId) -> AdmitError {
     match e {
         DeskError::Refused(r) => AdmitError::Refused(r.code, r.message),
         DeskError::Store(Refused::Faulty { id, .. }) => AdmitError::Faulty(id),
         other => {
-            tracing::error!(error = %other, "a message could not be admitted");
+            tracing::error!(error = %other, event_id = %message, "a message could not be admitted");
             AdmitError::Unavailable
         }
     }
 }
 
 impl Intake for DeskIntake {
+    fn read_document(
+        &self,
+        bytes: Vec<u8>,
+        declared: Declared,
+    ) -> Answer<'_, Option<Result<Document, Unread>>> {
+        Box::pin(Arc::clone(&self.app.readers).read(bytes, declared))
+    }
+
     fn tenant<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Arc<TenantView>>> {
         Box::pin(async move {
             let id = self.app.desk.tenant_id(name).await.ok().flatten()?;
@@ -362,8 +358,30 @@ impl Intake for DeskIntake {
         Box::pin(self.take(admission))
     }
 
+    fn waiting(&self, tenant: TenantId, case: CaseId) -> Answer<'_, Option<Waiting>> {
+        Box::pin(async move {
+            let case = self.app.desk.load(tenant, case).await.ok()?;
+            let bundle = self.app.desk.bundle(tenant, case.definition).await.ok()?;
+            let (ask, fields) = follow_up::waits_for(&bundle.program, &case)?;
+            Some(Waiting {
+                endpoint: follow_up::endpoint(&bundle.program)?.name.clone(),
+                record: bundle.program.record.clone(),
+                ask,
+                fields,
+            })
+        })
+    }
+
     fn now(&self) -> i64 {
         self.app.desk.now()
+    }
+
+    fn wall(&self) -> i64 {
+        self.app.desk.clock().wall()
+    }
+
+    fn clock_ahead(&self) -> i64 {
+        self.app.desk.clock().alarm().map_or(0, |a| a.ahead)
     }
 
     fn keys_wanted(&self, address: &str) {
@@ -372,6 +390,10 @@ impl Intake for DeskIntake {
 
     fn leaving(&self) -> bool {
         self.app.is_leaving()
+    }
+
+    fn backlog(&self, tenant: TenantId) -> Option<u32> {
+        backlog_wait(self.app.desk.backlog_age(tenant))
     }
 
     fn overloaded(&self) -> Option<(&'static str, u32)> {
@@ -384,10 +406,39 @@ impl Intake for DeskIntake {
         if self.disk_full.load(Ordering::Relaxed) {
             return Some(("disk", 60));
         }
-        if let Some(seconds) = backlog_wait(self.app.desk.backlog_age()) {
-            return Some(("backlog", seconds));
-        }
         (self.app.desk.store().queue_age() > QUEUE_AGE).then_some(("store", RETRY))
+    }
+}
+
+/// What a door has taken, as the desk wants it.
+pub(crate) fn message_of(a: Admission, workflow: &str, seed: [u8; 16]) -> Message {
+    let expires = a.received_at.saturating_add(DEDUPE_KEEP);
+    let answer = a
+        .idempotent
+        .map(|(principal, key, fingerprint)| SavedAnswer {
+            principal,
+            key,
+            fingerprint,
+            status: 202,
+            body: accepted_body,
+            expires,
+        });
+    Message {
+        tenant: a.tenant,
+        workflow: workflow.to_owned(),
+        endpoint: a.endpoint,
+        event: a.event,
+        id: a.id,
+        seed,
+        keys: a.keys,
+        key_source: a.key_source,
+        expires: a.expires,
+        kid: a.kid,
+        received_at: a.received_at,
+        content_type: a.content_type,
+        payload: a.payload,
+        answer,
+        pending: false,
     }
 }
 

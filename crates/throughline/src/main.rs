@@ -1,8 +1,10 @@
 //! The binary `throughline`: command line, server, and everything that the two have in common.
 
 mod app;
+mod bench;
 mod checked;
 mod cli;
+mod clock;
 mod commands;
 mod config;
 mod connections;
@@ -10,6 +12,7 @@ mod console;
 mod control;
 mod demo;
 mod diff;
+mod documents;
 mod embedded;
 mod explain;
 mod failure;
@@ -17,6 +20,8 @@ mod intake;
 mod issuers;
 mod keys;
 mod lock;
+mod mail_folder;
+mod mailbox;
 mod matched;
 mod otlp;
 mod page;
@@ -25,6 +30,8 @@ mod place;
 mod project;
 mod role;
 mod serve;
+mod table;
+mod templates;
 mod text;
 mod verifier;
 
@@ -35,6 +42,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     panics::without_values();
+    let word = std::env::args_os().nth(1);
+    if word.is_some_and(|word| word == documents::WORD) {
+        return documents::serve();
+    }
     let args = cli::Args::read();
     let json = args.json;
     match commands::run(args) {

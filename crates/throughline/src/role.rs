@@ -10,7 +10,7 @@ use tl_web::problem::Problem;
 /// Paths that every node answers: a load balancer and a metrics collector ask them.
 const PROBES: &[&str] = &["/healthz", "/readyz", "/metrics"];
 /// Where messages come in.
-const DOORS: &[&str] = &["/hooks", "/forms", "/v1/events"];
+const DOORS: &[&str] = &["/hooks", "/forms", "/follow-up", "/v1/events"];
 /// What programs read and write of cases and records.
 const API: &[&str] = &["/v1"];
 
@@ -89,11 +89,12 @@ mod tests {
     #[test]
     fn each_role_answers_what_is_its_own() {
         use Role::{All, Console, Ingress, Worker};
-        let table: [(&str, &[Role]); 9] = [
+        let table: [(&str, &[Role]); 10] = [
             ("/readyz", &[All, Ingress, Worker, Console]),
             ("/metrics", &[All, Ingress, Worker, Console]),
             ("/hooks/default/web", &[All, Ingress]),
             ("/forms/default/web", &[All, Ingress]),
+            ("/follow-up/default/case_1/t", &[All, Ingress]),
             ("/v1/events", &[All, Ingress]),
             ("/v1/cases/case_1", &[All, Ingress, Console]),
             ("/v1/records/lead/1", &[All, Ingress, Console]),

@@ -11,9 +11,11 @@ use tl_engine::follower::Follower;
 use tl_engine::outward::{Connections, Outward};
 use tl_engine::worker::Worker;
 use tl_kernel::journal::Actor;
+use tl_kernel::program::Endpoint;
+use tl_kernel::turn::StoredEvent;
 use tl_lang::Project;
 use tl_store::contract::Guard;
-use tl_web::{AppState, Rate, WebConfig, router};
+use tl_web::{AppState, Carrier, Rate, WebConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -21,15 +23,16 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{App, DEFAULT_TENANT, Mode};
-use crate::checked::check;
+use crate::clock;
 use crate::config::Config;
 use crate::console::{console, first_sign_in};
-use crate::control::deploy::deploy_one;
+use crate::control::deploy::{check_here, deploy_one};
 use crate::control::socket;
 use crate::failure::{Failure, Kind};
 use crate::intake::DeskIntake;
 use crate::lock::{self, Holder, Taken};
 use crate::otlp;
+use crate::{mail_folder, mailbox};
 
 /// How long what is on its way may take after the order to stop.
 const DRAIN: Duration = Duration::from_secs(22);
@@ -40,14 +43,18 @@ const LAST_ANSWERS: Duration = Duration::from_secs(3);
 const FOLLOW: Duration = Duration::from_secs(2);
 /// How long the doors of a node that was taken over may take for their last answers.
 const ABANDON: Duration = Duration::from_secs(2);
+/// Signals that come within this time of each other are one order.
+const TOGETHER: Duration = Duration::from_millis(300);
+/// How long a stop that a second signal cuts short may take to let go of the store.
+const CUT_SHORT: Duration = Duration::from_secs(1);
 /// How often the first deployment is tried again when another node deploys at the same moment.
 const RACES: usize = 8;
 /// How often messages without a case are looked for.
 const JOIN_PENDING: Duration = Duration::from_millis(500);
+/// How long fetching mail rests after a panic.
+const AFTER_PANIC: Duration = Duration::from_secs(5);
 /// How often the room on the disk is looked at.
 const WATCH_DISK: Duration = Duration::from_secs(5);
-/// Below this no message is taken, bytes.
-const DISK_RESERVE: u64 = 256 * 1024 * 1024;
 
 /// A server that runs.
 #[derive(Debug)]
@@ -117,9 +124,20 @@ pub async fn run(config: Config, json: bool) -> Result<(), Failure> {
         }
     }
     tracing::info!("stopping");
-    running.stop().await;
-    tracing::info!("stopped");
-    Ok(())
+    tokio::select! {
+        () = running.stop() => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        // Who says it twice does not want to wait.
+        () = signals.again() => {
+            running.cut_short().await;
+            Err(Failure::refused(
+                "ended at once, because a second signal came while it was stopping. What was on its way is taken up at \
+                 the next start",
+            ))
+        }
+    }
 }
 
 /// Starts everything that a server consists of.
@@ -137,6 +155,8 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         .map_err(|e| cannot_listen(&config.listen, &e))?;
     let (app, handoff) = App::open(config, Some(lock), Mode::Serving).await?;
     app.listens_on(address.to_string());
+    // Where no public address is set, links lead to this machine.
+    app.desk.is_reached_at(&format!("http://{}", app.listen()));
     deploy_what_is_there(&app).await?;
     let control = socket::listen(&app.config.data_dir)?;
     app.announce(&control.path, &address.to_string())
@@ -172,35 +192,32 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
     let intake = Arc::new(DeskIntake::new(Arc::clone(&app)));
     tasks.spawn(app.desk.clone().follow_gates(stop.clone()));
     tasks.spawn(app.desk.clone().take_over(app.config.lease, stop.clone()));
+    let (of, until) = (Arc::clone(&app), stop.clone());
+    tasks.spawn(async move { clock::watch(&of, &until).await });
     tasks.spawn(watch_disk(
         Arc::clone(&intake),
-        app.config.data_dir.clone(),
+        Arc::clone(&app),
         stop.clone(),
     ));
     let (keeper, of, until) = (Arc::clone(&intake), Arc::clone(&app), stop.clone());
     tasks.spawn(async move { keeper.issuers.keep(&of, &client, &until).await });
     if app.config.role.works() {
         tasks.spawn(join_pending(Arc::clone(&app), stop.clone()));
+    } else {
+        tasks.spawn(app.desk.clone().follow_backlog(stop.clone()));
     }
     tasks.spawn(control.serve(Arc::clone(&app), stop.clone()));
-    let state = AppState {
-        intake: Arc::clone(&intake) as Arc<dyn tl_web::intake::Intake>,
-        store: app.desk.store().clone(),
-        config: WebConfig {
-            public_url: app.config.public_url.clone(),
-            drain_grace: DRAIN / 3,
-            endpoint_rate: pace(app.config.rate),
-            tenant_rate: pace(app.config.rate.saturating_mul(2)),
-            ..WebConfig::default()
-        },
-        metrics: Arc::new(otlp::metrics(&app.desk)),
-    };
-    let console = console(&app);
-    let pages = tl_console::router(Arc::clone(&console));
+    let state = app_state(&app, &intake);
     let (web_stop, role) = (stop.clone(), app.config.role);
+    let config = state.config.clone();
+    let (routes, carrier) = tl_web::doors(state);
+    let console = console(&app, carrier.signed_in());
+    let pages = tl_console::router(Arc::clone(&console));
+    if role.serves("/hooks") {
+        fetch_mail(&app, &carrier, &doors);
+    }
     tasks.spawn(async move {
-        let config = state.config.clone();
-        let router = role.only(router(state).merge(pages));
+        let router = role.only(routes.merge(pages));
         if let Err(e) = tl_web::serve(listener, router, web_stop, &config).await {
             tracing::error!(error = %e, "the doors are closed");
         }
@@ -216,6 +233,70 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         worker,
         follower,
     })
+}
+
+/// What the doors are built from.
+fn app_state(app: &App, intake: &Arc<DeskIntake>) -> AppState {
+    AppState {
+        intake: Arc::clone(intake) as Arc<dyn tl_web::intake::Intake>,
+        store: app.desk.store().clone(),
+        config: WebConfig {
+            public_url: app.config.public_url.clone(),
+            drain_grace: DRAIN / 3,
+            endpoint_rate: pace(app.config.rate),
+            tenant_rate: pace(app.config.rate.saturating_mul(2)),
+            ..WebConfig::default()
+        },
+        metrics: Arc::new(otlp::metrics(&app.desk)),
+    }
+}
+
+/// Reads the folders and mailboxes of the settings.
+fn fetch_mail(app: &Arc<App>, carrier: &Carrier, doors: &Part) {
+    for mailbox in app.config.mailboxes.clone() {
+        let (of, carrier, stop) = (Arc::clone(app), carrier.clone(), doors.stop.clone());
+        let place = mailbox.place();
+        let watch = move || {
+            let (of, carrier) = (Arc::clone(&of), carrier.clone());
+            let (mailbox, stop) = (mailbox.clone(), stop.clone());
+            async move { mailbox::watch(&of, &carrier, &mailbox, &stop).await }
+        };
+        let tasks = &doors.tasks;
+        tasks.spawn(unbroken(watch, broken(app, vec![place]), AFTER_PANIC));
+    }
+    let (of, carrier, stop) = (Arc::clone(app), carrier.clone(), doors.stop.clone());
+    let watch = move || mail_folder::watch(Arc::clone(&of), carrier.clone(), stop.clone());
+    let folders = app.config.mail_folders.iter();
+    let places = folders.map(mail_folder::MailFolder::place).collect();
+    let tasks = &doors.tasks;
+    tasks.spawn(unbroken(watch, broken(app, places), AFTER_PANIC));
+}
+
+/// Says of places that nothing is read from them for a moment.
+fn broken(app: &Arc<App>, places: Vec<String>) -> impl Fn() + Send + 'static {
+    let app = Arc::clone(app);
+    move || {
+        tracing::error!(?places, "fetching mail panicked; it begins anew");
+        for place in &places {
+            let why = "reading it ended by an error of ours, which the log has; it begins anew";
+            app.places.note(place, Some(why.to_owned()));
+        }
+    }
+}
+
+/// Work that ends when it is done, and begins anew where it panicked.
+async fn unbroken<F: Future<Output = ()> + Send + 'static>(
+    begin: impl Fn() -> F,
+    broken: impl Fn(),
+    rest: Duration,
+) {
+    while let Err(e) = tokio::spawn(begin()).await {
+        if !e.is_panic() {
+            return;
+        }
+        broken();
+        tokio::time::sleep(rest).await;
+    }
 }
 
 /// Another process holds the data directory.
@@ -251,9 +332,20 @@ impl Running {
         self.app.close().await;
     }
 
+    /// Ends a stop that is under way: what is on its way is left as it is. It may still give its lease back, so that
+    /// others, or the next start, take it up at once.
+    async fn cut_short(&self) {
+        if tokio::time::timeout(CUT_SHORT, self.app.close())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the store did not close in time");
+        }
+    }
+
     /// Says that it leaves, takes nothing more, finishes what is on its way, signs a last checkpoint, and lets go of
     /// the store.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         let end = tokio::time::Instant::now() + DRAIN;
         // A load balancer that asks learns it before the first connection is refused.
         self.app.leave();
@@ -333,7 +425,7 @@ async fn deploy_first(app: &App, project: &Project, id: &str) -> Result<(), Fail
             }
             return Ok(());
         }
-        let checked = check(project, id);
+        let checked = check_here(&view, project, id);
         if !checked.ok() {
             return Err(Failure::refused(format!(
                 "workflow `{id}` does not pass its check:\n{}",
@@ -418,12 +510,24 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
+
+    /// Waits for a second one. What comes together with the first is the same order: a terminal tells every process in
+    /// front, and one of them may pass it on.
+    async fn again(&mut self) {
+        let first = tokio::time::Instant::now();
+        loop {
+            self.wait().await;
+            if first.elapsed() > TOGETHER {
+                return;
+            }
+        }
+    }
 }
 
-async fn watch_disk(intake: Arc<DeskIntake>, dir: std::path::PathBuf, stop: CancellationToken) {
+async fn watch_disk(intake: Arc<DeskIntake>, app: Arc<App>, stop: CancellationToken) {
     loop {
-        if let Ok(free) = fs2::available_space(&dir) {
-            let full = free < DISK_RESERVE;
+        if let Ok(free) = fs2::available_space(&app.config.data_dir) {
+            let full = free < app.config.disk_reserve;
             if full != intake.disk_full.swap(full, Ordering::Relaxed) {
                 tracing::warn!(
                     free,
@@ -441,7 +545,12 @@ async fn watch_disk(intake: Arc<DeskIntake>, dir: std::path::PathBuf, stop: Canc
 /// Joins messages that were accepted without a case.
 async fn join_pending(app: Arc<App>, stop: CancellationToken) {
     while pause(JOIN_PENDING, &stop).await {
-        if let Err(e) = app.desk.join_pending(tl_web::stored_event).await {
+        let event = |endpoint: &Endpoint, stored: &StoredEvent| {
+            tl_web::stored_event(endpoint, stored, |bytes, declared| {
+                app.readers.read_now(bytes, declared)
+            })
+        };
+        if let Err(e) = app.desk.join_pending(event).await {
             tracing::warn!(error = %e, "pending joins");
         }
     }
@@ -456,9 +565,31 @@ fn pace(per_second: u32) -> Rate {
 }
 
 /// Waits; false when it is time to stop.
-async fn pause(time: Duration, stop: &CancellationToken) -> bool {
+pub async fn pause(time: Duration, stop: &CancellationToken) -> bool {
     tokio::select! {
         () = stop.cancelled() => false,
         () = tokio::time::sleep(time) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_panics_begins_anew_until_it_is_done() {
+        let (begun, told) = (Arc::new(AtomicU32::new(0)), AtomicU32::new(0));
+        let begin = || {
+            let times = begun.fetch_add(1, Ordering::Relaxed);
+            async move { assert!(times >= 2, "not yet") }
+        };
+        let broken = || {
+            told.fetch_add(1, Ordering::Relaxed);
+        };
+        unbroken(begin, broken, Duration::ZERO).await;
+        let counted = [&*begun, &told].map(|n| n.load(Ordering::Relaxed));
+        assert_eq!(counted, [3, 2]);
     }
 }

@@ -32,6 +32,16 @@ impl At {
         }
     }
 
+    /// Date and time of day in UTC, to the millisecond: in a timeline much happens within a second.
+    pub fn exact(self) -> String {
+        let clock = self.clock();
+        let ms = self.0.rem_euclid(1_000_000) / 1000;
+        match clock.strip_suffix('Z') {
+            Some(before) => format!("{before}.{ms:03}Z"),
+            None => clock,
+        }
+    }
+
     /// How long ago, or how long until.
     pub fn from(self, now: i64) -> String {
         let distance = now - self.0;
@@ -95,7 +105,8 @@ fn distance(a: &str, b: &str) -> usize {
 pub fn safe(text: &str) -> String {
     text.chars()
         .map(|c| match c {
-            '\n' | '\t' => c,
+            // The last one parts the pages of a document.
+            '\n' | '\t' | '\u{c}' => c,
             c if c.is_control()
                 || ('\u{202a}'..='\u{202e}').contains(&c)
                 || ('\u{2066}'..='\u{2069}').contains(&c) =>
@@ -109,7 +120,7 @@ pub fn safe(text: &str) -> String {
 
 /// One line of text from outside, cut to a length.
 pub fn one_line(text: &str, most: usize) -> String {
-    let flat = safe(text).replace(['\n', '\t'], " ");
+    let flat = safe(text).replace(['\n', '\t', '\u{c}'], " ");
     if flat.chars().count() <= most {
         return flat;
     }
@@ -141,6 +152,7 @@ mod tests {
         let at = At(1_795_365_600_123_456);
         let json = serde_json::to_string(&at).unwrap();
         assert_eq!(serde_json::from_str::<At>(&json).unwrap(), at);
+        assert_eq!(at.exact(), "2026-11-22 16:40:00.123Z");
         assert_eq!(at.from(at.0 + 90_000_000), "1m30s ago");
         assert_eq!(safe("a\u{1b}[31m\u{202e}b"), "a\u{fffd}[31m\u{fffd}b");
         assert_eq!(one_line("ab\ncdef", 5), "ab c…");

@@ -3,16 +3,23 @@
 mod cli {
     mod again;
     pub mod bench;
+    mod clock;
     mod connectors;
+    mod documents;
     mod doors;
     mod errors;
     mod eval;
     mod examples;
     mod golden;
     mod hanging;
+    mod import;
     mod life;
+    mod mail;
+    mod mailbox;
+    mod mailbox_odd;
     mod newcomer;
     mod operators;
+    mod schedules;
     mod schema;
     mod signing;
     mod words;

@@ -45,6 +45,12 @@ fn states(n: usize) -> String {
     })
 }
 
+fn schedules(n: usize) -> String {
+    (0..n).fold(format!("{WORKFLOW}schedules:\n"), |all, i| {
+        all + &format!("  t{i}: {{ cron: '{i} 6 * * *' }}\n")
+    })
+}
+
 fn branches(n: usize) -> String {
     lines("  branches:\n", n, |i| {
         format!("    - {{ condition: \"record.message == 'a{i}'\", action: close }}")
@@ -131,6 +137,18 @@ fn a_workflow_file_cannot_keep_its_reader_busy() {
             lines("  channels:\n", 1_000, |i| {
                 format!("    c{i}: {{ channel: form }}")
             }),
+            0,
+            &["its proofs hold"],
+        ),
+        (
+            "33 timetables",
+            schedules(33),
+            1,
+            &["TL0206", "more than 32 timetables in one workflow"],
+        ),
+        (
+            "as many timetables as may be",
+            schedules(32),
             0,
             &["its proofs hold"],
         ),

@@ -1,4 +1,4 @@
-//! What a process has used, read from `/proc`.
+//! What processes have used, read from `/proc`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,10 +6,12 @@ use std::fs;
 /// Ticks per second of the times in `/proc`: 100 on every Linux that shows them to programs.
 const TICKS: f64 = 100.0;
 
-/// Seconds of processor time, in user code and in the kernel, since the process began; 0 where it is gone.
-pub fn cpu_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.ok().and_then(|s| cpu_of(&s)).unwrap_or(0.0)
+/// Seconds of processor time, in user code and in the kernel, since the processes began; one that is gone counts as 0.
+pub fn cpu_seconds(pids: &[u32]) -> f64 {
+    let stats = pids
+        .iter()
+        .filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+    stats.filter_map(|s| cpu_of(&s)).sum()
 }
 
 /// The times are the 12th and 13th field behind the name, and a name may hold spaces and brackets.
@@ -21,12 +23,12 @@ fn cpu_of(stat: &str) -> Option<f64> {
 }
 
 /// Seconds of processor time by name of the thread.
-pub fn cpu_by_thread(pid: u32) -> BTreeMap<String, f64> {
+pub fn cpu_by_thread(pids: &[u32]) -> BTreeMap<String, f64> {
     let mut out = BTreeMap::new();
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return out;
-    };
-    for task in tasks.flatten() {
+    let tasks = pids
+        .iter()
+        .filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok());
+    for task in tasks.flatten().flatten() {
         let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
         let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
         *out.entry(name.trim().to_owned()).or_default() += cpu_of(&stat).unwrap_or(0.0);
@@ -34,10 +36,12 @@ pub fn cpu_by_thread(pid: u32) -> BTreeMap<String, f64> {
     out
 }
 
-/// The process's share of the machine's memory (PSS), MiB; 0 where it is gone.
-pub fn memory_mib(pid: u32) -> f64 {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    pss_of(&rollup).unwrap_or(0.0) / 1024.0
+/// The processes' share of the machine's memory (PSS), MiB; one that is gone counts as 0.
+pub fn memory_mib(pids: &[u32]) -> f64 {
+    let rollups = pids
+        .iter()
+        .filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok());
+    rollups.filter_map(|r| pss_of(&r)).sum::<f64>() / 1024.0
 }
 
 fn pss_of(rollup: &str) -> Option<f64> {
@@ -45,7 +49,7 @@ fn pss_of(rollup: &str) -> Option<f64> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// What a process had used at a moment.
+/// What processes had used at a moment.
 #[derive(Debug)]
 pub struct Used {
     cpu: f64,
@@ -53,21 +57,15 @@ pub struct Used {
 }
 
 impl Used {
-    /// What the process has used until now; nothing where there is none.
-    pub fn now(pid: Option<u32>) -> Used {
-        let Some(pid) = pid else {
-            return Used {
-                cpu: 0.0,
-                threads: BTreeMap::new(),
-            };
-        };
+    /// What the processes have used until now.
+    pub fn now(pids: &[u32]) -> Used {
         Used {
-            cpu: cpu_seconds(pid),
-            threads: cpu_by_thread(pid),
+            cpu: cpu_seconds(pids),
+            threads: cpu_by_thread(pids),
         }
     }
 
-    /// Milliseconds for each case since then: of the process, and by name of the thread.
+    /// Milliseconds for each case since then: of the processes, and by name of the thread.
     pub fn since(&self, before: &Used, cases: u64) -> (f64, BTreeMap<String, f64>) {
         let each = |seconds: f64| (seconds * 1e6 / cases.max(1) as f64).round() / 1000.0;
         let earlier = |name: &String| before.threads.get(name).copied().unwrap_or(0.0);
@@ -95,7 +93,7 @@ mod tests {
             pss_of("Rss:  900 kB\nPss:        512 kB\nPss_Anon: 100 kB\n"),
             Some(512.0)
         );
-        assert!(memory_mib(std::process::id()) > 0.0);
-        assert!(!cpu_by_thread(std::process::id()).is_empty());
+        assert!(memory_mib(&[std::process::id()]) > 0.0);
+        assert!(!cpu_by_thread(&[std::process::id()]).is_empty());
     }
 }

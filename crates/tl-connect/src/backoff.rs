@@ -69,7 +69,8 @@ pub fn retry_after(value: &str, date: Option<&str>, now: i64) -> Option<i64> {
     Some(due.saturating_sub(from).max(0))
 }
 
-fn http_date(text: &str) -> Option<i64> {
+/// A date as HTTP has it, µs since the Unix epoch.
+pub(crate) fn http_date(text: &str) -> Option<i64> {
     let time = httpdate::parse_http_date(text.trim()).ok()?;
     let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_micros()).ok()

@@ -17,6 +17,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::address::{self, TargetError};
+use crate::backoff;
 use crate::knowledge::{self, Answer, Blocked, BodyError, Knowledge, NotSent, Sent, Unknown};
 use crate::login::{self, Credentials, Session};
 use tl_kernel::connector::{Rate, Scheme};
@@ -314,7 +315,12 @@ pub struct Client {
     way: Way,
     /// Asked right before a request leaves.
     allowed: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    /// Told what time it is elsewhere.
+    heard: Option<Arc<Heard>>,
 }
+
+/// Takes the name of a host and what its answer was dated, µs since the Unix epoch.
+type Heard = dyn Fn(&str, i64) + Send + Sync;
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -356,6 +362,7 @@ impl Client {
                 private: build(options, true)?,
             }),
             allowed: None,
+            heard: None,
         })
     }
 
@@ -364,6 +371,7 @@ impl Client {
         Client {
             way: Way::Given(exchange),
             allowed: None,
+            heard: None,
         }
     }
 
@@ -375,30 +383,38 @@ impl Client {
         }
     }
 
+    /// The same client, which passes on how answers of systems outside the own network are dated.
+    pub fn telling(self, heard: impl Fn(&str, i64) + Send + Sync + 'static) -> Client {
+        Client {
+            heard: Some(Arc::new(heard)),
+            ..self
+        }
+    }
+
     /// Sends one request once.
     pub async fn send(&self, connection: &Connection, request: Request) -> Sent {
         if self.allowed.as_ref().is_some_and(|allowed| !allowed()) {
             return unsent(&request, NotSent::Lease);
         }
-        let sockets = match &self.way {
-            Way::Given(exchange) => return given(exchange.as_ref(), connection, request).await,
-            Way::Sockets(sockets) => sockets,
+        let sent = match &self.way {
+            Way::Given(exchange) => given(exchange.as_ref(), connection, request).await,
+            Way::Sockets(sockets) => sockets.send(connection, request).await,
         };
-        let begun = Instant::now();
-        let body_bytes = request.body.as_ref().map_or(0, Vec::len);
-        let deadline = tokio::time::Instant::now() + request.deadline;
-        let knowledge = match prepare(connection, request) {
-            Err(why) => Knowledge::NotSent(why),
-            Ok(request) => {
-                sockets
-                    .exchange(connection.allow_private, request, deadline)
-                    .await
-            }
+        self.tell(connection, &sent);
+        sent
+    }
+
+    fn tell(&self, connection: &Connection, sent: &Sent) {
+        let (Some(heard), Knowledge::Answered(answer)) = (&self.heard, &sent.knowledge) else {
+            return;
         };
-        Sent {
-            knowledge,
-            took: begun.elapsed(),
-            body_bytes,
+        // A system in the own network may well have its time from this very machine.
+        if connection.allow_private {
+            return;
+        }
+        let date = answer.header("date").and_then(backoff::http_date);
+        if let (Some(host), Some(date)) = (connection.base.host_str(), date) {
+            heard(host, date);
         }
     }
 }
@@ -420,6 +436,24 @@ fn unsent(request: &Request, why: NotSent) -> Sent {
 }
 
 impl Sockets {
+    async fn send(&self, connection: &Connection, request: Request) -> Sent {
+        let begun = Instant::now();
+        let body_bytes = request.body.as_ref().map_or(0, Vec::len);
+        let deadline = tokio::time::Instant::now() + request.deadline;
+        let knowledge = match prepare(connection, request) {
+            Err(why) => Knowledge::NotSent(why),
+            Ok(request) => {
+                self.exchange(connection.allow_private, request, deadline)
+                    .await
+            }
+        };
+        Sent {
+            knowledge,
+            took: begun.elapsed(),
+            body_bytes,
+        }
+    }
+
     async fn exchange(
         &self,
         private: bool,

@@ -198,6 +198,11 @@ impl Guard {
         self.pace.set(rate);
     }
 
+    /// So many nodes that live ask the other side: each keeps to its part of the rate.
+    pub fn shared_by(&mut self, nodes: u32) {
+        self.pace.shared_by(nodes);
+    }
+
     /// Lets an attempt go, or says until when it waits.
     pub fn admit(&mut self, now: i64, what: Try) -> Admission {
         let mut waits = self.stop.wait(now).or_else(|| self.pause.wait(now));

@@ -11,6 +11,7 @@ pub mod client;
 pub mod exchange;
 pub mod fake;
 pub mod guard;
+pub mod imap;
 pub mod json;
 pub mod keysets;
 pub mod knowledge;

@@ -75,6 +75,8 @@ pub enum Action {
     Decide,
     /// Take tasks over and give them back.
     Claim,
+    /// Write down what somebody said.
+    Note,
     /// Send failed effects again, or say what became of uncertain ones.
     Redrive,
     /// Set and clear kill switches.
@@ -91,6 +93,7 @@ impl Action {
             Action::SeeContents => "see what cases hold",
             Action::Decide => "decide tasks",
             Action::Claim => "take tasks over",
+            Action::Note => "write notes",
             Action::Redrive => "send failed effects again",
             Action::Switch => "set and clear kill switches",
             Action::People => "invite people",
@@ -102,11 +105,12 @@ const YES: bool = true;
 const NO: bool = false;
 
 /// In the order of `Role::ALL`: owner, builder, operator, reviewer, viewer, auditor.
-const TABLE: [(Action, [bool; 6]); 7] = [
+const TABLE: [(Action, [bool; 6]); 8] = [
     (Action::SeeStates, [YES, YES, YES, YES, YES, YES]),
     (Action::SeeContents, [YES, YES, YES, YES, NO, YES]),
     (Action::Decide, [YES, NO, NO, YES, NO, NO]),
     (Action::Claim, [YES, NO, YES, YES, NO, NO]),
+    (Action::Note, [YES, NO, YES, YES, NO, NO]),
     (Action::Redrive, [YES, NO, YES, NO, NO, NO]),
     (Action::Switch, [YES, NO, YES, NO, NO, NO]),
     (Action::People, [YES, NO, NO, NO, NO, NO]),

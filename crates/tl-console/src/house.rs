@@ -1,5 +1,6 @@
 //! What the console asks of the rest of the product. The binary answers it: no page reaches the engine or the store.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -110,6 +111,15 @@ pub trait House: Send + Sync + 'static {
     fn workflow<'a>(&'a self, id: &'a str) -> Answer<'a, WorkflowPage>;
     /// The state graph of a workflow as an SVG document.
     fn graph<'a>(&'a self, id: &'a str) -> Answer<'a, String>;
+    /// Forms for notes.
+    fn notes(&self) -> Answer<'_, Vec<NoteForm>>;
+    /// Keeps a note of somebody: the form's name, the key of the page that was filled in, and the answers by name.
+    fn note<'a>(
+        &'a self,
+        who: &'a Who,
+        form: (&'a str, &'a str),
+        answers: BTreeMap<String, String>,
+    ) -> Answer<'a, Noted>;
     /// What a switch can cover.
     fn scopes(&self) -> Answer<'_, Vec<String>>;
     /// Sets a switch in a mode, or clears it where there is none. Says what is the case now.

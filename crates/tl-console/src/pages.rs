@@ -5,6 +5,7 @@ pub(crate) mod door;
 pub(crate) mod failures;
 pub(crate) mod health;
 pub(crate) mod inbox;
+pub(crate) mod note;
 pub(crate) mod outbox;
 pub(crate) mod people;
 pub(crate) mod problem;

@@ -1,6 +1,7 @@
 //! Which address leads where, and who may go there.
 
 mod begin;
+mod notes;
 mod ops;
 mod work;
 
@@ -249,6 +250,8 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/cases/{id}", get(work::case))
         .route("/search", get(work::search))
         .route("/live", get(work::live))
+        .route("/notes", get(notes::first))
+        .route("/notes/{form}", get(notes::form).post(notes::keep))
         .route("/health", get(ops::health))
         .route("/workflows", get(ops::workflows))
         .route("/workflows/{id}", get(ops::workflow))

@@ -17,9 +17,10 @@ struct Place {
     needs: Action,
 }
 
-const PLACES: [Place; 8] = [
+const PLACES: [Place; 9] = [
     place("Inbox", "/inbox", "i", Action::SeeContents),
     place("Cases", "/cases", "c", Action::SeeStates),
+    place("Notes", "/notes", "n", Action::Note),
     place("Health", "/health", "h", Action::SeeStates),
     place("Failures", "/failures", "f", Action::SeeStates),
     place("Workflows", "/workflows", "w", Action::SeeStates),
@@ -65,7 +66,13 @@ pub(crate) struct Around<'a> {
 /// A page for somebody who is signed in.
 pub(crate) fn signed_in(around: &Around<'_>, page: &Page) -> Markup {
     let (frame, who) = (around.frame, around.who);
-    let places = || PLACES.iter().filter(|p| who.role.may(p.needs));
+    let there = |p: &&Place| p.path != "/notes" || frame.notes;
+    let places = || {
+        PLACES
+            .iter()
+            .filter(|p| who.role.may(p.needs))
+            .filter(there)
+    };
     document(
         &page.title,
         html! {

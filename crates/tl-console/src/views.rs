@@ -27,6 +27,62 @@ pub struct Frame {
     pub tasks: u64,
     /// Effects that failed, were given up or are uncertain.
     pub failures: u64,
+    /// There are forms for notes.
+    pub notes: bool,
+}
+
+/// A form for people who have signed in: a phone note.
+#[derive(Debug, Clone)]
+pub struct NoteForm {
+    /// Name of its door.
+    pub name: String,
+    /// Heading.
+    pub title: String,
+    /// What stands below it.
+    pub intro: Option<String>,
+    /// What is asked.
+    pub questions: Vec<Question>,
+}
+
+/// A question of a note.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Name of the answer.
+    pub name: String,
+    /// What is asked.
+    pub label: String,
+    /// What helps to answer.
+    pub hint: Option<String>,
+    /// How it is asked.
+    pub asked: Asked,
+    /// It has to be answered.
+    pub required: bool,
+}
+
+/// How a question is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// A line: the type of its control.
+    Line(&'static str),
+    /// Several lines.
+    Area,
+    /// One of these: the value, and what is shown.
+    Choice(Vec<(String, String)>),
+    /// A box to tick.
+    Tick,
+}
+
+/// What became of a note.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Noted {
+    /// It is kept.
+    Kept,
+    /// It was kept before: the page was sent twice.
+    Before,
+    /// The page was sent before with other answers: those are kept, and these are not.
+    Changed,
+    /// Answers to mend: the position of the question, where there is one, and what to do.
+    Wrong(Vec<(Option<usize>, String)>),
 }
 
 /// A kill switch in force.
@@ -366,8 +422,10 @@ pub struct CasePage {
     pub bundle: String,
     /// Correlation id.
     pub correlation: String,
-    /// What is the matter, in one sentence.
+    /// What is the matter, in one sentence without a value of the record.
     pub summary: String,
+    /// What else is worth knowing about it, values among it.
+    pub notes: Vec<String>,
     /// Goal and how it stands; empty without one.
     pub goal: String,
     /// What to do next.

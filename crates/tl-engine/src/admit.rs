@@ -12,11 +12,11 @@ use tl_kernel::turn::{Decision, StoredEvent, Turn};
 use tl_kernel::value::Value;
 use tl_store::contract::{Guard, Refused, Row, Unit};
 
-use crate::desk::{Desk, DeskError, FactSheet, gate_guard, read_error};
+use crate::desk::{Desk, DeskError, FactSheet, claimed, gate_guard, read_error};
 use crate::telemetry::Step;
 use crate::tenant::{Bundle, Tenant};
 
-/// Pending messages joined in one look.
+/// Pending messages read at once.
 const JOIN_BATCH: u32 = 64;
 /// Under this name every joined message is noted once.
 const JOINED: &str = "join";
@@ -115,23 +115,79 @@ struct Target {
     matched: Option<u8>,
     /// The case was there before.
     joins: bool,
+    /// Who holds its natural keys does not take it.
+    alone: bool,
+}
+
+/// What goes with a message that the engine brings itself.
+pub(crate) struct Errand {
+    /// As of which view it was decided that it comes: where the gate has moved since, it does not.
+    pub(crate) view: Arc<Tenant>,
+    /// Rows of its unit.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// The event that holds a message's dedupe key, and the digest of its payload.
+pub(crate) struct Known {
+    event: EventId,
+    payload: Digest,
 }
 
 impl Desk {
     /// Admits a message: decides it, and commits event, keys and turn together.
     pub async fn admit(&self, message: Message) -> Result<Admitted, DeskError> {
+        self.admit_counted(message, None).await
+    }
+
+    /// Admits what came by a one-time link: it joins the case that has sent the link, and no other.
+    pub async fn admit_follow_up(
+        &self,
+        message: Message,
+        case: CaseId,
+    ) -> Result<Admitted, DeskError> {
+        self.admit_counted(message, Some(case)).await
+    }
+
+    /// A repeat is counted with the event that it repeats.
+    async fn admit_counted(
+        &self,
+        message: Message,
+        sent_by: Option<CaseId>,
+    ) -> Result<Admitted, DeskError> {
+        match self.admit_new(&message, None, sent_by).await? {
+            Ok(admitted) => Ok(admitted),
+            Err(Known { event, payload }) => self.duplicate(&message, event, payload).await,
+        }
+    }
+
+    /// Admits a message that is no repeat, and says which event a repeat has. An errand fails with `Busy` where the gate
+    /// has moved. `sent_by`: the case that has sent the link by which the message came.
+    pub(crate) async fn admit_new(
+        &self,
+        message: &Message,
+        errand: Option<&Errand>,
+        sent_by: Option<CaseId>,
+    ) -> Result<Result<Admitted, Known>, DeskError> {
         let step = Step::message();
         let mut joins = 0;
         let mut may_be_born = true;
         // The case that holds one of the message's natural keys, once the store has named it.
-        let mut holder = None;
+        let mut holder = sent_by;
+        let mut alone = false;
         loop {
-            let view = self.tenant(message.tenant).await?;
-            let (target, case) = match holder {
-                None => opened(&view, &message)?,
-                Some(case) => self.joined(&view, &message, case).await?,
+            let view = match errand {
+                Some(errand) => Arc::clone(&errand.view),
+                None => self.tenant(message.tenant).await?,
             };
-            let slot = if may_be_born { self.reserve() } else { None };
+            let (target, case) = match holder {
+                Some(case) if !alone => self.joined(&view, message, case).await?,
+                _ => opened(&view, message, alone)?,
+            };
+            let slot = if may_be_born {
+                self.reserve(message.tenant)
+            } else {
+                None
+            };
             let sheet = FactSheet::new(self, &view, &target.bundle, case.definition);
             let facts = sheet.facts(Some(&message.event), slot.is_some());
             let input = Input::EventAdmitted(decide::Admitted {
@@ -146,26 +202,44 @@ impl Desk {
             let program = &target.bundle.program;
             let (turn, case) = match decide_on(program, case, input, &facts) {
                 Decision::Turn(turn, after) => (*turn, *after),
+                // It was acknowledged: where its case does not take it, it has one of its own.
+                Decision::Refused(_) if message.pending && target.joins => {
+                    alone = true;
+                    continue;
+                }
                 Decision::Refused(refusal) => {
                     self.telemetry().refused(&step, program);
-                    return Err(self.record(message.tenant, refusal).await?);
+                    // What is tried again and again stands in the audit once, as pending.
+                    return Err(match message.pending {
+                        true => DeskError::Refused(refusal),
+                        false => self.record(message.tenant, refusal).await?,
+                    });
                 }
             };
-            let unit = unit(&message, &view, &target, Some(&turn));
+            let Ok(slot) = claimed(slot, &turn) else {
+                may_be_born = false;
+                continue;
+            };
+            let mut unit = unit(message, &view, &target, Some(&turn));
+            unit.rows
+                .extend(errand.into_iter().flat_map(|e| e.rows.clone()));
             match self.commit(unit).await? {
                 Ok(_) => {
                     self.telemetry().turned(&step, &turn, (&case, program));
                     self.after(|| case, &turn, &target.bundle, slot);
-                    return Ok(Admitted::Accepted {
+                    return Ok(Ok(Admitted::Accepted {
                         case: Some(turn.case),
                         joined: target.matched,
-                    });
+                    }));
                 }
                 Err(Refused::Duplicate { event, payload }) => {
-                    return self.duplicate(&message, event, payload).await;
+                    return Ok(Err(Known { event, payload }));
                 }
                 Err(Refused::GateMoved) => {
                     self.reload(message.tenant).await?;
+                    if errand.is_some() {
+                        return Err(DeskError::Busy);
+                    }
                 }
                 // Almost every message is the first one of its case, so who holds its natural keys is not asked
                 // before: the commit that finds one taken says whose it is.
@@ -174,11 +248,12 @@ impl Desk {
                 }
                 Err(Refused::NaturalKeyTaken { .. } | Refused::CaseMoved { .. }) => {
                     joins += 1;
-                    if joins >= JOIN_TRIES && message.pending {
+                    if joins >= JOIN_TRIES && (message.pending || sent_by.is_some()) {
                         return Err(DeskError::Busy);
                     }
                     if joins == JOIN_TRIES {
-                        return self.accept_pending(&message, &view, &target).await;
+                        let rows = errand.map_or(&[][..], |e| &e.rows);
+                        return self.accept_pending((message, rows), &view, &target).await;
                     }
                 }
                 // Another write to the same target is on its way: this one waits for its turn.
@@ -210,56 +285,78 @@ impl Desk {
             bundle,
             matched,
             joins: true,
+            alone: false,
         };
         Ok((target, case))
     }
 
-    /// Joins what was accepted without a case. `event` reads a stored message again, as expressions see it.
-    /// Returns how many were joined.
+    /// Joins what was accepted without a case. `event` reads a stored message again, as expressions see it. What cannot
+    /// be joined now stays, and keeps none of the others waiting. Returns how many were joined.
     pub async fn join_pending(
         &self,
         event: impl Fn(&Endpoint, &StoredEvent) -> Option<Value>,
     ) -> Result<usize, DeskError> {
-        let pending = self
-            .store()
-            .pending_joins(JOIN_BATCH)
-            .await
-            .map_err(read_error)?;
-        let mut joined = 0;
-        for (tenant, stored) in pending {
-            let view = self.tenant(tenant).await?;
-            let mut programs = view.current.values().map(|(_, bundle)| &bundle.program);
-            let found = programs.find_map(|p| Some((p, p.endpoint(&stored.endpoint)?)));
-            let Some((program, value)) = found.and_then(|(p, e)| Some((p, event(e, &stored)?)))
-            else {
-                tracing::warn!(event = %stored.id, "a pending message has no door any more");
-                continue;
-            };
-            let seed = keyed(&view.key, &[b"pending", &stored.id.0]);
-            let message = Message {
-                tenant,
-                workflow: program.id.clone(),
-                endpoint: stored.endpoint.clone(),
-                event: value,
-                id: stored.id,
-                seed: std::array::from_fn(|i| seed[i]),
-                keys: vec![keyed(&view.key, &[b"pending-key", &stored.id.0])],
-                key_source: stored.key_source.clone(),
-                expires: 0,
-                kid: stored.kid.clone(),
-                received_at: stored.received_at,
-                content_type: stored.content_type.clone(),
-                payload: stored.payload.clone(),
-                answer: None,
-                pending: true,
-            };
-            match self.admit(message).await {
-                Ok(_) => joined += 1,
-                Err(DeskError::Busy | DeskError::Store(Refused::KeyUsed)) => {}
-                Err(e) => return Err(e),
+        let (mut joined, mut closed, mut after) = (0, 0, 0);
+        loop {
+            let page = self.store().pending_joins(after, JOIN_BATCH).await;
+            let page = page.map_err(read_error)?;
+            let Some((last, ..)) = page.last() else { break };
+            after = *last;
+            let is_last = page.len() < JOIN_BATCH as usize;
+            for (_, tenant, stored) in page {
+                let id = stored.id;
+                match self.join((tenant, stored), &event).await {
+                    Ok(true) => joined += 1,
+                    Ok(false) => closed += 1,
+                    Err(DeskError::Busy | DeskError::Store(Refused::KeyUsed)) => {}
+                    Err(DeskError::Stopped(s)) => return Err(s.into()),
+                    Err(e) => tracing::warn!(error = %e, event_id = %id, "a pending join"),
+                }
+            }
+            if is_last {
+                break;
             }
         }
+        if closed > 0 {
+            tracing::warn!(
+                messages = closed,
+                "acknowledged messages wait for a version that has their endpoint"
+            );
+        }
         Ok(joined)
+    }
+
+    /// Joins one message; `false` where its door is not there any more.
+    async fn join(
+        &self,
+        (tenant, stored): (TenantId, StoredEvent),
+        event: impl Fn(&Endpoint, &StoredEvent) -> Option<Value>,
+    ) -> Result<bool, DeskError> {
+        let view = self.tenant(tenant).await?;
+        let mut programs = view.current.values().map(|(_, bundle)| &bundle.program);
+        let found = programs.find_map(|p| Some((p, p.endpoint(&stored.endpoint)?)));
+        let Some((program, value)) = found.and_then(|(p, e)| Some((p, event(e, &stored)?))) else {
+            return Ok(false);
+        };
+        let seed = keyed(&view.key, &[b"pending", &stored.id.0]);
+        let message = Message {
+            tenant,
+            workflow: program.id.clone(),
+            endpoint: stored.endpoint,
+            event: value,
+            id: stored.id,
+            seed: std::array::from_fn(|i| seed[i]),
+            keys: vec![keyed(&view.key, &[b"pending-key", &stored.id.0])],
+            key_source: stored.key_source,
+            expires: 0,
+            kid: stored.kid,
+            received_at: stored.received_at,
+            content_type: stored.content_type,
+            payload: stored.payload,
+            answer: None,
+            pending: true,
+        };
+        self.admit(message).await.map(|_| true)
     }
 
     /// The duplicate is counted; bytes that differ from the first are kept as a digest.
@@ -286,19 +383,18 @@ impl Desk {
     /// The race for the natural key was lost too often: the event is committed alone and joined later.
     async fn accept_pending(
         &self,
-        message: &Message,
+        (message, rows): (&Message, &[Row]),
         view: &Tenant,
         target: &Target,
-    ) -> Result<Admitted, DeskError> {
-        let unit = unit(message, view, target, None);
+    ) -> Result<Result<Admitted, Known>, DeskError> {
+        let mut unit = unit(message, view, target, None);
+        unit.rows.extend_from_slice(rows);
         match self.commit(unit).await? {
-            Ok(_) => Ok(Admitted::Accepted {
+            Ok(_) => Ok(Ok(Admitted::Accepted {
                 case: None,
                 joined: None,
-            }),
-            Err(Refused::Duplicate { event, payload }) => {
-                self.duplicate(message, event, payload).await
-            }
+            })),
+            Err(Refused::Duplicate { event, payload }) => Ok(Err(Known { event, payload })),
             Err(other) => Err(DeskError::Store(other)),
         }
     }
@@ -311,13 +407,14 @@ fn current<'v>(view: &'v Tenant, message: &Message) -> Result<&'v (u32, Arc<Bund
         .ok_or_else(|| DeskError::Missing(format!("workflow {}", message.workflow)))
 }
 
-/// A case of its own.
-fn opened(view: &Tenant, message: &Message) -> Result<(Target, Case), DeskError> {
+/// A case of its own; `alone`: whoever holds its natural keys.
+fn opened(view: &Tenant, message: &Message, alone: bool) -> Result<(Target, Case), DeskError> {
     let (number, bundle) = current(view, message)?;
     let target = Target {
         bundle: Arc::clone(bundle),
         matched: None,
         joins: false,
+        alone,
     };
     let case = Case::new(view.id, CaseId(message.id.0), *number);
     Ok((target, case))
@@ -335,6 +432,7 @@ fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) 
     let program = &target.bundle.program;
     if let Some(turn) = turn
         && !target.joins
+        && !target.alone
         && program.record.on_match != OnMatch::Open
         && !turn.natural_keys.is_empty()
     {

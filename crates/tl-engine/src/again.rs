@@ -98,11 +98,13 @@ impl Worker {
         let nth = row.attempt + u32::from(row.state == EffectState::Ready);
         let what = match row.state {
             EffectState::Uncertain => Try::LookUp,
-            _ if nth > 1 => Try::Again,
+            // Attempts that ended with their process say nothing of the other side: after a node died, what it had on
+            // its way goes on at once, and is not held up as a storm of retries is.
+            _ if nth > row.crashes + 1 => Try::Again,
             _ => Try::First,
         };
         let now = self.desk.now();
-        let (why, until) = match lane.admit(now, what, to) {
+        let (why, until) = match lane.admit(now, what, (to, self.desk.share().all)) {
             Ok(pass) => return Ok(Some(pass)),
             Err(waits) => waits,
         };
@@ -242,7 +244,11 @@ impl Worker {
             && self.is_in_doubt(row).await?)
     }
 
+    /// Whether the vendor still knows the key. By a calendar that engine time is far from, that may be over already.
     async fn in_key_window(&self, row: &EffectRow) -> Result<bool, DeskError> {
+        if self.desk.clock().alarm().is_some() {
+            return Ok(false);
+        }
         let first = first_send(row).unwrap_or(row.planned_at);
         let ends = first.saturating_add(self.key_window(row).await?);
         Ok(self.desk.now() < ends)

@@ -15,7 +15,7 @@ use tl_kernel::digest::hex;
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::limits::ATTEMPT_DEADLINE;
 use tl_kernel::program::{Action, ActionKind};
-use tl_kernel::time::{DAY, MINUTE};
+use tl_kernel::time::{DAY, HOUR, MINUTE};
 use tl_kernel::value::Value;
 use tl_store::contract::{EffectFilter, EffectRow};
 
@@ -37,6 +37,11 @@ const NOT_FOUND_ONCE: &str = "not_found_once";
 const APART: i64 = MINUTE;
 /// The code of a look-up that said nothing.
 const NO_LOOK: &str = "not_looked_up";
+/// After this, µs, a look-up that still says nothing is left to a person: by then the other system is down, and somebody
+/// has to know what nobody knows.
+const LOOK_FOR: i64 = HOUR;
+/// Look-ups that say nothing lie at most so far apart, µs.
+const LOOKS_APART: i64 = 15 * MINUTE;
 /// Succeeded effects among which the ids are sought that are known already.
 const KNOWN: u32 = 1_000;
 
@@ -184,12 +189,14 @@ impl Worker {
             trace: Some(&words.trace),
             // Half of the attempt's deadline: a read and a write fit into it.
             deadline: std::time::Duration::from_micros((ATTEMPT_DEADLINE / 2) as u64),
-            now: self.desk.now(),
+            // It dates what is signed, and whoever checks that knows nothing of engine time.
+            now: self.desk.clock().wall(),
         }
     }
 
     /// Looks for a call without an answer by what it said. Found once: it happened. Not found, twice and apart, at a
-    /// vendor that documents that what was written can be read: it did not. Anything else is a person's.
+    /// vendor that documents that what was written can be read: it did not. A look that says nothing is made again, at
+    /// growing distance, for an hour. Anything else is a person's.
     pub(crate) async fn by_looking(
         &self,
         row: &EffectRow,
@@ -203,9 +210,11 @@ impl Worker {
         };
         self.saw(target, &looked.observation, &Default::default());
         let Found::These(ids) = looked.found else {
-            return Ok(match row.code.as_str() {
-                NO_LOOK => uncertain(NO_LOOK),
-                _ => Outcome::LookAgain(NO_LOOK, APART),
+            let waited = self.desk.now() - self.last_sent(row).await?;
+            return Ok(match waited {
+                LOOK_FOR.. => uncertain(NO_LOOK),
+                // As long again as it has been so far.
+                _ => Outcome::LookAgain(NO_LOOK, waited.clamp(APART, LOOKS_APART)),
             });
         };
         let Some(fresh) = self.not_known(row, ids).await? else {
@@ -227,6 +236,13 @@ impl Worker {
             ([], _) => uncertain("not_found"),
             _ => uncertain("ambiguous"),
         })
+    }
+
+    /// When its last attempt was over, µs.
+    async fn last_sent(&self, row: &EffectRow) -> Result<i64, DeskError> {
+        let tries = self.tries(row).await?;
+        let ends = tries.iter().map(|a| a.at.saturating_add(a.took));
+        Ok(ends.max().or(first_send(row)).unwrap_or(row.planned_at))
     }
 
     /// The ids that no other effect on this connection has; `None` where that cannot be told.

@@ -2,23 +2,26 @@
 //! commits what comes out. Doors, worker, timers and commands all go through it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use tl_kernel::case::{Case, fold};
 use tl_kernel::decide::{Facts, Input, Sender, decide_on};
+use tl_kernel::follow_up;
 use tl_kernel::id::{CaseId, EffectId, TenantId};
 use tl_kernel::journal::JournalError;
 use tl_kernel::turn::{Decision, EffectPlan, EffectWrite, Refusal, Turn};
 use tl_kernel::value::Value;
 use tl_store::Store;
 use tl_store::contract::{CommitAnswer, EffectRow, Guard, Refused, Row, Unit};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
 
 use crate::clock::Clock;
-use crate::host::{Host, Task, Tokio};
+use crate::host::{Appended, Host, Task, Tokio};
 use crate::node::Share;
+use crate::shares::{Slot, Slots};
 use crate::tap::{Point, Stopped, Tap};
 use crate::telemetry::{Step, Telemetry};
 use crate::tenant::{Bundle, Tenant, tenant_key, unpack};
@@ -39,17 +42,22 @@ struct Inner {
     names: RwLock<BTreeMap<String, TenantId>>,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
     bundles: RwLock<BTreeMap<(TenantId, u32), Arc<Bundle>>>,
-    slots: Arc<Semaphore>,
+    slots: Arc<Slots>,
     handoff: mpsc::UnboundedSender<Handoff>,
     draining: AtomicBool,
-    backlog_age: AtomicI64,
+    /// Since when the oldest effect of a tenant is ready without a slot, µs.
+    backlog: RwLock<BTreeMap<TenantId, i64>>,
     /// Raised whenever views are forgotten.
     generation: AtomicU64,
+    /// Raised whenever a view is read anew, or all of them are forgotten.
+    views_read: AtomicU64,
     share: RwLock<Share>,
     work: Notify,
     telemetry: Telemetry,
     tap: Option<Arc<dyn Tap>>,
     host: Arc<dyn Host>,
+    /// Where one-time links begin, before the tenant's name; said once, when the address is known.
+    links: OnceLock<String>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -66,7 +74,7 @@ pub struct Handoff {
     /// Its case as of the turn that planned it.
     pub case: Case,
     /// The send slot that was reserved for it.
-    pub slot: OwnedSemaphorePermit,
+    pub slot: Slot,
 }
 
 /// What the desk is made of.
@@ -146,16 +154,18 @@ impl Desk {
             names: RwLock::default(),
             tenants: RwLock::default(),
             bundles: RwLock::default(),
-            slots: Arc::new(Semaphore::new(setting.slots)),
+            slots: Slots::new(setting.slots),
             handoff,
             draining: AtomicBool::new(false),
-            backlog_age: AtomicI64::new(0),
+            backlog: RwLock::default(),
             generation: AtomicU64::new(0),
+            views_read: AtomicU64::new(0),
             share: RwLock::new(Share::ALONE),
             work: Notify::new(),
             telemetry: Telemetry::default(),
             tap: setting.tap,
             host,
+            links: OnceLock::new(),
         };
         let inner = Arc::new(inner);
         (Desk { inner }, queue)
@@ -166,9 +176,20 @@ impl Desk {
         &self.inner.store
     }
 
+    /// Says under which address the installation is reached: one-time links lead there. The first word counts.
+    pub fn is_reached_at(&self, address: &str) {
+        let base = format!("{}/follow-up", address.trim_end_matches('/'));
+        let _ = self.inner.links.set(base);
+    }
+
     /// Engine time, µs.
     pub fn now(&self) -> i64 {
         self.inner.clock.now()
+    }
+
+    /// Where engine time is taken from.
+    pub fn clock(&self) -> &dyn Clock {
+        self.inner.clock.as_ref()
     }
 
     /// The installation's key.
@@ -181,8 +202,8 @@ impl Desk {
         &self.inner.telemetry
     }
 
-    /// Send slots: effects that may be on their way at once.
-    pub fn slots(&self) -> &Arc<Semaphore> {
+    /// Send slots, and what waits for one.
+    pub(crate) fn slots(&self) -> &Arc<Slots> {
         &self.inner.slots
     }
 
@@ -196,13 +217,15 @@ impl Desk {
         self.inner.draining.load(Ordering::Relaxed)
     }
 
-    /// How long the oldest effect has been ready without a slot, µs; 0 when nothing waits.
-    pub fn backlog_age(&self) -> i64 {
-        self.inner.backlog_age.load(Ordering::Relaxed)
+    /// How long the oldest effect of a tenant has been ready without a slot, µs; 0 when nothing waits.
+    pub fn backlog_age(&self, tenant: TenantId) -> i64 {
+        let since = read(&self.inner.backlog).get(&tenant).copied();
+        since.map_or(0, |since| (self.now() - since).max(0))
     }
 
-    pub(crate) fn set_backlog_age(&self, age: i64) {
-        self.inner.backlog_age.store(age, Ordering::Relaxed);
+    /// Since when the oldest effect of each tenant waits for a slot, µs.
+    pub(crate) fn set_backlog(&self, since: BTreeMap<TenantId, i64>) {
+        *write(&self.inner.backlog) = since;
     }
 
     /// Wakes the worker: something may be ready.
@@ -218,6 +241,11 @@ impl Desk {
     /// Ends when so much time has passed.
     pub(crate) fn sleep(&self, time: Duration) -> Task {
         self.inner.host.sleep(time)
+    }
+
+    /// Appends a block to a file beside the database.
+    pub(crate) fn append(&self, file: PathBuf, block: String) -> Appended {
+        self.inner.host.append(file, block)
     }
 
     /// Begins a task of the engine.
@@ -253,18 +281,18 @@ impl Desk {
 
     /// Commits a unit between its two ports.
     pub async fn commit(&self, unit: Unit) -> Result<CommitAnswer, Stopped> {
-        self.at(Point::BeforeCommit)?;
-        self.pause().await;
-        let answer = match &self.inner.tap {
-            None => self.inner.store.commit(unit).await,
-            Some(tap) => {
-                let answer = self.inner.store.commit(unit.clone()).await;
-                tap.answered(&unit, &answer);
-                answer
-            }
+        let Some(tap) = &self.inner.tap else {
+            self.pause().await;
+            let answer = self.inner.store.commit(unit).await;
+            self.pause().await;
+            return Ok(answer);
         };
+        tap.at_commit(Point::BeforeCommit, &unit)?;
         self.pause().await;
-        self.at(Point::AfterCommit)?;
+        let answer = self.inner.store.commit(unit.clone()).await;
+        tap.answered(&unit, &answer);
+        self.pause().await;
+        tap.at_commit(Point::AfterCommit, &unit)?;
         Ok(answer)
     }
 
@@ -308,6 +336,7 @@ impl Desk {
             // Views were forgotten while this one was being read: it may show what was true before.
             if generation == self.inner.generation.load(Ordering::Acquire) {
                 views.insert(id, Arc::clone(&view));
+                self.inner.views_read.fetch_add(1, Ordering::AcqRel);
                 return Ok(view);
             }
         }
@@ -330,8 +359,14 @@ impl Desk {
     /// Forgets every view: a command changed a gate.
     pub fn forget_views(&self) {
         self.inner.generation.fetch_add(1, Ordering::AcqRel);
+        self.inner.views_read.fetch_add(1, Ordering::AcqRel);
         write(&self.inner.tenants).clear();
         write(&self.inner.names).clear();
+    }
+
+    /// Another number once any view may be another than before.
+    pub(crate) fn views_read(&self) -> u64 {
+        self.inner.views_read.load(Ordering::Acquire)
     }
 
     /// A compiled bundle, from the cache.
@@ -388,7 +423,11 @@ impl Desk {
             };
             let view = self.tenant(tenant).await?;
             let bundle = self.bundle(tenant, case.definition).await?;
-            let slot = if may_be_born { self.reserve() } else { None };
+            let slot = if may_be_born {
+                self.reserve(tenant)
+            } else {
+                None
+            };
             let facts = FactSheet::new(self, &view, &bundle, case.definition);
             let done_elsewhere = self.store().is_shared() && is_done_elsewhere(&input, &case);
             let (turn, case) = match decide_on(
@@ -405,6 +444,10 @@ impl Desk {
                     self.telemetry().refused(&step, &bundle.program);
                     return Err(self.record(tenant, refusal).await?);
                 }
+            };
+            let Ok(slot) = claimed(slot, &turn) else {
+                may_be_born = false;
+                continue;
             };
             let mut unit = Unit::new(tenant);
             unit.guards.push(gate_guard(&view));
@@ -480,16 +523,18 @@ impl Desk {
         case: impl FnOnce() -> Case,
         turn: &Turn,
         bundle: &Bundle,
-        slot: Option<OwnedSemaphorePermit>,
+        slot: Option<Slot>,
     ) {
-        if turn.effects.iter().any(|e| !is_born(e)) {
-            self.inner.work.notify_one();
+        // What joins a line in which others wait is begun after them; nobody need look for it now.
+        let is_news = |e: &EffectWrite| match e {
+            EffectWrite::Plan(p) if p.born.is_some() => false,
+            EffectWrite::Plan(p) => !self.inner.slots.is_awaited(turn.tenant, &p.connection),
+            EffectWrite::Change { .. } | EffectWrite::Withdraw { .. } => true,
+        };
+        if turn.effects.iter().any(is_news) {
+            self.nudge();
         }
-        let born = turn.effects.iter().find_map(|e| match e {
-            EffectWrite::Plan(p) if p.born.is_some() => Some(p),
-            _ => None,
-        });
-        if let (Some(plan), Some(slot)) = (born, slot) {
+        if let (Some(plan), Some(slot)) = (born(turn), slot) {
             let row = row_of(plan, turn, &bundle.program.id);
             let handoff = Handoff {
                 row,
@@ -502,11 +547,11 @@ impl Desk {
     }
 
     /// Reserves a send slot, unless the engine is draining or its lease has run out.
-    pub(crate) fn reserve(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn reserve(&self, tenant: TenantId) -> Option<Slot> {
         if self.is_draining() || !self.may_send() {
             return None;
         }
-        Arc::clone(&self.inner.slots).try_acquire_owned().ok()
+        self.inner.slots.spare(tenant)
     }
 
     /// Records a refusal in the tenant's control stream and returns it as the error.
@@ -530,6 +575,8 @@ pub(crate) struct FactSheet<'a> {
     view: &'a Tenant,
     bundle: &'a Bundle,
     definition: u32,
+    /// Where one-time links begin, for a workflow that sends some.
+    links: Option<String>,
 }
 
 impl<'a> FactSheet<'a> {
@@ -539,11 +586,14 @@ impl<'a> FactSheet<'a> {
         bundle: &'a Bundle,
         definition: u32,
     ) -> Self {
+        let base = desk.inner.links.get();
+        let base = base.filter(|_| follow_up::endpoint(&bundle.program).is_some());
         FactSheet {
             desk,
             view,
             bundle,
             definition,
+            links: base.map(|base| format!("{base}/{}", view.name)),
         }
     }
 
@@ -565,6 +615,7 @@ impl<'a> FactSheet<'a> {
             flags: self.view.flags_for(program),
             switches: &self.view.switches,
             event,
+            links: self.links.as_deref(),
             sender: slot.then(|| Sender {
                 node: self.desk.store().node(),
                 epoch: self.desk.store().epoch(),
@@ -596,6 +647,28 @@ pub(crate) fn gate_guard(view: &Tenant) -> Guard {
         tenant: view.rows.tenant_epoch,
         installation: view.rows.installation_epoch,
     }
+}
+
+/// The share of a line is used up.
+pub(crate) struct UsedUp;
+
+/// The slot that was reserved, for the line of the effect that the turn was born with; none where there is no such
+/// effect. One whose line may not take a slot must not be born.
+pub(crate) fn claimed(slot: Option<Slot>, turn: &Turn) -> Result<Option<Slot>, UsedUp> {
+    let (Some(mut slot), Some(plan)) = (slot, born(turn)) else {
+        return Ok(None);
+    };
+    match slot.claim(turn.tenant, &plan.connection) {
+        true => Ok(Some(slot)),
+        false => Err(UsedUp),
+    }
+}
+
+fn born(turn: &Turn) -> Option<&EffectPlan> {
+    turn.effects.iter().find_map(|e| match e {
+        EffectWrite::Plan(p) if p.born.is_some() => Some(p.as_ref()),
+        _ => None,
+    })
 }
 
 pub(crate) fn is_born(write: &EffectWrite) -> bool {

@@ -9,7 +9,6 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use tl_kernel::digest::{Digest, hex, sha256};
 use tl_kernel::id::TenantId;
 use tl_store::contract::{Checkpoint, Refused, Row, Unit};
-use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Desk, DeskError, read_error};
@@ -246,7 +245,7 @@ impl Follower {
             name: REACHED.to_owned(),
             value: ord.cast_signed(),
         }));
-        store.commit(unit).await.map_err(DeskError::Store)?;
+        self.desk.commit(unit).await?.map_err(DeskError::Store)?;
         Ok(())
     }
 
@@ -279,16 +278,17 @@ impl Follower {
         let root = frontier.root();
         let text = note(name, tree.size, &root);
         let sig = self.signer.sign(text.as_bytes()).as_ref().to_vec();
-        self.write_outside(&text, &sig).await;
         let mut unit = Unit::new(tenant);
         unit.rows.push(Row::Checkpoint(Checkpoint {
             size: tree.size,
             root,
-            sig,
+            sig: sig.clone(),
             at: now,
         }));
-        match store.commit(unit).await {
-            Ok(_) | Err(Refused::Faulty { .. }) => {}
+        match self.desk.commit(unit).await? {
+            // What stands outside is never ahead of what is durable here.
+            Ok(_) => self.write_outside(&text, &sig).await,
+            Err(Refused::Faulty { .. }) => {}
             Err(refused) => return Err(DeskError::Store(refused)),
         }
         self.signed.insert(tenant, (tree.size, now));
@@ -298,17 +298,8 @@ impl Follower {
     /// Appends a checkpoint to the file beside the database: what an auditor compares with.
     async fn write_outside(&self, text: &str, sig: &[u8]) {
         let Some(path) = &self.file else { return };
-        let line = format!("{}{}\n\n", text, hex(sig));
-        let open = tokio::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .await;
-        let written = match open {
-            Ok(mut file) => file.write_all(line.as_bytes()).await,
-            Err(e) => Err(e),
-        };
-        if let Err(e) = written {
+        let block = format!("{}{}\n\n", text, hex(sig));
+        if let Err(e) = self.desk.append(path.clone(), block).await {
             tracing::warn!(error = %e, "the checkpoint file cannot be written");
         }
     }

@@ -108,16 +108,17 @@ impl Lane {
     }
 
     /// Lets an attempt through, or says why and until when it waits. Another credential than the last time is
-    /// tried: that the old one was refused says nothing of it.
+    /// tried: that the old one was refused says nothing of it. So many nodes share its rate.
     pub(crate) fn admit(
         self: &Arc<Lane>,
         now: i64,
         what: Try,
-        to: Arc<Connection>,
+        (to, nodes): (Arc<Connection>, u32),
     ) -> Result<Pass, (Why, i64)> {
         let admission = {
             let mut inner = self.lock();
             inner.leads(&to);
+            inner.guard.shared_by(nodes);
             inner.guard.admit(now, what)
         };
         match admission {

@@ -4,6 +4,7 @@
 pub mod admit;
 mod again;
 pub mod ask;
+pub mod beside;
 mod called;
 pub mod clock;
 mod deliver;
@@ -14,7 +15,9 @@ mod lanes;
 mod local;
 mod node;
 pub mod outward;
+pub mod schedules;
 mod send;
+pub mod shares;
 pub mod tap;
 pub mod telemetry;
 pub mod tenant;

@@ -14,6 +14,8 @@ use crate::tap::Stopped;
 /// How often the gates are compared with what is cached when nobody says that something has changed: what another
 /// process writes counts after this.
 const COMPARE: Duration = Duration::from_millis(250);
+/// How often a node that does no work looks how long work waits. Senders are turned away after ten seconds of it.
+const BACKLOG: Duration = Duration::from_secs(1);
 /// Nodes that died are looked for so many times in the length of a lease.
 const LOOKS_PER_LEASE: u32 = 4;
 
@@ -86,6 +88,29 @@ impl Desk {
         Ok(moved)
     }
 
+    /// Follows how long work waits, for a node that takes messages and does none of it: what its doors bring is worked
+    /// off elsewhere, and only the database says how far behind that is. Until the token is cancelled.
+    pub async fn follow_backlog(self, stop: CancellationToken) {
+        loop {
+            if let Err(e) = self.look_at_backlog().await {
+                tracing::warn!(error = %e, "the backlog cannot be read");
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.sleep(BACKLOG) => {}
+            }
+        }
+    }
+
+    /// Reads how long the oldest effect of each tenant has been ready that nobody has taken.
+    pub async fn look_at_backlog(&self) -> Result<(), DeskError> {
+        let now = self.now();
+        let since = self.store().backlog(now).await;
+        self.set_backlog(since.map_err(read_error)?);
+        Ok(())
+    }
+
     /// Takes over from nodes whose lease has lapsed, until the token is cancelled.
     pub async fn take_over(self, lease: Duration, stop: CancellationToken) {
         if !self.store().is_shared() {
@@ -105,7 +130,7 @@ impl Desk {
 
     async fn take_over_once(&self) -> Result<(), DeskError> {
         let store = self.store();
-        let lapsed = store.lapse().await.map_err(read_error)?;
+        let lapsed = store.lapse_others().await.map_err(read_error)?;
         if !lapsed.is_empty() {
             tracing::info!(nodes = ?lapsed, "nodes have ended; what they had begun is taken over");
             self.nudge();

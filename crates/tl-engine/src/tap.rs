@@ -26,6 +26,11 @@ pub trait Tap: Send + Sync + 'static {
     /// Called at every port, in order.
     fn at(&self, point: Point) -> Result<(), Stopped>;
 
+    /// Called at the two ports of a commit. Whoever does not care which unit it is sees the port alone.
+    fn at_commit(&self, point: Point, _unit: &Unit) -> Result<(), Stopped> {
+        self.at(point)
+    }
+
     /// Shown every unit of the desk with the store's answer, before anybody else knows of it.
     fn answered(&self, _unit: &Unit, _answer: &CommitAnswer) {}
 }

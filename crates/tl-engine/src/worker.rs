@@ -1,14 +1,16 @@
 //! The worker: takes what may be sent, what is stale, and what is due, and sees each through.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tl_kernel::decide::Input;
-use tl_kernel::effect::EffectState;
-use tl_kernel::id::EffectId;
-use tl_store::contract::EffectRow;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tl_kernel::id::{CaseId, EffectId, TenantId};
+use tl_store::contract::{EffectRow, Line};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,10 +18,14 @@ use crate::ask::Models;
 use crate::desk::{Desk, DeskError, Handoff};
 use crate::lanes::Lanes;
 use crate::outward::Outward;
+use crate::schedules::{Presence, Schedules};
+use crate::shares::{Next, Slot};
 
 /// How often due timers and retries are looked for when nothing wakes the worker.
 const POLL: Duration = Duration::from_millis(200);
-/// Rows taken from the store in one look.
+/// Timers and timetables are looked at so often at most, µs, however often the worker is woken.
+const TIME_APART: i64 = 10_000;
+/// Rows of effects that wait here, where no more lines than these do: every line has one at least.
 const BATCH: u32 = 512;
 
 /// The worker of one node.
@@ -29,9 +35,17 @@ pub struct Worker {
     pub(crate) outward: Outward,
     pub(crate) models: Arc<Models>,
     pub(crate) lanes: Arc<Lanes>,
-    in_flight: Arc<Mutex<BTreeSet<EffectId>>>,
-    /// Found ready, waiting for a slot.
-    waiting: Arc<Mutex<VecDeque<EffectRow>>>,
+    flights: Arc<Mutex<Flights>>,
+    /// Lines that the series show as waiting.
+    shown: Arc<Mutex<BTreeMap<Line, usize>>>,
+    /// When timers and timetables were last looked at, µs.
+    looked: Arc<AtomicI64>,
+    /// Held by whoever fires timers.
+    firing: Arc<tokio::sync::Mutex<()>>,
+    /// Held by whoever brings what timetables say.
+    schedules: Arc<tokio::sync::Mutex<Schedules>>,
+    /// Looks at timetables, also those for which there is no time.
+    presence: Arc<Presence>,
     tasks: TaskTracker,
 }
 
@@ -41,25 +55,41 @@ impl std::fmt::Debug for Worker {
     }
 }
 
+/// What is on its way here.
+#[derive(Debug, Default)]
+struct Flights {
+    now: BTreeSet<EffectId>,
+    /// Everything that has been since a look began: what the look finds of these may be as it was before.
+    since: Option<BTreeSet<EffectId>>,
+}
+
 /// One effect on its way, with the slot it occupies.
 pub(crate) struct Flight {
     pub(crate) row: EffectRow,
     pub(crate) case: Option<tl_kernel::case::Case>,
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
 }
 
 impl Worker {
     /// A worker at a desk.
     pub fn new(desk: Desk, mut outward: Outward) -> Worker {
-        let guard = desk.clone();
-        outward.client = outward.client.while_allowed(move || guard.may_send());
+        let (guard, ears) = (desk.clone(), desk.clone());
+        let schedules = Schedules::new(desk.clone());
+        outward.client = outward
+            .client
+            .while_allowed(move || guard.may_send())
+            .telling(move |host, date| ears.clock().heard(host, date));
         Worker {
             desk,
             outward,
             models: Arc::new(Models::default()),
             lanes: Arc::default(),
-            in_flight: Arc::default(),
-            waiting: Arc::default(),
+            flights: Arc::default(),
+            shown: Arc::default(),
+            looked: Arc::default(),
+            firing: Arc::default(),
+            presence: schedules.presence(),
+            schedules: Arc::new(tokio::sync::Mutex::new(schedules)),
             tasks: TaskTracker::new(),
         }
     }
@@ -69,13 +99,14 @@ impl Worker {
         let me = self.clone();
         self.spawn(async move { me.prepare_models().await });
         self.desk.nudge();
+        // What is handed over does not wait for a look to end: it holds a slot already.
+        let mut looks = pin!(self.looks());
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(h) = handoff.recv() => self.take(h.row, Some(h.case), h.slot),
-                () = self.desk.woken() => self.look().await,
-                () = self.desk.sleep(POLL) => self.look().await,
+                () = &mut looks => {}
             }
         }
         self.desk.drain();
@@ -85,6 +116,18 @@ impl Worker {
         }
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Looks when something may be ready, and in time; never ends.
+    async fn looks(&self) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.desk.woken() => {}
+                () = self.desk.sleep(POLL) => {}
+            }
+            self.look().await;
+        }
     }
 
     /// Begins a task that a stop waits for.
@@ -119,11 +162,10 @@ impl Worker {
     /// all of it is done. For tests and for `demo`, which want to know when there is nothing left.
     pub async fn round(&self) -> Result<usize, DeskError> {
         self.lanes.show(self.desk.now(), self.desk.telemetry());
-        let mut done = self.fire_timers().await?;
-        for row in self.candidates().await? {
-            let Ok(slot) = Arc::clone(self.desk.slots()).acquire_owned().await else {
-                break;
-            };
+        let mut done = self.schedules.lock().await.bring().await?;
+        done += self.fire_timers().await?;
+        self.find().await?;
+        while let Some(Next { row, slot, .. }) = self.desk.slots().next() {
             let flight = Flight {
                 row,
                 case: None,
@@ -141,106 +183,160 @@ impl Worker {
             return;
         }
         self.lanes.show(self.desk.now(), self.desk.telemetry());
-        if let Err(e) = self.fire_timers().await {
-            tracing::warn!(error = %e, "timers");
+        if self.time_has_passed() {
+            self.fire_beside();
+            self.bring_beside();
         }
-        if self.waiting().is_empty() {
-            match self.candidates().await {
-                Ok(rows) => self.waiting().extend(rows),
-                Err(e) => return tracing::warn!(error = %e, "candidates"),
-            }
+        let more = match self.find().await {
+            Ok(more) => more,
+            Err(e) => return tracing::warn!(error = %e, "candidates"),
+        };
+        if self.refill() && more {
+            // There are more of those than were asked for.
+            self.desk.nudge();
         }
-        self.refill();
         self.show_backlog();
     }
 
     /// What is ready and still has no slot says whether messages come faster than they are worked off.
     fn show_backlog(&self) {
-        let waiting = self.waiting();
-        let ready = waiting.iter().filter(|r| r.state == EffectState::Ready);
-        let oldest = ready.map(|r| r.due).min();
-        let age = oldest.map_or(0, |due| (self.desk.now() - due).max(0));
-        self.desk.set_backlog_age(age);
-    }
-
-    /// Begins what was found and waits for a slot; asks for more once it is all begun.
-    fn refill(&self) {
-        loop {
-            let Some(slot) = self.desk.reserve() else {
-                return;
-            };
-            let next = self.waiting().pop_front();
-            match next {
-                Some(row) => self.take(row, None, slot),
-                None => return,
-            }
+        let slots = self.desk.slots();
+        self.desk.set_backlog(slots.oldest());
+        let depths = slots.depths();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let telemetry = self.desk.telemetry();
+        for line in shown.keys().filter(|l| !depths.contains_key(l)) {
+            telemetry.waits_for_a_slot(line, 0);
         }
+        for (line, depth) in depths.iter().filter(|(l, d)| shown.get(l) != Some(d)) {
+            telemetry.waits_for_a_slot(line, *depth);
+        }
+        *shown = depths;
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<EffectRow>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Begins what was found, as far as there are slots for it. Whether that emptied a line.
+    fn refill(&self) -> bool {
+        let mut emptied = false;
+        while !self.desk.is_draining() && self.desk.may_send() {
+            let Some(next) = self.desk.slots().next() else {
+                break;
+            };
+            emptied |= next.was_last;
+            self.take(next.row, None, next.slot);
+        }
+        emptied
     }
 
-    async fn candidates(&self) -> Result<Vec<EffectRow>, DeskError> {
+    fn flights(&self) -> MutexGuard<'_, Flights> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the store for what stands in lines in which nobody waits here. Whether there may be more of it than was
+    /// asked for.
+    async fn find(&self) -> Result<bool, DeskError> {
+        let slots = self.desk.slots();
+        {
+            let mut flights = self.flights();
+            flights.since = Some(flights.now.clone());
+        }
+        let (now, store) = (self.desk.now(), self.desk.store());
+        let room = slots.room(BATCH);
+        let asked = store.to_take_up(now, room, slots.waiting()).await;
+        let flown = self.flights().since.take().unwrap_or_default();
+        let mut rows = asked.map_err(crate::desk::read_error)?;
+        let more = rows.len() >= room as usize;
+        rows.retain(|r| !flown.contains(&r.effect));
+        slots.add(rows, self.desk.share());
+        Ok(more)
+    }
+
+    /// Whether it is worth while to look at what only time makes due.
+    fn time_has_passed(&self) -> bool {
         let now = self.desk.now();
-        let store = self.desk.store();
-        let mut rows = store
-            .stale(now, BATCH)
-            .await
-            .map_err(crate::desk::read_error)?;
-        rows.extend(
-            store
-                .candidates(now, BATCH)
-                .await
-                .map_err(crate::desk::read_error)?,
-        );
-        self.desk.share().turn(&mut rows);
-        let flying = self
-            .in_flight
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        rows.retain(|r| !flying.contains(&r.effect));
-        Ok(rows)
+        let last = self.looked.load(Ordering::Relaxed);
+        let passed = !(last..last.saturating_add(TIME_APART)).contains(&now);
+        if passed {
+            self.looked.store(now, Ordering::Relaxed);
+        }
+        passed
     }
 
+    /// Fires what is due without keeping the loop from what is ready to be sent, until nothing more is due.
+    fn fire_beside(&self) {
+        let Ok(turn) = Arc::clone(&self.firing).try_lock_owned() else {
+            return;
+        };
+        let me = self.clone();
+        self.spawn(async move {
+            loop {
+                match me.fire_timers().await {
+                    Ok(fired) if fired >= BATCH as usize && !me.desk.is_draining() => {}
+                    Ok(_) => break,
+                    Err(e) => {
+                        tracing::warn!(error = %e, "timers");
+                        break;
+                    }
+                }
+            }
+            drop(turn);
+        });
+    }
+
+    /// Brings what timetables say, beside everything else.
+    fn bring_beside(&self) {
+        self.presence.look(self.desk.now());
+        let Ok(mut schedules) = Arc::clone(&self.schedules).try_lock_owned() else {
+            return;
+        };
+        self.spawn(async move {
+            if let Err(e) = schedules.bring().await {
+                tracing::warn!(error = %e, "timetables");
+            }
+        });
+    }
+
+    /// Fires a batch of what is due, and says how many have fired. Cases go side by side, so that they share commits;
+    /// timers of one case go one after the other.
     async fn fire_timers(&self) -> Result<usize, DeskError> {
         let now = self.desk.now();
         let due = self.desk.store().due_timers(now, BATCH).await;
         let mut due = due.map_err(crate::desk::read_error)?;
         self.desk.share().turn(&mut due);
-        let count = due.len();
-        for t in due {
-            let input = Input::TimerFired { n: t.n };
-            match self
-                .desk
-                .advance((t.tenant, t.case), input, Vec::new(), None)
-                .await
-            {
-                Ok(_) | Err(DeskError::Busy) => {}
-                // Another node has fired it, or the case has gone on without it.
-                Err(DeskError::Refused(_)) => {}
-                Err(DeskError::Stopped(s)) => return Err(s.into()),
-                Err(e) => tracing::warn!(error = %e, case = %t.case, "timer"),
-            }
+        let mut cases: BTreeMap<(TenantId, CaseId), Vec<u32>> = BTreeMap::new();
+        for timer in due {
+            let of_case = cases.entry((timer.tenant, timer.case)).or_default();
+            of_case.push(timer.n);
         }
-        Ok(count)
+        let fired = cases.into_iter().map(|(at, timers)| self.fire(at, timers));
+        join_all(fired).await.into_iter().sum()
     }
 
-    fn take(
-        &self,
-        row: EffectRow,
-        case: Option<tl_kernel::case::Case>,
-        slot: OwnedSemaphorePermit,
-    ) {
-        let effect = row.effect;
-        let mut flying = self
-            .in_flight
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !flying.insert(effect) {
+    /// Fires timers of a case, and says how many have fired; fails only where the program stops.
+    async fn fire(&self, at: (TenantId, CaseId), timers: Vec<u32>) -> Result<usize, DeskError> {
+        let mut fired = 0;
+        for n in timers {
+            let input = Input::TimerFired { n };
+            match self.desk.advance(at, input, Vec::new(), None).await {
+                Ok(_) => fired += 1,
+                // Another node has fired it, or the case has gone on without it.
+                Err(DeskError::Busy | DeskError::Refused(_)) => {}
+                Err(DeskError::Stopped(s)) => return Err(s.into()),
+                Err(e) => tracing::warn!(error = %e, case_id = %at.1, "timer"),
+            }
+        }
+        Ok(fired)
+    }
+
+    fn take(&self, row: EffectRow, case: Option<tl_kernel::case::Case>, slot: Slot) {
+        let (effect, correlation) = (row.effect, row.correlation.clone());
+        let mut flights = self.flights();
+        if !flights.now.insert(effect) {
             return;
         }
-        drop(flying);
+        if let Some(since) = &mut flights.since {
+            since.insert(effect);
+        }
+        drop(flights);
         let flying = Flying {
             worker: self.clone(),
             effect,
@@ -255,13 +351,12 @@ impl Worker {
             let me = flying.worker.clone();
             let seen = me.see_through(flight).await;
             if let Err(e) = &seen {
-                tracing::warn!(error = %e, effect = %effect, "effect");
+                tracing::warn!(error = %e, correlation_id = correlation, effect_id = %effect, "effect");
             }
             drop(flying);
-            let had_waiting = !me.waiting().is_empty();
-            me.refill();
+            let emptied = me.refill();
             // Where the store refuses everything, looking again at once would only spin.
-            if seen.is_ok() && had_waiting && me.waiting().is_empty() {
+            if seen.is_ok() && emptied {
                 me.desk.nudge();
             }
         }));
@@ -277,8 +372,6 @@ struct Flying {
 
 impl Drop for Flying {
     fn drop(&mut self) {
-        let flying = self.worker.in_flight.lock();
-        let mut flying = flying.unwrap_or_else(PoisonError::into_inner);
-        flying.remove(&self.effect);
+        self.worker.flights().now.remove(&self.effect);
     }
 }

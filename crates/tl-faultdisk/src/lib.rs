@@ -21,15 +21,17 @@ mod memory;
 mod report;
 mod vfs;
 
+use std::cell::RefCell;
 use std::ffi::CString;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use dice::Dice;
 pub use loss::Loss;
 pub use report::{Change, ChangeKind, Report};
 
-use disk::{Disk, Faults};
-use handle::Shared;
+use disk::{Disk, Fail, Faults};
+use handle::{Handle, Mode, Shared};
 
 /// A simulated disk. Its content goes with the value; files that are open then keep theirs until they are closed.
 #[derive(Debug)]
@@ -68,6 +70,18 @@ impl FaultDisk {
         );
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.push(name);
+    }
+
+    /// Opens a file for somebody who is not SQLite; it is made when it is not there.
+    pub fn open(&self, name: &str) -> io::Result<OpenFile> {
+        let mode = Mode {
+            make: true,
+            fresh: false,
+            fleeting: false,
+            names_itself: false,
+        };
+        let handle = Handle::open(Arc::clone(&self.shared), Some(name), mode);
+        Ok(OpenFile(RefCell::new(handle.map_err(failed)?)))
     }
 
     /// The power goes during the `nth` change (write, truncation, sync, new or removed name) from now, 1 being the
@@ -128,6 +142,51 @@ impl FaultDisk {
     pub fn changes(&self) -> Vec<Change> {
         self.shared.lock().log.clone()
     }
+}
+
+/// An open file of the disk. After a crash it is dead.
+#[derive(Debug)]
+pub struct OpenFile(RefCell<Handle>);
+
+impl OpenFile {
+    /// Its length in bytes.
+    pub fn size(&self) -> io::Result<u64> {
+        self.0.borrow().size().map_err(failed)
+    }
+
+    /// Reads from a position; fails where less is there.
+    pub fn read(&self, at: u64, to: &mut [u8]) -> io::Result<()> {
+        let read = self.0.borrow().read(at, to).map_err(failed)?;
+        match read == to.len() {
+            true => Ok(()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// Cuts it off.
+    pub fn truncate(&self, size: u64) -> io::Result<()> {
+        self.0.borrow().truncate(size).map_err(failed)
+    }
+
+    /// Writes at a position.
+    pub fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.borrow().write(at, bytes).map_err(failed)
+    }
+
+    /// Makes durable what was written; not its name.
+    pub fn sync(&self) -> io::Result<()> {
+        self.0.borrow_mut().sync().map_err(failed)
+    }
+}
+
+fn failed(why: Fail) -> io::Error {
+    let kind = match why {
+        Fail::Full => io::ErrorKind::StorageFull,
+        Fail::Missing => io::ErrorKind::NotFound,
+        Fail::Busy => io::ErrorKind::ResourceBusy,
+        Fail::Broken => io::ErrorKind::Other,
+    };
+    kind.into()
 }
 
 impl Drop for FaultDisk {

@@ -32,7 +32,7 @@ use crate::time::DAY;
 use crate::turn::{CaseHead, Decision, EffectWrite, Refusal, TaskWrite, TimerWrite, Turn};
 use crate::value::{Field, Label, Record, Source, Value};
 
-pub use event::{map_event, natural_key_digests};
+pub use event::{NOTHING_DONE, link_kid, map_event, natural_key_digests};
 pub use merge::theirs;
 pub use scope::CaseScope;
 
@@ -59,6 +59,8 @@ pub struct Facts<'a> {
     pub switches: &'a [Switch],
     /// The message this case was last about, as expressions see it: `event`.
     pub event: Option<&'a Value>,
+    /// Where one-time links of the tenant begin; none where the installation does not know its public address.
+    pub links: Option<&'a str>,
     /// Where effects may be born dispatching: the node, its epoch, and how many send slots were reserved.
     pub sender: Option<Sender>,
 }
@@ -284,12 +286,15 @@ pub(crate) struct Deciding<'a> {
     draft: Option<String>,
     /// A rule asked for a person, with this reason; rules run again before every decision.
     rule_asked: Option<String>,
+    /// The case waited for required fields when the input came.
+    waited: bool,
 }
 
 impl<'a> Deciding<'a> {
     fn new(world: &'a Program, case: Case, facts: &'a Facts<'a>) -> Self {
         // Time never runs backwards within a case.
         let now = facts.now.max(case.updated_at);
+        let waited = case.open_tasks().any(|(_, t)| t.kind == "missing");
         Deciding {
             world,
             facts,
@@ -307,6 +312,7 @@ impl<'a> Deciding<'a> {
             born: 0,
             draft: None,
             rule_asked: None,
+            waited,
         }
     }
 
@@ -326,7 +332,9 @@ impl<'a> Deciding<'a> {
             Input::EffectSettled(s) => self.on_settled(s),
             Input::TimerFired { n } => self.on_timer(n),
             Input::Command(c) => self.on_command(c),
-        }
+        }?;
+        self.goal_made_whole();
+        Ok(())
     }
 
     /// Records an entry and applies it.
@@ -381,6 +389,12 @@ impl<'a> Deciding<'a> {
     /// The scope in which conditions see this case.
     pub(crate) fn scope(&self) -> CaseScope<'_> {
         CaseScope::new(self.world, &self.case, self.facts)
+    }
+
+    /// Whether the case has waited for required fields and still lacks one: what a person makes of it then is not
+    /// what the path is for.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.waited && !self.missing().is_empty()
     }
 
     /// Required fields that have no value, in file order.

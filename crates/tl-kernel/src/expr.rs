@@ -21,6 +21,7 @@ mod number;
 mod pattern;
 mod template;
 mod truth;
+mod weight;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,12 +188,12 @@ impl Expr {
     /// The value under a scope. The same scope gives the same result, on every machine.
     pub fn eval(&self, scope: &dyn Scope) -> Result<Evaluated, EvalError> {
         let mut run = eval::Run::new(scope);
-        let value = run.value(&self.root, None)?;
-        if let Some(value) = &value {
-            run.budget.copy(value)?;
-        }
+        let value = match run.value(&self.root, None)? {
+            Some(value) => Some(run.budget.own(value)?),
+            None => None,
+        };
         Ok(Evaluated {
-            value: value.map(Cow::into_owned),
+            value,
             label: run.take_label(),
         })
     }

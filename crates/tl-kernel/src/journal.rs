@@ -13,6 +13,7 @@ use crate::digest::{Digest, keyed, sha256};
 use crate::effect::{Class, EffectState};
 use crate::id::{CaseId, EventId, TenantId};
 use crate::policy::Verdict;
+use crate::program::TIMETABLE;
 use crate::value::{Field, Value};
 
 use bytes::encode_to;
@@ -56,6 +57,7 @@ impl Actor {
     pub fn text(&self) -> String {
         match self {
             Actor::Engine => "engine".into(),
+            Actor::Endpoint { name, kid } if kid == TIMETABLE => format!("timetable {name}"),
             Actor::Endpoint { name, kid } => format!("endpoint {name} (key {kid})"),
             Actor::ApiKey(k) => format!("api key {k}"),
             Actor::Person(p) => p.clone(),

@@ -10,8 +10,11 @@ pub const MAX_LINE: usize = 2_000;
 pub const MAX_CORRELATION: usize = 128;
 /// Turns of one case: a loop between systems stops here and a person is asked.
 pub const MAX_TURNS: u32 = 1_000;
-/// Messages that may join one case; the next one opens a new case.
+/// Messages of one case. The next one is refused, so that a loop between systems stops here; only one that was acknowledged
+/// before has a case of its own.
 pub const MAX_EVENTS: usize = 200;
+/// Natural keys that one expression may list: a thread of mails that is longer names its first and its last ones.
+pub const MAX_LISTED_KEYS: usize = 40;
 /// Model calls of one case.
 pub const MAX_ASKS: usize = 8;
 /// Times a conflicting write is decided again before a person is asked.
@@ -32,3 +35,7 @@ pub const DEDUPE_KEEP: i64 = 90 * DAY;
 pub const MAX_JSON_DEPTH: usize = 32;
 /// Most values in an inbound JSON body.
 pub const MAX_JSON_NODES: usize = 20_000;
+/// Timetables of one workflow.
+pub const MAX_SCHEDULES: usize = 32;
+/// Missed instants of one timetable that are made up for at once; earlier ones are left out.
+pub const MAX_CATCH_UP: usize = 100;

@@ -2,6 +2,7 @@
 //! reads. Immutable; identified by the digest of the bundle it was compiled from.
 
 mod auth;
+mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ use crate::policy::Policy;
 use crate::value::{Type, Value};
 
 pub use auth::{Auth, Idempotency, PRESETS, Preset, Proof};
+pub use schedule::{CatchUp, SAID, Schedule, TIMETABLE};
 
 /// Position of a state in `Program::states`.
 pub type StateIx = u16;
@@ -33,6 +35,8 @@ pub struct Program {
     pub record: RecordType,
     /// `ingress`, one entry per endpoint.
     pub endpoints: Vec<Endpoint>,
+    /// `schedules`, in file order.
+    pub schedules: Vec<Schedule>,
     /// `queue`.
     pub queue: Queue,
     /// The states; the canonical five come first, in their order.
@@ -202,6 +206,18 @@ pub enum Format {
     Form,
     /// `message/rfc822`.
     Mail,
+    /// A document: `application/pdf`, DOCX, `text/csv` or `text/plain`.
+    Document,
+}
+
+/// What a mail does that a program sent by itself: a bounce, an answer of absence, our own mail that came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnAutomatic {
+    /// It is noted with its case and changes nothing there; a case of its own is closed at once (`note`, the default).
+    #[default]
+    Note,
+    /// It is a message like any other (`message`).
+    Message,
 }
 
 /// One door of the workflow.
@@ -223,10 +239,28 @@ pub struct Endpoint {
     pub map: Vec<(String, Expr)>,
     /// The text that the AI step reads.
     pub text: Option<Expr>,
+    /// What a mail does that a program sent by itself.
+    pub automatic: OnAutomatic,
     /// Largest accepted body in bytes.
     pub max_body: u32,
     /// Line in the workflow file, from 1.
     pub line: u32,
+}
+
+impl Endpoint {
+    /// Every sender of a message has proven who it is. Where it has not, an address in the message is no verified
+    /// contact.
+    pub fn proves_sender(&self) -> bool {
+        self.auth.iter().all(Auth::proves_sender)
+    }
+
+    /// The websites whose pages may post here; `None` where the endpoint is no public form.
+    pub fn public_origins(&self) -> Option<&[String]> {
+        self.auth.iter().find_map(|auth| match auth {
+            Auth::Public { origins } => Some(origins.as_slice()),
+            _ => None,
+        })
+    }
 }
 
 /// A JSON Schema for the bodies of an endpoint.
@@ -709,6 +743,17 @@ impl Program {
             .iter()
             .filter_map(|b| b.condition.as_ref());
         self.ai.is_some() || rules.chain(branches).any(|e| e.reads_root("event"))
+    }
+
+    /// The endpoints that somebody else sends through: all but those of timetables.
+    pub fn doors(&self) -> impl Iterator<Item = &Endpoint> {
+        let doors = self.endpoints.iter();
+        doors.filter(|e| e.channel != Channel::Schedule)
+    }
+
+    /// The timetable of a name.
+    pub fn schedule(&self, name: &str) -> Option<&Schedule> {
+        self.schedules.iter().find(|s| s.name == name)
     }
 
     /// The door of a name.

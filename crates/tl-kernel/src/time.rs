@@ -10,6 +10,8 @@ pub const MINUTE: i64 = 60 * SECOND;
 pub const HOUR: i64 = 60 * MINUTE;
 /// One day of 24 hours in µs.
 pub const DAY: i64 = 24 * HOUR;
+/// The longest text read as an instant, bytes: all its parts with a zone's name in brackets.
+const LONGEST_INSTANT: usize = 100;
 
 /// The instant as RFC 3339 text in UTC with µs, or the raw number where it lies outside the calendar.
 pub fn rfc3339(us: i64) -> String {
@@ -21,9 +23,11 @@ pub fn rfc3339(us: i64) -> String {
 
 /// Parses RFC 3339 text with a zone offset; `None` where it is no instant.
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
-    text.trim()
-        .parse::<Timestamp>()
-        .ok()
+    let text = text.trim();
+    // What is longer is no instant, and the error of the parser would hold a copy of it.
+    (text.len() <= LONGEST_INSTANT)
+        .then(|| text.parse::<Timestamp>().ok())
+        .flatten()
         .map(|t| t.as_microsecond())
 }
 
@@ -31,10 +35,11 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
 /// zero and overflow included.
 pub fn parse_duration(text: &str) -> Option<i64> {
     let mut total: i64 = 0;
-    let mut digits = String::new();
+    let mut number: Option<i64> = None;
     for c in text.trim().chars() {
-        if c.is_ascii_digit() {
-            digits.push(c);
+        if let Some(digit) = c.to_digit(10) {
+            let before = number.unwrap_or(0).checked_mul(10)?;
+            number = Some(before.checked_add(i64::from(digit))?);
             continue;
         }
         let unit = match c {
@@ -45,11 +50,9 @@ pub fn parse_duration(text: &str) -> Option<i64> {
             'w' => 7 * DAY,
             _ => return None,
         };
-        let n: i64 = digits.parse().ok()?;
-        digits.clear();
-        total = total.checked_add(n.checked_mul(unit)?)?;
+        total = total.checked_add(number.take()?.checked_mul(unit)?)?;
     }
-    (digits.is_empty() && total > 0).then_some(total)
+    (number.is_none() && total > 0).then_some(total)
 }
 
 /// A duration as people write it: the two largest units that are not zero.

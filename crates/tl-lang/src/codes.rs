@@ -33,6 +33,8 @@ pub const CODES: &[(&str, &str)] = &[
         "a version of the format that this build does not know",
     ),
     ("TL0216", "a branch that contradicts itself or does nothing"),
+    ("TL0217", "a reason that the engine gives itself"),
+    ("TL0218", "not a timetable"),
     ("TL0301", "not an expression"),
     ("TL0302", "a part of CEL that workflow files do not have"),
     ("TL0303", "a name nobody declared"),

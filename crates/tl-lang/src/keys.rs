@@ -76,6 +76,7 @@ pub(crate) const COMPULSORY: &[(&str, &str, Option<&str>)] = &[
         Some("https://id.example.com"),
     ),
     ("ingress.gateway.auth.jwt", "audience", Some("throughline")),
+    ("schedules.*", "cron", Some("\"0 6 * * *\"")),
     ("states.*.escalate", "after", Some("30m")),
     ("states.*.escalate", "to", Some("operators")),
     ("transitions.*", "from", None),
@@ -99,6 +100,11 @@ pub static WORKFLOW_FILE: Section = Section {
         key!("workflow", [Of(&WORKFLOW)], "what the file is about"),
         key!("record", [Of(&RECORD)], "the data contract"),
         key!("ingress", [Of(&INGRESS)], "where messages come in"),
+        key!(
+            "schedules",
+            [Map(&Of(&SCHEDULE))],
+            "timetables that bring messages, by name"
+        ),
         key!(
             "queue",
             [Of(&QUEUE)],
@@ -142,10 +148,7 @@ pub static WORKFLOW_FILE: Section = Section {
             "audit log and metrics"
         ),
     ],
-    later: &[(
-        "schedules",
-        "until then a timer of your own may call the workflow's `api` channel",
-    )],
+    later: &[],
 };
 
 static ANY_POLICY: Shape = Of(&POLICY_LINE);
@@ -243,9 +246,18 @@ pub static INGRESS: Section = Section {
 /// The channels a door may have.
 pub const CHANNELS: &[&str] = &["form", "email", "sms", "webhook", "api"];
 /// Words of `format`.
-pub const FORMATS: &[&str] = &["json", "form", "mail"];
+pub const FORMATS: &[&str] = &["json", "form", "mail", "document"];
+/// Words of `automatic`.
+pub const ON_AUTOMATIC: &[&str] = &["note", "message"];
 /// Words of `auth`.
-pub const AUTHS: &[&str] = &["hmac_signature", "standard_webhooks", "jwt", "api_key"];
+pub const AUTHS: &[&str] = &[
+    "hmac_signature",
+    "standard_webhooks",
+    "jwt",
+    "api_key",
+    "public",
+    "sign_in",
+];
 /// The key of `auth` that names a vendor.
 pub const PRESET: &str = "preset";
 
@@ -283,7 +295,17 @@ pub static CHANNEL: Section = Section {
             [Map(&Expr)],
             "record field → expression over `event`"
         ),
+        key!(
+            "origins",
+            [List(&Text)],
+            "websites whose pages may post to a public form"
+        ),
         key!("text", [Expr], "the text that the AI step reads"),
+        key!(
+            "automatic",
+            [Word(ON_AUTOMATIC)],
+            "what a mail does that a program sent by itself"
+        ),
         key!("max_body", [Text, Number], "largest body"),
     ],
     later: &[],
@@ -350,6 +372,37 @@ pub static JWT: Section = Section {
             "keys",
             [Text],
             "key set: a file of the project or an https address"
+        ),
+    ],
+    later: &[],
+};
+
+/// Words of `schedules.*.catch_up`.
+pub const CATCH_UP: &[&str] = &["none", "latest", "all"];
+
+/// `schedules.*`.
+pub static SCHEDULE: Section = Section {
+    path: "schedules.*",
+    keys: &[
+        key!(
+            "cron",
+            [Text],
+            "five fields: minute, hour, day of the month, month, day of the week"
+        ),
+        key!(
+            "timezone",
+            [Text],
+            "zone whose clock is meant, UTC if absent"
+        ),
+        key!(
+            "catch_up",
+            [Word(CATCH_UP)],
+            "what is made up for after nobody was there"
+        ),
+        key!(
+            "data",
+            [Map(&Constant)],
+            "what its messages say beside their instant"
         ),
     ],
     later: &[],

@@ -15,8 +15,8 @@ use crate::project::{Connection, Owners, Project, connections, owner, owners, un
 use crate::suggest::listed;
 use crate::tree::{self, Kind, Node};
 use crate::{
-    lower_ai, lower_decision, lower_effects, lower_ingress, lower_policy, lower_record, lower_rest,
-    lower_states, lower_tasks, lower_worker,
+    lower_ai, lower_decision, lower_effects, lower_ingress, lower_policy, lower_public,
+    lower_record, lower_rest, lower_schedules, lower_states, lower_tasks, lower_worker,
 };
 
 /// The result of loading a workflow.
@@ -203,24 +203,20 @@ impl<'a> Lower<'a> {
         self.record = lower_record::record(self, top.get("record"));
         self.label = lower_ai::label(&self.record, tree.at(&["worker", "ai_step"]));
         let head = workflow.and_then(|n| self.cx.section(n, &WORKFLOW));
-        let endpoints = lower_ingress::ingress(self, ingress);
+        let mut endpoints = lower_ingress::ingress(self, ingress);
+        let schedules = lower_schedules::schedules(self, top.get("schedules"), &mut endpoints);
         self.states = lower_states::states(self, top.get("states"));
         let transitions = top.get("transitions").filter(|n| self.has_edges(n));
         let edges = lower_states::edges(self, transitions);
         let drafted = tree
             .at(&["worker", "ai_step", "draft", "effect"])
             .and_then(Node::text);
-        // A broken action is mended, not left out: other sections name it.
-        for e in ACTIONS
-            .iter()
-            .filter_map(|p| tree.at(p)?.map())
-            .flat_map(|m| &m.entries)
-        {
-            self.cx.need(e, None);
-        }
+        self.need_actions(tree);
         self.actions = lower_effects::actions(self, top.get("side_effects"), drafted);
         lower_effects::domain_event(self, &edges);
         let tasks = lower_tasks::tasks(self, top.get("tasks"));
+        let follow_up = lower_public::follow_up(self, tree, (id, &tasks, &endpoints));
+        endpoints.extend(follow_up);
         let worker = lower_worker::worker(self, top.get("worker"));
         let decision = lower_decision::decision(self, decision);
         let policy = lower_policy::policy(self, top);
@@ -237,6 +233,7 @@ impl<'a> Lower<'a> {
             goal,
             record: self.record.clone(),
             endpoints,
+            schedules,
             queue,
             states: std::mem::take(&mut self.states),
             edges,
@@ -257,6 +254,14 @@ impl<'a> Lower<'a> {
                 .collect(),
             observability,
         })
+    }
+
+    /// A broken action is mended, not left out: other sections name it.
+    fn need_actions(&mut self, tree: &Node) {
+        let sections = ACTIONS.iter().filter_map(|p| tree.at(p)?.map());
+        for e in sections.flat_map(|m| &m.entries) {
+            self.cx.need(e, None);
+        }
     }
 
     /// A file that is no mapping, or empty.
@@ -290,7 +295,11 @@ impl<'a> Lower<'a> {
             words,
         } = section;
         let Some(entry) = top.map.entries.iter().find(|e| e.key == *key) else {
-            self.cx.missing(top, key, example);
+            // Timetables bring messages too: with one of them nobody else needs to.
+            let some = |n: &Node| n.map().is_some_and(|m| !m.entries.is_empty());
+            if *key != "ingress" || !top.get("schedules").is_some_and(some) {
+                self.cx.missing(top, key, example);
+            }
             return None;
         };
         let node = &entry.value;
@@ -552,7 +561,17 @@ impl<'a> Lower<'a> {
         if matches!(names, Names::Rules | Names::Policy | Names::Decision) {
             root.insert("flags".into(), Type::Any);
         }
-        if matches!(names, Names::Effect | Names::Policy | Names::Decision) {
+        if names == Names::Message {
+            let link = BTreeMap::from([("link".to_owned(), Type::Text)]);
+            root.insert("follow_up".into(), Type::Record(link));
+        }
+        let of_case = [
+            Names::Effect,
+            Names::Message,
+            Names::Policy,
+            Names::Decision,
+        ];
+        if of_case.contains(&names) {
             let case = BTreeMap::from([("id".to_owned(), Type::Text)]);
             root.insert("case".into(), Type::Record(case));
             if let Some(label) = &self.label {
@@ -619,6 +638,8 @@ pub(crate) enum Names {
     Rules,
     /// `event`, `settings`, `record` and `ai`.
     Effect,
+    /// And `follow_up`.
+    Message,
     /// Everything but `policy_allows`.
     Policy,
     /// Everything.
@@ -639,13 +660,39 @@ fn event_type() -> Type {
         "from_name",
         "subject",
         "message_id",
+        "automatic",
+        "forwarded_name",
+        "forwarded_text",
     ]
     .map(text)
     .into();
     parts.insert("from".into(), Type::Email);
+    parts.insert("forwarded_from".into(), Type::Email);
+    parts.insert("thread".into(), Type::List(Box::new(Type::Text)));
     parts.insert("received_at".into(), Type::Time);
     parts.insert("headers".into(), Type::Any);
     parts.insert("body".into(), Type::Any);
+    parts.insert("documents".into(), Type::List(Box::new(document_type())));
+    Type::Record(parts)
+}
+
+/// A document that a message is, or that came with it.
+fn document_type() -> Type {
+    let mut parts: BTreeMap<String, Type> = [
+        "name",
+        "media_type",
+        "digest",
+        "field",
+        "kind",
+        "text",
+        "error",
+        "reason",
+    ]
+    .map(|n| (n.to_owned(), Type::Text))
+    .into();
+    parts.insert("size".into(), Type::Int);
+    parts.insert("pages".into(), Type::Int);
+    parts.insert("text_cut".into(), Type::Bool);
     Type::Record(parts)
 }
 

@@ -151,6 +151,10 @@ fn by_word(l: &mut Lower<'_>, word: &str, node: Option<&Node>) -> Auth {
     match word {
         "standard_webhooks" => Auth::StandardWebhooks,
         "api_key" => Auth::ApiKey,
+        "public" => Auth::Public {
+            origins: Vec::new(),
+        },
+        "sign_in" => Auth::SignIn,
         "jwt" => {
             let keys = node.and_then(|n| l.cx.section(n, &JWT));
             jwt(l, keys)

@@ -2,12 +2,14 @@
 
 use tl_kernel::expr::Expr;
 use tl_kernel::program::{ActionKind, Branch, DecisionDef, StateIx, Step, Threshold, canonical};
+use tl_kernel::reason::is_of_the_engine;
 use tl_kernel::value::Type;
 
 use crate::cx::Keys;
 use crate::diag::{Mend, Problem, Span, position};
 use crate::keys::{BRANCH, BUILT_IN, DECISION, DEFAULTS, THRESHOLD};
 use crate::load::{Lower, Names};
+use crate::suggest::{listed, nearest};
 use crate::tree::{List, Node};
 
 /// The threshold where the file names none.
@@ -141,7 +143,8 @@ fn branch(l: &mut Lower<'_>, keys: Keys<'_>, node: &Node) -> Option<Branch> {
         }
         (Some(n), None) => {
             let nodes = l.cx.name_nodes(n);
-            let steps: Vec<Step> = nodes.iter().filter_map(|n| step(l, n)).collect();
+            let alone = nodes.len() == 1;
+            let steps: Vec<Step> = nodes.iter().filter_map(|n| step(l, n, alone)).collect();
             if nodes.is_empty() {
                 l.cx.push(
                     Problem::new("TL0216", n.span, "a branch that does nothing")
@@ -158,7 +161,7 @@ fn branch(l: &mut Lower<'_>, keys: Keys<'_>, node: &Node) -> Option<Branch> {
             None
         }
     };
-    let reason = keys.get("reason").and_then(|n| l.cx.name(n));
+    let reason = keys.get("reason").and_then(|n| reason(l, n, "branch"));
     let to: Option<StateIx> = keys.get("to").and_then(|n| l.state(n));
     if let (Some(steps), Some(to), Some(n)) = (&actions, to, keys.get("to")) {
         fits(l, steps, to, n);
@@ -255,7 +258,8 @@ fn built_in(word: &str) -> Option<Step> {
     })
 }
 
-fn step(l: &mut Lower<'_>, node: &Node) -> Option<Step> {
+/// A step of a branch; `alone`: the branch has no other.
+fn step(l: &mut Lower<'_>, node: &Node, alone: bool) -> Option<Step> {
     let text = l.cx.text(node)?;
     if let Some(s) = built_in(&text) {
         return Some(s);
@@ -270,11 +274,38 @@ fn step(l: &mut Lower<'_>, node: &Node) -> Option<Step> {
         .iter()
         .filter(|a| matches!(a.kind, ActionKind::Message(_)));
     known.extend(messages.map(|a| a.name.clone()));
-    l.cx.unknown(
-        "TL0403",
-        node,
-        "the action",
-        known.iter().map(String::as_str),
+    let known = known.iter().map(String::as_str);
+    if !alone || nearest(&text, known.clone()).is_some() {
+        l.cx.unknown("TL0403", node, "the action", known);
+        return None;
+    }
+    // Without it the branch would do nothing.
+    let message = format!("the action `{text}` does not exist");
+    let p = Problem::new("TL0403", node.span, message).why(format!("there are {}", listed(known)));
+    l.cx.push(p.mend(Mend::replace(node.span, "human_queue", "ask a person")));
+    None
+}
+
+/// A reason that the file gives, of a rule or a branch. A word of the engine's own would be explained as what the engine
+/// means by it, and some of them decide how a task goes on.
+pub(crate) fn reason(l: &mut Lower<'_>, node: &Node, of: &str) -> Option<String> {
+    let word = l.cx.name(node)?;
+    if !is_of_the_engine(&word) {
+        return Some(word);
+    }
+    let own = format!("{of}_{word}");
+    l.cx.push(
+        Problem::new(
+            "TL0217",
+            node.span,
+            format!("`{word}` is a reason that the engine gives itself"),
+        )
+        .why("a case with it would be explained by what the engine means by the word")
+        .mend(Mend::replace(
+            node.span,
+            own.clone(),
+            format!("write a word of your own, such as `{own}`"),
+        )),
     );
     None
 }

@@ -134,8 +134,14 @@ fn foreign_keys(l: &mut Lower<'_>, keys: Keys<'_>, rest: bool) {
 fn record_key(l: &mut Lower<'_>, node: Option<&Node>) -> Template {
     let schema = l.schema(Names::Effect);
     let own = node.and_then(|n| l.cx.template(n, &schema));
-    own.or_else(|| l.record.natural_keys.first().cloned())
-        .unwrap_or_else(|| l.own_template("${event.id}", Names::Effect))
+    // A thread is a list of names; none of them is the record's.
+    let thread = ["event".to_owned(), "thread".to_owned()];
+    let mut keys = l.record.natural_keys.iter();
+    own.or_else(|| {
+        keys.find(|k| !k.reads().contains(&thread.to_vec()))
+            .cloned()
+    })
+    .unwrap_or_else(|| l.own_template("${event.id}", Names::Effect))
 }
 
 /// Property → expression; without a mapping, every field under its own name.
@@ -423,7 +429,7 @@ fn recipient(l: &Lower<'_>, channel: Channel) -> String {
 
 /// The text: from a file, from the workflow file, or drafted by the AI step.
 fn body(l: &mut Lower<'_>, keys: Keys<'_>, drafted: bool) -> Option<(Template, Option<String>)> {
-    let schema = l.schema(Names::Effect);
+    let schema = l.schema(Names::Message);
     l.cx.exclusive(keys, "template", "text");
     if let Some(n) = keys.get("text") {
         return l.cx.template(n, &schema).map(|t| (t, None));

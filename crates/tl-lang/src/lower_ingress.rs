@@ -2,15 +2,16 @@
 
 use tl_kernel::expr::Expr;
 use tl_kernel::program::{
-    Auth, Channel, Endpoint, FieldDef, FieldFrom, Format, Idempotency, Schema,
+    Auth, Channel, Endpoint, FieldDef, FieldFrom, Format, Idempotency, OnAutomatic, Schema,
 };
 use tl_kernel::value::Type;
 
 use crate::cx::Keys;
-use crate::diag::{Mend, Problem};
-use crate::keys::{CHANNEL, CHANNELS, FORMATS, GATEWAY, INGRESS};
+use crate::diag::{Mend, Problem, Span};
+use crate::keys::{CHANNEL, CHANNELS, FORMATS, GATEWAY, INGRESS, ON_AUTOMATIC};
 use crate::load::{Lower, Names};
 use crate::lower_auth::auth;
+use crate::lower_public::{self, People};
 use crate::schema::derived_schema;
 use crate::tree::{Kind, Map, Node};
 
@@ -23,10 +24,12 @@ const BODIES_COUNT: &str = "`idempotency: header_idempotency_key`: two different
      `id_header`), or join them by `record.natural_key`";
 /// Largest mail where the file names no other: 10 MiB.
 const MAX_MAIL: u32 = 10 * 1024 * 1024;
+/// Largest document where the file names no other: 20 MiB, as much as is read.
+const MAX_DOCUMENT: u32 = 20 * 1024 * 1024;
 /// Largest body a file may ask for: 25 MiB, the usual bound of mail systems.
 const MAX_ASKED: u32 = 25 * 1024 * 1024;
 
-/// The channel of timetables, whose feature comes later.
+/// The channel of timetables, which have a section of their own.
 const SCHEDULE: &str = "schedule";
 
 /// The endpoints of the file.
@@ -94,7 +97,7 @@ fn doors<'n>(l: &mut Lower<'_>, node: &'n Node) -> Vec<Door<'n>> {
         let named = keys.and_then(|k| k.get("channel"));
         let timetable = named.map_or(e.key == SCHEDULE, |n| n.text() == Some(SCHEDULE));
         if timetable {
-            schedule(l, named.unwrap_or(&at));
+            schedule(l, named.unwrap_or(&at).span, &at);
             continue;
         }
         let channel = match named {
@@ -120,15 +123,31 @@ fn doors<'n>(l: &mut Lower<'_>, node: &'n Node) -> Vec<Door<'n>> {
     out
 }
 
-/// Refuses the channel of timetables by name.
-fn schedule(l: &mut Lower<'_>, node: &Node) {
-    let until_then = "until then a timer of your own may call an `api` channel";
-    l.cx.later(SCHEDULE, node.span, node, until_then);
+/// Says where a timetable stands: nobody comes through its endpoint.
+fn schedule(l: &mut Lower<'_>, span: Span, door: &Node) {
+    l.cx.push(
+        Problem::new("TL0204", span, format!("`{SCHEDULE}` is no channel of a door"))
+            .why("a timetable stands under `schedules`: `schedules: { nightly: { cron: \"0 6 * * *\" } }`")
+            .mend(door.removal("take it out here")),
+    );
+}
+
+/// The endpoint through which the messages of a timetable come. Nobody outside can use it: it knows no sender.
+pub(crate) fn timetable_endpoint(l: &mut Lower<'_>, name: &str, at: Node) -> Endpoint {
+    let door = Door {
+        name: name.to_owned(),
+        channel: Channel::Schedule,
+        at,
+        keys: None,
+    };
+    let mut out = endpoint(l, &door, None);
+    out.auth.clear();
+    out
 }
 
 fn bare_door<'n>(l: &mut Lower<'_>, node: Node) -> Option<Door<'n>> {
     if node.text() == Some(SCHEDULE) {
-        schedule(l, &node);
+        schedule(l, node.span, &node);
         return None;
     }
     let word = l.cx.word(&node, CHANNELS)?;
@@ -159,14 +178,26 @@ fn endpoint(l: &mut Lower<'_>, door: &Door<'_>, gateway: Option<Keys<'_>>) -> En
         Some("json") => Format::Json,
         Some("form") => Format::Form,
         Some("mail") => Format::Mail,
+        Some("document") => Format::Document,
         _ => match door.channel {
             Channel::Form | Channel::Sms => Format::Form,
             Channel::Email => Format::Mail,
             Channel::Webhook | Channel::Api | Channel::Schedule => Format::Json,
         },
     };
-    let auth = auth(l, either("auth"), door.channel, &door.name);
+    if format == Format::Document && door.channel != Channel::Webhook {
+        no_document(l, own("format"));
+    }
+    let mut auth = auth(l, either("auth"), door.channel, &door.name);
+    let people = People {
+        name: &door.name,
+        is_form: door.channel == Channel::Form && format == Format::Form,
+        own: door.keys,
+        auth: either("auth"),
+    };
+    lower_public::settle(l, &people, &mut auth);
     let idempotency = either("idempotency").map_or(Idempotency::Covered, |n| idempotency(l, n));
+    let idempotency = lower_public::idempotency(&auth, own("idempotency").is_some(), idempotency);
     if idempotency == Idempotency::Header && !auth.iter().all(Auth::covers_id) {
         l.note(BODIES_COUNT);
     }
@@ -175,6 +206,7 @@ fn endpoint(l: &mut Lower<'_>, door: &Door<'_>, gateway: Option<Keys<'_>>) -> En
         let schema = l.schema(Names::Event);
         l.cx.expr(n, &schema, &Type::Text)
     });
+    let automatic = own("automatic").map_or(OnAutomatic::Note, |n| automatic(l, n, format));
     let mut out = Endpoint {
         name: door.name.clone(),
         channel: door.channel,
@@ -184,16 +216,40 @@ fn endpoint(l: &mut Lower<'_>, door: &Door<'_>, gateway: Option<Keys<'_>>) -> En
         schema: None,
         map: mapping(l, door, own("map"), format),
         text,
-        max_body: max_body.unwrap_or(if format == Format::Mail {
-            MAX_MAIL
-        } else {
-            MAX_BODY
+        automatic,
+        max_body: max_body.unwrap_or(match format {
+            Format::Mail => MAX_MAIL,
+            Format::Document => MAX_DOCUMENT,
+            Format::Json | Format::Form => MAX_BODY,
         }),
         line: l.cx.line(door.at.span),
     };
     out.text = out.text.take().or_else(|| default_text(l, &out));
     out.schema = either("validate").and_then(|n| validate(l, n, &out));
     out
+}
+
+/// A door for documents that is of another kind.
+fn no_document(l: &mut Lower<'_>, node: Option<&Node>) {
+    let Some(node) = node else { return };
+    let mend = l.cx.without(node, "leave it out");
+    let what = "`format: document` goes with `channel: webhook`";
+    let why = "documents that are attached to a mail, or sent as files of a form, are read at its own door";
+    let problem = Problem::new("TL0203", node.span, what).why(why);
+    l.cx.push(problem.mend(mend));
+}
+
+fn automatic(l: &mut Lower<'_>, node: &Node, format: Format) -> OnAutomatic {
+    let word = l.cx.word(node, ON_AUTOMATIC);
+    if format != Format::Mail {
+        let mend = l.cx.without(node, "leave it out");
+        let what = "`automatic` says what an automatic mail does, and no mail comes through here";
+        l.cx.push(Problem::new("TL0203", node.span, what).mend(mend));
+    }
+    match word {
+        Some("message") => OnAutomatic::Message,
+        _ => OnAutomatic::Note,
+    }
 }
 
 /// The text that the AI step reads: what is mapped to `message` or `body`, else the message's own text.
@@ -288,6 +344,12 @@ fn default_source(f: &FieldDef, all: &[FieldDef], channel: Channel, format: Form
             _ => Source::Nowhere,
         };
     }
+    if format == Format::Document {
+        return match name {
+            "text" | "message" | "body" => Source::At("event.text"),
+            _ => Source::Body,
+        };
+    }
     match name {
         "message" | "body" if channel == Channel::Sms => Source::At("event.body.Body"),
         _ if channel == Channel::Sms && (name == "phone" || first_of(&Type::Phone)) => {
@@ -314,7 +376,8 @@ fn idempotency(l: &mut Lower<'_>, node: &Node) -> Idempotency {
 
 fn validate(l: &mut Lower<'_>, node: &Node, endpoint: &Endpoint) -> Option<Schema> {
     if node.text() == Some("json_schema") {
-        return (endpoint.format != Format::Mail).then(|| Schema {
+        let said_by_sender = matches!(endpoint.format, Format::Json | Format::Form);
+        return said_by_sender.then(|| Schema {
             json: derived_schema(endpoint, &l.record),
             derived: true,
         });

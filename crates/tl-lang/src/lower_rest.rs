@@ -31,7 +31,8 @@ pub(crate) fn settings(l: &mut Lower<'_>, node: Option<&Node>) {
     l.settings = out;
 }
 
-fn setting(l: &mut Lower<'_>, node: &Node) -> Option<(Value, Type)> {
+/// A constant with the type that its notation shows.
+pub(crate) fn setting(l: &mut Lower<'_>, node: &Node) -> Option<(Value, Type)> {
     match &node.kind {
         Kind::Scalar(s) if s.plain => Some(plain(&s.text)),
         Kind::Scalar(s) => Some((Value::text(&s.text), Type::Text)),

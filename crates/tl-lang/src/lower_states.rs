@@ -186,13 +186,14 @@ fn transition(l: &mut Lower<'_>, node: &Node, usual: &BTreeSet<Emit>) -> Option<
     let to = keys.get("to").and_then(|n| l.state(n));
     let owner = keys.get("owner").and_then(|n| l.owner(n));
     let sla = keys.get("sla").and_then(|n| l.cx.duration(n));
-    let emit: BTreeSet<Emit> = match keys.get("emit") {
+    let mut emit: BTreeSet<Emit> = match keys.get("emit") {
         None => usual.clone(),
         Some(n) => l.cx.words(n, EMIT).into_iter().map(emit).collect(),
     };
-    if !emit.contains(&Emit::AuditLog) {
+    // Every turn is in the audit log, so that is what the transition does whether or not it says so.
+    if emit.insert(Emit::AuditLog) {
         l.note(
-            "`emit` without `audit_log` changes nothing: every turn is in the audit log, so naming it only says so",
+            "`emit` without `audit_log`: the transition is in the audit log all the same, as every turn is, and `graph` shows it",
         );
     }
     Some(Edge {

@@ -9,6 +9,7 @@ use crate::diag::{Mend, Problem};
 use crate::keys::{FLAGS, RULE, WORKER};
 use crate::load::{Lower, Names, constant};
 use crate::lower_ai::ai_step;
+use crate::lower_decision;
 use crate::lower_table::table;
 use crate::tree::{Entry, Kind, Node};
 
@@ -88,7 +89,9 @@ fn rule(l: &mut Lower<'_>, node: &Node) -> Option<Rule> {
 }
 
 fn rule_effect(l: &mut Lower<'_>, keys: Keys<'_>) -> Option<RuleEffect> {
-    let reason = keys.get("reason").and_then(|n| l.cx.name(n));
+    let reason = keys
+        .get("reason")
+        .and_then(|n| lower_decision::reason(l, n, "rule"));
     if let Some(n) = keys.get("set") {
         let set = l.cx.mapping(n)?;
         let pairs = set

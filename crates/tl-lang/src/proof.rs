@@ -27,6 +27,7 @@ mod permission;
 mod react;
 mod repeat;
 mod replay;
+mod results;
 mod search;
 mod space;
 mod spot;
@@ -163,6 +164,23 @@ impl Finding {
         self
     }
 
+    /// Where in the file what it is about begins.
+    fn start(&self, text: &str) -> usize {
+        match self.line {
+            0 => fix::value_of(text, 0, self.key).map_or(0, |s| s.start),
+            line => fix::start_of(text, line),
+        }
+    }
+
+    /// What is underlined: a line, or without one the value that is to be another.
+    fn span(&self, text: &str) -> Span {
+        let value = match (self.line, &self.fix) {
+            (0, Some(Fix::Value(key, _))) => fix::value_of(text, self.start(text), key),
+            _ => None,
+        };
+        value.unwrap_or_else(|| line_span(text, self.line, self.key))
+    }
+
     /// The finding with its place in the files.
     fn diag(&self, sources: &Sources<'_>) -> Diag {
         let (file, text) = match self.file {
@@ -171,7 +189,7 @@ impl Finding {
         };
         let (file, text, span) = match &self.place {
             Some(p) => (p.file.as_str(), p.text.as_str(), p.span),
-            None => (file, text, line_span(text, self.line, self.key)),
+            None => (file, text, self.span(text)),
         };
         let mut why = self.why.clone();
         if let Some(path) = &self.path {
@@ -192,7 +210,7 @@ impl Finding {
                     end: span.end,
                     text: String::new(),
                 }],
-                fix => fix.edits(text, self.line, whole),
+                fix => fix.edits(text, self.start(text), whole),
             });
             problem = problem.mend(Mend {
                 edits: edits.unwrap_or_default(),
@@ -204,7 +222,7 @@ impl Finding {
 }
 
 /// The text of a line without the blanks around it. For what stands in no line: the line that begins with a
-/// key, else the first one.
+/// key, else what is written under the key somewhere in a line, else the first line.
 fn line_span(text: &str, line: u32, key: &str) -> Span {
     let begins = |l: &str| {
         !key.is_empty()
@@ -224,7 +242,11 @@ fn line_span(text: &str, line: u32, key: &str) -> Span {
         named = named.or(begins(l).then_some(span));
         start += l.len();
     }
-    named.or(first).unwrap_or_default()
+    let within = || match key {
+        "" => None,
+        key => fix::value_of(text, 0, key),
+    };
+    named.or_else(within).or(first).unwrap_or_default()
 }
 
 /// A way through the workflow that shows what a proof found.

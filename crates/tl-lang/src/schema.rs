@@ -13,7 +13,8 @@ pub fn json_schema() -> Json {
     let mut out = section(&WORKFLOW_FILE);
     out["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     out["title"] = json!("Throughline workflow");
-    out["required"] = json!(["workflow", "ingress", "decision"]);
+    out["required"] = json!(["workflow", "decision"]);
+    out["anyOf"] = json!([{ "required": ["ingress"] }, { "required": ["schedules"] }]);
     out
 }
 

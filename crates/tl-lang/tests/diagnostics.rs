@@ -85,15 +85,35 @@ fn within(path: &str) -> String {
     }
 }
 
+/// Mistakes whose mend was applied, and after which the file passed, at least. The others are mended in words, because
+/// only the author knows what was meant.
+const MENDED_BY_ITSELF: usize = 160;
+
 #[test]
 fn every_mistake_is_found_where_it_is_and_its_mend_mends_it() {
     let mut wrong = Vec::new();
+    let (mut mended, mut in_words) = (0, Vec::new());
     for c in cases() {
-        if let Err(e) = check(&c) {
-            wrong.push(format!("{}: {e}", c.name));
+        match check(&c) {
+            Ok(Mended::Applied) => mended += 1,
+            Ok(Mended::InWords) => in_words.push(c.name),
+            Err(e) => wrong.push(format!("{}: {e}", c.name)),
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    println!("{mended} mends applied, in words {in_words:?}");
+    assert!(
+        mended >= MENDED_BY_ITSELF,
+        "{mended} mends were applied; in words: {in_words:?}"
+    );
+}
+
+/// What became of a mistake.
+enum Mended {
+    /// Its mend was applied, and the file passes.
+    Applied,
+    /// Its mend is said in words.
+    InWords,
 }
 
 /// What `check` says of a project: its mistakes, and where it has none, what cannot be proven of it.
@@ -102,11 +122,16 @@ fn proven(project: &Project) -> Loaded {
     if let Some(program) = &loaded.program {
         let file = within("workflow.yaml");
         let text = project.text(&file).unwrap();
+        let own = within("policy.yaml");
+        let (policy, policy_text) = match project.text(&own) {
+            Some(own_text) => (&own, own_text),
+            None => (&file, text),
+        };
         let sources = Sources {
             workflow: &file,
             workflow_text: text,
-            policy: &file,
-            policy_text: text,
+            policy,
+            policy_text,
         };
         loaded.diags.extend(prove(program, &sources));
     }
@@ -117,7 +142,7 @@ fn proven(project: &Project) -> Loaded {
     loaded
 }
 
-fn check(c: &Case) -> Result<(), String> {
+fn check(c: &Case) -> Result<Mended, String> {
     let loaded = proven(&c.project);
     let seen = || shown(&c.project, &loaded);
     let errors: Vec<&Diag> = loaded
@@ -163,7 +188,7 @@ fn check(c: &Case) -> Result<(), String> {
         return if mend.say.is_empty() {
             Err("the mend says nothing".into())
         } else {
-            Ok(())
+            Ok(Mended::InWords)
         };
     }
     let again = proven(&mended);
@@ -173,13 +198,12 @@ fn check(c: &Case) -> Result<(), String> {
             shown(&mended, &again)
         ));
     }
-    Ok(())
+    Ok(Mended::Applied)
 }
 
 #[test]
-fn there_are_at_least_sixty_and_they_cover_the_codes() {
+fn the_mistakes_cover_the_codes() {
     let all = cases();
-    assert!(all.len() >= 60, "{}", all.len());
     let covered: BTreeSet<&str> = all.iter().map(|c| c.code.as_str()).collect();
     // Limits, missing files, the bounds of expressions, connectors and the proofs have tests of their own.
     let elsewhere = [

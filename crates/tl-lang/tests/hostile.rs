@@ -61,6 +61,15 @@ const ROWS: &[Row] = &[
         Some("TL0104"),
     ),
     (
+        "3,000 timetables",
+        || {
+            let one = |n| format!("  s{n}: {{ cron: '* * * * *' }}\n");
+            let all: String = (0..3_000).map(one).collect();
+            workflow(&format!("{DECISION}schedules:\n{all}"))
+        },
+        Some("TL0206"),
+    ),
+    (
         "a file of 64 MB",
         || workflow(&"# nothing\n".repeat(6_400_000)),
         Some("TL0106"),

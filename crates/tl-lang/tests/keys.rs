@@ -61,6 +61,27 @@ const CASES: &[(&str, &str, &str)] = &[
         "workflow: { id: w, version: 1, goal: {} }",
         "workflow: { id: w, version: 1, goal: { owner: anna } }",
     ),
+    ("schedules", "", "schedules: { s: { cron: '0 6 * * *' } }"),
+    (
+        "schedules.*.cron",
+        "schedules: { s: { cron: '0 6 * * *' } }",
+        "schedules: { s: { cron: '0 7 * * *' } }",
+    ),
+    (
+        "schedules.*.timezone",
+        "schedules: { s: { cron: '0 6 * * *' } }",
+        "schedules: { s: { cron: '0 6 * * *', timezone: Europe/Berlin } }",
+    ),
+    (
+        "schedules.*.catch_up",
+        "schedules: { s: { cron: '0 6 * * *' } }",
+        "schedules: { s: { cron: '0 6 * * *', catch_up: none } }",
+    ),
+    (
+        "schedules.*.data",
+        "schedules: { s: { cron: '0 6 * * *' } }",
+        "schedules: { s: { cron: '0 6 * * *', data: { kind: report } } }",
+    ),
     ("record", "", "record: { type: deal }"),
     (
         "record.type",
@@ -239,9 +260,19 @@ const CASES: &[(&str, &str, &str)] = &[
         "ingress: { channels: { form: { map: { name: event.body.full } } } }",
     ),
     (
+        "ingress.channels.*.origins",
+        "ingress: { channels: { form: { auth: public } } }",
+        "ingress: { channels: { form: { auth: public, origins: [https://www.example.com] } } }",
+    ),
+    (
         "ingress.channels.*.text",
         "",
         "ingress: { channels: { form: { text: event.body.note } } }",
+    ),
+    (
+        "ingress.channels.*.automatic",
+        "ingress: { channels: [email] }",
+        "ingress: { channels: { email: { automatic: message } } }",
     ),
     (
         "ingress.channels.*.max_body",

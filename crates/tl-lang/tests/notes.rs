@@ -21,6 +21,10 @@ const CASES: &[(&str, &str)] = &[
     ("ingress: { channels: [webhook], gateway: { auth: standard_webhooks | hmac_signature, idempotency: header_idempotency_key } }", "identical bodies count as one"),
     ("ingress: { channels: [webhook], gateway: { auth: { hmac_signature: { signed: '{id}.{body}', id_header: x-id } }, idempotency: header_idempotency_key } }", ""),
     ("ingress: { channels: [webhook], gateway: { idempotency: '${event.body.id}' } }", ""),
+    // Anybody may send.
+    ("ingress: { channels: { contact: { channel: form, auth: public } } }", "endpoint `contact`: anybody may send, and nothing about the sender is proven"),
+    ("ingress: { channels: { note: { channel: form, auth: sign_in } } }", ""),
+    ("ingress: { channels: { note: { channel: form, auth: sign_in } }, gateway: { idempotency: header_idempotency_key } }", ""),
     // Tokens without keys.
     ("ingress: { channels: [api], gateway: { auth: jwt } }", "closed until `jwt: { issuer, audience, keys }` is set"),
     ("ingress: { channels: [api], gateway: { auth: { jwt: { issuer: i, audience: a } } } }", "closed until `keys: FILE or https address"),
@@ -36,7 +40,7 @@ const CASES: &[(&str, &str)] = &[
     (DRAFTED, "has no text of its own and the built-in model writes none"),
     // The audit log is always on.
     ("ingress: { channels: [form] }\ntransitions: [{ from: pending, to: triaged, emit: [sla_timer, audit_log] }, { from: triaged, to: needs_human }, { from: needs_human, to: closed }, { from: needs_human, to: triaged }, { from: pending, to: needs_human }]", ""),
-    ("ingress: { channels: [form] }\ntransitions: [{ from: pending, to: triaged, emit: [sla_timer] }, { from: triaged, to: needs_human }, { from: needs_human, to: closed }, { from: needs_human, to: triaged }, { from: pending, to: needs_human }]", "`emit` without `audit_log` changes nothing"),
+    ("ingress: { channels: [form] }\ntransitions: [{ from: pending, to: triaged, emit: [sla_timer] }, { from: triaged, to: needs_human }, { from: needs_human, to: closed }, { from: needs_human, to: triaged }, { from: pending, to: needs_human }]", "the transition is in the audit log all the same"),
 ];
 
 #[test]

@@ -175,6 +175,7 @@ fn misses(program: &Program, table: usize, record: &Record) -> bool {
         flags: &BTreeMap::new(),
         switches: &[],
         event: Some(&nothing),
+        links: None,
         sender: None,
     };
     let Decision::Turn(turn, _) = decide(program, &case, input, &facts) else {

@@ -9,9 +9,11 @@ mod ending;
 mod evidence;
 mod gate;
 mod history;
+mod hygiene;
+mod tree;
 
-pub use effects::traces_of;
-pub use evidence::{CaseFile, Evidence, Sources, TreeFile};
+pub use effects::{most_retries, traces_of};
+pub use evidence::{Calm, CaseFile, Evidence, Sources, TreeFile};
 
 /// An invariant: its number and name, and what does not hold.
 type Invariant = (&'static str, fn(&Evidence) -> Vec<String>);
@@ -33,6 +35,7 @@ pub const INVARIANTS: &[Invariant] = &[
     ("I13 taint", gate::i13_taint),
     ("I14 tenancy", admission::i14_tenancy),
     ("I15 audit", audit::i15_audit),
+    ("I16 hygiene", hygiene::i16_hygiene),
     ("I17 liveness", ending::i17_liveness),
     ("I18 timers", ending::i18_timers),
     ("I19 bounded retries", effects::i19_bounded_retries),

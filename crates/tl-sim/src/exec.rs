@@ -1,34 +1,23 @@
 //! The executor: one thread, one task at a time, and the seed chooses which. Time stands still while a task runs
 //! and jumps to the next sleeper when nobody can run.
 //!
-//! A task that waits for something of this world (a sleep, an answer, a turn) says so through `wait`. A task that
-//! waits without saying so waits for the store's own thread: nothing else runs until the store has answered, so
-//! that the thread cannot show.
+//! Whatever a task waits for is of this world: a sleep, an answer, a turn, a lock that another task holds. The store
+//! answers within the call, on the same thread.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 use tl_engine::host::Task;
 
 use crate::dice::Dice;
-
-/// Longest time the store may take to answer before the run is called stuck.
-const STORE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Tasks that end together: those of one life of a node, or of the world around it.
 pub type Group = u32;
 
 /// The world's own tasks: vendors, people, senders.
 pub const WORLD: Group = 0;
-
-thread_local! {
-    /// Set by whoever waits for something of this world, read after each poll.
-    static SAID_WAIT: Cell<bool> = const { Cell::new(false) };
-}
 
 /// The executor of one run. Cheap to clone.
 #[derive(Clone)]
@@ -66,11 +55,10 @@ struct Slot {
     waker: Waker,
 }
 
-/// The tasks that were woken. Another thread may add to it, when it answers for the store.
+/// The tasks that were woken.
 #[derive(Default)]
 struct Ready {
     tasks: Mutex<BTreeSet<u64>>,
-    woken: Condvar,
 }
 
 struct TaskWaker {
@@ -81,7 +69,6 @@ struct TaskWaker {
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         lock(&self.ready.tasks).insert(self.id);
-        self.ready.woken.notify_all();
     }
 }
 
@@ -242,7 +229,7 @@ impl Exec {
         let (future, waker) = (slot.future.take(), slot.waker.clone());
         drop(state);
         if let Some(mut future) = future {
-            match self.poll(id, &mut future, &waker) {
+            match future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(()) => {
                     self.state().tasks.remove(&id);
                 }
@@ -258,53 +245,12 @@ impl Exec {
         Step::Ran(group)
     }
 
-    /// Polls a task until it ends or waits for something of this world.
-    fn poll(&self, id: u64, future: &mut Task, waker: &Waker) -> Poll<()> {
-        let mut context = Context::from_waker(waker);
-        loop {
-            SAID_WAIT.set(false);
-            if future.as_mut().poll(&mut context).is_ready() {
-                return Poll::Ready(());
-            }
-            if SAID_WAIT.get() {
-                return Poll::Pending;
-            }
-            self.until_woken(id);
-        }
-    }
-
-    /// Waits until the store has answered a task.
-    fn until_woken(&self, id: u64) {
-        let mut tasks = lock(&self.inner.ready.tasks);
-        while !tasks.remove(&id) {
-            let (back, patience) = self
-                .inner
-                .ready
-                .woken
-                .wait_timeout(tasks, STORE_PATIENCE)
-                .unwrap_or_else(PoisonError::into_inner);
-            tasks = back;
-            assert!(
-                !patience.timed_out(),
-                "task {id} waits for nothing of this world and the store does not answer"
-            );
-        }
-    }
-
-    /// Runs a future to its end while nothing else runs; it may wait for the store alone.
-    pub fn block<T>(&self, future: impl Future<Output = T>) -> T {
-        let mut future = std::pin::pin!(future);
-        let id = u64::MAX;
-        let waker = Waker::from(Arc::new(TaskWaker {
-            id,
-            ready: Arc::clone(&self.inner.ready),
-        }));
-        let mut context = Context::from_waker(&waker);
-        loop {
-            match future.as_mut().poll(&mut context) {
-                Poll::Ready(out) => return out,
-                Poll::Pending => self.until_woken(id),
-            }
+    /// What a call of the store answers, while nothing else runs.
+    pub fn block<T>(&self, call: impl Future<Output = T>) -> T {
+        let answer = std::pin::pin!(call).poll(&mut Context::from_waker(Waker::noop()));
+        match answer {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => panic!("the store answers within the call when nothing goes wrong"),
         }
     }
 
@@ -331,7 +277,6 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.exec.inner.state);
         if state.now >= self.due {
-            SAID_WAIT.set(false);
             return Poll::Ready(());
         }
         let key = match self.key {
@@ -345,7 +290,6 @@ impl Future for Sleep {
         state.sleepers.insert(key, cx.waker().clone());
         drop(state);
         self.key = Some(key);
-        SAID_WAIT.set(true);
         Poll::Pending
     }
 }
@@ -358,35 +302,15 @@ impl Drop for Sleep {
     }
 }
 
-/// A wait for something of this world.
-#[derive(Debug)]
-pub struct Wait<F>(Pin<Box<F>>);
-
-/// Says that a future waits for something of this world.
-pub fn wait<F: Future>(future: F) -> Wait<F> {
-    Wait(Box::pin(future))
-}
-
-impl<F: Future> Future for Wait<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let answer = self.0.as_mut().poll(cx);
-        // A wait that is over takes back what waits beside it have said: the task goes on.
-        SAID_WAIT.set(answer.is_pending());
-        answer
-    }
-}
-
 /// Lets the others run once.
 pub async fn turn() {
     let mut passed = false;
-    wait(std::future::poll_fn(move |cx| {
+    std::future::poll_fn(move |cx| {
         if std::mem::replace(&mut passed, true) {
             return Poll::Ready(());
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    }))
+    })
     .await;
 }

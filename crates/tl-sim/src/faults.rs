@@ -42,6 +42,8 @@ pub const KINDS: &[&str] = &[
     "set_aside",
     "two_deciders",
     "switch_set",
+    "version_deployed",
+    "version_rolled_back",
     // The machine.
     "slow_commit",
     "node_pause",
@@ -104,7 +106,8 @@ struct Inner {
 fn rate(kind: &str, drawn: u64) -> u64 {
     match kind {
         "power_with_crash" => 600 + drawn,
-        "stale_approval" | "set_aside" => drawn * 9,
+        "stale_approval" => drawn * 9,
+        "set_aside" => 400 + drawn * 9,
         "time_jump" | "node_pause" => drawn * 5,
         // Nodes that are never there do nothing.
         "machine_sleep" | "db_cut" => 20 + drawn / 2,
@@ -113,6 +116,8 @@ fn rate(kind: &str, drawn: u64) -> u64 {
         // Asked about at each call of the store.
         "db_slow" => 1 + drawn / 8,
         "db_answer_lost" => 1 + drawn / 16,
+        "version_deployed" => drawn * 6,
+        "version_rolled_back" => drawn * 40,
         "two_deciders" | "switch_set" | "crash_anywhere" | "vendor_edited_first" => drawn * 3,
         _ if kind.starts_with("model_") || kind.starts_with("arm_") => drawn * 5,
         _ => drawn,
@@ -145,6 +150,12 @@ impl Faults {
                 fired: BTreeMap::new(),
             }),
         }
+    }
+
+    /// These kinds happen most of the times that they can.
+    pub fn often(&self, kinds: &[&'static str]) {
+        let rates = kinds.iter().map(|kind| (*kind, 900));
+        self.inner().rates.extend(rates);
     }
 
     /// Whether a fault of this kind happens now. Counted when it does.

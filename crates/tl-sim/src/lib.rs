@@ -10,17 +10,26 @@
 
 pub mod check;
 pub mod control;
+pub mod crashes;
 pub mod dice;
 pub mod event;
 pub mod exec;
 pub mod faults;
+pub mod hygiene;
 pub mod machine;
+pub mod many;
 pub mod model;
 pub mod nodes;
+pub mod outside;
 pub mod people;
+pub mod releases;
 pub mod report;
 pub mod run;
 pub mod trace;
 pub mod vendor;
 pub mod workload;
 pub mod world;
+
+/// A run is one thread that allocates all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

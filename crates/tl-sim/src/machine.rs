@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tl_connect::client::{Auth, Client, Connection};
+use tl_connect::client::{Auth, Client, Connection, Secret};
 use tl_engine::clock::{Clock, StoreClock};
 use tl_engine::desk::{Desk, Setting};
 use tl_engine::follower::Follower;
@@ -20,9 +20,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dice::Dice;
 use crate::event::event_of;
-use crate::exec::{Exec, WORLD, wait};
+use crate::exec::{Exec, WORLD};
+use crate::hygiene;
 use crate::model;
 use crate::nodes::{Site, Truth, Watch};
+use crate::outside::{file_of, survived};
 use crate::vendor::{Vendors, Wire};
 use crate::world::{End, FILE, Ground, KEY, Life, Live, Ports, Shared, Stops};
 
@@ -54,7 +56,14 @@ impl Connections for Wires {
     }
 }
 
-const NAMES: [&str; 5] = ["crm", "crm-existing", "keyed", "blind", model::CONNECTION];
+const NAMES: [&str; 6] = [
+    "crm",
+    "crm-existing",
+    "keyed",
+    "ledger",
+    "blind",
+    model::CONNECTION,
+];
 
 /// What nodes are started from.
 #[derive(Debug)]
@@ -99,6 +108,7 @@ impl Machine {
             true => Arc::new(StoreClock::of(store.clone())),
             false => Arc::new(WorldClock(shared.exec.clone())),
         };
+        let ground = Ground::new(watch.clone(), Arc::clone(&self.disk), dice);
         let setting = Setting {
             store,
             clock,
@@ -106,7 +116,7 @@ impl Machine {
             slots: self.slots,
             tap: Some(Arc::new(Ports::new(watch.clone(), Arc::clone(&self.disk)))),
         };
-        let (desk, queue) = Desk::hosted(setting, Arc::new(Ground::new(shared, group, dice)));
+        let (desk, queue) = Desk::hosted(setting, Arc::new(ground));
         let live = Live {
             life,
             desk,
@@ -116,7 +126,7 @@ impl Machine {
         let (stop, stopped) = live.stops.worker.clone();
         let worker = worker.run(queue, stop);
         shared.exec.spawn(group, async move {
-            wait(worker).await;
+            worker.await;
             stopped.cancel();
         });
         self.begin_loops(&live);
@@ -132,7 +142,8 @@ impl Machine {
         let mut wires = BTreeMap::new();
         for name in NAMES {
             let url = format!("https://{name}.example/v1");
-            let wire = Connection::new(name, &url, &Auth::None, false)?;
+            let secret = Auth::Bearer(Secret::new(hygiene::SECRET));
+            let wire = Connection::new(name, &url, &secret, false)?;
             wires.insert(name, Arc::new(wire));
         }
         Ok(Outward {
@@ -150,17 +161,17 @@ impl Machine {
         let desk = || live.desk.clone();
         let doors = || live.stops.doors.clone();
         let (stop, stopped) = live.stops.follower.clone();
-        if let Some(follower) = Follower::new(desk(), None) {
+        if let Some(follower) = Follower::new(desk(), Some(file_of(live.life.slot).into())) {
             exec.spawn(group, async move {
-                wait(follower.run(stop)).await;
+                follower.run(stop).await;
                 stopped.cancel();
             });
         }
-        exec.spawn(group, wait(desk().follow_gates(doors())));
+        exec.spawn(group, desk().follow_gates(doors()));
         exec.spawn(group, join_pending(exec.clone(), desk(), doors()));
         if self.shared.setup.shared {
             let lease = Duration::from_micros(self.shared.setup.lease.unsigned_abs());
-            exec.spawn(group, wait(desk().take_over(lease, doors())));
+            exec.spawn(group, desk().take_over(lease, doors()));
             exec.spawn(group, keep_lease(Arc::clone(&self.shared), live.clone()));
         }
     }
@@ -194,6 +205,7 @@ impl Machine {
         self.shared.note("power", format_args!("lost"));
         self.disk.crash();
         self.truth.forget();
+        survived(&self.shared, &self.disk, &self.truth);
         let back = self.shared.faults.size(SECOND, 20 * SECOND);
         for life in lives {
             self.end(life, back);
@@ -399,7 +411,7 @@ async fn ended(
     stop.cancel();
     tokio::select! {
         biased;
-        () = wait(stopped.cancelled()) => {}
+        () = stopped.cancelled() => {}
         () = exec.sleep(patience) => {}
     }
 }

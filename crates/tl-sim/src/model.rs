@@ -31,11 +31,15 @@ pub fn answer(body: &str, faults: &Faults, dice: &mut Dice) -> Answer {
         "model_wrong_shape",
         "model_throttled",
     ]) {
+        // Models repeat what they were asked.
         Some("model_garbage") => said(
-            &Json::from("certainly! here is what you asked for: {"),
+            &Json::from(format!("certainly! here is what you asked for: {{ {body}")),
             None,
         ),
-        Some("model_refusal") => said(&Json::Null, Some("I cannot help with that")),
+        Some("model_refusal") => said(
+            &Json::Null,
+            Some(&format!("I cannot help with that: {body}")),
+        ),
         Some("model_wrong_shape") => {
             said(&Json::from(json!({"label": "refund"}).to_string()), None)
         }

@@ -3,17 +3,20 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tl_kernel::time::{MINUTE, SECOND};
-use tl_store::{Backend, Location, Options, Reader, Surroundings, Way};
+use tl_kernel::time::{DAY, HOUR, MINUTE, SECOND};
+use tl_store::{Backend, Location, Options, Reader, StoreError, Surroundings, Way};
 
 use crate::dice::Dice;
 use crate::exec::turn;
+use crate::run::Plan;
 use crate::world::{FILE, Life, START, Shared};
 
 /// Longest that a connection hangs before it is called lost, µs.
 const SILENCE: i64 = 10 * SECOND;
-/// How far a machine's clock may be set from the time, µs.
+/// How far a machine's clock is from the time when it starts, µs.
 const ASTRAY: i64 = 10 * MINUTE;
+/// How far from the time somebody sets it, µs: a summer time, a dead battery, a typing error.
+const SET: [i64; 3] = [-HOUR, HOUR, 3_650 * DAY];
 /// How unevenly the clocks of two machines may run, µs in a second.
 const UNEVEN: i64 = 400;
 
@@ -31,11 +34,17 @@ pub struct Setup {
     pub sleep: bool,
     /// Each node keeps its number; else it takes one that is free when it starts.
     pub numbered: bool,
+    /// Much comes in at once while a vendor goes down for an hour.
+    pub outage: bool,
 }
 
+/// Every so many seeds a vendor is down for an hour: such a run is a long one.
+const OUTAGES: u64 = 100;
+
 impl Setup {
-    /// The nodes of a seed.
-    pub fn of(seed: u64) -> Setup {
+    /// The nodes of a run.
+    pub fn of(plan: &Plan) -> Setup {
+        let seed = plan.seed;
         let mut dice = Dice::new(seed, "nodes");
         let nodes = match seed.is_multiple_of(2) {
             true => 1,
@@ -43,10 +52,12 @@ impl Setup {
         };
         Setup {
             nodes,
-            shared: nodes > 1 || dice.chance(250),
+            shared: nodes > 1 || dice.chance(250) || plan.clocks,
             lease: dice.between(6, 24) * SECOND,
             sleep: dice.chance(500),
             numbered: dice.chance(250),
+            // Of those with one node: the budget is of each.
+            outage: seed % OUTAGES == OUTAGES - 2,
         }
     }
 }
@@ -106,8 +117,11 @@ impl Site {
     pub fn set_clock(&self) -> i64 {
         let sleeps = self.shared.setup.sleep;
         let mut inner = self.inner();
-        let from = if sleeps { inner.ahead } else { -ASTRAY };
-        inner.ahead = inner.dice.between(from, ASTRAY);
+        let to = match inner.dice.chance(500) {
+            true => *inner.dice.pick(&SET),
+            false => inner.dice.between(-ASTRAY, ASTRAY),
+        };
+        inner.ahead = if sleeps { to.max(inner.ahead) } else { to };
         inner.ahead
     }
 
@@ -188,14 +202,19 @@ impl Truth {
 
     /// The epoch of a node and the end of its lease, µs; `None` where that cannot be read now.
     fn of(&self, node: u32) -> Option<(u64, i64)> {
+        let nodes = self.read(Reader::nodes)?;
+        let found = nodes.into_iter().find(|n| n.id == node)?;
+        Some((found.epoch, found.lease_until))
+    }
+
+    /// Reads something; `None` where that cannot be read now.
+    pub fn read<T>(&self, what: impl Fn(&Reader) -> Result<T, StoreError>) -> Option<T> {
         let mut reader = self.reader();
         if reader.is_none() {
             let file = Location::from(Path::new(FILE));
             *reader = Backend::open_reader(&file, &self.options).ok();
         }
-        let nodes = reader.as_ref()?.nodes().ok()?;
-        let found = nodes.into_iter().find(|n| n.id == node)?;
-        Some((found.epoch, found.lease_until))
+        what(reader.as_ref()?).ok()
     }
 }
 

@@ -174,6 +174,7 @@ impl People {
             Some(Ok(Admitted::Accepted { .. })) => id,
             Some(Ok(Admitted::Duplicate { event, .. })) => event,
             Some(Err(e)) => {
+                shared.told("an error", &e.to_string());
                 shared.note("refused", format_args!("letter {} {e}", letter.n));
                 return false;
             }
@@ -243,10 +244,12 @@ impl People {
         let tries = 1 + u32::from(self.shared.faults.fires("two_deciders"));
         for _ in 0..tries {
             let desk = live.desk.clone();
-            let input = input.clone();
+            let (input, shared) = (input.clone(), Arc::clone(&self.shared));
             self.shared.exec.spawn(live.life.group, async move {
                 // A refusal is an answer too; it is in the control stream.
-                let _ = desk.advance(at, input, Vec::new(), None).await;
+                if let Err(e) = desk.advance(at, input, Vec::new(), None).await {
+                    shared.told("an error", &e.to_string());
+                }
             });
         }
         self.shared.note("decided", format_args!("{name} {reason}"));

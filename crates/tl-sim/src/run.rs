@@ -5,24 +5,28 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use anyhow::Context;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use tl_engine::desk::Desk;
-use tl_engine::tenant::pack;
 use tl_faultdisk::{FaultDisk, Report};
 use tl_kernel::id::TenantId;
 use tl_kernel::time::{DAY, HOUR, MINUTE, SECOND};
-use tl_lang::{bundle_digest, load, render};
 use tl_store::contract::{Row, Unit};
 use tl_store::{Backend, Location, Reader};
 
-use crate::check::{self, Evidence};
+use crate::check::{self, Calm, Evidence};
 use crate::control::control_turn;
 use crate::dice::Dice;
 use crate::exec::{Step, WORLD};
+use crate::hygiene::read_log;
 use crate::machine::{Machine, plain_options};
 use crate::nodes::{Setup, Site, Truth};
+use crate::outside;
 use crate::people::{People, TENANTS};
-use crate::vendor::Vendors;
-use crate::workload::{FLOWS, Flow, Letter, letters};
+use crate::releases::{Releases, deployment};
+use crate::vendor::{FAILING, Vendors};
+use crate::workload::{FLOWS, Flow, Letter, SEEING, flows_of, letters};
 use crate::world::{FILE, START, Shared};
 
 /// How a run is made.
@@ -32,6 +36,8 @@ pub struct Plan {
     pub seed: u64,
     /// Keep the lines of the trace.
     pub keep_trace: bool,
+    /// Nodes share the database, and somebody sets their clocks again and again.
+    pub clocks: bool,
 }
 
 /// What a run came to.
@@ -51,11 +57,17 @@ pub struct Outcome {
     pub acked: u64,
     /// Units committed by desks.
     pub commits: u64,
+    /// Lines of the log that were read.
+    pub lines: u64,
+    /// Checkpoints in the files beside the database.
+    pub outside: u64,
+    /// Where a vendor was down: the most repetitions that one connection of a node saw within the checker's span.
+    pub retries: Option<usize>,
     /// Effects and asks by class.
     pub effects: BTreeMap<&'static str, u64>,
     /// Faults by kind.
     pub fired: BTreeMap<&'static str, u64>,
-    /// Crashes by port.
+    /// Crashes by place.
     pub crashes: BTreeMap<&'static str, u64>,
     /// Simulated time, µs.
     pub simulated: i64,
@@ -65,15 +77,22 @@ pub struct Outcome {
     pub trace: Vec<String>,
 }
 
+/// Faults by which the clocks of a node jump.
+pub const CLOCKS: [&str; 2] = ["clock_set", "machine_sleep"];
+
 /// Numbers the disks of this process, so that each has a name of its own.
 static DISKS: AtomicU64 = AtomicU64::new(0);
 
 /// Messages of a run: with duplicates and joins this leaves more than fifty cases.
-const LETTERS: (i64, i64) = (66, 80);
+const LETTERS: (i64, i64) = (62, 74);
+/// Messages of a run in which a vendor goes down, all within a minute: more of them fail than may be repeated in one.
+const RUSH: u32 = 330;
 /// How much longer than asked for the loops sleep in the quiet time.
 const CALM: u32 = 50;
 /// Rounds of the quiet time in which people are still at work.
 const WORKING: usize = 15;
+/// So long after the last fault everybody is there again, µs: a machine may sleep for a minute.
+const SETTLED: i64 = MINUTE;
 /// Most sentences about what was seen to be wrong while it happened.
 const SHOWN: usize = 5;
 /// A run that is not done after so much of its quiet time has a stuck part.
@@ -102,6 +121,7 @@ struct World {
     dice: Dice,
     span: i64,
     disk_before: Report,
+    calm: Calm,
 }
 
 /// Faults of the disk that wait for their moment. Whether it comes is counted apart.
@@ -117,8 +137,11 @@ impl World {
     fn build(plan: &Plan) -> anyhow::Result<World> {
         let seed = plan.seed;
         let mut dice = Dice::new(seed, "world");
-        let setup = Setup::of(seed);
+        let setup = Setup::of(plan);
         let shared = Shared::new(seed, setup, plan.keep_trace);
+        if plan.clocks {
+            shared.faults.often(&CLOCKS);
+        }
         let vendors = Arc::new(Vendors::new(Arc::clone(&shared), seed));
         let people = People::new(Arc::clone(&shared), Arc::clone(&vendors), seed);
         let disk = Arc::new(FaultDisk::new(seed));
@@ -136,11 +159,17 @@ impl World {
             seed,
         };
         // One of the three blind workflows, all of the others.
-        let mut flows: Vec<Flow> = FLOWS[..4].to_vec();
-        flows.push(*dice.pick(&FLOWS[4..]));
-        let count = dice.between(LETTERS.0, LETTERS.1) as u32;
-        let letters = letters(&mut dice, &flows, count);
-        let span = dice.between(5, 60) * SECOND;
+        let mut flows: Vec<Flow> = FLOWS[..SEEING].to_vec();
+        flows.push(*dice.pick(&FLOWS[SEEING..]));
+        let mut count = dice.between(LETTERS.0, LETTERS.1) as u32;
+        let mut span = dice.between(5, 60) * SECOND;
+        if setup.outage {
+            (count, span) = (RUSH, MINUTE);
+        }
+        let mut letters = letters(&mut dice, &flows, count);
+        if setup.outage {
+            to_the_failing(&mut letters);
+        }
         Ok(World {
             plan: plan.clone(),
             shared,
@@ -152,11 +181,13 @@ impl World {
             dice,
             span,
             disk_before: Report::default(),
+            calm: Calm::default(),
         })
     }
 
     /// From the first commit to the last account.
     fn live(&mut self) -> anyhow::Result<Evidence> {
+        let _reading = read_log(&self.shared);
         self.found()?;
         self.busy()?;
         let stuck = self.quiet()?;
@@ -179,8 +210,8 @@ impl World {
             unit.control
                 .push(control_turn(tenant, START, ("tenant.create", &name, "")));
             self.commit(&live.desk, unit)?;
-            for (flow, number) in self.flows.clone().into_iter().zip(1..) {
-                self.commit(&live.desk, deployment(tenant, flow, number)?)?;
+            for (flow, number) in flows_of(tenant, &self.flows).iter().zip(1..) {
+                self.commit(&live.desk, deployment(tenant, *flow, (number, START))?)?;
             }
         }
         live.desk.forget_views();
@@ -197,18 +228,28 @@ impl World {
     /// Everybody works and everything goes wrong.
     fn busy(&mut self) -> anyhow::Result<()> {
         self.people.begin(&self.letters, self.span);
+        let releases = Releases {
+            shared: Arc::clone(&self.shared),
+            flows: self.flows.clone(),
+            seed: self.plan.seed,
+        };
+        releases.begin();
         let until = START + self.span + self.dice.between(20, 120) * SECOND;
         let mut next_trouble = START;
-        while self.shared.exec.now() < until || self.people.delivered() < self.letters.len() as u64
+        let outage = self.shared.setup.outage;
+        let down = if outage { START + HOUR } else { until };
+        while self.shared.exec.now() < down.max(until)
+            || self.people.delivered() < self.letters.len() as u64
         {
             self.step()?;
             let now = self.shared.exec.now();
-            if now >= next_trouble {
+            // A node that has just been started has repeated nothing yet.
+            if now >= next_trouble && !outage {
                 next_trouble = now + self.dice.between(SECOND, 4 * SECOND);
                 self.trouble();
             }
             // A run in which nothing can be delivered any more is for the quiet time to judge.
-            if now > until + HOUR && self.people.delivered() < self.letters.len() as u64 {
+            if now > down + HOUR && self.people.delivered() < self.letters.len() as u64 {
                 break;
             }
         }
@@ -220,7 +261,7 @@ impl World {
         self.trouble_with_disk();
         let faults = &self.shared.faults;
         if faults.fires("time_jump") {
-            let by = faults.size(MINUTE, 3 * HOUR);
+            let by = faults.size(MINUTE, 6 * HOUR);
             self.shared.note("jump", format_args!("{} s", by / SECOND));
             self.shared.exec.jump(by);
         }
@@ -300,13 +341,13 @@ impl World {
         self.shared.note("quiet", format_args!(""));
         self.pass(40 * SECOND)?;
         self.clear_switches()?;
+        self.calm.from = self.shared.exec.now() + SETTLED;
         for round in 0..QUIET_ROUNDS {
             self.pass(40 * SECOND)?;
             if round == WORKING {
                 self.people.go_home();
             }
-            // A reader that outlives the last node would answer out of its own memory.
-            let due = self.reader()?.next_due()?;
+            let due = self.next_due()?;
             let now = self.shared.exec.now();
             match due {
                 // People wait until nothing is on its way before they say what became of an effect.
@@ -322,7 +363,7 @@ impl World {
                 }
             }
         }
-        let due = self.reader()?.next_due()?;
+        let due = self.next_due()?;
         let late = due.map_or(0, |due| self.shared.exec.now() - due);
         Ok(Some(format!(
             "after {QUIET_ROUNDS} rounds without faults something is still due, for {} s",
@@ -330,17 +371,24 @@ impl World {
         )))
     }
 
+    /// When something is due next, µs.
+    fn next_due(&self) -> anyhow::Result<Option<i64>> {
+        let due = self.machine.truth.read(Reader::next_due);
+        due.context("what is due cannot be read")
+    }
+
     /// Nothing happens for so long, µs, but that nodes keep their leases.
-    fn jump(&self, time: i64) {
+    fn jump(&mut self, time: i64) {
+        self.calm.leaps.push((self.shared.exec.now(), time));
         self.shared.exec.jump(time);
         self.machine.keep_leases();
     }
 
     fn clear_switches(&self) -> anyhow::Result<()> {
-        let reader = self.reader()?;
         let mut set = Vec::new();
         for tenant in [TenantId::SYSTEM, TENANTS[0]] {
-            let rows = reader.gate(tenant)?;
+            let rows = self.machine.truth.read(|r| r.gate(tenant));
+            let rows = rows.context("the switches cannot be read")?;
             let own = rows.switches.into_iter().filter(|s| s.tenant == tenant);
             set.extend(own.map(|s| (tenant, s.scope)));
         }
@@ -363,11 +411,17 @@ impl World {
     }
 
     fn gather(&self, stuck: Option<String>) -> anyhow::Result<Evidence> {
+        let running = self.shared.running();
+        let metrics = running.iter().map(|live| metrics_of(&live.desk));
+        let metrics = metrics.collect::<Result<Vec<_>, _>>()?;
+        drop(running);
         for life in self.machine.lives() {
             self.machine.end(life, 0);
         }
         self.shared.exec.kill(WORLD);
         let reader = self.reader()?;
+        let slots = 1..=self.shared.setup.nodes;
+        let outside = slots.map(|slot| outside::read(&self.machine.disk, slot));
         Evidence::gather(check::Sources {
             reader: &reader,
             letters: &self.letters,
@@ -376,7 +430,10 @@ impl World {
             applied: self.vendors.applied(),
             arrived: self.vendors.arrived(),
             witness: self.shared.witness(),
+            metrics,
             stuck,
+            calm: self.calm.clone(),
+            outside: outside.collect::<Result<_, _>>()?,
             now: self.shared.exec.now(),
         })
     }
@@ -398,6 +455,13 @@ impl World {
             cases: evidence.cases.len() as u64,
             acked: evidence.acked.len() as u64,
             commits: evidence.witness.len() as u64,
+            lines: self.shared.lines.load(Ordering::Relaxed),
+            retries: self
+                .shared
+                .setup
+                .outage
+                .then(|| check::most_retries(evidence)),
+            outside: evidence.outside.iter().map(|o| o.stated.len() as u64).sum(),
             effects: evidence.by_class(),
             fired: self.shared.faults.fired(),
             crashes: self.shared.crashes_hit(),
@@ -408,23 +472,22 @@ impl World {
     }
 }
 
-fn deployment(tenant: TenantId, flow: Flow, number: u32) -> anyhow::Result<Unit> {
-    let project = flow.project(1);
-    let loaded = load(&project, flow.id);
-    if loaded.program.is_none() {
-        let text = render(&loaded.diags, |f| project.text(f), false);
-        anyhow::bail!("workflow {} does not load:\n{text}", flow.id);
+/// The messages of the tenant that has the failing vendor all lead there.
+fn to_the_failing(letters: &mut [Letter]) {
+    let flow = FLOWS.iter().find(|f| f.reaches(FAILING));
+    for letter in letters
+        .iter_mut()
+        .filter(|l| TENANTS[0] == TenantId(l.tenant))
+    {
+        letter.flow = flow.copied().unwrap_or(letter.flow);
     }
-    let mut unit = Unit::new(tenant);
-    unit.rows.push(Row::Deploy {
-        number,
-        workflow: flow.id.into(),
-        version: "1".into(),
-        digest: bundle_digest(&project, flow.id),
-        files: pack(&project),
-        at: START,
-    });
-    unit.control
-        .push(control_turn(tenant, START, ("deploy", flow.id, "1")));
-    Ok(unit)
+}
+
+/// The metrics of a node as they are handed out.
+fn metrics_of(desk: &Desk) -> anyhow::Result<String> {
+    let mut registry = Registry::default();
+    desk.telemetry().register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 use tl_connect::client::{Connection, Exchange, Request};
 use tl_connect::knowledge::{Answer, BodyError, Knowledge, NotSent, Sent, Unknown};
+use tl_kernel::time::{HOUR, SECOND};
 use tokio::sync::oneshot;
 
 use crate::dice::Dice;
-use crate::exec::{WORLD, wait};
+use crate::exec::WORLD;
 use crate::model;
 use crate::nodes::Watch;
-use crate::world::Shared;
+use crate::world::{START, Shared};
 
 /// A write that a vendor applied.
 #[derive(Debug, Clone)]
@@ -50,7 +51,7 @@ pub struct Arrived {
     pub line: String,
     /// Its body.
     pub body: String,
-    /// `traceparent`; empty for a question to a model.
+    /// `traceparent`: names the attempt that sent it.
     pub trace: String,
 }
 
@@ -74,6 +75,8 @@ struct State {
     applied: Vec<Applied>,
     arrived: Vec<Arrived>,
     edits: u64,
+    /// What the ledger has: the path, the id, the entry.
+    entries: Vec<(String, String, Map<String, Json>)>,
 }
 
 /// All vendors of a run, and the network before them.
@@ -93,6 +96,13 @@ struct Fate {
     there: i64,
     back: i64,
 }
+
+/// The vendor that goes down.
+pub const FAILING: &str = "keyed";
+/// It fails for so long before it is gone, µs.
+const GONE: i64 = 90 * SECOND;
+/// So many of a thousand requests fail then: fewer than stop a connection.
+const FAILURES: i64 = 350;
 
 const NOT_SENT: [&str; 2] = ["net_refused", "net_dns"];
 const BEFORE: [&str; 5] = [
@@ -144,11 +154,29 @@ impl Vendors {
             .insert("name".into(), json!(format!("edited {edits}")));
     }
 
-    fn fate(&self, model: bool) -> Fate {
+    /// What the vendor that goes down does to a request: it fails now and then, then it is not there for an hour.
+    fn outage(&self, connection: &str) -> Option<&'static str> {
+        let since = self.shared.exec.now() - START;
+        if !self.shared.setup.outage || connection != FAILING || since >= HOUR {
+            return None;
+        }
+        let fault = match since {
+            GONE.. => Some("net_refused"),
+            _ => (self.between(1, 1_000) <= FAILURES).then_some("http_500_before"),
+        };
+        if fault.is_some() {
+            self.shared.faults.count("vendor_down");
+        }
+        fault
+    }
+
+    fn fate(&self, connection: &str) -> Fate {
+        let model = connection == model::CONNECTION;
         let faults = &self.shared.faults;
         let mut fate = Fate {
-            fault: faults
-                .one_of(&NOT_SENT)
+            fault: self
+                .outage(connection)
+                .or_else(|| faults.one_of(&NOT_SENT))
                 .or_else(|| faults.one_of(&BEFORE))
                 .or_else(|| faults.one_of(&AFTER)),
             there: self.between(500, 40_000),
@@ -188,8 +216,11 @@ impl Vendors {
             body: body.clone(),
             trace: header("traceparent").unwrap_or_default(),
         });
+        // Vendors show in their errors what they were sent.
+        let error =
+            |status: u16, why: &str| plain(status, json!({"message": format!("{why}: {body}")}));
         let retry_after = |status: u16| {
-            let mut answer = plain(status, json!({"message": "not now"}));
+            let mut answer = error(status, "not now");
             let wait = faults.size(0, 90).to_string();
             answer.headers.insert("retry-after".into(), wait);
             Knowledge::Answered(answer)
@@ -198,11 +229,9 @@ impl Vendors {
             Some("net_reset_before") => return Knowledge::Unknown(Unknown::Reset),
             Some("http_429") => return retry_after(429),
             Some("http_503_retry_after") => return retry_after(503),
-            Some("http_500_before") => {
-                return Knowledge::Answered(plain(500, json!({"message": "oops"})));
-            }
+            Some("http_500_before") => return Knowledge::Answered(error(500, "oops")),
             Some("vendor_error_in_200") => {
-                let error = json!({"error": {"message": "rejected"}});
+                let error = json!({"error": {"message": format!("rejected: {body}")}});
                 return Knowledge::Answered(plain(200, error));
             }
             _ => {}
@@ -219,7 +248,7 @@ impl Vendors {
                 if_match: header("if-match"),
                 create: header("if-none-match").is_some(),
                 trace: header("traceparent").unwrap_or_default(),
-                body,
+                body: body.clone(),
             };
             if request.method != "GET" && faults.fires("vendor_edited_first") {
                 self.edit(connection, &request.path_and_query);
@@ -229,8 +258,8 @@ impl Vendors {
         match fate.fault {
             Some("net_reset_after") => Knowledge::Unknown(Unknown::Reset),
             Some("net_closed_after") => Knowledge::Unknown(Unknown::Closed),
-            Some("http_500_after") => Knowledge::Answered(plain(500, json!({"message": "oops"}))),
-            Some("http_502_after") => Knowledge::Answered(plain(502, json!({"message": "gone"}))),
+            Some("http_500_after") => Knowledge::Answered(error(500, "oops")),
+            Some("http_502_after") => Knowledge::Answered(error(502, "gone")),
             Some("net_cut_answer") => Knowledge::Answered(Answer {
                 body: Err(BodyError::Cut),
                 ..answer
@@ -265,7 +294,7 @@ impl Exchange for Wire {
             let shared = Arc::clone(&vendors.shared);
             let body_bytes = request.body.as_ref().map_or(0, Vec::len);
             let is_model = name == model::CONNECTION;
-            let fate = vendors.fate(is_model);
+            let fate = vendors.fate(&name);
             let begun = shared.exec.now();
             let line = format!("{} {} {}", name, request.method, request.path_and_query);
             let knowledge = match fate.fault {
@@ -322,7 +351,7 @@ async fn under_way(
     });
     tokio::select! {
         biased;
-        answer = wait(told) => answer.unwrap_or(Knowledge::Unknown(Unknown::Closed)),
+        answer = told => answer.unwrap_or(Knowledge::Unknown(Unknown::Closed)),
         () = exec.sleep(deadline) => Knowledge::Unknown(Unknown::Deadline),
     }
 }
@@ -339,11 +368,32 @@ struct Write<'a> {
     body: String,
 }
 
+impl Write<'_> {
+    fn applied(self, at: i64, before: Option<String>) -> Applied {
+        Applied {
+            at,
+            connection: self.connection.to_owned(),
+            path: self.path.to_owned(),
+            key: self.key,
+            if_match: self.if_match,
+            create: self.create,
+            trace: self.trace,
+            before,
+            body: self.body,
+        }
+    }
+}
+
 /// The system whose records exist before anybody wrote them, at version 1.
 pub const EXISTING: &str = "crm-existing";
+/// The system that takes whatever it is sent, and lists what it has.
+pub const LEDGER: &str = "ledger";
 
 impl State {
     fn apply(&mut self, w: Write<'_>, now: i64) -> Answer {
+        if w.connection == LEDGER {
+            return self.enter(w, now);
+        }
         let crm = self.crms.entry(w.connection.to_owned()).or_default();
         if w.connection == EXISTING {
             let first = || Record {
@@ -381,18 +431,34 @@ impl State {
         if let Some(key) = &w.key {
             crm.answers.insert(key.clone(), answer.clone());
         }
-        self.applied.push(Applied {
-            at: now,
-            connection: w.connection.to_owned(),
-            path: w.path.to_owned(),
-            key: w.key,
-            if_match: w.if_match,
-            create: w.create,
-            trace: w.trace,
-            before,
-            body: w.body,
-        });
+        self.applied.push(w.applied(now, before));
         answer
+    }
+
+    /// The ledger: every write is one more entry, and a question by address is answered with all that it has.
+    fn enter(&mut self, w: Write<'_>, now: i64) -> Answer {
+        let (path, query) = w.path.split_once('?').unwrap_or((w.path, ""));
+        if w.method == "GET" {
+            let wanted = query.strip_prefix("email=").unwrap_or_default();
+            let wanted = wanted.replace("%40", "@");
+            let found = self.entries.iter().filter(|(at, _, entry)| {
+                at == path && entry.get("email").is_some_and(|email| *email == wanted)
+            });
+            let shown = found.map(|(_, id, entry)| {
+                let mut shown = entry.clone();
+                shown.insert("id".into(), json!(id));
+                Json::Object(shown)
+            });
+            return plain(200, json!({"entries": shown.collect::<Vec<_>>()}));
+        }
+        let Ok(Json::Object(entry)) = serde_json::from_str(&w.body) else {
+            return plain(400, json!({"message": "the body is not a JSON object"}));
+        };
+        let id = format!("entry-{}", self.entries.len() + 1);
+        let path = path.to_owned();
+        self.entries.push((path, id.clone(), entry));
+        self.applied.push(w.applied(now, None));
+        plain(201, json!({"id": id}))
     }
 }
 

@@ -1,12 +1,14 @@
 //! The world of one run: what all its parts share, and the ports and the ground of a node's life.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::future::ready;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tl_engine::desk::Desk;
-use tl_engine::host::{Host, Task};
+use tl_engine::host::{Appended, Host, Task};
 use tl_engine::tap::{Point, Stopped, Tap};
 use tl_faultdisk::FaultDisk;
 use tl_kernel::id::EffectId;
@@ -16,10 +18,13 @@ use tl_store::contract::{CommitAnswer, Refused, Row, Unit};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::crashes::{Crashes, Use, place};
 use crate::dice::Dice;
-use crate::exec::{Exec, Group, WORLD, turn, wait};
+use crate::exec::{Exec, Group, WORLD, turn};
 use crate::faults::Faults;
+use crate::hygiene::mark_in;
 use crate::nodes::{Setup, Watch};
+use crate::outside::append;
 use crate::trace::Trace;
 
 /// When every run begins, µs.
@@ -28,18 +33,6 @@ pub const START: i64 = 1_795_000_000_000_000;
 pub const KEY: [u8; 32] = [7; 32];
 /// The store's file on the simulated disk.
 pub const FILE: &str = "/sim/store.db";
-/// The ports by name, as the report counts them.
-pub const POINTS: [&str; 4] = ["before_commit", "after_commit", "before_send", "after_send"];
-
-fn name_of(point: Point) -> &'static str {
-    match point {
-        Point::BeforeCommit => POINTS[0],
-        Point::AfterCommit => POINTS[1],
-        Point::BeforeSend => POINTS[2],
-        Point::AfterSend => POINTS[3],
-    }
-}
-
 /// What all parts of a run share.
 #[derive(Debug)]
 pub struct Shared {
@@ -64,6 +57,8 @@ pub struct Shared {
     switched_by: Mutex<Option<Life>>,
     /// How much longer than asked for the loops sleep.
     pub stretch: AtomicU32,
+    /// Lines of the log that were read.
+    pub lines: AtomicU64,
 }
 
 /// A unit as its desk committed it.
@@ -92,18 +87,6 @@ pub struct Life {
     pub epoch: u64,
 }
 
-#[derive(Debug)]
-struct Crashes {
-    dice: Dice,
-    /// Crashes that this run still has.
-    left: u32,
-    /// The port of the next one, and how often it is passed before.
-    next: (Point, u64),
-    hit: BTreeMap<&'static str, u64>,
-    /// Lives that have ended and are not cleared away yet.
-    ended: Vec<(Life, End)>,
-}
-
 /// How a life ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -113,20 +96,6 @@ pub enum End {
     Lost,
     /// It was asked to stop, and has stopped in order.
     Stopped,
-}
-
-impl Crashes {
-    fn draw(&mut self) {
-        let points = [
-            Point::BeforeCommit,
-            Point::AfterCommit,
-            Point::BeforeSend,
-            Point::AfterSend,
-        ];
-        // Some come so soon that recovery itself is interrupted.
-        let soon = *self.dice.pick(&[8, 60, 60]);
-        self.next = (*self.dice.pick(&points), self.dice.below(soon));
-    }
 }
 
 #[derive(Debug)]
@@ -170,15 +139,6 @@ impl Live {
 impl Shared {
     /// What a seed's world shares.
     pub fn new(seed: u64, setup: Setup, keep_trace: bool) -> Arc<Shared> {
-        let mut dice = Dice::new(seed, "crashes");
-        let mut crashes = Crashes {
-            left: dice.below(9) as u32,
-            dice,
-            next: (Point::BeforeCommit, 0),
-            hit: BTreeMap::new(),
-            ended: Vec::new(),
-        };
-        crashes.draw();
         let slot = || Slot {
             live: None,
             back_at: 0,
@@ -190,12 +150,13 @@ impl Shared {
             witness: Mutex::default(),
             setup,
             wrongs: Mutex::default(),
-            crashes: Mutex::new(crashes),
+            crashes: Mutex::new(Crashes::new(seed)),
             nodes: Mutex::new((0..setup.nodes).map(|_| slot()).collect()),
             lives: AtomicU32::new(0),
             founded: AtomicBool::new(false),
             switched_by: Mutex::default(),
             stretch: AtomicU32::new(dice_of_loops(seed)),
+            lines: AtomicU64::new(0),
         })
     }
 
@@ -220,7 +181,7 @@ impl Shared {
         Some(live[at as usize].clone())
     }
 
-    /// Crashes by port.
+    /// Crashes by place.
     pub fn crashes_hit(&self) -> BTreeMap<&'static str, u64> {
         self.crashes().hit.clone()
     }
@@ -236,7 +197,7 @@ impl Shared {
             // Whoever asked may have stopped waiting.
             let _ = tell.send(work.await);
         });
-        wait(told).await.ok()
+        told.await.ok()
     }
 
     /// The node that has a place now.
@@ -300,6 +261,13 @@ impl Shared {
     /// Something does not hold.
     pub fn wrong(&self, what: String) {
         lock(&self.wrongs).push(what);
+    }
+
+    /// Somebody was told this who may not see what cases are about.
+    pub fn told(&self, by: &str, text: &str) {
+        if let Some(mark) = mark_in(text.as_bytes()) {
+            self.wrong(format!("I16 hygiene: {by} shows `{mark}`: {text}"));
+        }
     }
 
     /// What did not hold while it happened.
@@ -366,6 +334,25 @@ impl Ports {
         });
     }
 
+    /// Lets the life pass, unless it ends here.
+    fn pass(&self, point: Point, unit: Option<&Unit>) -> Result<(), Stopped> {
+        if self.dead.load(Ordering::Relaxed) || !self.disk.has_power() {
+            return Err(Stopped);
+        }
+        let place = place(point, unit);
+        let mut crashes = self.shared.crashes();
+        if !self.shared.faults.are_on() || !crashes.comes(point, place) {
+            return Ok(());
+        }
+        crashes.ended.push((self.watch.life, End::Crash));
+        drop(crashes);
+        self.dead.store(true, Ordering::Relaxed);
+        let node = self.watch.life.node;
+        self.shared
+            .note("crash", format_args!("node {node} at {place}"));
+        Err(Stopped)
+    }
+
     /// A switch that one node set is met by another one that did not know of it yet.
     fn switches(&self, unit: &Unit, answer: &CommitAnswer) {
         let life = self.watch.life;
@@ -382,29 +369,11 @@ impl Ports {
 
 impl Tap for Ports {
     fn at(&self, point: Point) -> Result<(), Stopped> {
-        if self.dead.load(Ordering::Relaxed) || !self.disk.has_power() {
-            return Err(Stopped);
-        }
-        let mut crashes = self.shared.crashes();
-        let (next, left) = crashes.next;
-        if crashes.left == 0 || next != point || !self.shared.faults.are_on() {
-            return Ok(());
-        }
-        if left > 0 {
-            crashes.next.1 -= 1;
-            return Ok(());
-        }
-        crashes.left -= 1;
-        crashes.draw();
-        *crashes.hit.entry(name_of(point)).or_default() += 1;
-        crashes.ended.push((self.watch.life, End::Crash));
-        drop(crashes);
-        self.dead.store(true, Ordering::Relaxed);
-        let node = self.watch.life.node;
-        let name = name_of(point);
-        self.shared
-            .note("crash", format_args!("node {node} at {name}"));
-        Err(Stopped)
+        self.pass(point, None)
+    }
+
+    fn at_commit(&self, point: Point, unit: &Unit) -> Result<(), Stopped> {
+        self.pass(point, Some(unit))
     }
 
     fn answered(&self, unit: &Unit, answer: &CommitAnswer) {
@@ -428,7 +397,10 @@ impl Tap for Ports {
         self.switches(unit, answer);
         if answer.is_ok() {
             self.watch.commits();
-            self.ring();
+            // Nobody waits for what the follower writes.
+            if Use::of(unit) != Use::Audit {
+                self.ring();
+            }
         }
     }
 }
@@ -473,16 +445,18 @@ fn answer_words(answer: &CommitAnswer) -> String {
 /// The host of one life: tasks and sleeps of the executor.
 pub(crate) struct Ground {
     shared: Arc<Shared>,
-    group: Group,
+    watch: Watch,
+    disk: Arc<FaultDisk>,
     dice: Mutex<Dice>,
 }
 
 impl Ground {
-    /// The ground of the tasks of a life.
-    pub(crate) fn new(shared: &Arc<Shared>, group: Group, dice: Dice) -> Ground {
+    /// The ground of the tasks of a life that is watched.
+    pub(crate) fn new(watch: Watch, disk: Arc<FaultDisk>, dice: Dice) -> Ground {
         Ground {
-            shared: Arc::clone(shared),
-            group,
+            shared: Arc::clone(&watch.shared),
+            watch,
+            disk,
             dice: Mutex::new(dice),
         }
     }
@@ -490,7 +464,7 @@ impl Ground {
 
 impl Host for Ground {
     fn spawn(&self, task: Task) {
-        self.shared.exec.spawn_boxed(self.group, task);
+        self.shared.exec.spawn_boxed(self.watch.life.group, task);
     }
 
     fn sleep(&self, time: Duration) -> Task {
@@ -512,5 +486,11 @@ impl Host for Ground {
                 }
             })
         })
+    }
+
+    fn append(&self, file: PathBuf, block: String) -> Appended {
+        let place = (self.shared.as_ref(), self.disk.as_ref());
+        let done = append(place, &self.watch.truth, &file, &block);
+        Box::pin(ready(done))
     }
 }

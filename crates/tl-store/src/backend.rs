@@ -245,12 +245,12 @@ impl Backend {
         }
     }
 
-    /// Takes over from nodes whose lease has lapsed: raises their epochs, so that their attempts become stale, and
+    /// Takes over from other nodes whose lease has lapsed: raises their epochs, so that their attempts become stale, and
     /// names them, each once.
-    pub fn lapse(&mut self) -> Result<Vec<u32>, StoreError> {
+    pub fn lapse_others(&mut self) -> Result<Vec<u32>, StoreError> {
         match &mut self.reader.source {
-            Source::Sqlite(s) => s.lapse(),
-            Source::Postgres(p) => p.lapse(),
+            Source::Sqlite(s) => s.lapse_others(),
+            Source::Postgres(p) => p.lapse_others(),
         }
     }
 

@@ -80,6 +80,18 @@ pub enum OpenError {
         /// The server's words.
         why: String,
     },
+    /// The way to the server is not encrypted as the address demands.
+    #[error(
+        "TL0608 {path}: the connection cannot be encrypted as it must be: {why}. Switch on `ssl` in the server and \
+         name the authority of its certificate (sslmode=verify-full, sslrootcert=FILE), or write sslmode=disable \
+         into the address where nobody listens on the network between."
+    )]
+    Encryption {
+        /// Which database, without the password.
+        path: String,
+        /// What is missing, or what is wrong with the certificate.
+        why: String,
+    },
     /// The role as which the product works cannot be had.
     #[error(
         "TL0619 {path}: the role `throughline` is not there and cannot be created or taken: {why}. Let an \
@@ -93,12 +105,26 @@ pub enum OpenError {
     },
     /// Row-level security does not hold.
     #[error(
-        "TL0609 {path}: a row of one tenant shows to another. Row-level security was switched off, or the role \
-         `throughline` may bypass it. Nothing is started; let an administrator put that right."
+        "TL0609 {path}: tenants are not kept apart: {why}. Nothing is started; let an administrator put that right."
     )]
     Exposed {
         /// Which database.
         path: String,
+        /// What stands open, in names of tables and roles.
+        why: String,
+    },
+    /// The server cannot do what the product needs.
+    #[error(
+        "TL0624 {path}: PostgreSQL {found} is too old; {needed} or later is needed. Upgrade the server, or name \
+         another one."
+    )]
+    OldServer {
+        /// Which database.
+        path: String,
+        /// The server's version.
+        found: String,
+        /// The oldest version that will do.
+        needed: u32,
     },
     /// Anything else.
     #[error(

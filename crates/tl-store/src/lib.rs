@@ -16,6 +16,7 @@ mod schema;
 mod shared;
 mod sqlite;
 mod store;
+mod tenancy;
 mod value;
 mod writes;
 

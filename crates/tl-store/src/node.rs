@@ -25,6 +25,9 @@ pub(crate) trait Floor {
 /// How many parameters the statements have. On SQLite the time is bound behind them.
 pub(crate) const PARAMS: usize = 4;
 
+/// When the lease of a node ends that has given it back; that of one that was taken over ends at 0.
+const GIVEN_BACK: i64 = 1;
+
 /// The database's clock, µs.
 fn now(dialect: Dialect) -> &'static str {
     match dialect {
@@ -60,15 +63,17 @@ static FENCE: LazyLock<[String; 2]> = LazyLock::new(|| {
 pub(crate) struct Node {
     pub(crate) id: u32,
     pub(crate) epoch: u64,
-    /// The last group that is known to be there.
-    pub(crate) last_group: i64,
+    /// Number of the last group that was tried. No two tries share one, because of some it is never learned whether
+    /// they are there.
+    pub(crate) tried: i64,
     /// How long a lease lasts, µs.
     lease: i64,
 }
 
 impl Node {
-    /// Registers the node: the number that was asked for, or for 0 one whose lease has lapsed, or the next one. Of
-    /// two that look for a free number at once, one looks again.
+    /// Registers the node: the number that was asked for, or for 0 one that was given back or taken over, or the next
+    /// one. A lease that has only lapsed is left to its node, which may come back, and to the workers: what starts here
+    /// may be a command that wants one commit. Of two that look for a free number at once, one looks again.
     pub(crate) fn register<F: Floor>(
         floor: &mut F,
         asked: u32,
@@ -77,7 +82,7 @@ impl Node {
         let lease = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 4);
         let now = now(F::DIALECT);
         let only_free = match asked {
-            0 => format!("WHERE node.lease_until < {now}"),
+            0 => format!("WHERE node.lease_until <= {GIVEN_BACK}"),
             _ => String::new(),
         };
         let sql = format!(
@@ -95,7 +100,7 @@ impl Node {
                 return Ok(Node {
                     id,
                     epoch: epoch.unsigned_abs(),
-                    last_group: *last_group,
+                    tried: *last_group,
                     lease,
                 });
             }
@@ -107,12 +112,12 @@ impl Node {
         Duration::from_micros(self.lease.unsigned_abs())
     }
 
-    /// The fence of the next group. It answers with a row where the group may go on.
+    /// The fence of the group that is tried now. It answers with a row where the group may go on.
     pub(crate) fn fence(&self, dialect: Dialect) -> (&'static str, [Val<'static>; PARAMS]) {
         let epoch = self.epoch.cast_signed();
         (
             &FENCE[dialect as usize],
-            vals![self.id, epoch, self.last_group + 1, self.lease],
+            vals![self.id, epoch, self.tried, self.lease],
         )
     }
 
@@ -135,32 +140,33 @@ impl Node {
 
     /// Gives the lease back: for everybody else it has lapsed.
     pub(crate) fn release<F: Floor>(&self, floor: &mut F) -> Result<(), F::Error> {
-        let sql = "UPDATE node SET lease_until = 1 WHERE id = ?1 AND epoch = ?2";
-        floor.say(sql, &vals![self.id, self.epoch.cast_signed()])?;
+        let sql =
+            format!("UPDATE node SET lease_until = {GIVEN_BACK} WHERE id = ?1 AND epoch = ?2");
+        floor.say(&sql, &vals![self.id, self.epoch.cast_signed()])?;
         Ok(())
+    }
+
+    /// Raises the epochs of other nodes whose lease has lapsed, once each. Their attempts become stale. A node that
+    /// was cut off for longer than its lease finds its own lapsed too; that one is for its next beat.
+    pub(crate) fn lapse_others<F: Floor>(&self, floor: &mut F) -> Result<Vec<u32>, F::Error> {
+        let (now, unless_locked) = (now(F::DIALECT), unless_locked(F::DIALECT));
+        let sql = format!(
+            "UPDATE node SET epoch = epoch + 1, lease_until = 0 WHERE id IN (SELECT id FROM node \
+             WHERE id <> ?1 AND lease_until > 0 AND lease_until < {now} {unless_locked}) RETURNING id"
+        );
+        let rows = floor.say(&sql, &vals![self.id])?;
+        let ids = rows.iter().filter_map(|row| u32::try_from(row[0]).ok());
+        let mut ids: Vec<u32> = ids.collect();
+        ids.sort_unstable();
+        Ok(ids)
     }
 }
 
-/// Raises the epochs of nodes whose lease has lapsed, once each. Their attempts become stale.
-pub(crate) fn lapse<F: Floor>(floor: &mut F) -> Result<Vec<u32>, F::Error> {
-    let (now, unless_locked) = (now(F::DIALECT), unless_locked(F::DIALECT));
-    let sql = format!(
-        "UPDATE node SET epoch = epoch + 1, lease_until = 0 WHERE id IN (SELECT id FROM node \
-         WHERE lease_until > 0 AND lease_until < {now} {unless_locked}) RETURNING id"
-    );
-    let rows = floor.say(&sql, &[])?;
-    let ids = rows.iter().filter_map(|row| u32::try_from(row[0]).ok());
-    let mut ids: Vec<u32> = ids.collect();
-    ids.sort_unstable();
-    Ok(ids)
-}
-
-/// A node whose lease has lapsed, or the number after the last one.
+/// A number that nobody holds, or the one after the last.
 fn free<F: Floor>(floor: &mut F) -> Result<u32, F::Error> {
     let sql = format!(
-        "SELECT COALESCE((SELECT MIN(id) FROM node WHERE lease_until < {}), \
-         (SELECT COALESCE(MAX(id), 0) + 1 FROM node))",
-        now(F::DIALECT)
+        "SELECT COALESCE((SELECT MIN(id) FROM node WHERE lease_until <= {GIVEN_BACK}), \
+         (SELECT COALESCE(MAX(id), 0) + 1 FROM node))"
     );
     let rows = floor.say(&sql, &[])?;
     let id = rows.first().map_or(1, |row| row[0]);

@@ -14,10 +14,12 @@
 //! Rows are numbered by transaction id and position within the transaction. A reader that stops below the oldest
 //! running transaction therefore sees every turn, in one order, and none appears before it later.
 
+mod address;
 pub(crate) mod ddl;
 pub(crate) mod link;
 mod node;
 mod open;
+mod tls;
 mod wake;
 
 use std::borrow::Cow;
@@ -39,6 +41,7 @@ use crate::writes::WRITES;
 use link::{Link, Param, Say, Trouble, kind, trouble, words};
 use tl_kernel::id::TenantId;
 
+pub(crate) use open::lift_sql;
 pub(crate) use wake::{Bells, Waker};
 
 /// A group that lost a race reads what won and decides again, so often at most; then it runs in halves.
@@ -115,12 +118,7 @@ impl Postgres {
         loop {
             tries += 1;
             let stopped = match self.try_transact(units) {
-                Ok(answers) => {
-                    if let Some(node) = &mut self.node {
-                        node.last_group += 1;
-                    }
-                    return Ok(answers);
-                }
+                Ok(answers) => return Ok(answers),
                 Err(stopped) => stopped,
             };
             match stopped {
@@ -142,9 +140,6 @@ impl Postgres {
                 Stopped::Unsure(answers, error) => {
                     self.again_after(error, tries)?;
                     if self.is_committed()? {
-                        if let Some(node) = &mut self.node {
-                            node.last_group += 1;
-                        }
                         return Ok(answers);
                     }
                 }
@@ -186,10 +181,13 @@ impl Postgres {
         if epoch.unsigned_abs() != node.epoch {
             return Err(unknown("the node was taken over meanwhile"));
         }
-        Ok(last > node.last_group)
+        Ok(last == node.tried)
     }
 
     fn try_transact(&mut self, units: &[Unit]) -> Result<Vec<Result<(), Refused>>, Stopped> {
+        if let Some(node) = &mut self.node {
+            node.tried += 1;
+        }
         let view = self.begin(units)?;
         let node = self.node.as_ref().map_or(0, |n| n.id);
         let Outcome { answers, changes } = logic::decide(view, units, node);

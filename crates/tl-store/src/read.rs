@@ -1,12 +1,16 @@
 //! The reading half of a connection: one function per question, each a consistent view of what is committed. Each
 //! statement stands here once, in the part of SQL that the engines share.
 
+pub(crate) mod across;
 mod ledger;
 mod lists;
+mod newest;
 mod nodes;
 mod people;
 mod settings;
 mod stats;
+
+use std::collections::BTreeSet;
 
 use tl_kernel::digest::{Digest, sha256};
 use tl_kernel::id::{CaseId, EventId, TenantId};
@@ -135,8 +139,12 @@ impl Reader {
             Query::Events(t, case) => Reply::Events(self.events(t, case)?),
             Query::Event(t, event) => Reply::Events(self.event(t, event)?.into_iter().collect()),
             Query::PendingJoins(limit) => Reply::Events(self.pending_joins(limit)?),
-            Query::Candidates { now, limit } => Reply::Effects(self.candidates(now, limit)?),
-            Query::Stale { now, limit } => Reply::Effects(self.stale(now, limit)?),
+            Query::Candidates { now, limit } => {
+                Reply::Effects(self.candidates(now, limit, &BTreeSet::new())?)
+            }
+            Query::Stale { now, limit } => {
+                Reply::Effects(self.stale(now, limit, &BTreeSet::new())?)
+            }
             Query::Effect(t, effect) => {
                 Reply::Effects(self.effect(t, effect)?.into_iter().collect())
             }
@@ -176,13 +184,15 @@ impl Reader {
             Query::Accounts(t, name) => Reply::Accounts(self.accounts(t, name.as_deref())?),
             Query::Session(t, token) => Reply::Session(self.session(t, &token)?),
             Query::OldestOpen(t, workflow) => Reply::OldestOpen(self.oldest_open(t, &workflow)?),
+            Query::NewestInstant => Reply::NewestInstant(self.newest_instant()?),
             Query::Stats { now } => Reply::Stats(Box::new(self.stats(now)?)),
         })
     }
 
     /// The journal of a case in order; of `CaseId::CONTROL` the control stream of the tenant.
     pub fn journal(&self, tenant: TenantId, case: CaseId) -> Answer<Vec<Sealed>> {
-        let sql = "SELECT t.seq, t.head, b.body FROM turn t LEFT JOIN turn_body b ON b.ord = t.ord \
+        let sql = "SELECT t.seq, t.head, b.body FROM turn t \
+                   LEFT JOIN turn_body b ON b.ord = t.ord AND b.tenant = t.tenant \
                    WHERE t.tenant = ?1 AND t.case_id = ?2 ORDER BY t.seq";
         self.rows_of(tenant, (sql, &vals![tenant.0, case.0]), |r| {
             sealed(case, (r.get(0)?, r.get(1)?, r.get(2)?))
@@ -220,8 +230,9 @@ impl Reader {
         (endpoint, keys): (&str, &[Digest]),
         now: i64,
     ) -> Answer<Option<(EventId, Digest)>> {
-        let sql = "SELECT e.id, b.payload FROM dedupe d JOIN event e ON e.ord = d.event \
-                   LEFT JOIN event_body b ON b.ord = d.event \
+        let sql = "SELECT e.id, b.payload FROM dedupe d \
+                   JOIN event e ON e.ord = d.event AND e.tenant + 0 = d.tenant \
+                   LEFT JOIN event_body b ON b.ord = d.event AND b.tenant = d.tenant \
                    WHERE d.tenant = ?1 AND d.key = ?2 AND d.expires > ?3";
         for key in keys {
             let wanted = vals![tenant.0, short_key(endpoint, key), now];
@@ -261,15 +272,29 @@ impl Reader {
 
     /// Events accepted without a case yet, oldest first.
     pub fn pending_joins(&self, limit: u32) -> Answer<Vec<(TenantId, StoredEvent)>> {
-        let sql = "SELECT tenant, id FROM event WHERE joined = 0 ORDER BY ord LIMIT ?1";
-        let heads: Vec<(u32, [u8; 16])> =
-            self.rows(sql, &vals![limit], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let page = self.pending_page((0, limit))?;
+        Ok(page.into_iter().map(|(_, t, event)| (t, event)).collect())
+    }
+
+    /// The same after a position, each with its own, at most so many.
+    pub fn pending_page(&self, page: (u64, u32)) -> Answer<Vec<(u64, TenantId, StoredEvent)>> {
+        let heads: Vec<(u64, u32, [u8; 16])> =
+            self.rows(PENDING, &vals![page.0.cast_signed(), page.1], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+            })?;
         let keys: Vec<_> = heads
-            .into_iter()
-            .map(|(tenant, id)| (TenantId(tenant), vals![tenant, id].to_vec()))
+            .iter()
+            .map(|(_, tenant, id)| (TenantId(*tenant), vals![*tenant, *id].to_vec()))
             .collect();
         let sql = format!("{EVENT} WHERE e.tenant = ?1 AND e.id = ?2");
-        Ok(self.each(&sql, &keys, event_row)?.concat())
+        let events = self.each(&sql, &keys, event_row)?;
+        let found = heads.iter().zip(events);
+        let found = found.flat_map(|((ord, ..), events)| {
+            events
+                .into_iter()
+                .map(|(tenant, event)| (*ord, tenant, event))
+        });
+        Ok(found.collect())
     }
 
     /// Duplicates of an event.
@@ -322,7 +347,8 @@ impl Reader {
         }
         let sql = format!(
             "SELECT o.case_id, o.n, o.channel, b.recipient, b.subject, b.body, o.at FROM outbox o \
-             JOIN outbox_body b ON b.ord = o.ord WHERE o.tenant = ?1 {which} ORDER BY o.ord DESC LIMIT ?2"
+             JOIN outbox_body b ON b.ord = o.ord AND b.tenant = o.tenant \
+             WHERE o.tenant = ?1 {which} ORDER BY o.ord DESC LIMIT ?2"
         );
         self.rows_of(tenant, (&sql, &params), |r| {
             Ok(OutboxMessage {
@@ -378,10 +404,7 @@ impl Reader {
             Source::Sqlite(_) => "",
             Source::Postgres(_) => postgres::SETTLED,
         };
-        let sql = format!(
-            "SELECT ord, tenant, case_id, seq, head FROM turn WHERE ord > ?1 {which} {settled} ORDER BY ord LIMIT ?2"
-        );
-        let mut turns = self.rows(&sql, &params, |r| {
+        let mut turns = self.rows(&turns_sql(which, settled), &params, |r| {
             let case = CaseId(r.get(2)?);
             let turn = sealed(case, (r.get(3)?, r.get(4)?, None))?;
             Ok((r.get(0)?, TenantId(r.get(1)?), case, turn))
@@ -390,10 +413,10 @@ impl Reader {
             let keys: Vec<_> = turns
                 .iter()
                 .map(|(ord, tenant, ..): &(u64, TenantId, CaseId, Sealed)| {
-                    (*tenant, vals![ord.cast_signed()].to_vec())
+                    (*tenant, vals![ord.cast_signed(), tenant.0].to_vec())
                 })
                 .collect();
-            let sql = "SELECT body FROM turn_body WHERE ord = ?1";
+            let sql = "SELECT body FROM turn_body WHERE ord = ?1 AND tenant = ?2";
             let found = self.each(sql, &keys, |r| r.get::<Unpacked>(0))?;
             for (turn, mut body) in turns.iter_mut().zip(found) {
                 turn.3.body = body.pop().map(|b| b.0);
@@ -448,18 +471,7 @@ impl Reader {
 
     /// Whether heads and bodies belong together: `ok`, or what is wrong. Reads the whole database.
     pub(crate) fn coherence(&self) -> Answer<String> {
-        for (what, sql) in [
-            (
-                "a case is not as long as its journal",
-                "SELECT 1 FROM case_head c WHERE c.seq <> (SELECT COUNT(*) FROM turn t WHERE t.tenant = c.tenant \
-                 AND t.case_id = c.case_id) LIMIT 1",
-            ),
-            (
-                "an effect has no case",
-                "SELECT 1 FROM effect e WHERE NOT EXISTS (SELECT 1 FROM case_head c WHERE c.tenant = e.tenant \
-                 AND c.case_id = e.case_id) LIMIT 1",
-            ),
-        ] {
+        for (what, sql) in COHERENCE {
             if !self.rows(sql, &[], |_| Ok(()))?.is_empty() {
                 return Ok(what.into());
             }
@@ -476,8 +488,33 @@ impl Reader {
     }
 }
 
+/// Events that wait for their case.
+const PENDING: &str =
+    "SELECT ord, tenant, id FROM event WHERE joined = 0 AND ord > ?1 ORDER BY ord LIMIT ?2";
+
+/// What would be wrong, and how that shows.
+const COHERENCE: [(&str, &str); 2] = [
+    (
+        "a case is not as long as its journal",
+        "SELECT 1 FROM case_head c WHERE c.seq <> (SELECT COUNT(*) FROM turn t WHERE t.tenant = c.tenant \
+         AND t.case_id = c.case_id) LIMIT 1",
+    ),
+    (
+        "an effect has no case",
+        "SELECT 1 FROM effect e WHERE NOT EXISTS (SELECT 1 FROM case_head c WHERE c.tenant = e.tenant \
+         AND c.case_id = e.case_id) LIMIT 1",
+    ),
+];
+
+/// Heads of turns in the order of their commits: of one tenant or of all, and those alone before which none can appear.
+fn turns_sql(which: &str, settled: &str) -> String {
+    format!(
+        "SELECT ord, tenant, case_id, seq, head FROM turn WHERE ord > ?1 {which} {settled} ORDER BY ord LIMIT ?2"
+    )
+}
+
 const EVENT: &str = "SELECT e.tenant, e.id, e.endpoint, e.received_at, e.kid, e.key_source, e.joined, e.case_id, \
-    b.content_type, b.payload FROM event e LEFT JOIN event_body b ON b.ord = e.ord";
+    b.content_type, b.payload FROM event e LEFT JOIN event_body b ON b.ord = e.ord AND b.tenant = e.tenant";
 
 fn event_row(r: &Fields<'_>) -> Answer<(TenantId, StoredEvent)> {
     let id = EventId(r.get(1)?);
@@ -500,8 +537,8 @@ fn event_row(r: &Fields<'_>) -> Answer<(TenantId, StoredEvent)> {
 }
 
 const RECORD: &str = "SELECT r.kind, r.id, r.version, b.body, b.provenance, r.by_whom, r.at, r.write_key \
-    FROM record r JOIN record_body b ON b.ord = r.ord WHERE r.tenant = ?1 AND r.kind = ?2 AND r.id = ?3 \
-    ORDER BY r.version DESC";
+    FROM record r JOIN record_body b ON b.ord = r.ord AND b.tenant = r.tenant \
+    WHERE r.tenant = ?1 AND r.kind = ?2 AND r.id = ?3 ORDER BY r.version DESC";
 
 fn record_row(r: &Fields<'_>) -> Answer<RecordWrite> {
     Ok(RecordWrite {

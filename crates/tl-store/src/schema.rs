@@ -327,6 +327,18 @@ INSERT INTO tenant (tenant, name, at) VALUES (0, 'system', 0);
     )
 }
 
+/// What the third migration does: of what waits, each tenant's effects on a connection stand together, so that the
+/// first ones of all are found without passing those of any.
+pub(crate) fn lines() -> String {
+    format!(
+        "DROP INDEX effect_ready;
+DROP INDEX effect_in_flight;
+CREATE INDEX effect_ready ON effect (tenant, connection, due, ord) WHERE {READY};
+CREATE INDEX effect_in_flight ON effect (tenant, connection, due, ord) WHERE {IN_FLIGHT};
+"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

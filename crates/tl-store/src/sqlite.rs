@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection};
 
 use crate::backend::{Blame, Failure, Lease, Options};
 use crate::contract::{Refused, Unit};
@@ -23,6 +23,7 @@ use crate::migrate;
 use crate::node::{self, Floor, Node};
 use crate::schema::Dialect;
 use crate::shared::Shared;
+use crate::tenancy;
 use crate::value::{Cell, Fields, Val};
 use crate::writes::{Changes, WRITES};
 use dialect::{Access, Sizes};
@@ -84,7 +85,7 @@ fn ask_each<'p>(
     all: impl Iterator<Item = &'p [Val<'p>]>,
     mut read: impl FnMut(&Fields<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let mut stmt = conn.prepare_cached(sql)?;
+    let mut stmt = prepare(conn, sql)?;
     for params in all {
         bind(&mut stmt, params)?;
         let mut rows = stmt.raw_query();
@@ -93,6 +94,12 @@ fn ask_each<'p>(
         }
     }
     Ok(())
+}
+
+/// The way of every statement to the database, but for those of migrations.
+fn prepare<'c>(conn: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
+    tenancy::watch(sql);
+    conn.prepare_cached(sql)
 }
 
 fn bind(stmt: &mut rusqlite::Statement<'_>, params: &[Val<'_>]) -> rusqlite::Result<()> {
@@ -126,7 +133,7 @@ impl Floor for Said<'_> {
         let mut all = params.to_vec();
         all.resize(node::PARAMS, Val::Null);
         all.push(Val::Int(self.now));
-        let mut stmt = self.conn.prepare_cached(sql)?;
+        let mut stmt = prepare(self.conn, sql)?;
         let wanted = stmt.parameter_count();
         bind(&mut stmt, &all[..wanted])?;
         let columns = stmt.column_count();
@@ -234,11 +241,11 @@ impl Sqlite {
         }
     }
 
-    /// Raises the epochs of nodes whose lease has lapsed, once each. Their attempts become stale.
-    pub(crate) fn lapse(&self) -> Result<Vec<u32>, StoreError> {
-        match self.is_shared() {
-            true => Ok(node::lapse(&mut self.floor())?),
-            false => Ok(Vec::new()),
+    /// Takes over from other nodes whose lease has lapsed.
+    pub(crate) fn lapse_others(&self) -> Result<Vec<u32>, StoreError> {
+        match self.leased() {
+            Some(node) => Ok(node.lapse_others(&mut self.floor())?),
+            None => Ok(Vec::new()),
         }
     }
 
@@ -265,6 +272,9 @@ impl Sqlite {
 
     fn try_transact(&mut self, units: &[Unit]) -> Result<Vec<Result<(), Refused>>, Failure> {
         self.run("BEGIN IMMEDIATE")?;
+        if let Some(node) = &mut self.node {
+            node.tried += 1;
+        }
         if !self.passes_fence()? {
             // The transaction ends without a commit.
             return Ok(units.iter().map(|_| Err(Refused::Fenced)).collect());
@@ -274,14 +284,11 @@ impl Sqlite {
         let Outcome { answers, changes } = logic::decide(view, units, node);
         self.write(&changes)?;
         self.run("COMMIT")?;
-        if let Some(node) = &mut self.node {
-            node.last_group += 1;
-        }
         Ok(answers)
     }
 
     fn run(&self, sql: &str) -> rusqlite::Result<usize> {
-        self.conn.prepare_cached(sql)?.execute([])
+        prepare(&self.conn, sql)?.execute([])
     }
 
     fn passes_fence(&self) -> rusqlite::Result<bool> {
@@ -315,17 +322,7 @@ impl Sqlite {
     /// Nobody else numbers rows while the transaction lasts. The greatest number is found at the end of a table.
     fn number(&self, units: &[Unit], view: &mut View<'_>) -> Result<(), StoreError> {
         for table in logic::numbered(units) {
-            let sql = match table {
-                Numbered::Turn => "SELECT COALESCE(MAX(ord), 0) + 1 FROM turn",
-                Numbered::Event => "SELECT COALESCE(MAX(ord), 0) + 1 FROM event",
-                Numbered::Effect => "SELECT COALESCE(MAX(ord), 0) + 1 FROM effect",
-                Numbered::Record => "SELECT COALESCE(MAX(ord), 0) + 1 FROM record",
-                Numbered::Outbox => "SELECT COALESCE(MAX(ord), 0) + 1 FROM outbox",
-                Numbered::Idempotent => "SELECT COALESCE(MAX(ord), 0) + 1 FROM idempotent",
-                Numbered::Bundle => "SELECT COALESCE(MAX(ord), 0) + 1 FROM bundle",
-                Numbered::Placed => "SELECT COALESCE(MAX(ord), 0) + 1 FROM placed",
-            };
-            ask(&self.conn, sql, &[], |r| {
+            ask(&self.conn, number_sql(table), &[], |r| {
                 *view.next.of(table) = r.get(0)?;
                 Ok(())
             })?;
@@ -335,13 +332,27 @@ impl Sqlite {
 
     fn write(&self, changes: &Changes<'_>) -> rusqlite::Result<()> {
         for (write, batch) in changes.written() {
-            let mut stmt = self.conn.prepare_cached(&TEXTS[write])?;
+            let mut stmt = prepare(&self.conn, &TEXTS[write])?;
             for row in batch.rows() {
                 bind(&mut stmt, row)?;
                 stmt.raw_execute()?;
             }
         }
         Ok(())
+    }
+}
+
+/// The next number of a table.
+pub(crate) fn number_sql(table: Numbered) -> &'static str {
+    match table {
+        Numbered::Turn => "SELECT COALESCE(MAX(ord), 0) + 1 FROM turn",
+        Numbered::Event => "SELECT COALESCE(MAX(ord), 0) + 1 FROM event",
+        Numbered::Effect => "SELECT COALESCE(MAX(ord), 0) + 1 FROM effect",
+        Numbered::Record => "SELECT COALESCE(MAX(ord), 0) + 1 FROM record",
+        Numbered::Outbox => "SELECT COALESCE(MAX(ord), 0) + 1 FROM outbox",
+        Numbered::Idempotent => "SELECT COALESCE(MAX(ord), 0) + 1 FROM idempotent",
+        Numbered::Bundle => "SELECT COALESCE(MAX(ord), 0) + 1 FROM bundle",
+        Numbered::Placed => "SELECT COALESCE(MAX(ord), 0) + 1 FROM placed",
     }
 }
 

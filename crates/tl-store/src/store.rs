@@ -154,8 +154,8 @@ impl Store {
                 elsewhere: progress.elsewhere.clone(),
                 held: Arc::clone(&progress.held),
             };
-            let (config, node) = (postgres.config(), postgres.node().cloned());
-            let waker = Waker::start(config, node, bells);
+            let (address, node) = (postgres.address(), postgres.node().cloned());
+            let waker = Waker::start(address, node, bells);
             beside.waker = Some(waker.map_err(refused)?);
         }
         let readers = options.readers.max(1);
@@ -352,10 +352,10 @@ impl Store {
         self.inner.shared
     }
 
-    /// Takes over from nodes whose lease has lapsed: raises their epochs, so that their attempts become stale, and
+    /// Takes over from other nodes whose lease has lapsed: raises their epochs, so that their attempts become stale, and
     /// names them, each once.
-    pub async fn lapse(&self) -> Result<Vec<u32>, StoreError> {
-        self.as_node(Backend::lapse).await
+    pub async fn lapse_others(&self) -> Result<Vec<u32>, StoreError> {
+        self.as_node(Backend::lapse_others).await
     }
 
     async fn as_node<T: Send + 'static>(

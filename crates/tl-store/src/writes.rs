@@ -18,7 +18,8 @@ pub(crate) enum Form {
     Upsert,
     /// Adds rows, or adds their last column to the one that is there.
     Add,
-    /// Changes the rows with these keys. An expression says `v` for the new value and `t` for the old one.
+    /// Changes the rows with these keys; a position is found first, and its tenant compared then. An expression says
+    /// `v` for the new value and `t` for the old one.
     Set(
         &'static [&'static str],
         &'static [(&'static str, &'static str)],
@@ -79,7 +80,7 @@ writes! {
     TurnBody = TURN_BODY, Insert;
     CaseHead = CASE_HEAD, Insert;
     /// Effects that are not on their way any more, before others take the serial keys that they held.
-    EffectLanded = EFFECT, Set(&["ord"], EFFECT_CHANGES);
+    EffectLanded = EFFECT, Set(&["ord", "tenant"], EFFECT_CHANGES);
     Effect = EFFECT, Insert;
     EffectBody = EFFECT_BODY, Insert;
     /// Evidence that is reported twice is kept once.
@@ -108,14 +109,16 @@ writes! {
     Checkpoint = CHECKPOINT, InsertNew;
     Cursor = CURSOR, Upsert;
     DedupeSet = DEDUPE, Set(&["tenant", "key"], &[("event", NEW), ("expires", NEW)]);
-    EventSet = EVENT, Set(&["ord"], &[("duplicates", "t + v"), ("joined", IF_GIVEN), ("case_id", IF_GIVEN)]);
+    EventSet = EVENT, Set(&["ord", "tenant"], &[
+        ("duplicates", "t + v"), ("joined", IF_GIVEN), ("case_id", IF_GIVEN),
+    ]);
     CaseSet = CASE_HEAD, Set(&["tenant", "case_id"], &[
         ("seq", NEW), ("state", NEW), ("owner", NEW), ("definition", NEW), ("opened_at", NEW), ("updated_at", NEW),
         ("due", NEW), ("closed", NEW), ("open_tasks", NEW), ("open_effects", NEW), ("reason", NEW),
         ("correlation", NEW), ("workflow", NEW),
     ]);
     /// Effects that are on their way afterwards.
-    EffectSet = EFFECT, Set(&["ord"], EFFECT_CHANGES);
+    EffectSet = EFFECT, Set(&["ord", "tenant"], EFFECT_CHANGES);
     TaskSet = TASK, Set(&["tenant", "case_id", "n"], &[
         ("owner", IF_GIVEN), ("closed_at", IF_GIVEN), ("decision", IF_GIVEN),
     ]);
@@ -222,7 +225,11 @@ impl Write {
         let on: Vec<String> = key
             .iter()
             .zip(&new)
-            .map(|(k, v)| format!("{table}.{k} = {v}"))
+            .map(|(k, v)| match (key[0], *k) {
+                // No plan, whenever it was made, may look for the tenant instead of the position.
+                ("ord", "tenant") => format!("{table}.{k} + 0 = {v}"),
+                _ => format!("{table}.{k} = {v}"),
+            })
             .collect();
         let from = match dialect {
             Dialect::Sqlite => String::new(),
@@ -435,12 +442,12 @@ mod tests {
             ),
             (
                 W::EventSet,
-                "UPDATE event SET duplicates = event.duplicates + ?2, joined = COALESCE(?3, event.joined), \
-                 case_id = COALESCE(?4, event.case_id) WHERE event.ord = ?1"
+                "UPDATE event SET duplicates = event.duplicates + ?3, joined = COALESCE(?4, event.joined), \
+                 case_id = COALESCE(?5, event.case_id) WHERE event.ord = ?1 AND event.tenant + 0 = ?2"
                     .into(),
-                "UPDATE event SET duplicates = event.duplicates + v.c2, joined = COALESCE(v.c3, event.joined), \
-                 case_id = COALESCE(v.c4, event.case_id) FROM UNNEST($1::bigint[], $2::bigint[], $3::bigint[], \
-                 $4::bytea[]) AS v(c1, c2, c3, c4) WHERE event.ord = v.c1"
+                "UPDATE event SET duplicates = event.duplicates + v.c3, joined = COALESCE(v.c4, event.joined), \
+                 case_id = COALESCE(v.c5, event.case_id) FROM UNNEST($1::bigint[], $2::bigint[], $3::bigint[], \
+                 $4::bigint[], $5::bytea[]) AS v(c1, c2, c3, c4, c5) WHERE event.ord = v.c1 AND event.tenant + 0 = v.c2"
                     .into(),
             ),
         ];

@@ -1,11 +1,15 @@
 //! What tests of several crates share. It is a dependency of tests alone; nothing of it is in a build of the product.
 
 pub mod postgres;
+pub mod process;
 pub mod snapshot;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::Mutex;
+
+/// The variable that asks for long sizes.
+const LONG: &str = "TL_LONG";
 
 static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
@@ -19,4 +23,34 @@ pub fn left_out(what: &str) {
         // Where nobody can hear it there is nobody to tell.
         let _ = writeln!(std::io::stderr(), "LEFT OUT: {what}");
     }
+}
+
+/// Whether a test may be as long as it likes; where not, that is said once, with how to ask for it.
+pub fn long() -> bool {
+    let long = std::env::var(LONG).is_ok_and(|v| v == "1");
+    if !long {
+        left_out(
+            "the long sizes of some tests: they run at their ordinary ones; TL_LONG=1 runs them all",
+        );
+    }
+    long
+}
+
+/// One of two sizes: the ordinary one, or with `TL_LONG=1` the long one.
+pub fn size<T>(ordinary: T, long: T) -> T {
+    if self::long() { long } else { ordinary }
+}
+
+/// Says that something is not tested because the machine lacks a thing; fails instead where `TL_REQUIRE_<THING>=1` says
+/// that it must be there.
+///
+/// # Panics
+/// When the thing is required.
+pub fn lacks(thing: &str, what: &str) {
+    let required = std::env::var(format!("TL_REQUIRE_{thing}")).is_ok_and(|v| v == "1");
+    assert!(
+        !required,
+        "TL_REQUIRE_{thing}=1, and it is not there: {what}"
+    );
+    left_out(what);
 }

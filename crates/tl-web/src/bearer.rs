@@ -49,6 +49,15 @@ pub(crate) struct Bearer {
     pub(crate) principal: String,
 }
 
+/// A moment: what we have set ourselves ends by engine time, what others have dated by the calendar.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// Engine time, µs.
+    pub(crate) now: i64,
+    /// What the calendar says, µs.
+    pub(crate) wall: i64,
+}
+
 /// Checks an API key against a tenant.
 pub(crate) fn api_key(
     view: &TenantView,
@@ -78,20 +87,20 @@ pub(crate) fn api_key(
 /// Checks a token against one JWT alternative of a door.
 pub(crate) fn token(
     view: &TenantView,
-    (door, at): (&Door, usize),
+    (door, n): (&Door, usize),
     token: &str,
-    now: i64,
+    at: Moment,
 ) -> Result<Bearer, Doubt> {
     let Some(Auth::Jwt {
         issuer,
         audience,
         algorithms,
         ..
-    }) = door.program.endpoints[door.endpoint].auth.get(at)
+    }) = door.program.endpoints[door.endpoint].auth.get(n)
     else {
         return Err(Doubt::Refused("no_alternative"));
     };
-    let Some(keys) = door.key_sets.get(&at) else {
+    let Some(keys) = door.key_sets.get(&n) else {
         return Err(Doubt::KeysAbsent);
     };
     let pinned = Issuer {
@@ -103,12 +112,14 @@ pub(crate) fn token(
             .collect(),
         tenant_claim: None,
     };
-    match jwt::verify(token, &pinned, keys, now) {
+    match jwt::verify(token, &pinned, keys, at.wall) {
         Ok(claims) => Ok(Bearer {
             kid: claims.kid.unwrap_or_else(|| "jwt".into()),
             principal: subject(view, issuer, &claims.subject),
         }),
-        Err(JwtError::UnknownKey(_)) if door.may_have_newer_keys(at, now) => Err(Doubt::KeyUnknown),
+        Err(JwtError::UnknownKey(_)) if door.may_have_newer_keys(n, at.now) => {
+            Err(Doubt::KeyUnknown)
+        }
         Err(e) => Err(Doubt::Refused(e.reason_class())),
     }
 }

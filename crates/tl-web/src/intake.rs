@@ -6,9 +6,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tl_document::{Declared, Document, Unread};
 use tl_kernel::digest::Digest;
 use tl_kernel::id::{CaseId, EventId, TenantId};
-use tl_kernel::program::Program;
+use tl_kernel::program::{Program, RecordType};
 use tl_kernel::value::Value;
 use tl_wire::signature::Secret;
 
@@ -95,6 +96,8 @@ pub struct Admission {
     pub content_type: String,
     /// The raw bytes.
     pub payload: Vec<u8>,
+    /// The case that has sent the one-time link by which it came: it joins that one, and no other.
+    pub case: Option<CaseId>,
     /// The saved answer of an API command, committed in the same unit: principal, key, fingerprint.
     pub idempotent: Option<(String, String, Digest)>,
 }
@@ -132,6 +135,19 @@ pub enum AdmitError {
     Refused(&'static str, String),
 }
 
+/// A case that waits for fields which a sender may give.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// The door that its links lead to.
+    pub endpoint: String,
+    /// The record of the version that the case is pinned to.
+    pub record: RecordType,
+    /// The message that asked last, by its number among the effects of the case.
+    pub ask: u32,
+    /// The fields, in file order.
+    pub fields: Vec<String>,
+}
+
 /// What the doors ask of the rest of the product.
 pub trait Intake: Send + Sync + 'static {
     /// The view of a tenant by name; `None` for an unknown one.
@@ -140,8 +156,31 @@ pub trait Intake: Send + Sync + 'static {
     fn tenant_of_key<'a>(&'a self, kid: &'a str) -> Answer<'a, Option<Arc<TenantView>>>;
     /// Decides the message and commits event, dedupe keys and the case's turn in one unit.
     fn admit(&self, admission: Admission) -> Answer<'_, Result<Admitted, AdmitError>>;
+    /// The fields that a case waits for; `None` where it waits for none.
+    fn waiting(&self, tenant: TenantId, case: CaseId) -> Answer<'_, Option<Waiting>> {
+        let _ = (tenant, case);
+        Box::pin(async { None })
+    }
+    /// The text of a document, or why it has none; `None` where nobody can read it now. Whoever has no reader says so.
+    fn read_document(
+        &self,
+        bytes: Vec<u8>,
+        declared: Declared,
+    ) -> Answer<'_, Option<Result<Document, Unread>>> {
+        let _ = (bytes, declared);
+        let why = "nobody reads documents here".to_owned();
+        Box::pin(async { Some(Err(Unread::NotTried { why })) })
+    }
     /// Engine time, µs.
     fn now(&self) -> i64;
+    /// What the calendar says, µs. What senders have signed or had issued is held against it: they know nothing of
+    /// engine time, which goes its own way while somebody has set the machine's clock.
+    fn wall(&self) -> i64;
+    /// How far the calendar is ahead of engine time, µs, where that is more than a correction explains; negative: behind.
+    /// Else 0.
+    fn clock_ahead(&self) -> i64 {
+        0
+    }
     /// A sender shows a key that the fetched set of this address does not have, or there is no set yet: it should be
     /// fetched soon.
     fn keys_wanted(&self, address: &str) {
@@ -150,6 +189,12 @@ pub trait Intake: Send + Sync + 'static {
     /// The process will end soon: it still takes messages, but a load balancer should send them elsewhere.
     fn leaving(&self) -> bool {
         false
+    }
+    /// How long a sender of a tenant waits because of what the tenant has sent already, seconds; none where that is
+    /// worked off as it comes.
+    fn backlog(&self, tenant: TenantId) -> Option<u32> {
+        let _ = tenant;
+        None
     }
     /// Why no message can be taken now, with the seconds to wait: draining, overload, no disk space.
     fn overloaded(&self) -> Option<(&'static str, u32)>;

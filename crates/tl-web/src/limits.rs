@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tl_kernel::time::{DAY, MINUTE, SECOND};
 
+use crate::state::Rate;
+
 /// Longest request target, bytes: a proxy's own limit is about this.
 pub const MAX_TARGET: usize = 8 * 1024;
 /// Largest request head, bytes: signatures, tokens and tracing headers fit several times over.
@@ -62,8 +64,24 @@ pub const MAX_PATTERN: usize = 1024 * 1024;
 pub const MAX_HISTORY: usize = 200;
 /// Cases in one page.
 pub const MAX_CASES: u32 = 200;
+/// Documents of one message that are read: an invoice with its delivery notes.
+pub const MAX_DOCUMENTS: usize = 10;
+/// Time for all documents of a message; those that were not begun by then are not read.
+pub const DOCUMENTS_DEADLINE: Duration = Duration::from_secs(15);
+/// When a sender comes again for whose document no reader was free, seconds.
+pub const NO_READER: u32 = 10;
 /// Longest delivery id or Message-ID that makes a dedupe key, bytes.
 pub const MAX_DELIVERY_ID: usize = 1_000;
+/// Of the mails that a mail refers to, the first ones that its thread is known by: the root is among them.
+pub const THREAD_FIRST: usize = 4;
+/// And the last ones.
+pub const THREAD_LAST: usize = 20;
+/// Answers of one sender with one subject at one door within the window; what comes after them is a loop.
+pub const MAX_ECHOES: u32 = 10;
+/// Over which such answers are counted, µs.
+pub const ECHO_WINDOW: i64 = 10 * MINUTE;
+/// Most letters of a mark such as `Re:` or `Antw:` before a subject.
+pub const REPLY_PREFIX: usize = 4;
 /// Longest `Retry-After` of an overload, seconds.
 pub const RETRY_MOST: u32 = 60;
 /// Shortest `Retry-After` of an overload, seconds.
@@ -82,3 +100,13 @@ pub const KEYS_FRESH: i64 = 10 * SECOND;
 pub const KEEP_FOR_EVER: i64 = i64::MAX;
 /// A weak dedupe key (nothing but the body) lives this long, µs: a person may really send the same text again.
 pub const WEAK_KEEP: i64 = DAY;
+/// Pace of a door whose senders prove nothing: more people than that do not write at once, and a program that does is
+/// held up before it fills the disk.
+pub const PUBLIC_RATE: Rate = Rate {
+    per_second: 20,
+    burst: 100,
+};
+/// A form that comes back sooner was filled in by no person, µs.
+pub const FORM_LEAST: i64 = 2 * SECOND;
+/// A page that was open for longer is shown again before it is taken, µs.
+pub const FORM_MOST: i64 = DAY;

@@ -17,6 +17,7 @@ use tl_store::Stats;
 
 use crate::ingest::Found;
 use store::StoreGauges;
+pub(crate) use store::Writer;
 
 /// Upper bounds of the latency buckets, seconds; close together around the target of 50 ms.
 const BUCKETS: [f64; 12] = [
@@ -163,10 +164,10 @@ impl Metrics {
     }
 
     /// All series as text.
-    pub(crate) fn text(&self, stats: Option<&Stats>, queue_age: Duration) -> String {
+    pub(crate) fn text(&self, stats: Option<&Stats>, writer: Writer) -> String {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let names = |tenant, workflow: &str| self.names.0.get().and_then(|n| n(tenant, workflow));
-        self.store.set(stats, queue_age, names);
+        self.store.set(stats, writer, names);
         let mut out = String::new();
         if encode(&mut out, &registry).is_err() {
             tracing::error!("the metrics could not be written as text");

@@ -51,7 +51,15 @@ kinds! {
     VERSION "TL1021" 412 "version" "the record has another version";
     VERSION_REQUIRED "TL1022" 428 "version_required" "the write does not say which version it changes";
     REFUSED "TL1023" 422 "refused" "the case refuses the message";
+    FORM "TL1024" 422 "form" "the form was not filled in as a person does";
 }
+
+/// The class of an error of ours: what was to be stored cannot be.
+pub(crate) const FAULTY: &str = "faulty";
+/// The class of an error of ours: what was read cannot be written down again.
+pub(crate) const UNWRITABLE: &str = "unwritable";
+/// The class of an error of ours: the work on it panicked.
+pub(crate) const PANICKED: &str = "panicked";
 
 /// A wrong field: where, and what was expected. Never the value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -152,6 +160,12 @@ impl Problem {
         self.header(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
+    /// Whether the same bytes would be refused again, however long one waits.
+    pub(crate) fn is_for_good(&self) -> bool {
+        let ours = [FAULTY, UNWRITABLE, PANICKED].contains(&self.class);
+        ours || !(self.kind.status == 429 || self.kind.status >= 500)
+    }
+
     /// The body of the answer.
     pub fn body(&self) -> Vec<u8> {
         let body = ProblemBody {
@@ -209,5 +223,22 @@ mod tests {
         codes.dedup();
         assert_eq!(codes.len(), KINDS.len());
         assert!(KINDS.iter().all(|k| (400..600).contains(&k.status)));
+    }
+
+    #[test]
+    fn what_the_same_bytes_always_meet_is_for_good() {
+        let table = [
+            (Problem::new(SCHEMA, ""), true),
+            (Problem::new(QUOTA, ""), false),
+            (Problem::new(UNAVAILABLE, "").class("disk"), false),
+            (Problem::internal(1), false),
+            (Problem::internal(1).class(FAULTY), true),
+            (Problem::internal(1).class(UNWRITABLE), true),
+            (Problem::internal(1).class(PANICKED), true),
+        ];
+        for (problem, want) in table {
+            let (code, class) = (problem.code, problem.class);
+            assert_eq!(problem.is_for_good(), want, "{code} {class}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::api::SameKey;
+use crate::echoes::Echoes;
 use crate::ingest::Schemas;
 use crate::intake::Intake;
 use crate::limits;
@@ -106,6 +107,7 @@ pub(crate) struct Web {
     pub(crate) config: WebConfig,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pace: Pace,
+    pub(crate) echoes: Echoes,
     pub(crate) security: SecurityLog,
     pub(crate) schemas: Schemas,
     pub(crate) same_key: SameKey,
@@ -124,6 +126,7 @@ impl Web {
             config: state.config,
             metrics: state.metrics,
             pace: Pace::default(),
+            echoes: Echoes::default(),
             security: SecurityLog::default(),
             schemas: Schemas::default(),
             same_key: SameKey::default(),
@@ -131,12 +134,9 @@ impl Web {
         }
     }
 
-    /// A fresh id in the order of engine time: of the request, and of the event if it becomes one.
+    /// A fresh id: of the request, and of the event if it becomes one.
     pub(crate) fn draw_id(&self) -> EventId {
-        let now = self.intake.now().max(0).unsigned_abs();
-        let nanos = u32::try_from(now % 1_000_000 * 1_000).unwrap_or(0);
-        let stamp = Timestamp::from_unix(NoContext, now / 1_000_000, nanos);
-        EventId(*Uuid::new_v7(stamp).as_bytes())
+        id_at(self.intake.now())
     }
 
     /// The id under which an error of ours is logged.
@@ -160,6 +160,14 @@ impl Web {
             Ok(Err(_)) | Err(_) => Err(unavailable("store", limits::RETRY_LEAST, request)),
         }
     }
+}
+
+/// A fresh id in the order of engine time, µs.
+pub(crate) fn id_at(now: i64) -> EventId {
+    let now = now.max(0).unsigned_abs();
+    let nanos = u32::try_from(now % 1_000_000 * 1_000).unwrap_or(0);
+    let stamp = Timestamp::from_unix(NoContext, now / 1_000_000, nanos);
+    EventId(*Uuid::new_v7(stamp).as_bytes())
 }
 
 /// No message can be taken now. `seconds` is a hint; each request gets its own share of time around it, from

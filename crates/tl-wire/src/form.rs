@@ -24,6 +24,8 @@ pub struct Limits {
     pub max_file_bytes: usize,
     /// Whether a field name may come more than once.
     pub allow_duplicates: bool,
+    /// Every value is kept as bytes, as a file without a name: it may be in any charset.
+    pub values_are_bytes: bool,
 }
 
 impl Default for Limits {
@@ -35,6 +37,7 @@ impl Default for Limits {
             max_files: 20,
             max_file_bytes: 10 * 1024 * 1024,
             allow_duplicates: false,
+            values_are_bytes: false,
         }
     }
 }
@@ -135,6 +138,28 @@ pub fn parse_multipart(body: &[u8], boundary: &str, limits: &Limits) -> Result<F
 }
 
 impl Form {
+    /// The bytes of the file, or of the value that was kept as one, of a field.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let file = self.files.iter().find(|file| file.field == name);
+        file.map(|file| file.bytes.as_slice())
+    }
+
+    /// Keeps a value as it came.
+    fn push_bytes(
+        &mut self,
+        field: String,
+        bytes: Vec<u8>,
+        limits: &Limits,
+    ) -> Result<(), FormError> {
+        let file = File {
+            field,
+            name: String::new(),
+            media_type: "application/octet-stream".to_owned(),
+            bytes,
+        };
+        self.push_file(file, limits)
+    }
+
     fn push_field(
         &mut self,
         name: String,

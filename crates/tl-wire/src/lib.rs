@@ -6,7 +6,9 @@
 
 pub mod content_type;
 pub mod form;
+pub mod imap;
 pub mod jwt;
 pub mod mail;
 pub mod signature;
 pub mod sms;
+pub mod text;

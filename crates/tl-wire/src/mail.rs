@@ -5,11 +5,20 @@
 //! make us go, and so is the reduction of HTML to text, because what a person would not see must
 //! not become evidence.
 
+mod automatic;
 mod html;
 mod parts;
+mod posted;
 
+pub use automatic::{Automatic, Returned};
+pub use posted::{Posted, PostedError, Poster};
+
+use crate::text;
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Header, HeaderName, HeaderValue, MessageParser};
+
+/// Addresses of servers on the way that are kept.
+const MAX_DELIVERED_TO: usize = 10;
 
 /// What a message may hold; more is an error, except for the text, which is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +63,8 @@ pub struct Mail {
     pub reply_to: Option<String>,
     /// Addresses of `To` and then `Cc`.
     pub to: Vec<String>,
+    /// For whom servers on the way took it: `Delivered-To`, `X-Original-To`, `Envelope-To`.
+    pub delivered_to: Vec<String>,
     pub subject: Option<String>,
     /// Time of sending as the sender claims it, UTC microseconds.
     pub date_us: Option<i64>,
@@ -70,10 +81,16 @@ pub struct Mail {
     pub precedence: Option<String>,
     /// True for `Return-Path: <>`, the mark of bounces.
     pub null_return_path: bool,
+    /// A program sent it by itself.
+    pub automatic: Option<Automatic>,
+    /// What a delivery report says of the mail that it is about.
+    pub returned: Option<Returned>,
+    /// It says that it was sent by an effect of this product.
+    pub ours: bool,
     pub attachments: Vec<Attachment>,
 }
 
-/// A part that is not the text. Its content stays in the message.
+/// A part that is not the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
     /// File name without directories.
@@ -82,6 +99,12 @@ pub struct Attachment {
     pub media_type: String,
     /// Decoded size in bytes.
     pub size: usize,
+    /// SHA-256 of the decoded content, hexadecimal.
+    pub digest: String,
+    /// The charset that was declared of a text.
+    pub charset: Option<String>,
+    /// The decoded content.
+    pub content: Vec<u8>,
 }
 
 /// Why bytes are not taken as a message.
@@ -125,7 +148,8 @@ pub fn parse_within(bytes: &[u8], limits: &Limits) -> Result<Mail, MailError> {
         return Err(MailError::NotAMail);
     }
     let content = parts::read(&head, body, limits)?;
-    let mut text = clean_text(&content.text);
+    let signs = automatic::Signs::of(&head);
+    let mut text = text::clean(&content.text);
     let text_cut = text.len() > limits.max_text_bytes;
     if text_cut {
         text.truncate(text.floor_char_boundary(limits.max_text_bytes));
@@ -137,14 +161,15 @@ pub fn parse_within(bytes: &[u8], limits: &Limits) -> Result<Mail, MailError> {
     };
     let mut to = head.addresses(&HeaderName::To);
     to.extend(head.addresses(&HeaderName::Cc));
-    Ok(Mail {
-        message_id: head.ids(&HeaderName::MessageId).into_iter().next(),
-        in_reply_to: head.ids(&HeaderName::InReplyTo).into_iter().next(),
+    let mut mail = Mail {
+        message_id: head.first_ids(&HeaderName::MessageId, 1).pop(),
+        in_reply_to: head.first_ids(&HeaderName::InReplyTo, 1).pop(),
         references: head.ids(&HeaderName::References),
         from_name,
         from_email,
         reply_to: head.addresses(&HeaderName::ReplyTo).into_iter().next(),
         to,
+        delivered_to: head.delivered_to(),
         subject: head.text(&HeaderName::Subject),
         date_us: head.date_us(),
         text,
@@ -156,8 +181,13 @@ pub fn parse_within(bytes: &[u8], limits: &Limits) -> Result<Mail, MailError> {
         list_unsubscribe: head.list_unsubscribe(),
         precedence: head.keyword(&HeaderName::Other("precedence".into())),
         null_return_path: head.has_null_return_path(),
+        automatic: None,
+        returned: Some(content.returned).filter(|r| signs.is_report() && !r.is_empty()),
+        ours: head.is_ours(),
         attachments: content.attachments,
-    })
+    };
+    mail.automatic = signs.judge(&mail);
+    Ok(mail)
 }
 
 /// The parsed header fields of a message or part.
@@ -234,12 +264,21 @@ impl<'a> Head<'a> {
     }
 
     fn ids(&self, name: &HeaderName<'_>) -> Vec<String> {
+        self.first_ids(name, usize::MAX)
+    }
+
+    /// So many ids of a field at most, the first ones.
+    fn first_ids(&self, name: &HeaderName<'_>, most: usize) -> Vec<String> {
         let listed = match self.value(name) {
             Some(HeaderValue::Text(one)) => vec![one.as_ref()],
             Some(HeaderValue::TextList(many)) => many.iter().map(AsRef::as_ref).collect(),
             _ => Vec::new(),
         };
-        listed.into_iter().filter_map(clean_line).collect()
+        listed
+            .into_iter()
+            .filter_map(clean_line)
+            .take(most)
+            .collect()
     }
 
     fn addresses(&self, name: &HeaderName<'_>) -> Vec<String> {
@@ -290,6 +329,28 @@ impl<'a> Head<'a> {
             .any(|raw| raw.trim() == "<>")
     }
 
+    fn delivered_to(&self) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        for name in ["delivered-to", "x-original-to", "envelope-to"] {
+            let name = HeaderName::Other(name.into());
+            let raw = self.all(&name).filter_map(|field| self.raw_value(field));
+            for address in raw.filter_map(|text| clean_email(text.trim().trim_matches(['<', '>'])))
+            {
+                if !out.contains(&address) && out.len() < MAX_DELIVERED_TO {
+                    out.push(address);
+                }
+            }
+        }
+        out
+    }
+
+    /// Whether an effect of this product put its mark in: a header of its own, or a variable of the vendor's.
+    fn is_ours(&self) -> bool {
+        let text = |name: &'static str| self.text(&HeaderName::Other(name.into()));
+        text("x-throughline-effect").is_some()
+            || text("x-mailgun-variables").is_some_and(|v| v.contains("throughline_effect"))
+    }
+
     fn raw_value(&self, field: &Header<'_>) -> Option<String> {
         let range = field.offset_start as usize..field.offset_end as usize;
         Some(String::from_utf8_lossy(self.raw.get(range)?).into_owned())
@@ -312,14 +373,4 @@ fn clean_email(text: &str) -> Option<String> {
     let (local, domain) = text.rsplit_once('@')?;
     let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace());
     (plain && !local.is_empty() && !domain.is_empty() && text.len() <= 320).then(|| text.to_owned())
-}
-
-/// Text of several lines: line feeds only, no control characters but tabs, no blank end.
-fn clean_text(text: &str) -> String {
-    let unified = text.replace("\r\n", "\n").replace('\r', "\n");
-    let kept: String = unified
-        .chars()
-        .filter(|&c| c == '\n' || c == '\t' || !(c.is_control() || c == '\u{feff}'))
-        .collect();
-    kept.trim_start_matches('\n').trim_end().to_owned()
 }

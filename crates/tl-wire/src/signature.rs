@@ -75,8 +75,10 @@ impl<'a> Incoming<'a> {
 /// The time to judge by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Engine time, UTC microseconds.
+    /// What the calendar says here, UTC microseconds: a sender signs what its own says.
     pub now_us: i64,
+    /// The time by which secrets begin and end to count, UTC microseconds.
+    pub secrets_us: i64,
     /// Accepted distance to a signed timestamp, in seconds; the boundary itself is accepted.
     pub tolerance_s: i64,
 }
@@ -86,8 +88,14 @@ impl Window {
     pub fn at(now_us: i64) -> Window {
         Window {
             now_us,
+            secrets_us: now_us,
             tolerance_s: DEFAULT_TOLERANCE_S,
         }
+    }
+
+    /// With another time for the secrets.
+    pub fn with_secrets_at(self, secrets_us: i64) -> Window {
+        Window { secrets_us, ..self }
     }
 
     /// Accepts a time, or says how far away it is. `past_s` is a longer time that may have passed, in seconds.
@@ -213,7 +221,7 @@ pub fn verify(
     }
     let active: Vec<&Secret> = secrets
         .iter()
-        .filter(|secret| secret.is_active(window.now_us))
+        .filter(|secret| secret.is_active(window.secrets_us))
         .collect();
     if active.is_empty() {
         return Err(SignatureError::NoActiveSecret);

@@ -1,4 +1,4 @@
-//! What is typed about the audit, tenants, doors, keys and flags.
+//! What is typed about the audit, the clock, tenants, doors, keys and flags.
 
 use std::path::PathBuf;
 
@@ -25,6 +25,17 @@ pub enum Audit {
         /// The file; standard output when left out
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+}
+
+/// `clock`.
+#[derive(Debug, Subcommand)]
+pub enum Clock {
+    /// Believe a machine's clock that has jumped ahead: engine time moves on to it, and what is due by it happens
+    Accept {
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
     },
 }
 

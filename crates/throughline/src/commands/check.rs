@@ -1,15 +1,20 @@
 //! `check`: what a compiler would say about the files, what was proven, and what a reader should know.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use tl_kernel::program::{Endpoint, Program, Proof};
+use tl_kernel::program::{Auth, Endpoint, Program, Proof, Schedule};
+use tl_kernel::time::rfc3339;
+use tl_kernel::timetable::EVERY_HOUR;
 use tl_lang::effective_policy_text;
 use tl_wire::signature::Maker;
 
 use super::Shell;
+use super::print::now;
 use crate::checked::{Checked, LISTED, check};
+use crate::config::Config;
 use crate::control::Reply;
 use crate::control::doors::auth_words;
 use crate::control::request::Request;
@@ -18,6 +23,9 @@ use crate::failure::Failure;
 use crate::page::Page;
 use crate::project::{Target, find};
 use crate::text::count;
+
+/// Instants of a timetable that are shown: enough to see that it means what was meant.
+const SHOWN_INSTANTS: usize = 3;
 
 /// Checks a directory or a file.
 pub fn run(shell: &Shell, path: Option<&Path>, strict: bool) -> Result<(), Failure> {
@@ -49,7 +57,8 @@ pub fn run(shell: &Shell, path: Option<&Path>, strict: bool) -> Result<(), Failu
             count(warnings as u64, "warning")
         )));
     }
-    Ok(())
+    // The settings beside the project are read too: with wrong ones it would not start.
+    Config::load(&target.dir, |name| std::env::var(name).ok()).map(drop)
 }
 
 fn print_json(results: &[(&String, Checked)]) {
@@ -62,11 +71,19 @@ fn print_json(results: &[(&String, Checked)]) {
                 "findings": &c.diags[..c.diags.len().min(LISTED)],
                 "findings_left_out": c.diags.len().saturating_sub(LISTED),
                 "notes": c.notes,
+                "schedules": c.program.as_ref().map(next_instants),
                 "policy": c.program.as_ref().map(effective_policy_text),
             })
         })
         .collect();
     println!("{}", serde_json::to_string_pretty(&all).unwrap_or_default());
+}
+
+/// The next instants of each timetable.
+fn next_instants(program: &Program) -> BTreeMap<&str, Vec<String>> {
+    let all = program.schedules.iter();
+    all.map(|s| (s.name.as_str(), instants(s).map(rfc3339).collect()))
+        .collect()
 }
 
 fn print_text(shell: &Shell, target: &Target, id: &str, checked: &Checked) {
@@ -90,18 +107,49 @@ fn print_text(shell: &Shell, target: &Target, id: &str, checked: &Checked) {
     for line in effective_policy_text(program).lines() {
         let _ = writeln!(out, "  {line}");
     }
-    out.push_str("\nendpoints\n");
-    let known = opened(shell, target, program);
     let names = program.endpoints.iter().map(|e| e.name.chars().count());
     let width = names.max().unwrap_or(0);
-    for e in &program.endpoints {
+    if program.doors().next().is_some() {
+        out.push_str("\nendpoints\n");
+    }
+    let known = opened(shell, target, program);
+    for e in program.doors() {
         let (note, command) = endpoint_note(shell, e, &known);
         let _ = writeln!(out, "  {:width$}  {:<8} {note}", e.name, e.channel.word());
         if let Some(command) = command {
             let _ = writeln!(out, "  {:width$}    {command}", "");
         }
     }
+    schedules(program, width, &mut out);
     print!("{}", Page::of_stdout().fit(&out));
+}
+
+/// The timetables, each with its next instants by its own clock.
+fn schedules(program: &Program, width: usize, out: &mut String) {
+    if !program.schedules.is_empty() {
+        out.push_str("\nschedules\n");
+    }
+    for s in &program.schedules {
+        let (cron, zone, catch_up) = (&s.cron, &s.table.zone, s.catch_up.word());
+        let _ = writeln!(
+            out,
+            "  {:width$}  {cron} {zone}, catch_up {catch_up}",
+            s.name
+        );
+        for at in instants(s) {
+            let _ = writeln!(out, "  {:width$}    {}", "", s.table.local_text(at));
+        }
+    }
+    let of_the_clock = |s: &Schedule| s.table.hours != EVERY_HOUR && s.table.zone != "UTC";
+    if program.schedules.iter().any(of_the_clock) {
+        out.push_str("  where clocks are put forward or back: a time that is skipped runs at the jump, one that comes twice runs once\n");
+    }
+}
+
+/// The next instants of a timetable, µs.
+fn instants(s: &Schedule) -> impl Iterator<Item = i64> {
+    let next = |at: &i64| s.table.next_after(*at);
+    std::iter::successors(next(&now()), next).take(SHOWN_INSTANTS)
 }
 
 /// Connections without TLS that the settings of this directory do not allow: their writes would wait.
@@ -143,6 +191,23 @@ fn endpoint_note(shell: &Shell, e: &Endpoint, opened: &Opened) -> (String, Optio
         return (note.into(), None);
     }
     let unset = || shell.config().is_ok_and(|c| c.public_url.is_none());
+    if e.auth.contains(&Auth::Link) {
+        let lead = match unset() {
+            true => "; set `public_url` in throughline.toml, or the links lead to this machine",
+            false => "",
+        };
+        return (
+            format!("{auth}, in the message that asks for missing fields{lead}"),
+            None,
+        );
+    }
+    if !e.auth.iter().all(Auth::proves_sender) {
+        let note = format!("{auth}; open to anybody: nothing about the sender is proven");
+        return (note, None);
+    }
+    if e.auth.contains(&Auth::SignIn) {
+        return (format!("{auth}; for people of the console"), None);
+    }
     if e.auth.iter().any(signs_address) && unset() {
         let why = " until `public_url` is set in throughline.toml: its vendor signs the address";
         return closed(why, None);
@@ -175,7 +240,7 @@ fn opened(shell: &Shell, target: &Target, program: &Program) -> Opened {
     let there = shell
         .config()
         .is_ok_and(|c| c.store.may_hold_data() && c.dir == target.dir);
-    if !there || program.endpoints.is_empty() {
+    if !there || program.doors().next().is_none() {
         return out;
     }
     if let Ok(Reply::Endpoints(all)) = shell.ask(Request::EndpointList) {

@@ -4,17 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{Shell, schema};
 use crate::config::FILE;
-use crate::embedded::LEAD;
 use crate::failure::Failure;
+use crate::templates::Template;
 use crate::text::nearest;
-
-/// The templates: name, what it is, its files.
-type Template = (
-    &'static str,
-    &'static str,
-    &'static [(&'static str, &'static [u8])],
-);
-const TEMPLATES: &[Template] = &[("lead", "inbound lead to qualified opportunity", LEAD)];
 
 /// The settings of a new project: every key with its default, to be uncommented.
 const SETTINGS: &str = "\
@@ -25,34 +17,16 @@ const SETTINGS: &str = "\
 # allow_private_connections = [\"crm\"]
 ";
 
-/// A message to try the template with.
-const MESSAGE_FILE: &str = "lead.json";
-const MESSAGE: &str = r#"{
-  "external_id": "web-1",
-  "contact": { "name": "Ada Byron", "email": "ada@example.org", "company": "Engines Ltd", "country": "GB" },
-  "message": "Could you show us your dispatch planning? We run 40 trucks."
-}
-"#;
-
 /// What is no part of the project.
 const IGNORE: &str = "/data/\n";
 
 /// Makes the project.
 pub fn run(shell: &Shell, target: &[String]) -> Result<(), Failure> {
-    let (name, dir) = match target {
-        [dir] => ("lead", dir),
-        [name, dir] => (name.as_str(), dir),
+    let (template, dir) = match target {
+        // A template's name alone is that template, in a directory of its name.
+        [dir] => (named(dir).unwrap_or_default(), dir),
+        [name, dir] => (named(name)?, dir),
         _ => return Err(Failure::usage("write: throughline init [TEMPLATE] DIR")),
-    };
-    let Some((name, what, files)) = TEMPLATES.iter().find(|t| t.0 == name) else {
-        let names: Vec<&str> = TEMPLATES.iter().map(|t| t.0).collect();
-        let hint = match nearest(name, names.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there is {}", names.join(", ")),
-        };
-        return Err(Failure::not_found(format!(
-            "there is no template `{name}`; {hint}"
-        )));
     };
     let dir = PathBuf::from(dir);
     if dir.read_dir().is_ok_and(|mut d| d.next().is_some()) {
@@ -66,8 +40,8 @@ pub fn run(shell: &Shell, target: &[String]) -> Result<(), Failure> {
         (FILE, SETTINGS.as_bytes()),
         (".gitignore", IGNORE.as_bytes()),
         (schema::FILE, shape.as_bytes()),
-        (MESSAGE_FILE, MESSAGE.as_bytes()),
     ];
+    let files = template.files();
     for (path, bytes) in files.iter().chain(&own) {
         if path.ends_with("/workflow.yaml") {
             write(
@@ -82,18 +56,38 @@ pub fn run(shell: &Shell, target: &[String]) -> Result<(), Failure> {
         let files: Vec<&str> = files.iter().chain(&own).map(|(p, _)| *p).collect();
         println!(
             "{}",
-            serde_json::json!({ "dir": dir, "template": name, "files": files })
+            serde_json::json!({ "dir": dir, "template": template.name(), "files": files })
         );
         return Ok(());
     }
-    println!("{} holds a project now: {what}", dir.display());
+    let (message, endpoint) = template.message();
+    println!("{} holds a project now: {}", dir.display(), template.what());
     println!("next         look at it, then check it");
     println!("               cd {} && throughline check", dir.display());
-    println!("             make a secret for its endpoint, and run it");
-    println!("               throughline endpoint list && throughline serve");
-    println!("             see what would happen to a message, of which lead.json is one");
-    println!("               throughline try lead.json --endpoint leads");
+    println!("             see what would happen to a message, of which {message} is one");
+    println!("               throughline try {message} --endpoint {endpoint}");
+    println!(
+        "             make a secret for an endpoint; it is printed once, with lines that sign and post a message"
+    );
+    println!("               throughline endpoint rotate {endpoint}");
+    println!(
+        "             run it; `throughline send {message} --to ADDRESS --secret SECRET` beside it sends the message"
+    );
+    println!("               throughline serve");
     Ok(())
+}
+
+/// The template of a name.
+fn named(name: &str) -> Result<Template, Failure> {
+    let known = Template::ALL.into_iter().find(|t| t.name() == name);
+    known.ok_or_else(|| {
+        let names = Template::ALL.map(Template::name);
+        let hint = match nearest(name, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {}", names.join(", ")),
+        };
+        Failure::not_found(format!("there is no template `{name}`; {hint}"))
+    })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {

@@ -4,8 +4,10 @@ mod check;
 mod connector;
 mod deploy;
 mod eval;
+mod explain;
 mod export;
 mod graph;
+mod import;
 mod init;
 mod print;
 mod schema;
@@ -16,14 +18,14 @@ mod verify;
 use tokio::runtime::Runtime;
 
 use crate::cli::{
-    Args, Audit, Case, Command, Dead, Effect, Endpoint, Flag, How, Key, Kill, Outbox, Record, Task,
-    Tenant,
+    Args, Audit, Case, Clock, Command, Dead, Effect, Endpoint, Flag, How, Key, Kill, Outbox,
+    Record, Task, Tenant,
 };
 use crate::config::Config;
 use crate::control::request::{self, CaseChange, CaseQuery, EffectQuery, Request, TaskQuery};
 use crate::control::socket::{Client, envelope};
 use crate::control::{Envelope, Reply};
-use crate::failure::{Failure, is_code};
+use crate::failure::Failure;
 use crate::page::Page;
 
 /// States of effects that will not be sent again by themselves.
@@ -74,14 +76,20 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 .runtime
                 .block_on(crate::serve::run(config, shell.json))
         }
-        Command::Demo { once, keep } => {
+        Command::Demo {
+            template,
+            once,
+            keep,
+        } => {
             let options = crate::demo::Options {
+                template,
                 once,
                 json: shell.json,
                 keep,
             };
             shell.runtime.block_on(crate::demo::run(options))
         }
+        Command::Bench(options) => crate::bench::run(&options, shell.json),
         Command::Init { target } => init::run(&shell, &target),
         Command::Check { path, strict } => check::run(&shell, path.as_deref(), strict),
         Command::Schema => {
@@ -96,9 +104,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
         } => graph::run(&shell, workflow.as_deref(), svg, mermaid),
         Command::Send(args) => send::run(&shell, &args),
         Command::Try(args) => send::rehearse(&shell, &args),
+        Command::Import(args) => import::run(&shell, &args),
         Command::Eval(args) => eval::run(&shell, &args),
-        Command::Explain { id } if is_code(&id) => explain_code(&shell, &id),
-        Command::Explain { id } => shell.print(Request::Explain { id }),
+        Command::Explain { id } => explain::run(&shell, id),
         Command::Task(Task::Decide {
             task,
             decision,
@@ -168,6 +176,10 @@ fn request_of(command: Command) -> Result<Request, Failure> {
             Request::RecordShow { record_type, id }
         }
         Command::Status => Request::Status,
+        Command::Clock { what: None } => Request::Clock,
+        Command::Clock {
+            what: Some(Clock::Accept { reason }),
+        } => Request::ClockAccept { reason },
         _ => return Err(elsewhere()),
     })
 }
@@ -441,21 +453,6 @@ fn warn_of_prose(request: &Request) {
              wrong_owner is enough{note}"
         );
     }
-}
-
-fn explain_code(shell: &Shell, code: &str) -> Result<(), Failure> {
-    let Some(page) = crate::embedded::page(code) else {
-        let known: Vec<&str> = crate::embedded::PAGES.iter().map(|(c, _)| *c).collect();
-        let hint = crate::text::nearest(code, known.iter().copied())
-            .map_or(String::new(), |n| format!("; did you mean {n}?"));
-        return Err(Failure::not_found(format!("there is no code {code}{hint}")));
-    };
-    if shell.json {
-        println!("{}", serde_json::json!({ "code": code, "page": page }));
-    } else {
-        print!("{}", Page::of_stdout().fit(page));
-    }
-    Ok(())
 }
 
 /// Kill switches work beside a server that does not answer.

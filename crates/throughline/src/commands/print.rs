@@ -26,7 +26,8 @@ pub fn as_json(reply: &Reply) -> String {
     serde_json::to_string_pretty(&data).unwrap_or_default()
 }
 
-fn now() -> i64 {
+/// What the calendar of this machine says, µs.
+pub fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |d| d.as_micros() as i64)
 }
@@ -54,9 +55,12 @@ fn as_text(reply: &Reply, now: i64, page: Page) -> String {
         Reply::Key(key) => sheets::fresh_key(key),
         Reply::Flags(flags) => lists::flags(flags, page),
         Reply::Status(sheet) => sheets::status(sheet, now),
+        Reply::Clock(sheet) => sheets::clock(sheet),
         Reply::Tried(tried) => sheets::tried(tried),
         Reply::Done(done) => format!("{}\n{}", safe(&done.said), next_text(&done.next)),
-        Reply::AuditPage(_) | Reply::AuditHead(_) => return as_json(reply) + "\n",
+        Reply::AuditPage(_) | Reply::AuditHead(_) | Reply::Taken(_) | Reply::Imported(_) => {
+            return as_json(reply) + "\n";
+        }
     };
     page.fit(&text)
 }

@@ -258,12 +258,35 @@ fn only_door(shell: &Shell, content_type: &str) -> Result<String, Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|e| match e.kind() {
+    std::fs::read(path).map_err(|e| unreadable(path, &e))
+}
+
+/// Opens a file; where there is none, the one with the nearest name is named.
+pub fn open(path: &Path) -> Result<std::fs::File, Failure> {
+    std::fs::File::open(path).map_err(|e| unreadable(path, &e))
+}
+
+fn unreadable(path: &Path, e: &std::io::Error) -> Failure {
+    match e.kind() {
         std::io::ErrorKind::NotFound => {
-            Failure::not_found(format!("there is no file {}", path.display()))
+            let hint = beside(path).map_or_else(String::new, |n| format!("; did you mean {n}?"));
+            Failure::not_found(format!("there is no file {}{hint}", path.display()))
         }
         _ => Failure::unreachable(format!("TL0620 cannot read {}: {e}", path.display())),
-    })
+    }
+}
+
+/// The file of the same directory with the nearest name.
+fn beside(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let entries = std::fs::read_dir(parent.unwrap_or(Path::new("."))).ok()?;
+    let mut names: Vec<String> = entries
+        .filter_map(|e| e.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort_unstable();
+    let near = nearest(name, names.iter().map(String::as_str))?;
+    Some(path.with_file_name(near).display().to_string())
 }
 
 fn content_type(path: &Path) -> String {
@@ -273,6 +296,9 @@ fn content_type(path: &Path) -> String {
         .unwrap_or_default()
     {
         "eml" => "message/rfc822",
+        "pdf" => "application/pdf",
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "csv" => "text/csv",
         "form" | "txt" => "application/x-www-form-urlencoded",
         _ => "application/json",
     }

@@ -156,6 +156,7 @@ impl Rooms {
             bundle: format!("{}, {}", explained.number, short(&bundle.digest)),
             correlation: explained.correlation.clone(),
             summary: explained.summary.clone(),
+            notes: explained.notes.clone(),
             goal: goal.map_or_else(String::new, |g| goal_text(g, now)),
             next: explained
                 .next

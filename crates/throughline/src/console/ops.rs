@@ -39,8 +39,10 @@ impl Rooms {
             at: s.at,
         };
         let uncertain = stats.effects_open.iter();
+        let notes = !self.forms.forms(DEFAULT_TENANT).await.is_empty();
         Ok(Frame {
             tenant: DEFAULT_TENANT.to_owned(),
+            notes,
             now: self.app.desk.now(),
             switches: gate.switches.iter().map(switch).collect(),
             tasks: stats

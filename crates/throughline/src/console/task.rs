@@ -4,6 +4,7 @@ use tl_console::Trouble;
 use tl_console::views::{
     Arrived, Decided, Decision, Inbox, InboxFilter, Proposal, Sends, TaskPage, TaskRow, Who,
 };
+use tl_document::{Declared, Document, Unread};
 use tl_engine::tenant::Bundle;
 use tl_kernel::case::{Ai, Case, CaseEffect};
 use tl_kernel::decide::{Command, CommandKind, Input};
@@ -436,9 +437,15 @@ fn arrived(known: &Known, events: &[(tl_kernel::id::TenantId, StoredEvent)]) -> 
     out
 }
 
+/// A page is shown at once: of an earlier message its documents are listed, and not read again.
+fn not_again(_: &[u8], _: &Declared) -> Result<Document, Unread> {
+    let why = "an earlier message is shown without its documents".to_owned();
+    Err(Unread::NotTried { why })
+}
+
 fn one_arrived(known: &Known, stored: &StoredEvent, (n, newest): (u32, bool)) -> Arrived {
     let endpoint = known.bundle.program.endpoint(&stored.endpoint);
-    let event = endpoint.and_then(|e| tl_web::stored_event(e, stored));
+    let event = endpoint.and_then(|e| tl_web::stored_event(e, stored, not_again));
     let at = |path: &[&str]| event.as_ref().and_then(|e| text_at(e, path));
     let shown = match (&known.case.message, newest) {
         (Some(message), true) => message.at(&["text"]).and_then(Value::as_text),

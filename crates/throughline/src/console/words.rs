@@ -146,7 +146,11 @@ pub(super) fn turns(e: &Explanation, people: &[u32]) -> Vec<Turn> {
             .iter()
             .map(|l| {
                 let detail = l.detail.iter().map(|d| safe(d)).collect();
-                (side(l.side), safe(&l.text), detail)
+                let text = match l.word.as_str() {
+                    "" => safe(&l.text),
+                    word => format!("{word}: {}", safe(&l.text)),
+                };
+                (side(l.side), text, detail)
             })
             .collect(),
     });

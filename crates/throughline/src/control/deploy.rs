@@ -1,5 +1,6 @@
 //! Versions: what deploying would change, deploying it, and going back.
 
+use tl_engine::schedules::begin;
 use tl_engine::tenant::{Tenant, pack, unpack};
 use tl_kernel::digest::{hex, short};
 use tl_kernel::id::TenantId;
@@ -13,7 +14,7 @@ use super::lists::version_line;
 use super::request::Files;
 use super::views::{Done, Reply, VersionLine, WorkflowPlan};
 use crate::app::{App, Change};
-use crate::checked::check;
+use crate::checked::{Checked, check_beside, same_door, same_door_words};
 use crate::diff::diff;
 use crate::failure::Failure;
 use crate::text::{count, nearest};
@@ -43,7 +44,7 @@ impl Ctx<'_> {
         project: &Project,
         id: &str,
     ) -> Result<WorkflowPlan, Failure> {
-        let checked = check(project, id);
+        let checked = check_here(view, project, id);
         let digest = bundle_digest(project, id);
         let current = view.current.get(id);
         let from = current.map(|(number, bundle)| (*number, bundle.program.version.clone()));
@@ -88,7 +89,7 @@ impl Ctx<'_> {
         let project = project(files)?;
         let mut wanted = Vec::new();
         for id in project.workflows() {
-            let checked = check(&project, &id);
+            let checked = check_here(&view, &project, &id);
             if !checked.ok() {
                 self.deploy_refused(view.id, &id, checked.first_error())
                     .await?;
@@ -165,18 +166,26 @@ impl Ctx<'_> {
             ))));
         }
         // It must still compile in this build before new cases are sent through it.
-        self.app.desk.bundle(view.id, number).await?;
+        let bundle = self.app.desk.bundle(view.id, number).await?;
+        let mut current = view.current.values().map(|(_, b)| &b.program);
+        let clash = current.find_map(|p| Some((p, same_door(&bundle.program, p)?)));
+        if let Some((other, door)) = clash {
+            let words = same_door_words(&door.name, [workflow, &other.id]);
+            return Err(Failure::refused(format!("TL0211 {words}")));
+        }
         let change = Change {
             action: "rollback",
             object: workflow.to_owned(),
             detail: format!("{number}: {reason}"),
         };
-        let row = Row::Rollback {
+        let mut rows = vec![Row::Rollback {
             workflow: workflow.to_owned(),
             number,
-        };
+        }];
+        let old = view.current.get(workflow).map(|(_, b)| &b.program);
+        rows.extend(begin(old, &bundle.program, self.now()));
         self.app
-            .change(view.id, &self.by, vec![row], vec![change])
+            .change(view.id, &self.by, rows, vec![change])
             .await?;
         let said = format!(
             "new cases of `{workflow}` go through number {number}; open cases stay with the version they began with"
@@ -187,6 +196,12 @@ impl Ctx<'_> {
             "throughline deploy",
         )))
     }
+}
+
+/// Checks a workflow of a project beside what is deployed.
+pub fn check_here(view: &Tenant, project: &Project, id: &str) -> Checked {
+    let deployed = view.current.values().map(|(_, bundle)| &bundle.program);
+    check_beside(deployed, project, id)
 }
 
 /// Whether the files of a workflow are those of a deployed number.
@@ -218,9 +233,9 @@ pub async fn deploy_one(
 ) -> Result<VersionLine, Failure> {
     let files = crate::project::bundle(project, workflow);
     let digest = bundle_digest(&files, workflow);
-    let version = tl_lang::load(&files, workflow)
-        .program
-        .map_or_else(String::new, |p| p.version);
+    let program = tl_lang::load(&files, workflow).program;
+    let version = program.as_ref().map(|p| p.version.clone());
+    let version = version.unwrap_or_default();
     let store = app.desk.store();
     let mut number = store
         .bundles(tenant)
@@ -239,6 +254,11 @@ pub async fn deploy_one(
             files: pack(&files),
             at,
         });
+        if let Some(program) = &program {
+            let view = app.desk.reload(tenant).await?;
+            let old = view.current.get(workflow).map(|(_, b)| &b.program);
+            unit.rows.extend(begin(old, program, at));
+        }
         let detail = format!("number {number}, digest {}", hex(&digest));
         let change = Change {
             action: "deploy",

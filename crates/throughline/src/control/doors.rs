@@ -99,7 +99,8 @@ impl Ctx<'_> {
         let view = self.view().await?;
         let mut out = Vec::new();
         for (_, bundle) in view.current.values() {
-            for e in &bundle.program.endpoints {
+            // Nobody sends through the endpoint of a timetable: `status` shows when it brings a message.
+            for e in bundle.program.doors() {
                 out.push(endpoint_line(self.app, &view, &bundle.program, e));
             }
         }
@@ -114,6 +115,11 @@ impl Ctx<'_> {
     ) -> Result<Reply, Failure> {
         let (view, name) = self.endpoint_view(endpoint).await?;
         let def = find_endpoint(&view, &name)?;
+        if def.channel == Channel::Schedule {
+            return Err(Failure::refused(format!(
+                "`{name}` is a timetable: nobody sends through it, so it takes no secret"
+            )));
+        }
         if !needs_secret(def) {
             return Err(Failure::refused(format!(
                 "`{name}` takes no secret: its senders show {}",
@@ -197,7 +203,7 @@ impl Ctx<'_> {
         reason: &str,
     ) -> Result<Reply, Failure> {
         let (view, name) = self.endpoint_view(endpoint).await?;
-        find_endpoint(&view, &name)?;
+        let timetable = find_endpoint(&view, &name)?.channel == Channel::Schedule;
         let reason = self.reason(reason)?;
         let action = if disabled {
             "endpoint.disable"
@@ -216,10 +222,10 @@ impl Ctx<'_> {
         self.app
             .change(view.id, &self.by, vec![row], vec![change])
             .await?;
-        let word = if disabled {
-            "closed: senders get 404"
-        } else {
-            "open"
+        let word = match (disabled, timetable) {
+            (true, false) => "closed: senders get 404",
+            (true, true) => "closed: it brings nothing, and what is due meanwhile is left out",
+            (false, _) => "open",
         };
         Ok(Reply::Done(Done::new(format!("`{name}` is {word}"))))
     }
@@ -480,7 +486,12 @@ pub(super) fn endpoint_line(
             key: view.rows.api_keys.iter().any(key_for_events),
             address: app.config.public_url.is_some(),
         };
-        lacks(&format!("{}/{}", view.name, e.name), e, &known)
+        let lacks = lacks(&format!("{}/{}", view.name, e.name), e, &known);
+        let mut places = app.config.fetched_by(&view.name);
+        match lacks.is_empty() || !places.any(|(_, endpoint, _)| endpoint == e.name) {
+            true => lacks,
+            false => format!("its mail is fetched; for HTTP {lacks}"),
+        }
     };
     let address = address(app, view, e);
     let door = Door {
@@ -518,7 +529,7 @@ fn lacks(place: &str, e: &Endpoint, known: &Known) -> String {
     let nowhere = |a: &Auth| vendor::signs_address(a) && !known.address;
     let open = |a: &Auth| match a.proof() {
         Proof::Secret => known.secret && !nowhere(a),
-        Proof::KeySet => true,
+        Proof::KeySet | Proof::Page | Proof::Link | Proof::Session => true,
         Proof::ApiKey => known.key,
         Proof::Nothing => false,
     };
@@ -549,6 +560,9 @@ pub fn auth_words(auth: &[Auth]) -> String {
             Auth::Preset(preset) => preset.word,
             Auth::Jwt { .. } => "jwt",
             Auth::ApiKey => "api_key",
+            Auth::Public { .. } => "public",
+            Auth::Link => "one-time link",
+            Auth::SignIn => "sign_in",
         })
         .collect();
     words.join(" or ")
@@ -560,6 +574,12 @@ pub fn address(app: &App, view: &Tenant, e: &Endpoint) -> String {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => format!("http://{}", app.listen()),
     };
+    if e.auth.contains(&Auth::SignIn) {
+        return format!("{base}/notes/{}", e.name);
+    }
+    if e.auth.contains(&Auth::Link) {
+        return format!("{base}/follow-up/{}/…", view.name);
+    }
     match (e.channel, e.format) {
         (Channel::Api, _) => format!("{base}/v1/events"),
         (_, Format::Form) => format!("{base}/forms/{}/{}", view.name, e.name),

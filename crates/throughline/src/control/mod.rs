@@ -3,9 +3,12 @@
 
 pub mod audit;
 mod cases;
+mod clock;
 pub mod deploy;
 pub mod doors;
 mod effects;
+mod explained;
+pub mod import;
 mod kept;
 mod kill;
 mod lists;
@@ -147,9 +150,13 @@ impl Ctx<'_> {
                 installation,
             } => self.flag_set(&name, value, installation).await,
             Request::Status => self.status().await,
+            Request::Clock => Ok(self.clock()),
+            Request::ClockAccept { reason } => self.clock_accept(&reason).await,
             Request::AuditPage { after, limit } => self.audit_page(after, limit).await,
             Request::AuditHead => self.audit_head().await,
             Request::Try(message) => self.rehearse(message).await,
+            Request::ImportLook { endpoint } => self.import_look(&endpoint).await,
+            Request::ImportRows(rows) => self.import_rows(rows).await,
         }
     }
 
@@ -161,9 +168,11 @@ impl Ctx<'_> {
     fn reason(&self, reason: &str) -> Result<String, Failure> {
         let code = reason.split_whitespace().collect::<Vec<_>>().join("_");
         let fits = |c: char| c.is_alphanumeric() || "_-.:/#".contains(c);
-        if code.is_empty() || code.len() > 200 || !code.chars().all(fits) {
+        // A command that was pasted as a screen prints it says nothing about why.
+        let blank = matches!(code.as_str(), "REASON" | "CODE");
+        if code.is_empty() || blank || code.len() > 200 || !code.chars().all(fits) {
             return Err(Failure::usage(
-                "TL0721 a change needs a reason: pass --reason CODE, letters, digits and _ - . : / #, at most 200. \
+                "TL0721 a change needs a reason of your own: pass --reason CODE, letters, digits and _ - . : / #, at most 200. \
                  It stays in the audit for good, so a person's name or address does not belong in it",
             ));
         }

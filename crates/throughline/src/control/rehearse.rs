@@ -27,7 +27,7 @@ use super::views::{Reply, Tried};
 use crate::explain::{Material, build};
 use crate::failure::Failure;
 use crate::keys::random;
-use crate::text::At;
+use crate::text::{At, nearest};
 
 /// The turns decided so far.
 struct Rehearsed {
@@ -50,10 +50,13 @@ impl Ctx<'_> {
                 .values()
                 .flat_map(|(_, b)| b.program.endpoints.iter().map(|e| e.name.as_str()))
                 .collect();
+            let hint = match nearest(&message.endpoint, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", names.join(", ")),
+            };
             return Err(Failure::not_found(format!(
-                "no current workflow has an endpoint `{}`; there are {}",
-                message.endpoint,
-                names.join(", ")
+                "no current workflow has an endpoint `{}`; {hint}",
+                message.endpoint
             )));
         };
         let admission = self
@@ -116,6 +119,8 @@ impl Ctx<'_> {
             duplicates: BTreeMap::new(),
             connections: BTreeMap::new(),
             switches: Vec::new(),
+            history: Vec::new(),
+            also_held: 0,
             now: self.now(),
         };
         let mut explanation = build(&material);
@@ -154,6 +159,7 @@ impl Stage<'_> {
             flags: self.view.flags_for(program),
             switches: &self.view.switches,
             event: Some(self.event),
+            links: None,
             sender: None,
         };
         let turn = match decide(program, &done.case, input, &facts) {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::import::Rows;
+
 /// A request with whose it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Envelope {
@@ -150,12 +152,20 @@ pub enum Request {
         installation: bool,
     },
     Status,
+    Clock,
+    ClockAccept {
+        reason: String,
+    },
     AuditPage {
         after: u64,
         limit: u32,
     },
     AuditHead,
     Try(Message),
+    ImportLook {
+        endpoint: String,
+    },
+    ImportRows(Rows),
 }
 
 impl Request {
@@ -181,7 +191,8 @@ impl Request {
             | Request::Rollback { reason, .. }
             | Request::TenantDisabled { reason, .. }
             | Request::EndpointDisabled { reason, .. }
-            | Request::KeyDisable { reason, .. } => Some(reason),
+            | Request::KeyDisable { reason, .. }
+            | Request::ClockAccept { reason } => Some(reason),
             Request::TaskDecide(d) => Some(&d.reason),
             _ => None,
         }

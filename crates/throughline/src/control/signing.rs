@@ -59,6 +59,9 @@ impl Door<'_> {
         let mut out = Vec::new();
         let mut headers = vec![format!("'content-type: {}'", self.content_type())];
         let way = self.shown_way();
+        if let Some(Auth::Public { .. } | Auth::Link | Auth::SignIn) = way {
+            return Vec::new();
+        }
         if let Some(row) = way.and_then(Auth::preset).and_then(|p| preset(p.word)) {
             return self.vendors_example(row);
         }
@@ -185,6 +188,7 @@ impl Door<'_> {
             Format::Json => "application/json",
             Format::Form => "application/x-www-form-urlencoded",
             Format::Mail => "message/rfc822",
+            Format::Document => "text/plain",
         }
     }
 
@@ -197,6 +201,9 @@ impl Door<'_> {
         }
         match (self.endpoint.channel, self.endpoint.format) {
             (_, Format::Mail) => format!("BODY=$(printf '{MAIL}')"),
+            (_, Format::Document) => {
+                "BODY='A document as text. A PDF or DOCX is sent as it is.'".into()
+            }
             (Channel::Sms, _) => format!("BODY={}", quoted(SMS)),
             (_, Format::Json) => format!("BODY={}", quoted(&Json::Object(fields).to_string())),
             (_, Format::Form) => {
@@ -284,6 +291,15 @@ fn words(auth: &Auth) -> String {
         Auth::ApiKey => {
             "authorization: Bearer <a key of `throughline key create --scope events`>".into()
         }
+        Auth::Public { origins } if origins.is_empty() => {
+            "nothing: anybody may fill in the page at its address".into()
+        }
+        Auth::Public { origins } => format!(
+            "nothing: anybody may fill in the page at its address, or post from a page of {}",
+            origins.join(", ")
+        ),
+        Auth::Link => "a one-time link, which a case that waits for fields has sent".into(),
+        Auth::SignIn => "a sign-in at the console: the page at its address is for people who have one".into(),
     }
 }
 

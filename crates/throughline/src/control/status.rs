@@ -1,25 +1,22 @@
-//! The installation at a glance, and one case explained.
+//! The installation at a glance.
 
 use std::collections::BTreeMap;
 
 use tl_connect::guard::Why;
 use tl_engine::outward::Connections;
+use tl_engine::schedules::{Standing, standing};
 use tl_engine::tenant::Tenant;
-use tl_kernel::case::fold;
-use tl_kernel::effect::{Class, EffectState};
-use tl_kernel::id::CaseId;
-use tl_kernel::journal::open;
+use tl_kernel::effect::EffectState;
 use tl_kernel::time::{SECOND, duration_text};
-use tl_kernel::turn::EffectKind;
-use tl_store::contract::{EffectFilter, EffectRow, TaskFilter};
+use tl_store::contract::{EffectFilter, EffectRow};
 
 use super::Ctx;
 use super::deploy::is_same;
 use super::doors::endpoint_line;
 use super::lists::{switch_line, version_line};
-use super::views::{EndpointLine, Next, Reply, SecretLine, StatusSheet};
+use super::views::{EndpointLine, Next, Reply, ScheduleLine, SecretLine, StatusSheet};
 use crate::app::{DEFAULT_TENANT, Mode};
-use crate::explain::{Material, code_words, goal_words};
+use crate::explain::{code_words, goal_words};
 use crate::failure::Failure;
 use crate::text::{At, count};
 
@@ -92,14 +89,17 @@ impl Ctx<'_> {
             turns: stats.turns,
             leaves: stats.leaves,
             database_bytes: stats.bytes,
+            schedules: self.schedule_lines(&view).await?,
             next: Vec::new(),
         };
         sheet.next = self.status_next(&sheet, stats.timers.1);
         sheet.next.extend(self.closed_doors(&view));
         sheet.next.extend(self.earlier_secrets(&view));
+        sheet.next.extend(self.mail_places(&view));
         sheet.next.extend(self.not_in_force(&view).await?);
         let stopped = self.stopped(&view).await?;
         sheet.next.splice(0..0, stopped);
+        sheet.next.splice(0..0, self.clock_next());
         Ok(Reply::Status(Box::new(sheet)))
     }
 
@@ -224,8 +224,7 @@ impl Ctx<'_> {
         let doors = view.current.values().flat_map(|(_, b)| {
             let program = &b.program;
             program
-                .endpoints
-                .iter()
+                .doors()
                 .map(move |e| endpoint_line(self.app, view, program, e))
         });
         doors.collect()
@@ -249,10 +248,62 @@ impl Ctx<'_> {
         out
     }
 
+    /// The timetables of the current versions.
+    async fn schedule_lines(&self, view: &Tenant) -> Result<Vec<ScheduleLine>, Failure> {
+        let all = standing(&self.app.desk, view).await?;
+        let line = |s: Standing| ScheduleLine {
+            closed: view.rows.disabled.contains(&s.schedule.name) || view.ingest_killed(),
+            workflow: s.workflow,
+            cron: s.schedule.cron,
+            timezone: s.schedule.table.zone.clone(),
+            last: s.ran.map(At),
+            next: s.next.map(At),
+            next_local: s
+                .next
+                .map_or_else(String::new, |at| s.schedule.table.local_text(at)),
+            schedule: s.schedule.name,
+        };
+        Ok(all.into_iter().map(line).collect())
+    }
+
+    /// Folders and mailboxes whose mail cannot be taken, or some of whose mail was refused.
+    fn mail_places(&self, view: &Tenant) -> Vec<Next> {
+        let mut out = Vec::new();
+        for (_, endpoint, place) in self.app.config.fetched_by(&view.name) {
+            let health = self.app.places.of(&place);
+            let mut add = |why| {
+                out.push(Next {
+                    why,
+                    command: "throughline config".into(),
+                })
+            };
+            if let Some(trouble) = health.trouble {
+                add(format!(
+                    "the mail of `{endpoint}` in {place} is not read: {trouble}"
+                ));
+            }
+            if health.refused > 0 {
+                let were = match health.refused {
+                    1 => "1 mail was".to_owned(),
+                    n => format!("{n} mails were"),
+                };
+                let last = health.last;
+                add(format!(
+                    "{were} refused by `{endpoint}` since this node was started: {last}"
+                ));
+            }
+        }
+        out
+    }
+
     /// Said while no door at all is open for want of a secret.
     fn closed_doors(&self, view: &Tenant) -> Option<Next> {
         let doors = self.door_lines(view);
-        if doors.iter().any(|d| d.open) {
+        let fetched = |d: &EndpointLine| {
+            let mut places = self.app.config.fetched_by(&view.name);
+            places.any(|(_, endpoint, _)| endpoint == d.endpoint)
+        };
+        if doors.iter().any(|d| d.open || fetched(d)) {
             return None;
         }
         let (_, command) = doors
@@ -312,95 +363,6 @@ impl Ctx<'_> {
             );
         }
         out
-    }
-
-    /// Everything that is known about a case.
-    pub(super) async fn material(&self, id: CaseId) -> Result<Material, Failure> {
-        let view = self.view().await?;
-        let store = self.app.desk.store();
-        let journal = store.journal(view.id, id).await?;
-        if journal.is_empty() {
-            return Err(Failure::not_found(format!(
-                "TL0703 there is no {id} in tenant `{}`. `throughline case list` shows cases",
-                view.name
-            )));
-        }
-        let mut case = fold(view.id, id, &journal).map_err(|e| Failure::refused(e.to_string()))?;
-        let filter = TaskFilter {
-            tenant: Some(view.id),
-            case: Some(id),
-            closed: true,
-            limit: MANY,
-            ..TaskFilter::default()
-        };
-        // A task that was handed on has its owner in the ledger alone.
-        for row in store.tasks(filter).await? {
-            if let Some(task) = case.tasks.get_mut(&row.task.n) {
-                task.owner = row.owner;
-            }
-        }
-        let turns = journal.iter().map(open).collect::<Result<Vec<_>, _>>();
-        let turns = turns.map_err(|e| Failure::refused(e.to_string()))?;
-        let filter = EffectFilter {
-            tenant: Some(view.id),
-            case: Some(id),
-            limit: 10_000,
-            ..EffectFilter::default()
-        };
-        let mut effects = store.effects(filter).await?;
-        effects.sort_by_key(|r| r.effect);
-        let mut attempts = BTreeMap::new();
-        for row in &effects {
-            attempts.insert(row.effect.n, store.attempts(view.id, row.effect).await?);
-        }
-        let mut duplicates = BTreeMap::new();
-        for event in &case.events {
-            duplicates.insert(event.id, store.duplicates(view.id, event.id).await?);
-        }
-        Ok(Material {
-            tenant: view.name.clone(),
-            bundle: self.app.desk.bundle(view.id, case.definition).await?,
-            connections: self.unusable(&view, &effects),
-            switches: store.gate(view.id).await?.switches,
-            case,
-            turns,
-            effects,
-            attempts,
-            duplicates,
-            now: self.now(),
-        })
-    }
-
-    /// Connections of effects that cannot be used, with what is missing.
-    pub(super) fn unusable(
-        &self,
-        view: &Tenant,
-        effects: &[EffectRow],
-    ) -> BTreeMap<String, String> {
-        let named = effects
-            .iter()
-            .filter(|e| !e.state.is_settled() && !e.connection.is_empty());
-        let declared = |e: &&EffectRow| e.kind == EffectKind::Effect && e.class != Class::E0;
-        named
-            .filter(declared)
-            .filter_map(|e| {
-                let why = self
-                    .app
-                    .connections
-                    .find(view, &e.workflow, &e.connection)
-                    .err()?;
-                Some((e.connection.clone(), why))
-            })
-            .collect()
-    }
-
-    pub(super) async fn explain(&self, id: &str) -> Result<Reply, Failure> {
-        let view = self.view().await?;
-        let id = self.case_id(&view, id).await?;
-        let material = self.material(id).await?;
-        Ok(Reply::Explanation(Box::new(crate::explain::build(
-            &material,
-        ))))
     }
 }
 

@@ -11,7 +11,7 @@ use tl_store::contract::TaskFilter;
 use super::Ctx;
 use super::lists::task_line;
 use super::request::{Decide, TaskQuery};
-use super::views::{Done, Next, Reply, Sends, TaskSheet};
+use super::views::{Done, Reply, Sends, TaskSheet};
 use crate::explain::{arguments, decide_task, field_lines, policy_place};
 use crate::failure::Failure;
 use crate::text::safe;
@@ -60,17 +60,6 @@ impl Ctx<'_> {
         let (because, mut next) = decide_task(&self.material(id.case).await?, id.n);
         if row.closed.is_some() {
             next.clear();
-        } else {
-            if matches!(
-                row.kind.as_str(),
-                "approve" | "review" | "missing" | "hand_off"
-            ) {
-                let command = format!("throughline task decide {id} reject --reason CODE");
-                next.push(Next {
-                    why: "or turn it down".into(),
-                    command,
-                });
-            }
         }
         let text = case
             .message

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::import::{Imported, Taken};
 use crate::explain::{Explanation, GoalLine};
 use crate::text::At;
 
@@ -29,9 +30,12 @@ pub enum Reply {
     Key(FreshKey),
     Flags(Vec<FlagLine>),
     Status(Box<StatusSheet>),
+    Clock(ClockSheet),
     AuditPage(AuditPage),
     AuditHead(AuditHead),
     Tried(Box<Tried>),
+    Taken(Taken),
+    Imported(Imported),
     Done(Done),
 }
 
@@ -405,6 +409,39 @@ pub struct StatusSheet {
     pub turns: u64,
     pub leaves: u64,
     pub database_bytes: u64,
+    pub schedules: Vec<ScheduleLine>,
+    pub next: Vec<Next>,
+}
+
+/// Where a timetable stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScheduleLine {
+    pub workflow: String,
+    pub schedule: String,
+    pub cron: String,
+    pub timezone: String,
+    /// An operator closed it, or messages are switched off.
+    pub closed: bool,
+    /// The instant of its last message.
+    pub last: Option<At>,
+    pub next: Option<At>,
+    /// The next instant by the clock of its zone.
+    pub next_local: String,
+}
+
+/// What time it is for the engine, and for the machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClockSheet {
+    pub engine: At,
+    /// Of the machine, or of the database that nodes share.
+    pub clock: At,
+    /// `machine` or `database`.
+    pub of: String,
+    /// How far the clock is ahead of engine time, in seconds; negative: behind it.
+    pub ahead_s: i64,
+    /// `ahead`: engine time is held; `behind`: it waits; `none`.
+    pub alarm: String,
+    pub since: Option<At>,
     pub next: Vec<Next>,
 }
 

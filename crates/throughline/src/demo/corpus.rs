@@ -5,50 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-/// The files of the corpus, in the order they are sent.
-const FILES: &[(&str, &str)] = &[
-    (
-        "contact-forms.yaml",
-        include_str!("../../demo/messages/contact-forms.yaml"),
-    ),
-    (
-        "duplicates.yaml",
-        include_str!("../../demo/messages/duplicates.yaml"),
-    ),
-    (
-        "hostile.yaml",
-        include_str!("../../demo/messages/hostile.yaml"),
-    ),
-    (
-        "incidents.yaml",
-        include_str!("../../demo/messages/incidents.yaml"),
-    ),
-    (
-        "mail-languages.yaml",
-        include_str!("../../demo/messages/mail-languages.yaml"),
-    ),
-    ("mail.yaml", include_str!("../../demo/messages/mail.yaml")),
-    (
-        "missing.yaml",
-        include_str!("../../demo/messages/missing.yaml"),
-    ),
-    ("notes.yaml", include_str!("../../demo/messages/notes.yaml")),
-    (
-        "partners.yaml",
-        include_str!("../../demo/messages/partners.yaml"),
-    ),
-    ("sms.yaml", include_str!("../../demo/messages/sms.yaml")),
-    ("spam.yaml", include_str!("../../demo/messages/spam.yaml")),
-    ("trios.yaml", include_str!("../../demo/messages/trios.yaml")),
-    (
-        "unsure.yaml",
-        include_str!("../../demo/messages/unsure.yaml"),
-    ),
-    (
-        "web-forms.yaml",
-        include_str!("../../demo/messages/web-forms.yaml"),
-    ),
-];
+use super::scene::Scene;
 
 /// One message.
 #[derive(Debug, Clone, Deserialize)]
@@ -56,12 +13,14 @@ const FILES: &[(&str, &str)] = &[
 pub struct Entry {
     /// Unique over all files.
     pub id: String,
-    /// `leads`, `partners`, `mail`, `sms`, `contact`, `notes`.
+    /// The endpoint, by its name.
     pub door: String,
     /// JSON body or form fields.
     pub body: Option<Map<String, Json>>,
     /// A raw mail with `\n` line ends.
     pub mail: Option<String>,
+    /// A file sent as it is, by its name.
+    pub file: Option<String>,
     /// Bytes sent as they are.
     pub raw: Option<String>,
     /// How to encode `mail`.
@@ -95,6 +54,8 @@ pub struct Expect {
     /// Which natural key joins it, for the reader.
     #[serde(rename = "joined_by")]
     pub _joined_by: Option<String>,
+    /// The reason of the task that waits for a person.
+    pub reason: Option<String>,
     /// Fields that must match.
     #[serde(default)]
     pub record: BTreeMap<String, Json>,
@@ -106,11 +67,15 @@ pub struct Expect {
 pub enum Outcome {
     /// Written, acknowledged, handed to its owner.
     Hot,
+    /// Written and answered, no person needed.
+    Answered,
+    /// Written and handed to its owner.
+    Valid,
     /// Written, no person needed.
     Automated,
     /// Asked for what is missing.
     FollowUp,
-    /// With a person, because the model is unsure.
+    /// With a person, because the model is unsure or something does not hold.
     Review,
     /// Closed: spam, an application, an automatic reply.
     ClosedSpam,
@@ -127,6 +92,8 @@ impl Outcome {
     pub fn word(self) -> &'static str {
         match self {
             Outcome::Hot => "hot",
+            Outcome::Answered => "answered",
+            Outcome::Valid => "valid",
             Outcome::Automated => "automated",
             Outcome::FollowUp => "follow-up",
             Outcome::Review => "review",
@@ -138,10 +105,10 @@ impl Outcome {
     }
 }
 
-/// All messages, each after the ones it depends on.
-pub fn corpus() -> anyhow::Result<Vec<Entry>> {
+/// All messages of a scene, each after the ones it depends on.
+pub fn corpus(scene: &Scene) -> anyhow::Result<Vec<Entry>> {
     let mut all = Vec::new();
-    for (name, text) in FILES {
+    for (name, text) in scene.corpus {
         let entries: Vec<Entry> = serde_saphyr::from_str(text)
             .map_err(|e| anyhow::anyhow!("the demo's {name} cannot be read: {e}"))?;
         all.extend(entries);
@@ -185,13 +152,27 @@ fn in_order(all: Vec<Entry>) -> Vec<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scene::scene;
     use super::*;
+    use crate::templates::Template;
 
     #[test]
-    fn the_corpus_reads_and_is_in_order() {
-        let all = corpus().unwrap();
-        assert!(all.len() >= 200, "{} messages", all.len());
+    fn each_corpus_reads_and_is_in_order() {
+        let least = [
+            (Template::Lead, 200),
+            (Template::Ticket, 40),
+            (Template::Document, 40),
+        ];
+        for (template, least) in least {
+            in_its_order(&corpus(scene(template)).unwrap(), least);
+        }
+    }
+
+    fn in_its_order(all: &[Entry], least: usize) {
+        assert!(all.len() >= least, "{} messages", all.len());
         for (i, e) in all.iter().enumerate() {
+            let twice = all[..i].iter().any(|o| o.id == e.id);
+            assert!(!twice, "{} is there twice", e.id);
             for named in [&e.after, &e.repeats, &e.expect.same_case_as]
                 .into_iter()
                 .flatten()
@@ -233,13 +214,31 @@ mod tests {
     }
 
     #[test]
-    fn no_message_is_one_that_the_classifier_learns_from() {
-        let csv = include_str!("../../demo/project/workflows/inbound_lead/examples/intent.csv");
+    fn no_message_is_one_that_a_classifier_learns_from() {
+        let table = [
+            (
+                Template::Lead,
+                include_str!("../../demo/project/workflows/inbound_lead/examples/intent.csv"),
+                100,
+            ),
+            (
+                Template::Ticket,
+                include_str!(
+                    "../../../../examples/support_tickets/workflows/tickets/examples/topic.csv"
+                ),
+                40,
+            ),
+        ];
+        for (template, csv, least) in table {
+            nothing_is_learnt(corpus(scene(template)).unwrap(), csv, least);
+        }
+    }
+
+    fn nothing_is_learnt(mut all: Vec<Entry>, csv: &str, least: usize) {
         // A text in quotation marks or without, a comma, the label.
         let rows = csv.lines().skip(1).filter_map(|l| l.rsplit_once(','));
         let examples: Vec<String> = rows.map(|(text, _)| words(text)).collect();
-        assert!(examples.len() > 100, "only {} examples", examples.len());
-        let mut all = corpus().unwrap();
+        assert!(examples.len() > least, "only {} examples", examples.len());
         for entry in &all {
             assert_eq!(learnt(entry, &examples), None, "{}", entry.id);
         }

@@ -84,18 +84,19 @@ impl CaseFile {
 }
 
 impl Evidence {
-    /// Gathers it from a tenant whose effects are at rest and whose tree has caught up.
+    /// Gathers it from a tenant whose effects are at rest and whose tree has caught up, with the key id that the CRM is
+    /// written with and the type of its records.
     pub async fn gather(
         desk: &Desk,
         tenant: TenantId,
-        crm_kid: &str,
+        (crm_kid, record): (&str, &str),
         acks: Vec<Ack>,
     ) -> anyhow::Result<Evidence> {
         let store = desk.store();
         let key = desk.tenant(tenant).await?.key;
         let mut cases = Vec::new();
         for row in all_cases(desk, tenant).await? {
-            cases.push(case_file((desk, &key, crm_kid), row).await?);
+            cases.push(case_file((desk, &key), (crm_kid, record), row).await?);
         }
         let mut turns = Vec::new();
         let mut after = 0;
@@ -153,7 +154,8 @@ async fn all_cases(desk: &Desk, tenant: TenantId) -> anyhow::Result<Vec<CaseRow>
 }
 
 async fn case_file(
-    (desk, tenant_key, crm_kid): (&Desk, &[u8; 32], &str),
+    (desk, tenant_key): (&Desk, &[u8; 32]),
+    (crm_kid, record): (&str, &str),
     row: CaseRow,
 ) -> anyhow::Result<CaseFile> {
     let store = desk.store();
@@ -179,7 +181,7 @@ async fn case_file(
     let name = id.to_string();
     let mark = |e: &EffectRow| {
         let key = hex(&e.key);
-        tl_web::write_mark(tenant_key, ("lead", &name), (&principal, &key))
+        tl_web::write_mark(tenant_key, (record, &name), (&principal, &key))
     };
     Ok(CaseFile {
         folded: fold(tenant, id, &journal).map_err(|e| e.to_string()),
@@ -196,7 +198,7 @@ async fn case_file(
         effects,
         tasks: store.tasks(work).await?,
         records: store
-            .record_history(tenant, "lead".into(), name.clone())
+            .record_history(tenant, record.into(), name.clone())
             .await?,
         row,
     })

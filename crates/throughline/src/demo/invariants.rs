@@ -297,7 +297,9 @@ fn nothing_left_behind(e: &Evidence) -> Vec<String> {
             .tasks
             .iter()
             .any(|t| t.effect == Some(row.effect.n) && t.closed.is_none());
-        row.state.is_settled() || (row.state == EffectState::Uncertain && task)
+        // One waits for somebody who looks, the other for an approval.
+        let waits = [EffectState::Uncertain, EffectState::Planned].contains(&row.state);
+        row.state.is_settled() || (waits && task)
     };
     rows(e)
         .filter(|(c, row)| !at_rest(c, row))

@@ -12,12 +12,11 @@ use tl_kernel::value::Value;
 
 use super::corpus::{Entry, Outcome};
 use super::evidence::{CaseFile, Evidence};
+use super::scene::Scene;
 use super::sender::Answered;
 
 /// The write to the CRM.
 const WRITE: &str = "crm_upsert";
-/// The immediate acknowledgments to a hot lead.
-const ACKS: [&str; 2] = ["ack_email", "ack_sms"];
 /// The structured question for what is missing.
 const FOLLOW_UP: &str = "follow_up";
 
@@ -39,6 +38,8 @@ pub struct Verdict {
 /// What judging needs to know.
 #[derive(Debug)]
 pub struct Bench<'a> {
+    /// What is played.
+    pub scene: &'static Scene,
     /// What the run left behind.
     pub evidence: &'a Evidence,
     /// Message id → case.
@@ -82,7 +83,7 @@ impl Bench<'_> {
         let whole = folded(self.evidence.tenant, file)?;
         let got = match outcome {
             Outcome::Joined => Outcome::Joined,
-            _ => rest_of(&case),
+            _ => self.rest_of(&case),
         };
         verdict.got = Some(got);
         if got != outcome {
@@ -94,6 +95,15 @@ impl Bench<'_> {
             ));
         }
         verdict.differs.extend(self.left_undone(got, &case, &whole));
+        let reasons = || case.tasks.values().map(|t| t.reason.as_str());
+        if let Some(want) = &entry.expect.reason
+            && !reasons().any(|r| r == want)
+        {
+            let have = reasons().collect::<Vec<_>>().join(", ");
+            verdict.differs.push(format!(
+                "waits for a person because of {want:?}, not {have:?}"
+            ));
+        }
         let record = match outcome {
             Outcome::Joined => &whole,
             _ => &case,
@@ -110,8 +120,8 @@ impl Bench<'_> {
         Ok(verdict)
     }
 
-    /// What an outcome promises and was not done: the acknowledgment and the task for the right owner of a hot lead,
-    /// the question to a follow-up, the write.
+    /// What an outcome promises and was not done: the acknowledgment, the task for the right owner, the question to a
+    /// follow-up, the write.
     fn left_undone(&self, got: Outcome, case: &Case, whole: &Case) -> Vec<String> {
         let went_out = |names: &[&str]| {
             let planned = case.effects.iter();
@@ -126,7 +136,13 @@ impl Bench<'_> {
         };
         let has = |field: &str| case.record.get(field).is_some_and(|f| !f.value.is_blank());
         let mut out = Vec::new();
-        if matches!(got, Outcome::Hot | Outcome::Automated) {
+        let written = [
+            Outcome::Hot,
+            Outcome::Automated,
+            Outcome::Answered,
+            Outcome::Valid,
+        ];
+        if written.contains(&got) {
             let done = |e: &tl_kernel::case::CaseEffect| {
                 e.name == WRITE && e.state == EffectState::Succeeded
             };
@@ -134,10 +150,10 @@ impl Bench<'_> {
                 out.push("nothing was written to the CRM".to_owned());
             }
         }
-        if got == Outcome::Hot {
-            if !went_out(&ACKS) {
-                out.push("no acknowledgment went out".into());
-            }
+        if matches!(got, Outcome::Hot | Outcome::Answered) && !went_out(self.scene.answers) {
+            out.push("no acknowledgment went out".into());
+        }
+        if matches!(got, Outcome::Hot | Outcome::Valid) {
             let owner = case.record.get("owner").map(|f| f.value.to_string());
             let task = case.tasks.values().find(|t| t.kind == "hand_off");
             if let Some(task) = task.filter(|t| Some(&t.owner) != owner.as_ref()) {
@@ -161,6 +177,29 @@ impl Bench<'_> {
             )
         })
     }
+
+    /// Where a case came to rest, in the demo's words.
+    fn rest_of(&self, case: &Case) -> Outcome {
+        let open = |kind: &str| {
+            case.tasks
+                .values()
+                .any(|t| t.kind == kind && t.closed.as_deref() != Some("answered"))
+        };
+        let wrote = case.effects.values().any(|e| e.name == WRITE);
+        if open("hand_off") && wrote {
+            self.scene.handed
+        } else if case.tasks.values().any(|t| t.kind == "missing") {
+            Outcome::FollowUp
+        } else if open("review") || open("exception") {
+            Outcome::Review
+        } else if wrote {
+            self.scene.wrote
+        } else if case.state == canonical::CLOSED {
+            Outcome::ClosedSpam
+        } else {
+            Outcome::Review
+        }
+    }
 }
 
 fn folded(tenant: TenantId, file: &CaseFile) -> anyhow::Result<Case> {
@@ -179,45 +218,19 @@ fn until_second_event(journal: &[Sealed]) -> Vec<Sealed> {
     journal[..second.unwrap_or(journal.len())].to_vec()
 }
 
-/// Where a case came to rest, in the demo's words.
-fn rest_of(case: &Case) -> Outcome {
-    let open = |kind: &str| {
-        case.tasks
-            .values()
-            .any(|t| t.kind == kind && t.closed.as_deref() != Some("answered"))
-    };
-    let wrote = case.effects.values().any(|e| e.name == WRITE);
-    if open("hand_off") && wrote {
-        Outcome::Hot
-    } else if case.tasks.values().any(|t| t.kind == "missing") {
-        Outcome::FollowUp
-    } else if open("review") || open("exception") {
-        Outcome::Review
-    } else if wrote {
-        Outcome::Automated
-    } else if case.state == canonical::CLOSED {
-        Outcome::ClosedSpam
-    } else {
-        Outcome::Review
-    }
-}
-
 fn why(case: &Case) -> String {
     let tasks: Vec<String> = case
         .tasks
         .values()
         .map(|t| format!("{} ({})", t.kind, t.reason))
         .collect();
-    let intent = case
-        .record
-        .get("intent")
-        .map(|f| f.value.to_string())
-        .unwrap_or_default();
+    let said = ["intent", "topic"].iter().find_map(|f| case.record.get(*f));
+    let said = said.map(|f| f.value.to_string()).unwrap_or_default();
     let confidence = case
         .confidence()
         .map_or("none".into(), |c| format!("0.{c:03}"));
     format!(
-        "intent {intent}, confidence {confidence}, {} {}",
+        "read as {said:?}, confidence {confidence}, {} {}",
         case.reason,
         tasks.join(", ")
     )

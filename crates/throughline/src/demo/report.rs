@@ -12,11 +12,14 @@ use tl_store::contract::Stats;
 use super::corpus::Outcome;
 use super::invariants::{Line, Writes};
 use super::judge::Verdict;
+use super::scene::Scene;
 use crate::page::Page;
 
 /// Everything the report is made from.
 #[derive(Debug)]
 pub struct Report {
+    /// What was played.
+    pub scene: &'static Scene,
     /// Messages sent.
     pub sent: usize,
     /// From the first message until everything was at rest.
@@ -104,11 +107,14 @@ impl Report {
             .map(|(name, counted, violations)| json!({ "name": name, "counted": counted, "violations": violations }))
             .collect();
         json!({
+            "template": self.scene.template.name(),
             "messages": self.sent,
             "seconds": self.took.as_secs_f64(),
             "right": self.right(),
             "wrong": wrong,
             "hot": self.count(Outcome::Hot),
+            "answered": self.count(Outcome::Answered),
+            "valid": self.count(Outcome::Valid),
             "automated": self.count(Outcome::Automated),
             "follow_up": self.count(Outcome::FollowUp),
             "review": self.count(Outcome::Review),
@@ -147,67 +153,51 @@ impl Report {
         page.fit(&out)
     }
 
-    fn table(&self, out: &mut String) {
+    /// The rows of the table: what, how many, what it means.
+    fn rows(&self) -> Vec<(&'static str, String, &'static str)> {
         let accepted = self.sent - self.count(Outcome::Refused) - self.count(Outcome::Duplicate);
-        let person =
-            self.count(Outcome::Hot) + self.count(Outcome::FollowUp) + self.count(Outcome::Review);
-        let rows: [(&str, String, &str); 14] = [
-            (
-                "messages sent",
-                self.sent.to_string(),
-                "by real HTTP: forms, mail, SMS, notes",
-            ),
+        let one = |name, outcome, note| (name, self.count(outcome).to_string(), note);
+        let mut rows = vec![
+            ("messages sent", self.sent.to_string(), self.scene.sent),
             ("accepted", accepted.to_string(), "signed, well formed, new"),
-            (
+            one(
                 "duplicate",
-                self.count(Outcome::Duplicate).to_string(),
+                Outcome::Duplicate,
                 "recognised; nothing happened twice",
             ),
-            (
+            one(
                 "refused",
-                self.count(Outcome::Refused).to_string(),
+                Outcome::Refused,
                 "bad signature or body: nothing stored",
             ),
-            (
-                "joined a case",
-                self.count(Outcome::Joined).to_string(),
-                "the same person by another door",
-            ),
-            (
-                "automated",
-                self.count(Outcome::Automated).to_string(),
-                "settled without a person at any time",
-            ),
-            (
-                "waiting for a person",
-                person.to_string(),
-                "hot leads, follow-ups, unsure ones",
-            ),
-            (
-                "closed",
-                self.count(Outcome::ClosedSpam).to_string(),
-                "spam, applications, automatic replies",
-            ),
-            (
-                "came out right",
-                format!("{} of {}", self.right(), self.verdicts.len()),
-                "record and outcome as expected",
-            ),
-            (
+            one("joined a case", Outcome::Joined, self.scene.joined),
+        ];
+        for (name, outcomes, note) in self.scene.outcomes {
+            let n: usize = outcomes.iter().map(|o| self.count(*o)).sum();
+            rows.push((name, n.to_string(), note));
+        }
+        rows.push((
+            "came out right",
+            format!("{} of {}", self.right(), self.verdicts.len()),
+            "record and outcome as expected",
+        ));
+        if !self.scene.answers.is_empty() {
+            rows.push((
                 "first touch p50 / p95",
                 format!("{} / {}", ms(self.touch(50)), ms(self.touch(95))),
                 "message in to acknowledgment out",
-            ),
-            (
-                "writes",
-                self.writes.succeeded.to_string(),
-                "to the CRM, hot leads and joins too; it counts the same",
-            ),
-            (
-                "messages to people",
-                self.messages.to_string(),
-                "in the outbox",
-            ),
+            ));
+        }
+        rows.push((
+            "writes",
+            self.writes.succeeded.to_string(),
+            self.scene.writes,
+        ));
+        if !self.scene.answers.is_empty() {
+            let messages = self.messages.to_string();
+            rows.push(("messages to people", messages, "in the outbox"));
+        }
+        rows.extend([
             (
                 "CRM conflicts (412)",
                 self.conflicts.to_string(),
@@ -222,13 +212,18 @@ impl Report {
                 ),
                 "not known to have happened; given up",
             ),
-        ];
+        ]);
+        rows
+    }
+
+    fn table(&self, out: &mut String) {
         let _ = writeln!(
             out,
-            "\nInbound lead → qualified opportunity, in {:.1} s\n",
+            "\n{}, in {:.1} s\n",
+            self.scene.title,
             self.took.as_secs_f64()
         );
-        for (name, value, note) in rows {
+        for (name, value, note) in self.rows() {
             let _ = writeln!(out, "  {name:<21}  {value:>14}  {note}");
         }
         if self.turned_away > 0 {
@@ -293,15 +288,16 @@ impl Report {
         if let Some(dir) = off_the_path() {
             let _ = writeln!(out, "  export PATH=\"$PATH:{}\"", dir.display());
         }
+        let workflow = format!(
+            "$THROUGHLINE_DIR/workflows/{}/workflow.yaml",
+            self.scene.template.workflow()
+        );
         for (command, what) in [
             ("throughline task list", "what waits for a person"),
             ("throughline case list", "all cases"),
             ("throughline explain CASE", "why a case is where it is"),
             ("throughline kill set everything --reason drill", "stop all"),
-            (
-                "$THROUGHLINE_DIR/workflows/inbound_lead/workflow.yaml",
-                "the whole process",
-            ),
+            (&workflow, "the whole process"),
         ] {
             // In the directory itself the path is the shorter one.
             let command = match self.kept {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use tl_wire::signature::{HmacScheme, Scheme, Secret, Stamp, sign};
 
 use super::corpus::Entry;
+use super::scene::{Kind, file, kind_of};
 
 /// Addresses and secrets of the doors.
 #[derive(Debug, Clone)]
@@ -17,9 +18,9 @@ pub struct Doors {
     pub base: String,
     /// Secrets of the HMAC doors, by door.
     pub hmac: BTreeMap<String, String>,
-    /// Secret of the partners' door, `whsec_…`.
+    /// Secret of the partners' door, `whsec_…`; empty where there is none.
     pub webhook: String,
-    /// The API key of the notes.
+    /// The API key of those that write by the API.
     pub api_key: String,
 }
 
@@ -43,19 +44,20 @@ struct Post {
 #[derive(Debug)]
 pub struct Sender {
     doors: Doors,
+    kinds: &'static [(&'static str, Kind)],
     http: reqwest::Client,
 }
 
 impl Sender {
     /// A sender to these doors.
-    pub fn new(doors: Doors) -> anyhow::Result<Sender> {
+    pub fn new(doors: Doors, kinds: &'static [(&'static str, Kind)]) -> anyhow::Result<Sender> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(30))
             // Well before the doors close an idle connection: a message must not meet a door that is closing.
             .pool_idle_timeout(Duration::from_secs(1))
             .build()?;
-        Ok(Sender { doors, http })
+        Ok(Sender { doors, kinds, http })
     }
 
     /// Sends one message and returns the answer. `now` in seconds since the Unix epoch.
@@ -82,7 +84,10 @@ impl Sender {
     }
 
     fn post(&self, entry: &Entry, key: &str, now: i64) -> anyhow::Result<Post> {
-        let (path, mut content_type, mut body) = shape(entry)?;
+        let Some(kind) = kind_of(self.kinds, &entry.door) else {
+            bail!("{}: there is no door `{}`", entry.id, entry.door);
+        };
+        let (path, mut content_type, mut body) = shape(entry, kind)?;
         let attack = entry.attack.as_deref().unwrap_or("");
         let mut headers: Vec<(String, String)> = Vec::new();
         match attack {
@@ -108,7 +113,7 @@ impl Sender {
             path
         };
         headers.push(("content-type".into(), content_type));
-        headers.extend(self.credentials(entry, key, now, &body)?);
+        headers.extend(self.credentials((entry, kind), key, now, &body)?);
         Ok(Post {
             path,
             headers,
@@ -119,15 +124,15 @@ impl Sender {
     /// The headers that prove who sends.
     fn credentials(
         &self,
-        entry: &Entry,
+        (entry, kind): (&Entry, Kind),
         key: &str,
         now: i64,
         body: &[u8],
     ) -> anyhow::Result<Vec<(String, String)>> {
         let attack = entry.attack.as_deref().unwrap_or("");
         let mut headers = Vec::new();
-        match entry.door.as_str() {
-            "notes" => {
+        match kind {
+            Kind::Api => {
                 headers.push(("idempotency-key".into(), key.into()));
                 let key = match attack {
                     "no_signature" => None,
@@ -137,7 +142,7 @@ impl Sender {
                 headers.extend(key.map(|k| ("authorization".to_owned(), format!("Bearer {k}"))));
                 return Ok(headers);
             }
-            "partners" => {
+            Kind::Partner => {
                 let secret = match attack {
                     "wrong_secret" => "whsec_d3JvbmctZGVtby1zZWNyZXQtMDEyMzQ1Njc4OQ==",
                     _ => &self.doors.webhook,
@@ -154,7 +159,7 @@ impl Sender {
                 };
                 headers = sign(&Scheme::StandardWebhooks, &secret, stamp, body)?;
             }
-            _ => {
+            Kind::Json | Kind::Mail | Kind::Form | Kind::File => {
                 let key_bytes = match attack {
                     "wrong_secret" => b"not-the-secret-of-this-door".to_vec(),
                     _ => self
@@ -201,18 +206,23 @@ fn flipped(signature: &str) -> String {
 }
 
 /// Path, content type and bytes of an entry.
-fn shape(entry: &Entry) -> anyhow::Result<(String, String, Vec<u8>)> {
-    let path = match entry.door.as_str() {
-        "leads" | "partners" | "mail" => format!("/hooks/default/{}", entry.door),
-        "sms" | "contact" => format!("/forms/default/{}", entry.door),
-        "notes" => "/v1/events".into(),
-        other => bail!("{}: there is no door `{other}`", entry.id),
+fn shape(entry: &Entry, kind: Kind) -> anyhow::Result<(String, String, Vec<u8>)> {
+    let path = match kind {
+        Kind::Json | Kind::Partner | Kind::Mail | Kind::File => {
+            format!("/hooks/default/{}", entry.door)
+        }
+        Kind::Form => format!("/forms/default/{}", entry.door),
+        Kind::Api => "/v1/events".into(),
     };
-    let kind = match (entry.door.as_str(), entry.encoding.as_deref()) {
-        ("mail", _) => "message/rfc822",
-        ("sms" | "contact", None) => "application/x-www-form-urlencoded",
-        ("contact", Some(_)) => "multipart/form-data; boundary=throughline-demo",
-        _ => "application/json",
+    if let Some(name) = &entry.file {
+        let found = file(name).with_context(|| format!("there is no file {name}"))?;
+        return Ok((path, found.0.to_owned(), found.1.to_vec()));
+    }
+    let kind = match (kind, entry.encoding.as_deref()) {
+        (Kind::Mail, _) => "message/rfc822",
+        (Kind::Form, None) => "application/x-www-form-urlencoded",
+        (Kind::Form, Some(_)) => "multipart/form-data; boundary=throughline-demo",
+        (Kind::Json | Kind::Partner | Kind::Api | Kind::File, _) => "application/json",
     };
     let body = match (&entry.raw, &entry.mail, &entry.body) {
         (Some(raw), _, _) => raw.clone().into_bytes(),

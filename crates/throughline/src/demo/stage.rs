@@ -11,13 +11,14 @@ use tl_web::apikey::ApiKeyText;
 use tokio_util::sync::CancellationToken;
 
 use super::crm_front::CrmFront;
+use super::scene::{Kind, Scene};
 use super::sender::Doors;
 use crate::app::{App, DEFAULT_TENANT};
 use crate::config::{Config, FILE};
 use crate::control::{Envelope, Reply, Request, handle};
-use crate::embedded::LEAD;
 use crate::failure::Failure;
 use crate::serve::{self, Running};
+use crate::templates::Template;
 
 /// Says that a directory is a demo's, and where its CRM listens: written before anything else, so that a run that is
 /// killed at any moment finds everything where it was.
@@ -33,6 +34,9 @@ const CRM_TOKEN: &str = "crm.token";
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Marker {
     crm_port: u16,
+    /// What is played here; a directory of an earlier release has leads.
+    #[serde(default)]
+    template: Template,
 }
 
 /// The keys of everybody who plays.
@@ -60,6 +64,7 @@ pub struct Stage {
     pub crm: CrmFront,
     /// The directory holds an earlier run.
     pub resumed: bool,
+    scene: &'static Scene,
     dir: PathBuf,
     temporary: Option<tempfile::TempDir>,
     person: String,
@@ -71,7 +76,7 @@ pub struct Stage {
 
 impl Stage {
     /// Makes the project, or goes on with the one that is there, and starts the server.
-    pub async fn set(keep: Option<PathBuf>) -> anyhow::Result<Stage> {
+    pub async fn set(keep: Option<PathBuf>, scene: &'static Scene) -> anyhow::Result<Stage> {
         let (dir, temporary) = match keep {
             Some(dir) => (dir, None),
             None => {
@@ -91,12 +96,13 @@ impl Stage {
             .context("the demo's CRM cannot listen where it did before")?;
         let crm_port = crm.addr.port();
         if marker.is_none() {
-            let marker = serde_json::to_vec(&Marker { crm_port })?;
+            let template = scene.template;
+            let marker = serde_json::to_vec(&Marker { crm_port, template })?;
             write_private(&dir.join(MARKER), &marker)?;
         }
         // Without keys no message was ever sent: what an earlier run wrote may be half of it.
         if known.is_none() {
-            write_project(&dir, crm_port)?;
+            write_project(&dir, scene, crm_port)?;
         }
         let mut config = Config::load(&dir, |_| None).map_err(failed)?;
         config.listen_at("127.0.0.1:0".into());
@@ -106,7 +112,7 @@ impl Stage {
         let keys = match known {
             Some(keys) => keys,
             None => {
-                let keys = make_keys(&running.app).await?;
+                let keys = make_keys(&running.app, scene).await?;
                 write_private(&dir.join(CRM_TOKEN), keys.crm.as_bytes())?;
                 write_private(&dir.join(KEYS_FILE), &serde_json::to_vec_pretty(&keys)?)?;
                 keys
@@ -123,6 +129,7 @@ impl Stage {
             tenant: tenant.ok_or_else(|| anyhow!("the tenant is missing"))?,
             crm,
             resumed,
+            scene,
             dir,
             temporary,
             person: keys.person,
@@ -150,22 +157,31 @@ impl Stage {
         self.temporary.is_none()
     }
 
-    /// A person changes the message of a case's record in the CRM, by hand.
+    /// A person changes a case's record in the CRM, by hand.
     pub async fn a_person_edits(&self, case: CaseId) -> anyhow::Result<()> {
-        let url = format!("{}/v1/records/lead/{case}", self.doors.base);
+        let url = format!(
+            "{}/v1/records/{}/{case}",
+            self.doors.base, self.scene.record
+        );
         let http = reqwest::Client::builder().no_proxy().build()?;
         let read = http.get(&url).bearer_auth(&self.person).send().await?;
         let Some(version) = read.headers().get("etag").cloned() else {
             return Ok(());
         };
-        let edit = json!({ "message": "Spoke to them: call before noon, ask for the depot plan." });
-        http.patch(&url)
+        let (field, text) = self.scene.edit;
+        let edit = json!({ field: text });
+        let edited = http
+            .patch(&url)
             .bearer_auth(&self.person)
             .header("if-match", version)
             .header("content-type", "application/json")
             .body(edit.to_string())
             .send()
             .await?;
+        anyhow::ensure!(
+            edited.status() != reqwest::StatusCode::UNPROCESSABLE_ENTITY,
+            "the CRM does not know a field `{field}` of {case}"
+        );
         Ok(())
     }
 
@@ -224,22 +240,23 @@ async fn ask(app: &App, request: Request) -> anyhow::Result<Reply> {
 
 /// How the template writes its records, and how the demo does: over HTTP with `If-Match`, as to any CRM.
 const BUILT_IN: &str = "    api: records\n    key: \"${case.id}\"\n";
-const OVER_HTTP: &str = "    api: rest\n    connection: crm\n    method: PUT\n    path: \"/lead/${case.id}\"\n    \
+const OVER_HTTP: &str = "    api: rest\n    connection: crm\n    method: PUT\n    path: \"/RECORD/${case.id}\"\n    \
     optimistic_lock: If-Match\n    base_version: read\n    idempotency_header: idempotency-key\n";
 
-fn over_http(file: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+fn over_http<'f>(file: &'f [u8], record: &str) -> std::borrow::Cow<'f, [u8]> {
     match std::str::from_utf8(file) {
         Ok(text) if text.contains(BUILT_IN) => {
-            text.replace(BUILT_IN, OVER_HTTP).into_bytes().into()
+            let write = OVER_HTTP.replace("RECORD", record);
+            text.replace(BUILT_IN, &write).into_bytes().into()
         }
         _ => file.into(),
     }
 }
 
 /// The template's project, with the CRM where the demo has it.
-fn write_project(dir: &Path, crm_port: u16) -> anyhow::Result<()> {
-    for (path, bytes) in LEAD {
-        let bytes = over_http(bytes);
+fn write_project(dir: &Path, scene: &Scene, crm_port: u16) -> anyhow::Result<()> {
+    for (path, bytes) in scene.template.files() {
+        let bytes = over_http(bytes, scene.record);
         let to = dir.join(path);
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent)?;
@@ -258,14 +275,20 @@ fn write_project(dir: &Path, crm_port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn make_keys(app: &App) -> anyhow::Result<Keys> {
-    let mut hmac = BTreeMapOfSecrets::new();
-    for door in ["leads", "mail", "sms", "contact"] {
-        hmac.insert(door.into(), secret(app, door).await?);
+async fn make_keys(app: &App, scene: &Scene) -> anyhow::Result<Keys> {
+    let (mut hmac, mut webhook) = (BTreeMapOfSecrets::new(), String::new());
+    for (door, kind) in scene.doors {
+        match kind {
+            Kind::Api => {}
+            Kind::Partner => webhook = secret(app, door).await?,
+            Kind::Json | Kind::Mail | Kind::Form | Kind::File => {
+                hmac.insert((*door).into(), secret(app, door).await?);
+            }
+        }
     }
     Ok(Keys {
         hmac,
-        webhook: secret(app, "partners").await?,
+        webhook,
         events: key(app, &["events"]).await?,
         crm: key(app, &["records:read", "records:write"]).await?,
         person: key(app, &["records:read", "records:write"]).await?,
@@ -295,8 +318,8 @@ async fn key(app: &App, scopes: &[&str]) -> anyhow::Result<String> {
     }
 }
 
-/// Whether a demo may be played in a directory: in none, an empty one, or one that a demo has made.
-pub fn may_be_used(dir: &Path) -> Result<(), Failure> {
+/// Whether a demo may be played in a directory: in none, an empty one, or one that a demo of the same template has made.
+pub fn may_be_used(dir: &Path, template: Template) -> Result<(), Failure> {
     let cannot = |e: std::io::Error| {
         Failure::unreachable(format!("TL0610 cannot read {}: {e}", dir.display()))
     };
@@ -308,7 +331,7 @@ pub fn may_be_used(dir: &Path) -> Result<(), Failure> {
     for entry in entries {
         let name = entry.map_err(cannot)?.file_name();
         match name.to_str() {
-            Some(MARKER) => return Ok(()),
+            Some(MARKER) => return same_demo(dir, template),
             // A demo was killed before it could say that this is its directory.
             Some(name) if name == format!("{MARKER}{UNFINISHED}") => {}
             _ => other = Some(name),
@@ -322,6 +345,20 @@ pub fn may_be_used(dir: &Path) -> Result<(), Failure> {
             dir.display(),
             name.to_string_lossy()
         ))),
+    }
+}
+
+/// A demo goes on where it began; another one has other messages and another workflow.
+fn same_demo(dir: &Path, template: Template) -> Result<(), Failure> {
+    // What cannot be read says so when the stage is set.
+    let marker: Option<Marker> = read_json(&dir.join(MARKER)).unwrap_or_default();
+    match marker.map(|m| m.template) {
+        Some(other) if other != template => Err(Failure::conflict(format!(
+            "{dir} holds the demo `{}`: go on with `throughline demo {0} --keep {dir}`, or choose another directory",
+            other.name(),
+            dir = dir.display()
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -383,9 +420,33 @@ mod tests {
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
                 std::fs::write(path, "x").unwrap();
             }
-            let said = may_be_used(dir.path());
+            let said = may_be_used(dir.path(), Template::Lead);
             assert_eq!(said.is_ok(), may, "{files:?}: {said:?}");
         }
-        assert!(may_be_used(Path::new("/nowhere/at/all")).is_ok());
+        assert!(may_be_used(Path::new("/nowhere/at/all"), Template::Lead).is_ok());
+    }
+
+    #[test]
+    fn one_demo_does_not_go_on_as_another() {
+        let table = [
+            (r#"{"crm_port":1}"#, Template::Lead, true),
+            (r#"{"crm_port":1}"#, Template::Ticket, false),
+            (
+                r#"{"crm_port":1,"template":"ticket"}"#,
+                Template::Ticket,
+                true,
+            ),
+            (
+                r#"{"crm_port":1,"template":"ticket"}"#,
+                Template::Document,
+                false,
+            ),
+        ];
+        for (marker, template, may) in table {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join(MARKER), marker).unwrap();
+            let said = may_be_used(dir.path(), template);
+            assert_eq!(said.is_ok(), may, "{marker} {template:?}: {said:?}");
+        }
     }
 }

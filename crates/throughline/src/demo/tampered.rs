@@ -11,8 +11,10 @@ use super::evidence::{CaseFile, Evidence};
 use super::invariants::all;
 use super::judge::Bench;
 use super::ledger::Ledger;
+use super::scene::{Scene, scene};
 use super::sender::Answered;
 use super::{Options, corpus, play};
+use crate::templates::Template;
 
 /// The invariant that must see it, what is changed, and how.
 type Tampering = (&'static str, &'static str, fn(&mut Evidence));
@@ -173,9 +175,14 @@ const OUTCOMES: &[Misjudged] = &[
     ),
 ];
 
+fn leads() -> &'static Scene {
+    scene(Template::Lead)
+}
+
 /// One run of the demo, in this process.
 async fn good_run(dir: &std::path::Path) -> (Evidence, super::Played) {
     let options = Options {
+        template: Template::Lead,
         once: true,
         json: true,
         keep: Some(dir.to_owned()),
@@ -184,7 +191,7 @@ async fn good_run(dir: &std::path::Path) -> (Evidence, super::Played) {
     let acks = Ledger::open(dir).expect("the ledger").acks().to_vec();
     let stage = &played.stage;
     let desk = &stage.app().desk;
-    let gathered = Evidence::gather(desk, stage.tenant, &stage.crm_kid, acks).await;
+    let gathered = Evidence::gather(desk, stage.tenant, (&stage.crm_kid, "lead"), acks).await;
     (gathered.expect("evidence"), played)
 }
 
@@ -214,7 +221,7 @@ async fn every_invariant_sees_what_breaks_it() {
 }
 
 fn outcomes_are_looked_at(good: &Evidence) {
-    let entries = corpus().expect("the corpus");
+    let entries = corpus(leads()).expect("the corpus");
     let cases = entries.iter().filter_map(|entry| {
         let ack = good.acks.iter().find(|a| a.message == entry.id)?;
         let holds = |c: &&CaseFile| c.events.iter().any(|ev| ev.id.to_string() == ack.event);
@@ -235,6 +242,7 @@ fn outcomes_are_looked_at(good: &Evidence) {
         spoil(&mut spoilt, cases_of(&cases, &entry.id));
         for (evidence, differs) in [(good, false), (&spoilt, true)] {
             let bench = Bench {
+                scene: leads(),
                 evidence,
                 cases: &cases,
                 resumed: false,

@@ -14,7 +14,9 @@ use tl_store::contract::{Attempt, DuplicateRow, EffectRow, SwitchRow};
 use super::entries::line;
 use super::fields::{field_lines, source};
 use super::goal::goal_line;
-use super::next::steps;
+use super::next::next_steps;
+use super::notes::notes;
+use super::situation::{stands, summary};
 use super::{Explanation, Line, Side, TurnLine};
 use crate::text::{At, one_line};
 
@@ -39,14 +41,32 @@ pub struct Material {
     pub connections: BTreeMap<String, String>,
     /// Switches in force.
     pub switches: Vec<SwitchRow>,
+    /// What was done with the switches that stopped something of it, in order.
+    pub history: Vec<SwitchChange>,
+    /// Effects of other cases that wait for the same switch.
+    pub also_held: u32,
     /// Engine time, µs.
     pub now: i64,
+}
+
+/// A switch was set or cleared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwitchChange {
+    /// Its scope.
+    pub scope: String,
+    /// Set, or cleared.
+    pub set: bool,
+    /// Who did it.
+    pub by: String,
+    /// When, µs.
+    pub at: i64,
+    /// Why.
+    pub why: String,
 }
 
 /// Explains a case.
 pub fn build(m: &Material) -> Explanation {
     let program = &m.bundle.program;
-    let (summary, next) = steps(m);
     let turns = m
         .turns
         .iter()
@@ -67,37 +87,44 @@ pub fn build(m: &Material) -> Explanation {
         opened_at: At(m.case.opened_at),
         now: At(m.now),
         correlation: m.case.correlation.clone(),
-        summary,
-        next,
+        summary: summary(m),
+        notes: notes(m),
+        stands: stands(m),
+        next: next_steps(m),
         turns,
         record: field_lines(&m.case, &m.bundle),
         missing: tl_kernel::decide::missing(program, &m.case.record),
     }
 }
 
-/// Why the case is where it is. That a person is asked says nothing; why one is asked does.
+/// Why the case is where it is: with a person, what is asked of the person says that, not what was first decided.
 fn state_reason(m: &Material) -> String {
     let asked = m.case.open_tasks().next().map(|(_, task)| &task.reason);
-    match asked.filter(|_| m.case.reason == "needs_human") {
+    match asked.filter(|_| m.case.state == NEEDS_HUMAN) {
         Some(why) => why.clone(),
         None => m.case.reason.clone(),
     }
 }
 
 fn turn(m: &Material, head: &Head, body: Option<&Body>) -> TurnLine {
-    let mut lines: Vec<Line> = head
-        .entries
-        .iter()
-        .filter_map(|e| line(m, e, body))
-        .collect();
+    let set = body.map_or_else(Vec::new, |b| {
+        b.facts.iter().filter_map(|f| set_text(m, f)).collect()
+    });
+    let mut set = Some(set).filter(|s| !s.is_empty());
+    let mut lines: Vec<Line> = Vec::new();
+    // Fields stand where they came from, and before what was made of them.
+    let came = head.entries.iter().rposition(brings).map_or(0, |i| i + 1);
+    for (i, entry) in head.entries.iter().enumerate() {
+        if i == came {
+            lines.extend(set.take().map(fields));
+        }
+        lines.extend(line(m, (head, entry), body));
+    }
+    lines.extend(set.take().map(fields));
     if let Some(note) = joined(m, head) {
         lines.push(Line::new(Side::Decision, note));
     }
     if let Some(body) = body {
-        let sets: Vec<String> = body.facts.iter().filter_map(|f| set_text(m, f)).collect();
-        if !sets.is_empty() {
-            lines.push(Line::new(Side::Decision, "fields were set").with(sets));
-        }
         for fact in &body.facts {
             if let Fact::Note(note) = fact {
                 lines.push(Line::new(
@@ -113,6 +140,22 @@ fn turn(m: &Material, head: &Head, body: Option<&Body>) -> TurnLine {
         actor: head.actor.text(),
         lines,
     }
+}
+
+fn fields(set: Vec<String>) -> Line {
+    Line::new(Side::Decision, "fields were set").with(set)
+}
+
+/// What a turn's fields can come from.
+fn brings(entry: &Entry) -> bool {
+    matches!(
+        entry,
+        Entry::Event { .. }
+            | Entry::Rule { .. }
+            | Entry::TableRow { .. }
+            | Entry::Answered(_)
+            | Entry::Conflict { .. }
+    )
 }
 
 /// What follows from a message that joined the case and moved nothing: what is not done is said too.

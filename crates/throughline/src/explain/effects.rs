@@ -2,24 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use tl_kernel::effect::EffectState;
-use tl_kernel::id::EffectId;
+use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::turn::EffectKind;
 use tl_store::contract::{EffectRow, SwitchRow};
 
-use super::cause::switch_text;
-use super::next::next;
+use super::situation::LIMIT;
+use super::steps::{Step, numbered, or, then};
 use super::words::code_words;
 use crate::control::views::Next;
 use crate::text::At;
-
-/// What an effect waits for; a switch with who set it and why.
-pub(super) fn held_words(hold: &str, switches: &[SwitchRow]) -> String {
-    match hold.strip_prefix("kill:") {
-        Some(scope) => format!("held by {}", switch_text(scope, switches)),
-        None => code_words(hold),
-    }
-}
 
 /// What can be done about an effect.
 pub fn effect_next(
@@ -28,159 +19,233 @@ pub fn effect_next(
     switches: &[SwitchRow],
     now: i64,
 ) -> Vec<Next> {
-    let id = row.effect;
-    let is_effect = row.kind == EffectKind::Effect;
-    let show = format!("throughline effect show {id}");
-    match row.state {
-        EffectState::Planned => Vec::new(),
-        EffectState::Ready => ready_next(row, connections, switches, now),
-        EffectState::Dispatching => vec![next(format!("`{}` is on its way", row.action), show)],
-        EffectState::AwaitingCallback => {
-            vec![next(
-                format!(
-                    "`{}` was accepted; the vendor will say what became of it",
-                    row.action
-                ),
-                show,
-            )]
-        }
-        EffectState::Uncertain => uncertain_next(id, &row.action),
-        EffectState::Failed | EffectState::Dead if is_effect => vec![
-            next(
-                format!(
-                    "`{}` is {}: mend the cause ({}), then send it again",
-                    row.action,
-                    row.state.word(),
-                    code_words(&row.code)
-                ),
-                format!("throughline dead redrive {id} --reason cause_mended"),
-            ),
-            next("its attempts, one by one", show),
-        ],
-        EffectState::Expired if is_effect => {
-            let scope = row.hold.strip_prefix("kill:").unwrap_or("");
-            let why = format!(
-                "`{}` was not sent in time and never will be; decide the case again",
-                row.action
-            );
-            undone_next(
-                scope,
-                switches,
-                next(
-                    why,
-                    format!("throughline case reopen {} --reason expired", id.case),
-                ),
-            )
-        }
-        EffectState::Cancelled if is_effect && row.code.starts_with("kill:") => {
-            let scope = row.code.strip_prefix("kill:").unwrap_or("");
-            let why = format!(
-                "`{}` was cancelled and will not be sent; where it shall be, decide the case again",
-                row.action
-            );
-            undone_next(
-                scope,
-                switches,
-                next(
-                    why,
-                    format!(
-                        "throughline case reopen {} --reason switch_cleared",
-                        id.case
-                    ),
-                ),
-            )
-        }
-        _ => Vec::new(),
+    let mut next = numbered(effect_steps(row, connections, switches, now));
+    let unusable = connections.get(&row.connection);
+    if let (Some(first), Some(why), EffectState::Ready) = (next.first_mut(), unusable, row.state) {
+        first.why = format!("{why}; {}", first.why);
     }
+    next
 }
 
-/// Decided again while the switch is set, it would meet the same end.
-fn undone_next(scope: &str, switches: &[SwitchRow], again: Next) -> Vec<Next> {
-    let clear = switches.iter().find(|s| s.scope == scope).map(|_| {
-        next(
-            format!("the switch `{scope}` is still set; clear it first"),
-            format!("throughline kill clear {scope} --reason checked"),
-        )
-    });
-    clear.into_iter().chain([again]).collect()
-}
-
-fn ready_next(
+pub(super) fn effect_steps(
     row: &EffectRow,
     connections: &BTreeMap<String, String>,
     switches: &[SwitchRow],
     now: i64,
-) -> Vec<Next> {
-    let action = &row.action;
-    if let Some(why) = connections.get(&row.connection) {
-        let why = format!("`{action}` waits for its connection: {why}");
-        return vec![next(why, format!("throughline effect show {}", row.effect))];
-    }
-    if let Some(scope) = row.hold.strip_prefix("kill:") {
-        return vec![next(
+) -> Vec<Step> {
+    let show = format!("throughline effect show {}", row.effect);
+    let is_effect = row.kind == EffectKind::Effect;
+    match row.state {
+        EffectState::Planned => Vec::new(),
+        EffectState::Ready => ready_steps(row, connections, switches, now),
+        EffectState::Dispatching => vec![then(
+            format!("nothing to do: `{}` is on its way; watch it", row.action),
+            show,
+        )],
+        EffectState::AwaitingCallback => vec![then(
             format!(
-                "`{action}` is held by {}; it goes when the switch is cleared",
-                switch_text(scope, switches)
+                "nothing to do: `{}` was accepted, and the other system will say what became of it; watch it",
+                row.action
             ),
-            format!("throughline kill clear {scope} --reason checked"),
-        )];
+            show,
+        )],
+        EffectState::Uncertain => uncertain_steps(row),
+        EffectState::Failed | EffectState::Dead if is_effect => refused_steps(row),
+        EffectState::Expired if is_effect => {
+            let scope = row.hold.strip_prefix("kill:").unwrap_or("");
+            undone_steps(row, scope, switches)
+        }
+        EffectState::Cancelled if is_effect && row.code.starts_with("kill:") => {
+            let scope = row.code.strip_prefix("kill:").unwrap_or("");
+            undone_steps(row, scope, switches)
+        }
+        EffectState::Cancelled if is_effect && row.code == LIMIT => vec![then(
+            format!(
+                "once the limit allows it again, and it is still to be said: have the case decided again; `{}` is \
+                 planned anew, and that closes the task",
+                row.action
+            ),
+            reopen(row),
+        )],
+        _ => Vec::new(),
     }
-    let when = At(row.due).from(now);
-    let why = match row.hold.as_str() {
-        "" => format!("`{action}` is ready; it goes as soon as a server runs"),
-        "retry" => format!(
-            "`{action}` is tried again {when}: {}",
-            code_words(&row.code)
-        ),
-        "quiet_hours" => format!(
-            "`{action}` waits: {}; it goes {when}",
-            code_words("quiet_hours")
-        ),
-        hold => stopped_words(row, hold, &when),
-    };
-    let command = match row.hold.as_str() {
-        "" => "throughline status".to_owned(),
-        _ => format!("throughline effect show {}", row.effect),
-    };
-    vec![next(why, command)]
 }
 
-/// What waits before its connection: why, what was seen last, what mends it, and when it is looked at again.
-fn stopped_words(row: &EffectRow, hold: &str, when: &str) -> String {
-    let (action, connection) = (&row.action, &row.connection);
-    let mend = match hold {
-        "breaker" => format!("see that the system behind `{connection}` runs; "),
-        "credential" => format!("give `{connection}` a credential that it accepts; "),
-        "permission" => format!("have what `{connection}` may do put right there; "),
-        "vendor_pause" => format!("ask who runs the system behind `{connection}`; "),
-        _ => String::new(),
-    };
-    let last = match (hold, row.code.as_str()) {
-        (_, "") => String::new(),
-        ("breaker" | "retry_budget" | "connection", code) => {
-            format!("; the last attempt: {}", code_words(code))
-        }
-        _ => String::new(),
-    };
+/// A look at what was sent comes before sending it again.
+fn refused_steps(row: &EffectRow) -> Vec<Step> {
+    let (id, action) = (row.effect, &row.action);
+    let show = format!("throughline effect show {id}");
+    let redrive = format!("throughline dead redrive {id} --reason REASON");
+    let there = there(row);
+    match row.state {
+        EffectState::Dead => vec![
+            then("see its attempts, and what is sent", show),
+            then(
+                format!(
+                    "when {there} works again, send the same once more; that closes the task. `throughline dead list` \
+                     shows what else was given up"
+                ),
+                redrive,
+            ),
+        ],
+        _ => vec![
+            then(
+                format!(
+                    "see exactly what was sent, and find out from {there} what it does not accept"
+                ),
+                show,
+            ),
+            then(
+                format!(
+                    "when {there} accepts it, send the same once more, unchanged; that closes the task"
+                ),
+                redrive,
+            ),
+            or(
+                format!(
+                    "if the record has changed since: decide the case again, so that `{action}` is made from the record as \
+                     it is now; that closes the task"
+                ),
+                reopen(row),
+            ),
+        ],
+    }
+}
+
+/// It ended unsent. Decided again while its switch is set, it would meet the same end.
+fn undone_steps(row: &EffectRow, scope: &str, switches: &[SwitchRow]) -> Vec<Step> {
+    let switch = switches.iter().find(|s| s.scope == scope);
+    let clear = switch.map(|s| {
+        then(
+            format!(
+                "ask {} whether the reason for the switch is gone ({}), and clear it then: while it is set, the next \
+                 attempt ends the same way. Clearing lets everything go that it holds",
+                s.by, s.reason
+            ),
+            format!("throughline kill clear {scope} --reason REASON"),
+        )
+    });
+    let again = then(
+        format!(
+            "have the case decided again: `{}` is planned anew from the record as it is, with new time to be sent in; \
+             that closes the task",
+            row.action
+        ),
+        reopen(row),
+    );
+    clear.into_iter().chain([again]).collect()
+}
+
+fn reopen(row: &EffectRow) -> String {
     format!(
-        "`{action}` waits: {}{last}; {mend}it goes by itself, and is looked at again {when}",
-        code_words(hold)
+        "throughline case reopen {} --reason REASON",
+        row.effect.case
     )
 }
 
-fn uncertain_next(id: EffectId, action: &str) -> Vec<Next> {
+/// The system that an effect leads to, as a sentence calls it.
+pub(super) fn there(row: &EffectRow) -> String {
+    match row.connection.as_str() {
+        "" => "the other system".into(),
+        name => format!("`{name}`"),
+    }
+}
+
+fn ready_steps(
+    row: &EffectRow,
+    connections: &BTreeMap<String, String>,
+    switches: &[SwitchRow],
+    now: i64,
+) -> Vec<Step> {
+    let action = &row.action;
+    let show = format!("throughline effect show {}", row.effect);
+    if connections.contains_key(&row.connection) {
+        let why = format!(
+            "supply what is missing, or correct what names it and run `throughline deploy`; nothing has to be started again: it is \
+             looked at {}, and again until `{action}` goes by itself. After that see whether it went",
+            At(row.due).from(now)
+        );
+        return vec![then(why, show)];
+    }
+    if let Some(scope) = row.hold.strip_prefix("kill:") {
+        let by = switches.iter().find(|s| s.scope == scope);
+        let ask = by.map_or_else(String::new, |s| {
+            format!("; ask {} whether the reason is gone ({})", s.by, s.reason)
+        });
+        return vec![
+            then(
+                format!("see which switches are set{ask}"),
+                "throughline kill list",
+            ),
+            then(
+                format!(
+                    "when it is gone, clear the switch: `{action}` and everything else that it holds is sent within seconds"
+                ),
+                format!("throughline kill clear {scope} --reason REASON"),
+            ),
+        ];
+    }
+    let when = At(row.due).from(now);
+    let why = match row.hold.as_str() {
+        "" => format!("nothing to do: `{action}` is ready, and goes as soon as a server runs"),
+        "retry" => format!("nothing to do: `{action}` is tried again {when}; watch it"),
+        "quiet_hours" => format!("nothing to do: `{action}` goes when they end, {when}; watch it"),
+        hold => {
+            let mend = mend(row, hold);
+            format!("{mend}it goes by itself, and is looked at again {when}; watch it")
+        }
+    };
+    match row.hold.as_str() {
+        "" => vec![then(why, "throughline status")],
+        _ => vec![then(why, show)],
+    }
+}
+
+/// What lets it go that waits before its connection.
+fn mend(row: &EffectRow, hold: &str) -> String {
+    let there = there(row);
+    match hold {
+        "breaker" => format!("see that the system behind {there} runs; "),
+        "credential" => format!("give {there} a credential that it accepts; "),
+        "permission" => format!("have what {there} may do put right there; "),
+        "vendor_pause" => format!("ask who runs the system behind {there}; "),
+        _ => "nothing to do: ".into(),
+    }
+}
+
+fn uncertain_steps(row: &EffectRow) -> Vec<Step> {
+    let (id, there) = (row.effect, there(row));
+    let resolve = |how: &str| format!("throughline effect resolve {id} {how} --reason REASON");
     vec![
-        next(
-            format!("look at the other system: did `{action}` happen? If it did:"),
-            format!("throughline effect resolve {id} happened --reason seen_there"),
+        then(
+            format!("see exactly what was sent, and look in {there} whether it is there"),
+            format!("throughline effect show {id}"),
         ),
-        next(
-            "if it did not, send it:",
-            format!("throughline effect resolve {id} send-again --reason not_there"),
+        then(
+            "say what you found; that closes the task as well. If it is there, nothing is sent again:",
+            resolve("happened"),
         ),
-        next(
-            "if it did not and shall not:",
-            format!("throughline effect resolve {id} drop --reason not_wanted"),
+        or(
+            "if it is not there: send it now, with the same id and key; should it be there after all, it may end up there twice",
+            resolve("send-again"),
+        ),
+        or(
+            "if it is not there and should not be: drop it; the case goes on without it",
+            resolve("drop"),
         ),
     ]
+}
+
+/// Why nobody but a person can say what became of it.
+pub(super) fn why_unknown(row: &EffectRow) -> String {
+    let there = there(row);
+    match row.class {
+        Class::E4 => format!(
+            "it is not sent again by itself: {there} can neither be asked whether it has it nor tell a repeat"
+        ),
+        _ => format!(
+            "it is not sent again before that is known ({})",
+            code_words("uncertain")
+        ),
+    }
 }

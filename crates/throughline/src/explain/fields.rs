@@ -1,5 +1,6 @@
 //! Fields of a record with where each came from, and places in the files of the bundle.
 
+use tl_document::place;
 use tl_engine::tenant::Bundle;
 use tl_kernel::case::Case;
 use tl_kernel::value::{Field, Source, Value};
@@ -64,7 +65,7 @@ pub(super) fn source(field: (&str, &Field), case: &Case, bundle: &Bundle) -> Str
                 out.push_str(&format!(", confidence {}", share(*c)));
             }
             if let Some((from, to)) = span {
-                out.push_str(&format!(", bytes {from} to {to}"));
+                out.push_str(&spanned(case, (*from, *to)));
                 if let Some(text) = span_text(case, *from, *to) {
                     out.push_str(&format!(": \"{}\"", one_line(text, 60)));
                 }
@@ -89,13 +90,24 @@ pub(super) fn source(field: (&str, &Field), case: &Case, bundle: &Bundle) -> Str
     }
 }
 
+/// Where in the text a value stands: on which page, where the text has pages.
+fn spanned(case: &Case, (from, to): (u32, u32)) -> String {
+    let at = message_text(case).and_then(|text| place(text, from as usize));
+    match at {
+        Some(at) => {
+            let end = at.offset + to.saturating_sub(from) as usize;
+            format!(", page {}, bytes {} to {end}", at.page, at.offset)
+        }
+        None => format!(", bytes {from} to {to}"),
+    }
+}
+
 fn span_text(case: &Case, from: u32, to: u32) -> Option<&str> {
-    let text = case
-        .message
-        .as_ref()?
-        .at(&["text"])
-        .and_then(Value::as_text)?;
-    text.get(from as usize..to as usize)
+    message_text(case)?.get(from as usize..to as usize)
+}
+
+fn message_text(case: &Case) -> Option<&str> {
+    case.message.as_ref()?.at(&["text"])?.as_text()
 }
 
 /// Thousandths as a number between 0 and 1.
@@ -109,6 +121,14 @@ pub(super) fn share(thousandths: u16) -> String {
 /// A line of the workflow file.
 pub(super) fn workflow_place(bundle: &Bundle, line: u32) -> String {
     format!("workflows/{}/workflow.yaml:{line}", bundle.program.id)
+}
+
+/// Where the file sets the threshold of its decision; none where it does not.
+pub(super) fn threshold_place(bundle: &Bundle) -> Option<String> {
+    let file = format!("workflows/{}/workflow.yaml", bundle.program.id);
+    let mut lines = bundle.project.text(&file)?.lines();
+    let at = lines.position(|l| l.trim_start().starts_with("threshold:"))?;
+    Some(workflow_place(bundle, at as u32 + 1))
 }
 
 /// A line of the policy; 0 is the default that nobody wrote.

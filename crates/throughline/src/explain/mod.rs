@@ -8,9 +8,13 @@ mod cause;
 mod effects;
 mod entries;
 mod fields;
+mod given;
 mod goal;
 mod next;
+mod notes;
 mod render;
+mod situation;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -20,14 +24,15 @@ use serde::{Deserialize, Serialize};
 use crate::control::views::{FieldLine, Next};
 use crate::text::At;
 
-pub use build::{Material, build};
+pub use build::{Material, SwitchChange, build};
+pub use cause::stopped_by;
 pub use effects::effect_next;
 pub use entries::key_words;
 pub use fields::{arguments, field_lines, policy_place};
 pub use goal::{GoalLine, goal_line, goal_text, goal_words};
 pub use next::decide_task;
 pub use render::{fields_text, next_text, render};
-pub use words::code_words;
+pub use words::{CODES, code_words, meaning};
 
 /// A case explained.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,8 +52,14 @@ pub struct Explanation {
     pub opened_at: At,
     pub now: At,
     pub correlation: String,
-    /// What is the matter, in one sentence.
+    /// What is the matter, in one sentence without a value of the record.
     pub summary: String,
+    /// What else is worth knowing about it: values, numbers, times.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Its open tasks, and the last effect of each action, as they stand now.
+    #[serde(default)]
+    pub stands: Vec<String>,
     pub next: Vec<Next>,
     pub turns: Vec<TurnLine>,
     pub record: Vec<FieldLine>,
@@ -80,6 +91,9 @@ pub struct Line {
     pub side: Side,
     pub text: String,
     pub detail: Vec<String>,
+    /// What an action came to, where it is not simply done: `planned`, `ended`, `unclear`, `asked`, `closed`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub word: String,
 }
 
 impl Line {
@@ -88,7 +102,13 @@ impl Line {
             side,
             text: text.into(),
             detail: Vec::new(),
+            word: String::new(),
         }
+    }
+
+    fn word(mut self, word: &str) -> Line {
+        self.word = word.to_owned();
+        self
     }
 
     fn with(mut self, detail: impl IntoIterator<Item = String>) -> Line {

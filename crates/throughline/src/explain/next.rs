@@ -1,247 +1,309 @@
-//! What a person can do next about a case, as literal commands, the most pressing first; and the sentence that
-//! says what is the matter.
+//! What a person can do next about a case, as literal commands in their order.
+//!
+//! A word in capitals within a command is the reader's to fill in: no command vouches for something on its own.
 
-use tl_kernel::case::{Ai, Case, CaseTask};
+use tl_kernel::case::{Case, CaseTask};
 use tl_kernel::digest::hex;
-use tl_kernel::effect::EffectState;
-use tl_kernel::gate::is_dry_run;
-use tl_kernel::id::TaskId;
-use tl_kernel::program::Program;
-use tl_kernel::turn::EffectKind;
+use tl_kernel::id::{EffectId, TaskId};
 use tl_kernel::value::{Source, Type};
 use tl_store::contract::EffectRow;
 
 use super::build::Material;
-use super::cause::{approval_decides, because, stopped_ask};
-use super::effects::{effect_next, held_words};
-use super::fields::source;
-use super::words::{code_words, stop_words};
+use super::cause::{approval_decides, asked_fields, because, on_a_persons_word, stopped_ask};
+use super::effects::effect_steps;
+use super::entries::step_words;
+use super::fields::{source, workflow_place};
+use super::notes::other_content;
+use super::situation::{is_lost, is_terminal};
+use super::steps::{Step, numbered, or, then, with};
 use crate::control::views::Next;
-use crate::text::At;
+use crate::text::one_line;
 
 /// Owners that are offered one by one; more are named on one line.
 const OFFERED: usize = 3;
 /// Digits by which a command names a digest.
 const DIGITS: usize = 12;
 
-pub(super) fn next(why: impl Into<String>, command: impl Into<String>) -> Next {
-    Next {
-        why: why.into(),
-        command: command.into(),
-    }
-}
-
-/// What is the matter with a case in one sentence, and what can be done about it.
-pub(super) fn steps(m: &Material) -> (String, Vec<Next>) {
-    let (case, program) = (&m.case, &m.bundle.program);
+/// What can be done about a case.
+pub(super) fn next_steps(m: &Material) -> Vec<Next> {
+    let case = &m.case;
     let mut all = Vec::new();
     for row in &m.effects {
         if !row.state.is_settled() || is_lost(m, row) {
-            all.extend(effect_next(row, &m.connections, &m.switches, m.now));
+            all.extend(effect_steps(row, &m.connections, &m.switches, m.now));
         }
     }
-    all.extend(task_steps(m));
-    let terminal = program
-        .states
-        .get(usize::from(case.state))
-        .is_some_and(|s| s.terminal);
-    if terminal {
-        all.push(next(
-            "the case is closed; if that was wrong, open it again",
-            format!("throughline case reopen {} --reason wrong_outcome", case.id),
+    if !is_terminal(m)
+        && let Some((n, ..)) = other_content(m).into_iter().next()
+    {
+        all.push(then(
+            format!("ask the sender which content of message {n} is right: what came later with its key was not kept"),
+            "",
         ));
-    } else if all.is_empty() {
+    }
+    all.extend(task_steps(m));
+    if is_terminal(m) {
+        all.push(then(
+            "nothing has to be done. A value that was kept as the other side has it can only be changed there. Only if \
+             something else ended wrongly: open the case again; it is decided again with the record as it is now",
+            command(m, "reopen"),
+        ));
+    } else if all.iter().all(Step::is_advice) {
         let open =
             case.open_effects().count() + case.asks.values().filter(|(_, open)| *open).count();
         all.push(if open > 0 {
-            next(
-                "nothing needs a person: the engine is at work on this",
+            then(
+                "nothing to do: the engine is at work on this; watch it",
                 format!("throughline effect list --case {}", case.id),
             )
         } else {
-            next(
-                "nothing is open: move or close the case",
-                format!("throughline case close {} --reason done", case.id),
+            then(
+                "nothing is open and nothing goes on by itself: close the case, or `throughline case move` it",
+                command(m, "close"),
             )
         });
     }
-    all.extend(route_steps(m));
-    (summary(m, terminal), all)
+    if case.open_tasks().next().is_some() {
+        all.extend(route_steps(m));
+    }
+    numbered(all)
 }
 
-/// It ended without having happened, and no later decision planned the same action again.
-fn is_lost(m: &Material, row: &EffectRow) -> bool {
-    let ended = match row.state {
-        EffectState::Failed | EffectState::Dead | EffectState::Expired => true,
-        EffectState::Cancelled => row.code.starts_with("kill:"),
-        _ => false,
-    };
-    let again = |r: &EffectRow| r.action == row.action && r.effect.n > row.effect.n;
-    ended && row.kind == EffectKind::Effect && !m.effects.iter().any(again)
+/// A command about the case.
+fn command(m: &Material, what: &str) -> String {
+    format!("throughline case {what} {} --reason REASON", m.case.id)
 }
 
-fn summary(m: &Material, terminal: bool) -> String {
-    let (case, effects): (&Case, _) = (&m.case, &m.effects);
-    let program: &Program = &m.bundle.program;
-    let uncertain = effects.iter().find(|e| e.state == EffectState::Uncertain);
-    if let Some(e) = uncertain {
-        return format!(
-            "`{}` may or may not have happened: {}",
-            e.action,
-            code_words(&e.code)
-        );
-    }
-    let held = effects
-        .iter()
-        .find(|e| e.state == EffectState::Ready && !e.hold.is_empty());
-    if let Some(e) = held {
-        return format!("`{}` waits: {}", e.action, held_words(&e.hold, &m.switches));
-    }
-    if let Some(e) = effects.iter().find(|e| is_lost(m, e)) {
-        let until_then = match e.hold.as_str() {
-            "" => String::new(),
-            hold => format!("; until then: {}", held_words(hold, &m.switches)),
-        };
-        return format!(
-            "`{}` is {}: {}{until_then}",
-            e.action,
-            e.state.word(),
-            stop_words(&e.code)
-        );
-    }
-    if let Some((_, task)) = case.open_tasks().next() {
-        let because = match because(m, task).as_str() {
-            "" => String::new(),
-            words => format!(", because {words}"),
-        };
-        return format!(
-            "a person ({}) has a task of kind `{}`{because}",
-            task.owner, task.kind
-        );
-    }
-    if terminal {
-        let unsent = effects.iter().find(|e| is_dry_run(&e.code));
-        let unsent = unsent.map_or_else(String::new, |e| {
-            format!("; `{}`: {}", e.action, code_words(&e.code))
-        });
-        return format!("it is closed: {}{unsent}", code_words(&case.reason));
-    }
-    if matches!(case.ai, Ai::Asked) {
-        return "a model has been asked and has not answered yet".into();
-    }
-    format!(
-        "it is in `{}` since {}",
-        program.state_name(case.state),
-        At(case.entered_at).clock()
-    )
-}
-
-fn task_steps(m: &Material) -> Vec<Next> {
+fn task_steps(m: &Material) -> Vec<Step> {
     let case = &m.case;
     let mut out = Vec::new();
     for (n, task) in case.open_tasks() {
         let id = TaskId { case: case.id, n };
+        if let Some(row) = effect_of(m, task) {
+            // Its steps stand above, and what became of it has to be said before the task can end.
+            out.extend(is_lost(m, row).then(|| leave_undone(&row.action, id)));
+            continue;
+        }
+        if let (Some(n), "conflict") = (task.effect, task.reason.as_str()) {
+            let effect = EffectId { case: case.id, n };
+            out.push(then(
+                "who keeps changing this record, only the other system's own log can say: look there. To compare, this is \
+                 what was to be written:",
+                format!("throughline effect show {effect}"),
+            ));
+            out.extend(decide_steps(m, id.n, task));
+            continue;
+        }
         let late = match task.due {
-            Some(due) if due < m.now => ", late",
+            Some(due) if due < m.now => ", which is late",
             _ => "",
         };
-        let why = format!(
-            "{} is to decide a task of kind `{}`{late}: {}",
-            task.owner,
-            task.kind,
-            because(m, task)
-        );
-        out.push(next(why, format!("throughline task show {id}")));
+        let sees = match task.kind.as_str() {
+            "approve" => {
+                "see exactly what would be sent, with the commands that approve or reject it"
+            }
+            _ => "read the message and the record",
+        };
+        out.push(then(
+            format!("{sees} (`{}` of {}{late})", task.kind, task.owner),
+            format!("throughline task show {id}"),
+        ));
         out.extend(decide_steps(m, n, task));
-    }
-    if let Some(scope) = stopped_ask(m).filter(|_| !out.is_empty())
-        && m.switches.iter().any(|s| s.scope == scope)
-    {
-        out.push(next(
-            "or, when models may be asked again, clear the switch and have the case decided anew",
-            format!("throughline kill clear {scope} --reason checked"),
-        ));
-        out.push(next(
-            "",
-            format!("throughline case reopen {} --reason ai_is_back", case.id),
-        ));
     }
     out
 }
 
+/// The effect that an exception is about, where it is lost or nobody knows about it.
+fn effect_of<'m>(m: &'m Material, task: &CaseTask) -> Option<&'m EffectRow> {
+    let n = task.effect.filter(|_| task.kind == "exception")?;
+    let row = m.effects.iter().find(|r| r.effect.n == n)?;
+    (is_lost(m, row) || !row.state.is_settled()).then_some(row)
+}
+
+fn leave_undone(action: &str, id: TaskId) -> Step {
+    or(
+        format!(
+            "to leave it undone: `{action}` is not sent, the task is closed, and the case with it when nothing else is open"
+        ),
+        decide(id, "accept"),
+    )
+}
+
+fn decide(id: TaskId, how: &str) -> String {
+    format!("throughline task decide {id} {how} --reason REASON")
+}
+
 /// The commands that decide a task, and that do not lead back to it.
-fn decide_steps(m: &Material, n: u32, task: &CaseTask) -> Vec<Next> {
-    let (case, id) = (&m.case, TaskId { case: m.case.id, n });
-    let again = |why: &str| {
-        next(
-            why,
-            format!("throughline case reopen {} --reason cause_mended", case.id),
-        )
-    };
-    let close = |why: &str| {
-        next(
-            why,
-            format!("throughline task decide {id} close --reason done_by_hand"),
-        )
-    };
-    let decide = || next("", decide_command(&m.bundle.program, case, n));
+fn decide_steps(m: &Material, n: u32, task: &CaseTask) -> Vec<Step> {
+    let id = TaskId { case: m.case.id, n };
+    let leave = "to leave it as it is: closes the task, and the case when nothing else is open; nothing more is sent";
     match task.kind.as_str() {
         // An approval covers what was shown, and this screen does not show it: `task show` does, with the command.
         "approve" => Vec::new(),
         // What the policy never allows, nobody's word sends.
         "review" if task.reason != "policy_never" && approval_decides(m) => {
-            let mut all = vec![decide()];
+            let mut all = vec![then(approve_why(m), decide(id, "approve"))];
             all.extend(label_step(m, id, &task.reason));
+            all.push(close_step(id));
+            all.extend(model_steps(m));
             all
         }
         "review" => vec![
-            close("an approval alone would lead here again. Do by hand what is right, then:"),
-            next(
-                "or correct the record; the case is decided anew",
-                edit_command(id, "FIELD"),
+            then(
+                "when nothing is to be sent, or you have done it by hand: close the task and with it the case. Nothing is \
+                 sent. (Approving changes nothing: the case would come straight back)",
+                decide(id, "close"),
+            ),
+            correct_step(m, id, task),
+        ],
+        "missing" => {
+            let missing = tl_kernel::decide::missing(&m.bundle.program, &m.case.record);
+            let field = missing.first().map_or("FIELD", String::as_str);
+            vec![
+                then(
+                    "fill it in; the case is decided again with it. An answer of the sender that names it does the same",
+                    edit_command(id, field),
+                ),
+                close_step(id),
+            ]
+        }
+        "hand_off" => vec![
+            then(
+                format!(
+                    "when {} has taken it over: accept it. That closes the task, and the case when nothing else is open",
+                    task.owner
+                ),
+                decide(id, "accept"),
+            ),
+            or(
+                "if nobody is to take it over: turn it down; that closes the task and the case",
+                decide(id, "reject"),
             ),
         ],
         // It tells of the time and asks for nothing.
-        "exception" if task.reason == "goal_missed" => vec![decide()],
-        "exception" if task.effect.is_none() => vec![
-            again("mend the cause, then have the case decided anew"),
-            decide(),
+        "exception" if task.reason == "goal_missed" => vec![then(
+            "take note of it: that closes this task and changes nothing else",
+            decide(id, "accept"),
+        )],
+        "exception" if task.reason == "conflict" => vec![
+            then(
+                "once nobody else is editing the record there: have the case decided again. It is written on top of what is \
+                 there then; that closes the task",
+                command(m, "reopen"),
+            ),
+            or(leave, decide(id, "accept")),
         ],
-        "exception" if task.reason == "conflict" => {
-            vec![
-                again("when nobody is at the record any more, have the case decided anew"),
-                decide(),
-            ]
-        }
-        _ => vec![decide()],
+        "exception" if task.effect.is_none() => vec![
+            then(
+                "when the cause is gone: have the case decided again; that closes the task",
+                command(m, "reopen"),
+            ),
+            or(leave, decide(id, "accept")),
+        ],
+        _ => vec![then(
+            "take note of it: that closes the task, and the case when nothing else is open",
+            decide(id, "accept"),
+        )],
     }
 }
 
+/// What an approval of a review does.
+fn approve_why(m: &Material) -> String {
+    let then = match on_a_persons_word(m) {
+        Some((line, branch)) => format!(
+            "the branch at {} is taken: {}",
+            workflow_place(&m.bundle, line),
+            step_words(&m.bundle.program, branch)
+        ),
+        None => "the case is decided again".into(),
+    };
+    let field = m
+        .bundle
+        .program
+        .ai
+        .as_ref()
+        .and_then(|ai| ai.classify.as_ref());
+    let label = field.and_then(|c| Some((&c.field, m.case.record.get(&c.field)?)));
+    let label = label.map_or_else(String::new, |(name, f)| {
+        format!(" ({name} = {})", one_line(&f.value.to_string(), 60))
+    });
+    format!(
+        "if the record is right as it is{label}: approve it. On your word {then}; that closes the task"
+    )
+}
+
+fn close_step(id: TaskId) -> Step {
+    or(
+        "if nothing is to be done: close the task and with it the case; nothing is sent",
+        decide(id, "close"),
+    )
+}
+
+/// A correction, with the field that the conditions look at where there is one.
+fn correct_step(m: &Material, id: TaskId, task: &CaseTask) -> Step {
+    let fields = asked_fields(m, task);
+    let names = match fields.as_slice() {
+        [] | [_] => String::new(),
+        several => format!("; FIELD is one of {}", several.join(", ")),
+    };
+    let field = match fields.as_slice() {
+        [one] => one.as_str(),
+        _ => "FIELD",
+    };
+    or(
+        format!("if the record is wrong: correct it; the case is decided again with it{names}"),
+        edit_command(id, field),
+    )
+}
+
 /// Where a model was not sure, a person can say what it is instead of vouching for what the model said.
-fn label_step(m: &Material, id: TaskId, reason: &str) -> Option<Next> {
+fn label_step(m: &Material, id: TaskId, reason: &str) -> Option<Step> {
     if !matches!(reason, "unsure" | "ai_off" | "ai_failed") {
         return None;
     }
     let field = &m.bundle.program.ai.as_ref()?.classify.as_ref()?.field;
     let def = m.bundle.program.record.field(field)?;
-    let why = match &def.ty {
-        Type::Enum(values) => format!("or say what it is; VALUE is one of {}", values.join(", ")),
-        _ => "or say what it is".into(),
+    let one_of = match &def.ty {
+        Type::Enum(values) => format!("; VALUE is one of {}", values.join(", ")),
+        _ => String::new(),
     };
-    Some(next(why, edit_command(id, field)))
+    Some(or(
+        format!(
+            "if its `{field}` is another: say which; the case is decided again with it{one_of}"
+        ),
+        edit_command(id, field),
+    ))
+}
+
+/// A question to a model that a switch stopped can be asked once the switch is cleared.
+fn model_steps(m: &Material) -> Vec<Step> {
+    let Some(scope) = stopped_ask(m) else {
+        return Vec::new();
+    };
+    let reopen = command(m, "reopen");
+    let Some(s) = m.switches.iter().find(|s| s.scope == scope) else {
+        return vec![or(
+            "to ask the model now, since the switch is cleared: have the case decided again; that closes the task",
+            reopen,
+        )];
+    };
+    vec![
+        or(
+            format!(
+                "to ask the model instead: when {} says that the reason for the switch is gone ({}), clear it,",
+                s.by, s.reason
+            ),
+            format!("throughline kill clear {scope} --reason REASON"),
+        ),
+        with(
+            "and then have the case decided again; that closes the task",
+            reopen,
+        ),
+    ]
 }
 
 /// Who else could have it: the commands where there are few, the names where there are many.
-fn route_steps(m: &Material) -> Vec<Next> {
-    let terminal = m
-        .bundle
-        .program
-        .states
-        .get(usize::from(m.case.state))
-        .is_some_and(|s| s.terminal);
-    if terminal {
-        return Vec::new();
-    }
+fn route_steps(m: &Material) -> Vec<Step> {
     let owner = m
         .case
         .open_tasks()
@@ -256,26 +318,22 @@ fn route_steps(m: &Material) -> Vec<Next> {
     let from = routed.map_or_else(String::new, |(name, f)| {
         format!(", from {}", source((name.as_str(), f), &m.case, &m.bundle))
     });
-    let why = format!("if the route is wrong (the owner is {owner}{from})");
-    let command = |to: &str| {
-        format!(
-            "throughline case assign {} {to} --reason wrong_route",
-            m.case.id
-        )
-    };
+    let why = format!(
+        "if somebody else should have it (now: {owner}{from}): hand it on, and the task with it"
+    );
+    let command = |to: &str| format!("throughline case assign {} {to} --reason REASON", m.case.id);
     let (owners, _) = tl_lang::owners(&m.bundle.project);
     let others: Vec<&str> = owners.names().into_iter().filter(|n| n != owner).collect();
-    if others.is_empty() || others.len() > OFFERED {
-        let names = if others.is_empty() {
-            String::new()
-        } else {
-            format!("; OWNER is one of {}", others.join(", "))
-        };
-        return vec![next(format!("{why}{names}"), command("OWNER"))];
+    if others.len() > OFFERED {
+        let why = format!("{why}; OWNER is one of {}", others.join(", "));
+        return vec![or(why, command("OWNER"))];
     }
-    let mut out: Vec<Next> = others.iter().map(|to| next("", command(to))).collect();
-    out[0].why = why;
-    out
+    let mut others = others.into_iter();
+    let first = others.next().map(|to| or(why, command(to)));
+    first
+        .into_iter()
+        .chain(others.map(|to| with("", command(to))))
+        .collect()
 }
 
 /// Why a task is there, and the commands that decide it, for a sheet that shows everything it is about.
@@ -283,39 +341,38 @@ pub fn decide_task(m: &Material, n: u32) -> (String, Vec<Next>) {
     let Some(task) = m.case.tasks.get(&n) else {
         return (String::new(), Vec::new());
     };
-    let mut steps = match task.kind.as_str() {
-        "approve" => vec![next("", decide_command(&m.bundle.program, &m.case, n))],
+    let id = TaskId { case: m.case.id, n };
+    let steps = match (task.kind.as_str(), effect_of(m, task)) {
+        ("approve", _) => vec![
+            then(
+                "if it is right exactly as shown: approve it; it is sent then",
+                approve_command(&m.case, id),
+            ),
+            or(
+                "if it is not to be sent: reject it. It is never sent then, and the case is closed when nothing else is open",
+                decide(id, "reject"),
+            ),
+        ],
+        (_, Some(row)) => {
+            let mut all = effect_steps(row, &m.connections, &m.switches, m.now);
+            all.extend(is_lost(m, row).then(|| leave_undone(&row.action, id)));
+            all
+        }
         _ => decide_steps(m, n, task),
     };
-    if let Some(first) = steps.first_mut().filter(|s| s.why.is_empty()) {
-        first.why = "decide it".into();
-    }
-    (because(m, task), steps)
+    (because(m, task), numbered(steps))
 }
 
-/// The command that decides a task of a case whose sheet has been shown.
-fn decide_command(program: &Program, case: &Case, n: u32) -> String {
-    let id = TaskId { case: case.id, n };
-    let task = case.tasks.get(&n);
-    match task.map_or("", |t| t.kind.as_str()) {
-        "approve" => {
-            let effect = task
-                .and_then(|t| t.effect)
-                .and_then(|n| case.effects.get(&n));
-            let digest = effect.map_or_else(String::new, |e| {
-                format!(" --digest {}", &hex(&e.digest)[..DIGITS])
-            });
-            format!("throughline task decide {id} approve --reason checked{digest}")
-        }
-        "missing" => {
-            let missing = tl_kernel::decide::missing(program, &case.record);
-            edit_command(id, missing.first().map_or("FIELD", String::as_str))
-        }
-        "review" => format!("throughline task decide {id} approve --reason checked"),
-        _ => format!("throughline task decide {id} accept --reason taken"),
-    }
+/// The command that approves what was shown and nothing else.
+fn approve_command(case: &Case, id: TaskId) -> String {
+    let effect = case.tasks.get(&id.n).and_then(|t| t.effect);
+    let effect = effect.and_then(|n| case.effects.get(&n));
+    let digest = effect.map_or_else(String::new, |e| {
+        format!(" --digest {}", &hex(&e.digest)[..DIGITS])
+    });
+    format!("{}{digest}", decide(id, "approve"))
 }
 
 fn edit_command(id: TaskId, field: &str) -> String {
-    format!("throughline task decide {id} edit --set {field}=VALUE --reason completed")
+    format!("throughline task decide {id} edit --set {field}=VALUE --reason REASON")
 }

@@ -13,7 +13,7 @@ use tl_kernel::journal::{
     Actor, Body, Decided, Entry, Fact, HEAD_VERSION, Head, PassedOver, Planned,
 };
 use tl_kernel::policy::Verdict;
-use tl_kernel::program::canonical;
+use tl_kernel::program::{Program, canonical};
 use tl_kernel::turn::EffectKind;
 use tl_kernel::value::{Field, Label, Source, Value};
 use tl_lang::Project;
@@ -44,14 +44,19 @@ decision:
 ";
 
 fn bundle() -> Arc<Bundle> {
+    bundle_with(|_| ())
+}
+
+fn bundle_with(change: impl FnOnce(&mut Program)) -> Arc<Bundle> {
     let mut project = Project::default();
     project
         .files
         .insert("workflows/lead/workflow.yaml".into(), WORKFLOW.into());
     let loaded = tl_lang::load(&project, "lead");
-    let program = loaded
+    let mut program = loaded
         .program
         .unwrap_or_else(|| panic!("{:?}", loaded.diags));
+    change(&mut program);
     Arc::new(Bundle::new(program, project, [0xab; 32]))
 }
 
@@ -70,6 +75,8 @@ fn material() -> Material {
         duplicates: BTreeMap::new(),
         connections: BTreeMap::new(),
         switches: Vec::new(),
+        history: Vec::new(),
+        also_held: 0,
         now: NOW,
     }
 }
@@ -129,6 +136,52 @@ impl Material {
 
     fn decided(self, d: Decided) -> Material {
         self.turn(Actor::Engine, vec![Entry::Decided(d)], Vec::new())
+    }
+}
+
+/// A file that was deployed before the word was refused, and a word that means something else to the engine.
+#[test]
+fn a_reason_of_the_file_is_shown_as_the_file_s() {
+    let moved = |to, reason: &str| Entry::Moved {
+        from: canonical::TRIAGED,
+        to,
+        reason: reason.into(),
+        owner: "operators".into(),
+        due: None,
+    };
+    let opened = |reason: &str| Entry::TaskOpened {
+        n: 1,
+        kind: "review".into(),
+        owner: "operators".into(),
+        reason: reason.into(),
+        due: None,
+        effect: None,
+    };
+    let own = "the sender gave what was missing";
+    for (by_file, by) in [
+        (true, Actor::Engine),
+        (true, Actor::Person("anna".into())),
+        (false, Actor::Engine),
+    ] {
+        for to in [canonical::NEEDS_HUMAN, canonical::CLOSED] {
+            let mut m = material();
+            m.bundle = bundle_with(|p| {
+                p.decision.branches[1].reason = by_file.then(|| "answered".into());
+            });
+            if to == canonical::NEEDS_HUMAN {
+                m = m.task("review", "answered");
+            }
+            (m.case.state, m.case.reason) = (to, "answered".into());
+            let decided = Entry::Decided(default_branch(None, &[], true, "policy_allows"));
+            let entries = vec![decided, opened("answered"), moved(to, "answered")];
+            let screen = render(&build(&m.turn(by.clone(), entries, Vec::new())));
+            let given = screen.contains("reason `answered`, workflows/lead/workflow.yaml:16");
+            assert_eq!(
+                (given, screen.contains(own)),
+                (by_file, !by_file),
+                "{screen}"
+            );
+        }
     }
 }
 
@@ -284,7 +337,11 @@ fn cause_and_next_command_stand_on_the_screen() {
     let table: Vec<(Material, &[&str])> = vec![
         (
             material().task("approve", "policy"),
-            &["kind `approve`, because the policy asks for an approval"],
+            &[
+                "operators must approve or reject what would be sent",
+                "the policy asks for an approval",
+                "task show task_",
+            ],
         ),
         (
             joined(canonical::CLOSED),
@@ -300,10 +357,7 @@ fn cause_and_next_command_stand_on_the_screen() {
         ),
         (
             material().task("review", "policy_never"),
-            &[
-                "an approval alone would lead here again",
-                " close --reason done_by_hand",
-            ],
+            &["Approving changes nothing", " close --reason REASON"],
         ),
         (
             material().task("review", "unsure"),
@@ -319,7 +373,7 @@ fn cause_and_next_command_stand_on_the_screen() {
             &[
                 "the decision denies it",
                 "policy_allows is false",
-                "failed: policy_allows",
+                "failed: policy_allows (false)",
                 "throughline task show task_",
             ],
         ),
@@ -342,16 +396,15 @@ fn cause_and_next_command_stand_on_the_screen() {
             &[
                 "the time of the goal has passed (goal_missed)",
                 "the goal was breached (due ",
-                "accept --reason taken",
+                "accept --reason REASON",
             ],
         ),
         (
             conflict(),
             &[
                 "conflict (round 1)",
-                "kept as the other side had them: 1 field",
-                "it held version v7",
-                "phone was +491",
+                "kept as the other side had it",
+                "it held version v7 then: phone = +491",
             ],
         ),
         (
@@ -362,8 +415,9 @@ fn cause_and_next_command_stand_on_the_screen() {
                 "confidence >= threshold",
             )),
             &[
+                "its confidence is 0.61, and 0.9 is asked for (`threshold`, workflows/lead/workflow.yaml:12)",
                 "confidence 0.61 < threshold 0.9",
-                "not sure enough",
+                "the branch at workflows/lead/workflow.yaml:14 is taken: crm_upsert",
                 "task decide task_",
                 "late",
             ],
@@ -394,18 +448,21 @@ fn cause_and_next_command_stand_on_the_screen() {
         (
             duplicate(),
             &[
-                "it came again 3 times, 1 of them with other bytes",
+                "it came again 3 times, 1 of them with other content under the same key",
                 "its natural key `${record.email}` is the same",
             ],
         ),
         (
             material().effect(EffectState::Expired, "", "expired"),
-            &["its time had passed", "throughline case reopen case_"],
+            &[
+                "has expired: it was not sent within the 1m30s",
+                "throughline case reopen case_",
+            ],
         ),
         (
             material().effect(EffectState::Dead, "", "poison"),
             &[
-                "`crm_upsert` is dead",
+                "`crm_upsert` was given up",
                 "too often",
                 "throughline dead redrive eff_",
             ],
@@ -413,7 +470,7 @@ fn cause_and_next_command_stand_on_the_screen() {
         (
             with_attempts(),
             &[
-                "may or may not have happened",
+                "nobody knows whether `crm_upsert` happened in `crm`: no answer came in time",
                 "attempt 1 at",
                 "effect resolve eff_",
                 "happened --reason",
@@ -423,14 +480,14 @@ fn cause_and_next_command_stand_on_the_screen() {
         ),
         (
             without_connection(),
-            &["waits for its connection: set the environment variable CRM_TOKEN"],
+            &[
+                "has not been sent: set the environment variable CRM_TOKEN",
+                "supply what is missing, or correct what names it and run `throughline deploy`",
+            ],
         ),
         (
             material(),
-            &[
-                "if the route is wrong (the owner is operators)",
-                "throughline case assign case_",
-            ],
+            &["nothing is open", "throughline case close case_"],
         ),
         (
             material().effect(EffectState::Ready, "retry", "connect_refused"),
@@ -465,7 +522,7 @@ fn cause_and_next_command_stand_on_the_screen() {
             material().effect(EffectState::Ready, "retry_budget", "http_503"),
             &[
                 "too many attempts on this connection are repeated",
-                "the last attempt: http_503",
+                "the last attempt: the other system says that it is not available (http_503)",
                 "throughline effect show eff_",
             ],
         ),
@@ -483,7 +540,12 @@ fn cause_and_next_command_stand_on_the_screen() {
         for part in parts {
             assert!(screen.contains(part), "`{part}` in\n{screen}");
         }
-        for always in ["lead@3 (version 3", "corr-1", "operators", "next "] {
+        for always in [
+            "lead@3, deployed as number 3",
+            "corr-1",
+            "operators",
+            "next ",
+        ] {
             assert!(screen.contains(always), "`{always}` in\n{screen}");
         }
     }
@@ -530,6 +592,37 @@ fn every_field_says_where_it_comes_from() {
             "direction overrides are not obeyed"
         );
     }
+    // A text with pages is pointed into page by page.
+    m.case.message = Some(Value::Record(BTreeMap::from([
+        ("text".to_owned(), Value::text("one\n\u{c}\ncall Dana")),
+        (
+            "documents".to_owned(),
+            Value::List(vec![Value::Record(BTreeMap::from([
+                ("name".to_owned(), Value::text("scan.pdf")),
+                ("error".to_owned(), Value::text("TL1103")),
+                (
+                    "reason".to_owned(),
+                    Value::text("it has no text in it: a scan, or a picture"),
+                ),
+            ]))]),
+        ),
+    ])));
+    let span = Some((11, 15));
+    let source = Source::Model {
+        ask: 1,
+        confidence: None,
+        span,
+    };
+    m.case.record.insert("email".into(), field(source));
+    let screen = render(&build(&m));
+    assert!(
+        screen.contains("page 2, bytes 5 to 9: \"Dana\""),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("(scan.pdf)") && screen.contains("TL1103"),
+        "{screen}"
+    );
     m.case.record.clear();
     assert!(render(&build(&m)).contains("missing (required)"));
 }

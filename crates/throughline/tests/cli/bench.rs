@@ -126,8 +126,14 @@ impl Bench {
 
     /// Starts a server on a free port and waits for its address.
     pub fn serve(&self) -> Server {
+        self.serve_with(&[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn serve_with(&self, variables: &[(&str, &str)]) -> Server {
         let mut child = self
             .command(&["serve", "--listen", "127.0.0.1:0"])
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

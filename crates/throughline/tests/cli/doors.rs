@@ -45,15 +45,22 @@ fn answer(mut stream: TcpStream, status: u16, body: &str) {
     );
 }
 
-/// Posts to the door `web`; the status, or that nobody listens.
+/// Posts to the door `web`; the status and the whole answer, or that nobody listens.
 fn post(server: &Server, header: &str, body: &str) -> Result<(u16, String), ErrorKind> {
+    let length = body.len();
+    let header = format!("content-type: application/json\r\ncontent-length: {length}\r\n{header}");
+    ask(server, "POST /hooks/default/web", &header, body)
+}
+
+fn get(server: &Server, path: &str) -> (u16, String) {
+    ask(server, &format!("GET {path}"), "", "").expect("an answer")
+}
+
+fn ask(server: &Server, what: &str, header: &str, body: &str) -> Result<(u16, String), ErrorKind> {
     let address = server.url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).map_err(|e| e.kind())?;
-    let length = body.len();
-    let request = format!(
-        "POST /hooks/default/web HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-         content-length: {length}\r\n{header}connection: close\r\n\r\n{body}"
-    );
+    let request =
+        format!("{what} HTTP/1.1\r\nhost: {address}\r\n{header}connection: close\r\n\r\n{body}");
     let sent = stream.write_all(request.as_bytes());
     sent.map_err(|e| e.kind())?;
     let said = message(&mut stream);
@@ -201,4 +208,43 @@ fn a_server_that_stops_tells_senders_so_until_its_last_effect_is_through() {
         .map(|e| e["state"].as_str().unwrap())
         .collect();
     assert_eq!(states, ["succeeded"], "what was on its way was finished");
+}
+
+#[test]
+fn a_disk_without_its_reserve_takes_no_message_and_goes_on_with_the_others() {
+    let bench = Bench::project();
+    let secret = bench.secret("web");
+    bench.write(
+        "m.json",
+        r#"{"email":"a@b.example","message":"please write"}"#,
+    );
+    // More than any disk has.
+    bench.write("throughline.toml", "disk_reserve = 1000000000\n");
+    let server = bench.serve();
+    let begun = Instant::now();
+    // It looks as soon as it runs, which may be a moment after it answers.
+    while get(&server, "/readyz").0 != 503 {
+        assert!(begun.elapsed() < PATIENCE, "it is ready all the same");
+    }
+    let to = format!("{}/hooks/default/web", server.url);
+    let send = ["send", "m.json", "--to", &to, "--secret", &secret];
+    bench.run(&send).expect(1, &["503", "TL1018"]);
+    let (status, said) = post(&server, "", "{}").unwrap();
+    assert_eq!(status, 503, "{said}");
+    let wait = said.to_ascii_lowercase();
+    let wait = wait.split("retry-after: ").nth(1).expect("a time");
+    let wait: u32 = wait.split("\r\n").next().unwrap().parse().unwrap();
+    assert!((5..=60).contains(&wait), "{wait}");
+    let (_, metrics) = get(&server, "/metrics");
+    assert!(metrics.contains("outcome=\"disk\""), "{metrics}");
+    assert_eq!(get(&server, "/healthz").0, 200);
+    assert_eq!(bench.json(&["status"])["events"], 0, "nothing was stored");
+    assert_eq!(server.stop(), 0);
+
+    // With room again it takes what it refused.
+    bench.write("throughline.toml", "");
+    let server = bench.serve();
+    let to = format!("{}/hooks/default/web", server.url);
+    bench.json(&["send", "m.json", "--to", &to, "--secret", &secret]);
+    assert_eq!(server.stop(), 0);
 }

@@ -68,8 +68,34 @@ fn many_findings_are_counted_and_not_all_printed() {
 #[test]
 fn the_command_line_says_what_is_missing() {
     let bench = Bench::project();
-    let table: [(&[&str], i32, &str); 16] = [
+    bench.write("m.json", "{}");
+    let table: [(&[&str], i32, &str); 22] = [
         (&["sreve"], 2, "serve"),
+        (&["explain", "unsur"], 2, "did you mean `unsure`?"),
+        (
+            &["explain", "quite_hours"],
+            2,
+            "did you mean `quiet_hours`?",
+        ),
+        (&["explain", "why"], 2, "the words of a decision are"),
+        (&["explain", "tl701"], 3, "did you mean TL0701?"),
+        (
+            &["try", "m.json", "--endpoint", "webb"],
+            3,
+            "did you mean `web`?",
+        ),
+        (
+            &[
+                "send",
+                "m.jsn",
+                "--to",
+                "http://127.0.0.1:1/",
+                "--secret",
+                "x",
+            ],
+            3,
+            "did you mean m.json?",
+        ),
         (&["case", "close", "case_0"], 2, "--reason"),
         (&["case", "show", "nonsense"], 2, "is no id"),
         (

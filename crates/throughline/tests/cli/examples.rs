@@ -33,7 +33,8 @@ fn bench(example: &str) -> Bench {
                 continue;
             }
             let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
-            bench.write(name, &std::fs::read_to_string(&path).unwrap());
+            let to = bench.write(name, "");
+            std::fs::copy(&path, to).unwrap();
         }
     }
     bench

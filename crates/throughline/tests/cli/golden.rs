@@ -6,7 +6,9 @@ use super::bench::{Bench, golden};
 fn help_is_written_for_a_person() {
     let bench = Bench::empty();
     let commands = [
-        "", "check", "send", "case", "task", "effect", "kill", "endpoint", "audit",
+        "", "serve", "demo", "init", "check", "send", "import", "explain", "deploy", "rollback",
+        "case", "task", "effect", "outbox", "record", "dead", "kill", "endpoint", "key", "flag",
+        "tenant", "audit",
     ];
     for command in commands {
         let args: Vec<&str> = [command, "--help"]
@@ -64,6 +66,39 @@ fn a_new_project_passes_its_check_and_draws_itself() {
 }
 
 #[test]
+fn every_template_is_a_whole_project_with_a_message_to_try() {
+    // The template, its message and endpoint, and what is said of the message.
+    let table = [
+        ("lead", "lead.json", "leads", "Ada Byron"),
+        ("ticket", "ticket.json", "desk", "how_to"),
+        (
+            "document",
+            "invoice.json",
+            "scanner",
+            "Nordlicht Papier GmbH",
+        ),
+    ];
+    for (template, message, endpoint, said) in table {
+        let bench = Bench::empty();
+        let tried = format!("throughline try {message} --endpoint {endpoint}");
+        bench
+            .run(&["init", template, "p"])
+            .expect(0, &["holds a project now", &tried]);
+        bench
+            .run(&["--dir", "p", "check", "--strict"])
+            .expect(0, &["its proofs hold"]);
+        let file = format!("p/{message}");
+        bench
+            .run(&["--dir", "p", "try", &file, "--endpoint", endpoint])
+            .expect(0, &["nothing was stored", said]);
+        // A template's name alone is the template, not a directory of leads.
+        let named = bench.json(&["init", template]);
+        assert_eq!(named["template"], template);
+        assert!(bench.path().join(template).join(message).is_file());
+    }
+}
+
+#[test]
 fn codes_are_explained() {
     let bench = Bench::empty();
     bench
@@ -74,4 +109,36 @@ fn codes_are_explained() {
         .expect(3, &["there is no code TL0799; did you mean TL"]);
     let page = bench.json(&["explain", "TL0725"]);
     assert!(page["page"].as_str().unwrap().contains("digest"));
+}
+
+#[test]
+fn words_of_a_decision_are_explained() {
+    let bench = Bench::empty();
+    let table: [(&str, &[&str]); 6] = [
+        (
+            "needs_human",
+            &["is true when there is at least one reason", "| `unsure` |"],
+        ),
+        (
+            "policy_allows",
+            &["on *every* effect that this branch would plan"],
+        ),
+        (
+            "unsure",
+            &[
+                "As a reason: the model is not sure enough.",
+                "below the threshold",
+            ],
+        ),
+        ("deny", &["nothing is sent; a review task opens"]),
+        ("accept", &["somebody has taken it over"]),
+        // The page says nothing of it, and the engine gives it all the same.
+        ("quiet_hours", &["As a reason: quiet hours."]),
+    ];
+    for (word, parts) in table {
+        bench.run(&["explain", word]).expect(0, parts);
+    }
+    let said = bench.json(&["explain", "threshold"]);
+    assert_eq!(said["says"][0]["section"], "The words");
+    assert!(said["reason"].is_null(), "{said:#}");
 }

@@ -204,7 +204,7 @@ fn nothing_happens_to_a_message_that_is_tried() {
         .expect(1, &["the door would answer 400"]);
     bench
         .run(&["try", "m.json", "--endpoint", "wep"])
-        .expect(3, &["there are web"]);
+        .expect(3, &["did you mean `web`?"]);
     assert_eq!(bench.json(&["case", "list"]).as_array().unwrap().len(), 0);
     assert_eq!(bench.json(&["status"])["events"], 0);
 }

@@ -8,7 +8,10 @@ fn tools() -> bool {
     let there = |tool: &str, arg: &str| Command::new(tool).arg(arg).output().is_ok();
     let all = there("openssl", "version") && there("curl", "--version");
     if !all {
-        tl_trial::left_out("the printed lines of a shell: openssl or curl is missing");
+        tl_trial::lacks(
+            "SHELL_TOOLS",
+            "the printed lines of a shell: openssl or curl is missing",
+        );
     }
     all
 }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tl_connect::fake::Crm;
+use tl_trial::process::Process;
 use tokio::runtime::Runtime;
 
 use super::postgres::Database;
@@ -65,7 +68,11 @@ pub struct Cluster {
 impl Cluster {
     /// A project over a fresh database; `None` without PostgreSQL.
     pub fn new() -> Option<Cluster> {
-        let database = Database::fresh()?;
+        Database::fresh().map(Cluster::over)
+    }
+
+    /// A project over this database.
+    pub fn over(database: Database) -> Cluster {
         let dir = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let crm = Crm::start(([127, 0, 0, 1], 0).into());
@@ -88,11 +95,23 @@ impl Cluster {
             cluster.database.url()
         );
         cluster.write("throughline.toml", &settings);
-        Some(cluster)
+        cluster
     }
 
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Puts something else in the place of a setting.
+    pub fn change(&self, setting: &str, to: &str) {
+        let settings = fs::read_to_string(self.path().join("throughline.toml")).unwrap();
+        assert!(settings.contains(setting), "{settings}");
+        self.write("throughline.toml", &settings.replace(setting, to));
+    }
+
+    /// Leaves the store where it is when nobody says anything: in a file.
+    pub fn keeps_a_file(&self) {
+        self.change(&format!("store = \"{}\"\n", self.database.url()), "");
     }
 
     pub fn write(&self, name: &str, text: &str) {
@@ -168,13 +187,11 @@ impl Cluster {
     /// The same with further variables.
     pub fn node_with(&self, name: &str, args: &[&str], env: &[(&str, &str)]) -> Node {
         let begun = self.begin(name, args, env);
-        begun.wait_for_address().unwrap_or_else(|| {
-            panic!("{name} did not start\n{}", self.logs());
-        })
+        Node::of(begun).unwrap_or_else(|| panic!("{name} did not start\n{}", self.logs()))
     }
 
     /// Starts a node without waiting.
-    pub fn begin(&self, name: &str, args: &[&str], env: &[(&str, &str)]) -> Beginning {
+    pub fn begin(&self, name: &str, args: &[&str], env: &[(&str, &str)]) -> Process {
         let log = File::options();
         let log = { log }
             .create(true)
@@ -188,9 +205,7 @@ impl Cluster {
             .collect();
         let mut command = self.command(name, &args);
         command.envs(env.iter().copied());
-        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        Beginning { child, out }
+        Process::start(command.stderr(log))
     }
 
     /// What the nodes have logged.
@@ -228,18 +243,27 @@ impl Cluster {
         }
     }
 
+    /// How many cases are closed, and how many there are.
+    pub fn closed(&self) -> (u64, u64) {
+        Cluster::closed_in(&self.json(&["status"]))
+    }
+
+    fn closed_in(status: &Json) -> (u64, u64) {
+        let cases = status["cases"].as_array().unwrap();
+        let of = |c: &Json| c[2].as_u64().unwrap_or(0);
+        let closed = cases.iter().filter(|c| c[1] == "closed");
+        (closed.map(of).sum(), cases.iter().map(of).sum())
+    }
+
     /// Waits until so many cases are closed, and no other is there.
     pub fn until_closed(&self, wanted: u64) {
-        self.until(&["status"], "the cases are closed", |s| {
-            let cases = s["cases"].as_array().unwrap();
-            let of = |c: &Json| c[2].as_u64().unwrap_or(0);
-            let closed = cases
-                .iter()
-                .filter(|c| c[1] == "closed")
-                .map(of)
-                .sum::<u64>();
-            let all = cases.iter().map(of).sum::<u64>();
-            closed == wanted && all == wanted
+        self.until_closed_of(wanted, wanted);
+    }
+
+    /// Waits until so many cases are closed of so many that are there.
+    pub fn until_closed_of(&self, wanted: u64, all: u64) {
+        self.until(&["status"], "the cases are closed", |status| {
+            Cluster::closed_in(status) == (wanted, all)
         });
     }
 
@@ -279,6 +303,60 @@ pub fn send(to: SocketAddr, secret: &str, lead: u64) -> std::io::Result<Answer> 
     wire::parse(&wire::exchange(to, &request)?)
 }
 
+/// Leads that are sent one after the other until somebody says that it is enough, and the answers that are none.
+pub struct Traffic {
+    next: AtomicU64,
+    done: AtomicBool,
+    errors: Mutex<Vec<String>>,
+}
+
+impl Traffic {
+    /// From this lead on.
+    pub fn from(lead: u64) -> Traffic {
+        Traffic {
+            next: AtomicU64::new(lead),
+            done: AtomicBool::new(false),
+            errors: Mutex::default(),
+        }
+    }
+
+    /// One sender: goes on to the next lead as soon as it may after the last.
+    pub fn send(&self, (to, secret): (SocketAddr, &str), may_go_on: impl Fn(u64) -> bool) {
+        while !self.done.load(Ordering::Relaxed) {
+            let lead = self.next.fetch_add(1, Ordering::Relaxed);
+            match send(to, secret, lead) {
+                Ok(a) if (200..300).contains(&a.status) => {}
+                other => self
+                    .errors
+                    .lock()
+                    .unwrap()
+                    .push(format!("{lead}: {other:?}")),
+            }
+            while !may_go_on(lead) {
+                thread::yield_now();
+            }
+        }
+    }
+
+    /// Waits until so many more have begun.
+    pub fn wait_for(&self, more: u64) {
+        let before = self.next.load(Ordering::Relaxed);
+        while self.next.load(Ordering::Relaxed) < before + more {
+            thread::yield_now();
+        }
+    }
+
+    /// Each sender ends after what it is sending.
+    pub fn end(&self) {
+        self.done.store(true, Ordering::Relaxed);
+    }
+
+    /// The lead after the last, and what went wrong.
+    pub fn outcome(self) -> (u64, Vec<String>) {
+        (self.next.into_inner(), self.errors.into_inner().unwrap())
+    }
+}
+
 /// Sends it until it is taken: what a sender does.
 pub fn deliver(to: SocketAddr, secret: &str, lead: u64) {
     let begun = Instant::now();
@@ -298,52 +376,38 @@ pub fn deliver(to: SocketAddr, secret: &str, lead: u64) {
     }
 }
 
-/// A node that is starting.
-pub struct Beginning {
-    child: Child,
-    out: BufReader<ChildStdout>,
-}
-
-impl Beginning {
-    /// Its address; `None` where it has ended before.
-    pub fn wait_for_address(mut self) -> Option<Node> {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ")?;
-        Some(Node {
-            address: wire::host(url),
-            child: self.child,
-            _out: self.out,
-        })
-    }
-}
-
 /// A node that runs until it is stopped or dropped.
 pub struct Node {
     pub address: SocketAddr,
-    child: Child,
-    _out: BufReader<ChildStdout>,
+    process: Process,
 }
 
 impl Node {
+    /// A node that was begun, once it has its address; `None` where it has ended before.
+    pub fn of(mut process: Process) -> Option<Node> {
+        let url = process.ready("listening on ")?;
+        let address = wire::host(&url);
+        Some(Node { address, process })
+    }
+
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([format!("-{name}"), self.child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(status.success());
+        self.process.signal(name);
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(self) {
+        self.process.kill();
     }
 
     /// Asks it to stop and waits for the end.
     pub fn stop(self) -> i32 {
-        self.signal("TERM");
-        self.wait()
+        self.process.stop()
     }
 
     /// Waits for its end; -1 where a signal ended it.
-    pub fn wait(mut self) -> i32 {
-        self.child.wait().unwrap().code().unwrap_or(-1)
+    pub fn wait(self) -> i32 {
+        self.process.wait()
     }
 
     /// Waits until `/readyz` answers with a status.
@@ -356,13 +420,5 @@ impl Node {
             }
             assert!(begun.elapsed() < PATIENCE, "{answer:?} instead of {status}");
         }
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -1,12 +1,10 @@
 //! Nodes that are restarted one after the other while messages come in.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
 use super::balance::Balancer;
-use super::cluster::{Cluster, PATIENCE, send};
+use super::cluster::{Cluster, PATIENCE, Traffic, send};
 
 #[test]
 fn a_rolling_restart_under_load_shows_to_no_client() {
@@ -24,19 +22,10 @@ fn a_rolling_restart_under_load_shows_to_no_client() {
         assert!(begun.elapsed() < PATIENCE, "the balancer found no node");
     }
 
-    let (next, done) = (AtomicU64::new(1), AtomicBool::new(false));
-    let errors = Mutex::new(Vec::new());
+    let traffic = Traffic::from(1);
     thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    let lead = next.fetch_add(1, Ordering::Relaxed);
-                    match send(balancer.address, &secret, lead) {
-                        Ok(a) if (200..300).contains(&a.status) => {}
-                        other => errors.lock().unwrap().push(format!("{lead}: {other:?}")),
-                    }
-                }
-            });
+            scope.spawn(|| traffic.send((balancer.address, &secret), |_| true));
         }
         for i in 0..2 {
             let name = ["n1", "n2"][i];
@@ -48,16 +37,12 @@ fn a_rolling_restart_under_load_shows_to_no_client() {
             let all: Vec<_> = nodes.iter().map(|n| n.address).collect();
             balancer.over(&all);
             // It works beside the other before that one goes.
-            let before = next.load(Ordering::Relaxed);
-            while next.load(Ordering::Relaxed) < before + 20 {
-                thread::yield_now();
-            }
+            traffic.wait_for(20);
         }
-        done.store(true, Ordering::Relaxed);
+        traffic.end();
     });
-    let errors = errors.into_inner().unwrap();
+    let (leads, errors) = traffic.outcome();
     assert!(errors.is_empty(), "{errors:#?}\n{}", cluster.logs());
-    let leads = next.load(Ordering::Relaxed);
     cluster.until_closed(leads);
     cluster.each_written_once(leads);
     eprintln!("{leads} messages, two restarts, no error");

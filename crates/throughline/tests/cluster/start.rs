@@ -21,10 +21,7 @@ fn nodes_that_start_together_on_a_new_database_agree() {
     let beginning: Vec<_> = names.iter().map(|n| cluster.begin(n, &[], &[])).collect();
     let nodes: Vec<Node> = beginning
         .into_iter()
-        .map(|b| {
-            b.wait_for_address()
-                .unwrap_or_else(|| panic!("{}", cluster.logs()))
-        })
+        .map(|b| Node::of(b).unwrap_or_else(|| panic!("{}", cluster.logs())))
         .collect();
     let live: BTreeSet<u64> = cluster.live().into_iter().collect();
     assert_eq!(live.len(), names.len());

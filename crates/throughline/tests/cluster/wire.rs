@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
+    /// Seconds.
+    pub retry_after: Option<u64>,
     pub text: String,
 }
 
@@ -36,9 +38,13 @@ pub fn parse(answer: &[u8]) -> std::io::Result<Answer> {
     let text = String::from_utf8_lossy(answer).into_owned();
     let status = text.split(' ').nth(1).and_then(|s| s.parse().ok());
     let status = status.ok_or_else(|| std::io::Error::other("no answer"))?;
-    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let retry_after = head
+        .lines()
+        .find_map(|l| l.strip_prefix("retry-after: ")?.parse().ok());
     Ok(Answer {
         status,
+        retry_after,
         text: body.to_owned(),
     })
 }
@@ -50,10 +56,15 @@ pub fn get(to: SocketAddr, path: &str) -> std::io::Result<Answer> {
 
 /// A signed message to the test's door.
 pub fn message(secret: &str, key: &str, body: &str) -> Vec<u8> {
+    message_to("web", secret, (key, body))
+}
+
+/// A signed message to a door: its key and its body.
+pub fn message_to(door: &str, secret: &str, (key, body): (&str, &str)) -> Vec<u8> {
     let signing = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let signature = hex::encode(hmac::sign(&signing, body.as_bytes()));
     format!(
-        "POST /hooks/default/web HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n\
+        "POST /hooks/default/{door} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n\
          content-length: {}\r\nidempotency-key: {key}\r\nx-signature: sha256={signature}\r\n\r\n{body}",
         body.len()
     )

@@ -49,9 +49,12 @@ pub fn program() -> Option<&'static str> {
         assert!(done.is_ok_and(|s| s.success()), "apt-get installs chromium");
         return Some(NAMES[0]);
     }
-    tl_trial::left_out(&format!(
-        "the console in a browser: Chromium is not installed; {INSTALL}=1 installs it with apt"
-    ));
+    tl_trial::lacks(
+        "BROWSER",
+        &format!(
+            "the console in a browser: Chromium is not installed; {INSTALL}=1 installs it with apt"
+        ),
+    );
     None
 }
 
@@ -170,6 +173,33 @@ impl Browser {
                 let shown = self.try_eval("location.href + '\\n' + document.body.innerText");
                 panic!("`{condition}` did not come about: {shown:?}");
             }
+        }
+    }
+
+    /// Clicks, where there is something to click on.
+    pub fn click(&self, selector: &str) {
+        let click = format!("document.querySelector({selector:?}).click()");
+        // A page that is going away has nothing to click on.
+        let _ = self.try_eval(&click);
+    }
+
+    /// What the page shows now; nothing while it goes away.
+    pub fn glance(&self) -> String {
+        let shown = self.try_eval("document.body.innerText").ok();
+        shown
+            .and_then(|t| t.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    }
+
+    /// Waits until the page shows a text; the page itself runs nothing for it.
+    pub fn shows(&self, text: &str) {
+        let begun = Instant::now();
+        loop {
+            let shown = self.glance();
+            if shown.contains(text) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "`{text}` is not shown: {shown}");
         }
     }
 

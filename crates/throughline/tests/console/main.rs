@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "this suite uses a part of the bench")]
 mod bench;
 mod browser;
+mod forms;
 mod http;
 mod journeys;
 mod roles;

@@ -17,11 +17,7 @@ const TALLEST: u64 = 2400;
 #[ignore = "makes pictures for people to look at"]
 fn pictures() {
     let Some(b) = Browser::start() else { return };
-    let to = std::env::var("THROUGHLINE_SHOTS").map_or_else(
-        |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/console"),
-        PathBuf::from,
-    );
-    std::fs::create_dir_all(&to).unwrap();
+    let to = place();
 
     let calm = World::new();
     take(&b, &to, &[("begin", &calm.link)]);
@@ -149,6 +145,58 @@ Would Thursday at ten suit you for a short call? I will show you the planner wit
 Kind regards
 Nora Lindqvist, Kestrel Freight Software
 ";
+
+/// Where the pictures land.
+fn place() -> PathBuf {
+    let to = std::env::var("THROUGHLINE_SHOTS").map_or_else(
+        |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/console"),
+        PathBuf::from,
+    );
+    std::fs::create_dir_all(&to).unwrap();
+    to
+}
+
+/// Forms as they are shown first and with mistakes, and what a person of ours notes.
+#[test]
+#[ignore = "makes pictures for people to look at"]
+fn pictures_of_forms() {
+    let Some(b) = Browser::start() else { return };
+    let (b, to) = (&b, &place());
+    let world = crate::forms::world();
+    let form = world.at("/forms/default/contact");
+    take(
+        b,
+        to,
+        &[
+            ("form", &form),
+            ("form-sent", &world.at("/forms/default/contact/sent")),
+        ],
+    );
+    take(b, to, &[("form-none", &world.at("/forms/default/nothing"))]);
+    for (width, height) in SIZES {
+        b.size(width, height);
+        for scheme in ["light", "dark"] {
+            b.scheme(scheme);
+            crate::forms::mistaken(b, &world);
+            b.picture(
+                &to.join(format!("form-wrong-{width}-{scheme}.png")),
+                TALLEST,
+            );
+        }
+    }
+    b.size(1440, 900);
+    let link = crate::forms::link(&world);
+    take(
+        b,
+        to,
+        &[
+            ("follow-up", &link),
+            ("follow-up-over", &format!("{link}0")),
+        ],
+    );
+    world.sign_up(b);
+    take(b, to, &[("note", &world.at("/notes/phone_note"))]);
+}
 
 fn letters(b: &Browser, to: &Path) {
     let bench = Bench::empty();

@@ -1,7 +1,6 @@
 //! Hygiene at size: thousands of synthetic names, addresses of all kinds, numbers to call in thirty forms, account and
 //! card numbers go through the real doors, the engine, the CRM and its failures in one process, with the log set to
 //! everything. Afterwards none of them stands in log lines, metrics, traces, answers, heads of turns or panics.
-//! `TL_LONG=1` takes ten thousand values instead of twelve hundred.
 
 #[allow(dead_code, reason = "each suite uses its own part of the bench")]
 #[path = "../keys/bench.rs"]
@@ -95,12 +94,7 @@ fn project() -> Project {
 }
 
 /// Persons: six values each.
-fn persons() -> usize {
-    match std::env::var("TL_LONG").as_deref() {
-        Ok("1") => 1_680,
-        _ => 210,
-    }
-}
+const PERSONS: usize = 1_680;
 
 /// What must be clean, by name.
 type Surfaces = BTreeMap<&'static str, Vec<u8>>;
@@ -344,7 +338,7 @@ async fn no_value_is_found_where_none_belongs() {
         bench.crm.script(On::Writes, fault, times);
     }
     let mut last = None;
-    for nth in 0..persons() {
+    for nth in 0..PERSONS {
         let person = Person::draw(&mut dice, nth);
         finder.plant(&person);
         let (request, wanted) = request(&person, nth);

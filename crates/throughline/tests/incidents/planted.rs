@@ -57,13 +57,17 @@ fn denied_by_a_line_of_the_policy() {
     let place = format!("workflows/lead/workflow.yaml:{line}");
     let screen = s.explain(&case);
     screen.says_up(&[
-        "the policy never allows",
-        &format!("`crm_upsert` is never allowed here by {place}"),
+        "operators must decide the case, because the policy never allows `crm_upsert` here",
+        &format!("{place} says never where `record.size > 1000`"),
+        "in this case size is 5000",
     ]);
     screen.names(&[
+        "state        needs_human (reason: policy_never)",
         &format!("policy says never, {place}"),
-        "an approval alone would lead here again",
+        "Approving changes nothing",
+        "edit --set size=VALUE",
     ]);
+    screen.leaves_out(&["did      `crm_upsert`", "confidence"]);
     s.follow(&screen, " close ")
         .expect(0, &["the case is in `closed`"]);
     assert!(s.crm.requests().is_empty(), "nothing was sent");
@@ -79,11 +83,14 @@ fn held_by_a_switch() {
         .until(&["effect", "list", "--case", &case], "the hold", held);
     let screen = s.explain(&case);
     screen.says_up(&[
-        "`crm_upsert` waits",
-        "`connection:crm`",
-        "set by operator tester",
+        "`crm_upsert` has not been sent",
+        "held by the switch `connection:crm`, set by operator tester",
         "reason: crm_maintenance",
+        "it can wait until ",
     ]);
+    assert_eq!(screen.first(), "throughline kill list");
+    screen.names(&["ask operator tester whether the reason is gone"]);
+    screen.leaves_out(&["did      "]);
     s.follow(&screen, "kill clear")
         .expect(0, &["`connection:crm` is cleared"]);
     s.bench
@@ -102,12 +109,20 @@ fn a_person_edited_the_record_meanwhile() {
     assert_eq!(s.case("b", BIGGER), case);
     s.until_turns(&case, 5);
     let screen = s.explain(&case);
+    screen.says_up(&[
+        "it is closed",
+        "`name` was not overwritten, because the other side had changed it meanwhile",
+        "`name` is \"Countess Ada\" in `crm`; \"Ada L.\" of message 2 was not written",
+    ]);
     screen.names(&[
-        "answered status 412 the system of record had changed in between",
+        "nothing has to be done",
+        ": status 412",
+        "the system of record had changed in between",
         "conflict (round 1)",
-        "kept as the other side had them: 1 field: name",
+        "kept as the other side had it: name",
         "it held version \"2\"",
-        "name was Countess Ada",
+        "name = Countess Ada",
+        "its natural key `mail:ada@example.com` is the same",
         "from the system of record, version \"2\"",
     ]);
     let (_, record) = s.crm.record(LEAD).unwrap();
@@ -129,13 +144,16 @@ fn conflicts_without_end_go_to_a_person() {
     s.until_state(&case, "needs_human");
     let screen = s.explain(&case);
     screen.says_up(&[
-        "the system of record had changed in between",
+        "somebody else changed the record in `crm` each time",
         "given up in round 4",
+        "nothing of ours was written in those rounds",
+        "held version \"4\" then",
+        "name = Countess Ada",
     ]);
     screen.names(&[
         "conflict (round 1)",
         "conflict (round 4)",
-        "name was Countess Ada",
+        "or, to leave it as it is: closes the task",
     ]);
     s.follow(&screen, "case reopen")
         .expect(0, &["is in `automated`"]);
@@ -157,11 +175,24 @@ fn the_model_is_unsure() {
     let case = s.case("a", BIG);
     s.until_state(&case, "needs_human");
     let screen = s.explain(&case);
-    screen.says_up(&["the model is not sure enough", "< threshold 0.999"]);
+    let set_at = format!(
+        "workflows/lead/workflow.yaml:{}",
+        s.line_of("threshold: 0.999")
+    );
+    screen.says_up(&[
+        "the model is not sure enough: its confidence is 0.",
+        &format!("0.999 is asked for (`threshold`, {set_at})"),
+        "the model says intent = demo",
+    ]);
     screen.names(&[
         "answered in",
-        "failed: confidence >= threshold (confidence 0.",
+        "< threshold 0.999",
+        "failed: confidence >= threshold",
+        "is taken: crm_upsert",
+        "VALUE is one of demo, invoice",
     ]);
+    s.follow(&screen, "task show")
+        .expect(0, &["hello", "the model is not sure enough"]);
     s.follow(&screen, " approve ")
         .expect(0, &["is decided; the case is in `automated`"]);
     s.until_state(&case, "closed");
@@ -181,8 +212,7 @@ fn ai_is_switched_off() {
         s.until_state(case, "needs_human");
         let screen = s.explain(case);
         screen.says_up(&[
-            "AI is switched off",
-            "`model:local`, set by operator tester",
+            "no model was asked, stopped by the switch `model:local`, set by operator tester",
             "reason: model_misbehaves",
         ]);
         screen.names(&[
@@ -210,7 +240,12 @@ fn ai_is_switched_off() {
         asked,
     );
     s.until_state(&anew, "needs_human");
-    s.explain(&anew).says_up(&["the model is not sure enough"]);
+    s.explain(&anew).says_up(&[
+        "the model is not sure enough",
+        "no model was asked: stopped by the switch `model:local`, set by operator tester",
+        "which operator tester cleared at",
+        "operator tester had the case decided again in turn ",
+    ]);
 }
 
 #[test]
@@ -232,12 +267,20 @@ fn the_same_message_came_again() {
     let screen = s.explain(again["event_id"].as_str().unwrap());
     screen.names(&[
         case,
-        "it came again 2 times, 1 of them with other bytes; nothing more was done",
+        "it came again 2 times, 1 of them with other content under the same key; nothing more was done",
+        "its idempotency header or the hash of its signed bytes",
     ]);
-    screen.names(&["the idempotency header and the hash of the signed bytes"]);
+    screen.says_up(&[
+        "no branch of the decision took the case, so its default at workflows/lead/workflow.yaml:",
+        "message 1 came again with other content, which was not used",
+        "because `record.size >= 10` does not hold: size is 2",
+        "the other content was not kept",
+    ]);
     assert_eq!(s.bench.json(&["case", "list"]).as_array().unwrap().len(), 1);
-    s.follow(&screen, " close ")
-        .expect(0, &["the case is in `closed`"]);
+    s.follow_with(&screen, " edit ", "20")
+        .expect(0, &["the case is in `automated`"]);
+    s.until_state(case, "closed");
+    assert_eq!(s.crm.ledger().len(), 1);
 }
 
 #[test]
@@ -251,9 +294,17 @@ fn too_late_to_be_sent() {
     s.until_effect(&case, "crm_upsert", "expired");
     let screen = s.explain(&case);
     screen.says_up(&[
-        "`crm_upsert` is expired: its time had passed before it could be sent",
-        "until then: held by the switch `connection:crm`, set by operator tester",
+        "`crm_upsert` has expired: it was not sent within the 1s that it has for that",
+        "because the switch `connection:crm`, set by operator tester",
         "reason: crm_maintenance",
+        "held it; it is still set",
+        "`valid_for` of the action at workflows/lead/workflow.yaml:",
+    ]);
+    assert!(screen.first().contains("kill clear"), "{}", screen.first());
+    screen.names(&[
+        "1. ask operator tester",
+        "2. have the case decided again",
+        "or, to leave it undone",
     ]);
     s.follow(&screen, "kill clear").expect(0, &["is cleared"]);
     s.follow(&screen, "case reopen")
@@ -269,11 +320,13 @@ fn the_other_system_refused_it() {
     let case = s.case("a", BIG);
     s.until_effect(&case, "crm_upsert", "failed");
     let screen = s.explain(&case);
-    screen.says_up(&["`crm_upsert` is failed: the other side refused it"]);
-    screen.names(&[
-        "answered status 400",
-        "known because: the other system answered",
+    screen.says_up(&[
+        "`crm` rejected `crm_upsert` with status 400, so it was not done",
+        "the text of the answer is not kept",
+        "what was to be written: email = ada@example.com",
     ]);
+    screen.names(&["known from: the other system answered"]);
+    assert!(screen.first().contains("effect show"), "{}", screen.first());
     s.follow(&screen, "effect show")
         .expect(0, &["400", "throughline dead redrive"]);
     s.follow(&screen, "dead redrive")
@@ -296,11 +349,15 @@ fn the_secret_of_a_connection_is_missing() {
     s.bench
         .until(&["effect", "list", "--case", &case], "the hold", waits);
     let screen = s.explain(&case);
-    screen.says_up(&["`crm_upsert` waits: its connection is not usable"]);
-    screen.names(&[
-        "the secret of connection `crm` cannot be read from",
-        "crm.token",
+    let file = s.bench.path().join("crm.token");
+    screen.says_up(&[
+        "`crm_upsert` has not been sent: the secret of connection `crm` (connections.yaml:2) cannot be read from",
+        &format!("{}: there is no such file", file.display()),
+        "it can wait until ",
     ]);
+    screen.names(&["until `crm_upsert` goes by itself"]);
+    s.follow(&screen, "effect show")
+        .expect(0, &["there is no such file"]);
     assert!(s.crm.requests().is_empty(), "nothing was sent without it");
 }
 
@@ -333,8 +390,11 @@ fn it_was_tried_as_often_as_it_may_be() {
     s.start();
     s.until_effect(&case, "crm_upsert", "dead");
     let screen = s.explain(&case);
-    screen.says_up(&["`crm_upsert` is dead", "503"]);
-    screen.names(&["attempt 16 at", "answered status 503"]);
+    screen.says_up(&[
+        "`crm_upsert` was given up after 16 attempts: the other system says that it is not available (http_503)",
+    ]);
+    screen.names(&["attempts 1 to 16, from ", "each: status 503"]);
+    assert!(screen.first().contains("effect show"), "{}", screen.first());
     s.follow(&screen, "effect show")
         .expect(0, &["503", "throughline dead redrive"]);
     let list = s.bench.json(&["dead", "list"]);
@@ -366,13 +426,13 @@ fn nobody_knows_whether_it_happened() {
         let case = s.case(way, &BIG.replace("ada@", &format!("{way}@")));
         s.until_effect(&case, "crm_upsert", "uncertain");
         let screen = s.explain(&case);
-        screen.says_up(&["`crm_upsert` may or may not have happened: the connection broke"]);
-        screen.names(&[
-            "`crm_upsert` (E4)",
-            "attempt 1 at",
-            "unknown the connection broke",
-            "known because: nobody can tell",
+        screen.says_up(&[
+            "nobody knows whether `crm_upsert` happened in `crm`: the connection broke",
+            "it is not sent again by itself",
+            &format!("what was to be written: email = {way}@example.com"),
         ]);
+        screen.names(&["attempt 1 at", "outcome unknown, the connection broke"]);
+        screen.leaves_out(&["accept"]);
         assert_eq!(
             s.crm.ledger().len() - before,
             1,
@@ -412,17 +472,24 @@ fn a_table_routed_it_to_the_wrong_person() {
     s.until_effect(&case, "crm_upsert", "succeeded");
     let screen = s.explain(&case);
     screen.names(&[
-        "table workflows/lead/tables/contact.csv:3 matched",
+        "table workflows/lead/tables/contact.csv:3 matched: region = north",
         "contact = bo  (from table workflows/lead/tables/contact.csv:3)",
         "region = north  (from rule workflows/lead/workflow.yaml:",
-        "if the route is wrong (the owner is bo, from table workflows/lead/tables/contact.csv:3)",
+        "if somebody else should have it (now: bo, from table workflows/lead/tables/contact.csv:3)",
     ]);
+    screen.says_up(&["bo must take the case over"]);
     s.follow(&screen, "case assign").expect(0, &["owner anna"]);
     assert_eq!(
         s.bench.json(&["task", "list", "--case", &case])[0]["owner"],
         "anna"
     );
     let screen = s.explain(&case);
+    screen.says_up(&[
+        "anna must take the case over",
+        "operator tester gave it to anna at ",
+        "it was first routed to bo by table workflows/lead/tables/contact.csv:3",
+        "correct that place, or the rule that led to it, then `throughline deploy`",
+    ]);
     s.follow(&screen, "task decide")
         .expect(0, &["the case is in `closed`"]);
 }

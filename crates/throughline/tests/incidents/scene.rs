@@ -176,9 +176,23 @@ impl Scene {
         file.lines().position(|l| l.contains(text)).unwrap() + 1
     }
 
-    /// Runs the first command on a screen that holds a part, exactly as it is printed.
+    /// Runs the first command on a screen that holds a part, as it is printed and with a reason of one's own.
     pub fn follow(&self, screen: &Screen, part: &str) -> Answer {
-        let command = screen.command(part);
+        self.follow_with(screen, part, "")
+    }
+
+    /// The same, with a value for the one that the command asks for.
+    pub fn follow_with(&self, screen: &Screen, part: &str, value: &str) -> Answer {
+        let printed = screen.command(part);
+        let command = printed.replace("REASON", "drill").replace("VALUE", value);
+        if printed != command {
+            let words: Vec<&str> = printed.split_whitespace().collect();
+            let answer = self.bench.run(&words[1..]);
+            assert_ne!(
+                answer.code, 0,
+                "`{printed}` says nothing about why, and was taken"
+            );
+        }
         let words: Vec<&str> = command.split_whitespace().collect();
         let before = self.operators();
         let answer = self.bench.run(&words[1..]);
@@ -222,16 +236,28 @@ impl Screen {
         }
     }
 
-    /// Fails unless the one sentence on what is the matter holds all of these.
+    /// Fails unless the situation, before the first command, holds all of these.
     pub fn says_up(&self, parts: &[&str]) {
-        let up = self
-            .text
-            .lines()
-            .find(|l| l.starts_with("what is up"))
-            .unwrap();
+        let up = self.text.split("\nnext ").next().unwrap();
         for part in parts {
-            assert!(up.contains(part), "`{part}` in `{up}` of\n{}", self.text);
+            assert!(
+                up.contains(part),
+                "`{part}` before the first command of\n{}",
+                self.text
+            );
         }
+    }
+
+    /// Fails if the screen holds one of these.
+    pub fn leaves_out(&self, parts: &[&str]) {
+        for part in parts {
+            assert!(!self.text.contains(part), "`{part}` on\n{}", self.text);
+        }
+    }
+
+    /// The first command of the screen: what is done before everything else.
+    pub fn first(&self) -> &str {
+        self.command("throughline ")
     }
 
     /// The first command that holds a part.

@@ -16,6 +16,7 @@ use tl_engine::admit::{self, Message};
 use tl_engine::clock::{Clock, ManualClock};
 use tl_engine::desk::{Desk, DeskError, Handoff, Setting};
 use tl_engine::outward::{Connections, Outward};
+use tl_engine::schedules::begin;
 use tl_engine::tenant::{Bundle, Tenant, pack};
 use tl_engine::worker::Worker;
 use tl_kernel::digest::sha256;
@@ -101,7 +102,7 @@ impl Bench {
                 model: format!("http://{}", model.server.addr()),
             }),
         };
-        deploy(&desk, project, &program.version).await;
+        deploy(&desk, project, &program).await;
         let metrics = Metrics::default();
         metrics.register(|registry| desk.telemetry().register(registry));
         let state = AppState {
@@ -180,7 +181,7 @@ pub fn check(project: &Project) -> (Option<Program>, String) {
     (loaded.program.filter(|_| !broken), said)
 }
 
-async fn deploy(desk: &Desk, project: &Project, version: &str) {
+async fn deploy(desk: &Desk, project: &Project, program: &Program) {
     let mut unit = Unit::new(TENANT);
     unit.rows.push(Row::Tenant {
         name: TENANT_NAME.into(),
@@ -189,11 +190,12 @@ async fn deploy(desk: &Desk, project: &Project, version: &str) {
     unit.rows.push(Row::Deploy {
         number: 1,
         workflow: "w".into(),
-        version: version.to_owned(),
+        version: program.version.clone(),
         digest: bundle_digest(project, "w"),
         files: pack(project),
         at: START,
     });
+    unit.rows.extend(begin(None, program, START));
     desk.store().commit(unit).await.expect("deployed");
     desk.forget_views();
 }
@@ -326,6 +328,10 @@ impl Intake for Doors {
 
     fn admit(&self, admission: Admission) -> Answer<'_, Result<Admitted, AdmitError>> {
         Box::pin(self.take(admission))
+    }
+
+    fn wall(&self) -> i64 {
+        self.now()
     }
 
     fn now(&self) -> i64 {

@@ -92,6 +92,11 @@ fn the_doors() {
 }
 
 #[test]
+fn the_timetables() {
+    try_all(&["schedules"]);
+}
+
+#[test]
 fn the_states() {
     try_all(&["queue", "states", "transitions", "observability"]);
 }

@@ -9,12 +9,9 @@ use crate::acts::project;
 /// Features that come later: the file, and the name that the finding calls.
 #[rustfmt::skip]
 const LATER: &[(&str, &str)] = &[
-    ("schedules: { nightly: { cron: '0 3 * * *' } }", "schedules"),
     ("states: { needs_human: { clock: business_hours/berlin } }", "clock"),
     ("states: { needs_human: { calendar: berlin } }", "calendar"),
     ("policy: { sampling: { share: 5%, of: [crm_upsert] } }", "sampling"),
-    ("ingress: { channels: [schedule] }", "schedule"),
-    ("ingress: { channels: { nightly: { channel: schedule } } }", "schedule"),
     ("decision: { threshold: { max_error: 2% }, branches: [{ default: human_queue }] }", "max_error"),
     ("decision: { threshold: { confidence_level: 95% }, branches: [{ default: human_queue }] }", "confidence_level"),
     ("side_effects: { messaging: { m: { to: record.email, text: x, via: other } } }", "via"),
@@ -38,6 +35,7 @@ const UNKNOWN: &[(&str, &str, &str)] = &[
     ("ingress.channels.*.auth.hmac_signature", "ingress: { channels: { webhook: { auth: { hmac_signature: { secret: s } } } } }", "secret"),
     ("ingress.gateway.auth.jwt", "ingress: { channels: [webhook], gateway: { auth: { jwt: { issuer: i, audience: a, leeway: 5s } } } }", "leeway"),
     ("ingress.channels.*.auth.jwt", "ingress: { channels: { webhook: { auth: { jwt: { issuer: i, audience: a, leeway: 5s } } } } }", "leeway"),
+    ("schedules.*", "schedules: { nightly: { cron: '0 3 * * *', jitter: 5m } }", "jitter"),
     ("queue", "queue: { shards: 4 }", "shards"),
     ("states.*", "states: { needs_human: { timeout: 1h } }", "timeout"),
     ("states.*.escalate.*", "states: { needs_human: { escalate: [{ after: 1h, to: anna, by: sms }] } }", "by"),
@@ -97,6 +95,16 @@ fn refuses(project: &tl_lang::Project, code: &str, name: &str) {
 fn what_comes_later_is_refused_by_name() {
     for (part, name) in LATER {
         refuses(&project(part), "TL0208", name);
+    }
+}
+
+#[test]
+fn a_timetable_is_no_channel_of_a_door() {
+    for part in [
+        "ingress: { channels: [schedule] }",
+        "ingress: { channels: { nightly: { channel: schedule } } }",
+    ] {
+        refuses(&project(part), "TL0204", "schedule");
     }
 }
 

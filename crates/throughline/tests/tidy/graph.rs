@@ -19,17 +19,20 @@ const PURE_MAY_USE: &[&str] = &[
     "cel",
     "csv",
     "granit-parser",
+    "hayro-interpret",
     "hex",
     "jiff",
     "jsonwebtoken",
     "linkify",
     "mail-parser",
     "minicbor",
+    "quick-xml",
     "regex",
     "rust_decimal",
     "serde",
     "serde_json",
     "thiserror",
+    "zip",
 ];
 
 fn cargo(arguments: &[&str]) -> String {

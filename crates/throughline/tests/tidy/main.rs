@@ -3,7 +3,9 @@
 
 mod code;
 mod graph;
+mod named;
 mod source;
+mod steps;
 mod tree;
 mod verifier;
 

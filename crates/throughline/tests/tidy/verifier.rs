@@ -104,7 +104,7 @@ fn lines(export: &[Value]) -> String {
 fn python() -> bool {
     let there = Command::new("python3").arg("--version").output().is_ok();
     if !there {
-        tl_trial::left_out("the audit verifier in Python: python3 is missing");
+        tl_trial::lacks("PYTHON", "the audit verifier in Python: python3 is missing");
     }
     there
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use serde_json::Value;
-use tl_bench::rounded;
+use tl_bench::{out_of, rounded};
 
 const SUBJECTS: [&str; 2] = ["product", "bound"];
 
@@ -49,6 +49,16 @@ const FIGURES: &[(&str, &str, &str)] = &[
     ("kill -9: sent again with the same key", "kill", "/repeats"),
 ];
 
+/// Figures that count something: how often it could have been. None of them is told without that, because none of ten
+/// and none of ten thousand say different things.
+const COUNTED: [(&str, &str); 5] = [
+    ("/lost", "/acknowledged_leads"),
+    ("/backlog", "/acknowledged_leads"),
+    ("/extra", "/cases"),
+    ("/repeats", "/cases"),
+    ("refused", "answered"),
+];
+
 /// Prints the figures of a run as Markdown.
 #[derive(Debug, Parser)]
 struct Args {
@@ -72,12 +82,27 @@ impl Results {
                 let of = |status: &str| line["answers"][status].as_f64().unwrap_or(0.0);
                 Some(of("429") + of("503"))
             }
+            "answered" => {
+                let answers = line["answers"].as_object()?.values();
+                Some(answers.filter_map(Value::as_f64).sum())
+            }
             "bytes_per_case" => {
                 Some((line["after"].as_f64()? - line["before"].as_f64()?) / self.cases_until(line))
             }
             pointer => line.pointer(pointer)?.as_f64(),
         };
         self.of(subject, phase).filter_map(value).collect()
+    }
+
+    /// A figure as it is shown: what is counted with how often it could have been, over all its lines.
+    fn cell(&self, subject: &str, (phase, at): (&str, &str), values: &[f64]) -> String {
+        match COUNTED.iter().find(|(what, _)| *what == at) {
+            Some((_, of)) if !values.is_empty() => {
+                let tries: f64 = self.values(subject, (phase, of)).iter().sum();
+                out_of(values.iter().sum::<f64>() as u64, tries as u64)
+            }
+            _ => shown(values),
+        }
     }
 
     /// Cases that the subject of a line had closed before it.
@@ -169,11 +194,9 @@ fn table(results: &Results) -> String {
             (Some(p), Some(b)) if b > 0.0 => format!("{:.2}", p / b),
             _ => "–".into(),
         };
-        out += &format!(
-            "| {name} | {} | {} | {ratio} |\n",
-            shown(&product),
-            shown(&bound)
-        );
+        let [product, bound] = [("product", product), ("bound", bound)]
+            .map(|(subject, values)| results.cell(subject, (phase, at), &values));
+        out += &format!("| {name} | {product} | {bound} | {ratio} |\n");
     }
     out +=
         "\n| Thread | Product, CPU ms per case | Bound, CPU ms per case |\n| --- | --- | --- |\n";
@@ -215,10 +238,13 @@ mod tests {
         Results(vec![
             json!({ "subject": "product", "phase": "closed", "cases": 100, "cases_per_s": 10, "extra": 0,
                 "threads_ms_per_case": { "writer": 0.5 } }),
-            json!({ "subject": "product", "phase": "closed", "cases": 300, "cases_per_s": 30, "extra": 0 }),
+            json!({ "subject": "product", "phase": "closed", "cases": 300, "cases_per_s": 30, "extra": 0,
+                "backlog": 0, "acknowledged_leads": 300, "answers": { "202": 300, "503": 3 } }),
             json!({ "subject": "bound", "phase": "closed", "cases": 100, "cases_per_s": 40, "extra": 0 }),
             json!({ "subject": "product", "phase": "size", "before": 1000, "after": 801_000 }),
             json!({ "subject": "product", "phase": "twice", "cases": 10, "extra": 0 }),
+            json!({ "subject": "product", "phase": "kill", "cases": 210, "extra": 0, "lost": 0, "repeats": 3,
+                "acknowledged_leads": 200 }),
         ])
     }
 
@@ -229,6 +255,11 @@ mod tests {
             "| cases/s, 64 connections | 20 (10–30) | 40 | 0.50 |",
             "| store bytes per closed case | 2000 | – | – |",
             "| writes per case, each lead sent twice | 1 | – | – |",
+            "| kill -9: acknowledged and lost | 0 of 200 (≤ 1.5 % at 95 %) | – | – |",
+            "| kill -9: written again with another key | 0 of 210 (≤ 1.4 % at 95 %) | – | – |",
+            "| kill -9: sent again with the same key | 3 of 210 | – | – |",
+            "| acknowledged and not yet in the CRM when sending ended | 0 of 300 (≤ 0.99 % at 95 %) | – | – |",
+            "| refused (429, 503), 64 connections | 3 of 303 |",
             "| writer | 0.500 | – |",
         ];
         for line in lines {

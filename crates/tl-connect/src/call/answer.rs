@@ -55,7 +55,7 @@ impl Call<'_> {
     pub fn heard(&self, answer: &Answer) -> Heard {
         let body = parsed(answer);
         let scope = self.answered(answer, body.as_ref());
-        let meaning = self.meaning(answer.status, &scope);
+        let meaning = self.meaning((answer, body.as_ref()), &scope);
         let overrides = Overrides {
             meanings: meaning.map(|m| (answer.status, m)).into_iter().collect(),
             ..Overrides::default()
@@ -91,7 +91,7 @@ impl Call<'_> {
         let body = parsed(answer);
         let scope = self.answered(answer, body.as_ref());
         let read = self.operation.read.as_ref();
-        match self.meaning(answer.status, &scope) {
+        match self.meaning((answer, body.as_ref()), &scope) {
             Some(Meaning::Missing) => return ReadState::Absent,
             Some(Meaning::Done) | None => {}
             Some(_) => return ReadState::Unread,
@@ -99,9 +99,10 @@ impl Call<'_> {
         match answer.status {
             404 | 410 => ReadState::Absent,
             200..300 if answer.body.is_ok() => {
-                let absent = read.and_then(|r| r.absent.as_ref());
-                if absent.is_some_and(|e| holds(e, &scope)) {
-                    return ReadState::Absent;
+                match read.and_then(|r| r.absent.as_ref()) {
+                    Some(e) if misses(e, (answer, body.as_ref())) => return ReadState::Unread,
+                    Some(e) if holds(e, &scope) => return ReadState::Absent,
+                    _ => {}
                 }
                 if body.as_ref().is_some_and(is_error) {
                     return ReadState::Unread;
@@ -175,15 +176,25 @@ impl Call<'_> {
         }
     }
 
-    /// The first rule of the file that holds.
-    fn meaning(&self, status: u16, scope: &Names) -> Option<Meaning> {
+    /// The first rule of the file that holds. Where the body was lost on the way, a rule that reads it might have held:
+    /// then nobody knows what the answer means. And what cannot be read does not say that something is missing.
+    fn meaning(&self, read: (&Answer, Option<&Json>), scope: &Names) -> Option<Meaning> {
+        let status = read.0.status;
         let fits = |rule: &&MeaningRule| {
             let statuses = &rule.statuses;
-            (statuses.is_empty() || statuses.iter().any(|(a, b)| (*a..=*b).contains(&status)))
-                && rule.when.as_ref().is_none_or(|e| holds(e, scope))
+            statuses.is_empty() || statuses.iter().any(|(a, b)| (*a..=*b).contains(&status))
         };
-        let found = self.operation.meanings.iter().find(fits);
-        found.map(|r| r.means)
+        for rule in self.operation.meanings.iter().filter(fits) {
+            let blind = rule.when.as_ref().is_some_and(|e| misses(e, read));
+            let held = rule.when.as_ref().is_none_or(|e| holds(e, scope));
+            if blind && (is_cut(read) || held && rule.means == Meaning::Missing) {
+                return Some(Meaning::Unknown);
+            }
+            if held {
+                return Some(rule.means);
+            }
+        }
+        None
     }
 
     fn answered(&self, answer: &Answer, body: Option<&Json>) -> Names {
@@ -207,12 +218,9 @@ impl Call<'_> {
         (bytes, body): (&[u8], Option<&Json>),
         id: Option<&str>,
     ) -> BodySays {
-        let is_json = answer
-            .header("content-type")
-            .is_some_and(|t| t.contains("json"));
         match body {
             // No body, or words for people: the status stands.
-            None if bytes.is_empty() || !is_json => BodySays::Agrees,
+            None if bytes.is_empty() || !is_json(answer) => BodySays::Agrees,
             None => BodySays::Contradicts,
             Some(body) if answer.status == 409 && shows_key(body, self.effect.key) => {
                 BodySays::OurKey
@@ -243,6 +251,31 @@ pub(crate) fn shown(answer: &Answer, body: Option<&Json>) -> Value {
 
 pub(crate) fn parsed(answer: &Answer) -> Option<Json> {
     serde_json::from_slice(answer.body.as_ref().ok()?).ok()
+}
+
+/// Whether an expression reads what an answer does not have: JSON where there is none, a text that was cut.
+fn misses(expr: &Expr, (answer, body): (&Answer, Option<&Json>)) -> bool {
+    let missing = |path: &Vec<String>| match path.get(1).map(String::as_str) {
+        _ if path.first().is_none_or(|root| root != "answer") => false,
+        Some("text") => answer.body.is_err(),
+        Some("body") | None => body.is_none(),
+        Some(_) => false,
+    };
+    expr.reads().iter().any(missing)
+}
+
+/// The body did not arrive whole: the connection says so, or half of a JSON text does.
+fn is_cut((answer, body): (&Answer, Option<&Json>)) -> bool {
+    match &answer.body {
+        Ok(bytes) => body.is_none() && !bytes.is_empty() && is_json(answer),
+        Err(_) => true,
+    }
+}
+
+fn is_json(answer: &Answer) -> bool {
+    answer
+        .header("content-type")
+        .is_some_and(|t| t.contains("json"))
 }
 
 /// A condition that has no result does not hold.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -76,6 +77,10 @@ pub enum Fault {
     CloseAfterApplying,
     /// Applies, then sends half of the answer.
     HalfAnswer,
+    /// Applies, then sends so many bytes of the answer.
+    CutAnswer(usize),
+    /// A proxy delivers the request twice and passes the second answer on.
+    DeliveredTwice,
     /// Applies, and never answers.
     SilenceAfterApplying,
     /// 200 with an error in the body; applies nothing.
@@ -106,6 +111,7 @@ struct State {
     records: BTreeMap<String, Record>,
     ledger: Vec<Applied>,
     requests: Vec<Received>,
+    last_asked: Option<Instant>,
     script: VecDeque<Scripted>,
     answers: BTreeMap<String, Answer>,
     missing_version: MissingVersion,
@@ -118,19 +124,44 @@ struct State {
 pub struct Crm {
     server: Server,
     state: Arc<Mutex<State>>,
+    busy: Arc<AtomicU32>,
+}
+
+/// A request that is being handled; its sender may go away before it is answered.
+struct Busy(Arc<AtomicU32>);
+
+impl Busy {
+    fn with(count: &Arc<AtomicU32>) -> Busy {
+        count.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(count))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Crm {
     /// Starts it. Port 0 picks a free one.
     pub async fn start(bind: SocketAddr) -> io::Result<Crm> {
         let state = Arc::new(Mutex::new(State::default()));
-        let shared = state.clone();
+        let busy = Arc::default();
+        let shared = (state.clone(), Arc::clone(&busy));
         let handler = move |request: Received| {
-            let state = shared.clone();
-            Box::pin(async move { handle(&state, request).await }) as _
+            let (state, busy) = shared.clone();
+            Box::pin(async move {
+                let _busy = Busy::with(&busy);
+                handle(&state, request).await
+            }) as _
         };
         let server = Server::start(bind, Arc::new(handler)).await?;
-        Ok(Crm { server, state })
+        Ok(Crm {
+            server,
+            state,
+            busy,
+        })
     }
 
     /// Where it listens.
@@ -151,6 +182,26 @@ impl Crm {
     /// Every request that arrived, in order, applied or not.
     pub fn requests(&self) -> Vec<Received> {
         self.lock().requests.clone()
+    }
+
+    /// How many requests have arrived.
+    pub fn asked(&self) -> usize {
+        self.lock().requests.len()
+    }
+
+    /// When the last request arrived.
+    pub fn last_asked(&self) -> Option<Instant> {
+        self.lock().last_asked
+    }
+
+    /// How many writes were applied.
+    pub fn written(&self) -> usize {
+        self.lock().ledger.len()
+    }
+
+    /// Requests that it has and has not answered yet.
+    pub fn busy(&self) -> u32 {
+        self.busy.load(Ordering::Relaxed)
     }
 
     /// A record's version and fields.
@@ -210,6 +261,7 @@ async fn handle(state: &Mutex<State>, request: Received) -> Reply {
 impl State {
     fn next_fault(&mut self, request: &Received) -> Option<Fault> {
         self.requests.push(request.clone());
+        self.last_asked = Some(Instant::now());
         let is_read = request.method == "GET";
         let waits = |s: &Scripted| match s.on {
             On::Reads => is_read,
@@ -255,6 +307,15 @@ impl State {
                 let mut bytes = self.apply(request).to_bytes();
                 bytes.truncate(bytes.len() - 5);
                 Reply::Raw(bytes)
+            }
+            Fault::CutAnswer(bytes) => {
+                let mut answer = self.apply(request).to_bytes();
+                answer.truncate(bytes);
+                Reply::Raw(answer)
+            }
+            Fault::DeliveredTwice => {
+                self.apply(request);
+                Reply::Answer(self.apply(request))
             }
             Fault::ErrorIn200 => Reply::Answer(Answer::json(
                 200,

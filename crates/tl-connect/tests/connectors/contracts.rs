@@ -21,7 +21,7 @@ const COMPARED: [&str; 6] = [
     "content-type",
 ];
 
-fn recordings() -> Vec<Json> {
+pub fn recordings() -> Vec<Json> {
     serde_json::from_str(RECORDED).expect("a list of recordings")
 }
 
@@ -113,26 +113,64 @@ fn nothing_is_called_verified_that_is_not() {
     );
 }
 
+/// A mail of ours that comes back, or that a program answers, is known by its headers, whichever vendor sent it.
+#[tokio::test]
+async fn every_mail_that_we_send_bears_our_mark() {
+    let sends = |(name, _): &&(&str, &str)| shipped(name).operations.contains_key("mail.send");
+    let vendors: Vec<&str> = tl_lang::connector::SHIPPED
+        .iter()
+        .filter(sends)
+        .map(|(name, _)| *name)
+        .collect();
+    assert!(vendors.len() >= 4, "{vendors:?}");
+    for vendor in vendors {
+        let of_it =
+            |r: &Json| text(r, "connector") == vendor && text(r, "operation") == "mail.send";
+        let recorded = recordings().into_iter().find(of_it).expect(vendor);
+        let sent = send(&recorded).await;
+        let body = decoded(&String::from_utf8(sent.body).expect("text"));
+        for part in [
+            "X-Throughline-Effect",
+            "eff_1",
+            "Auto-Submitted",
+            "auto-generated",
+        ] {
+            assert!(body.contains(part), "{vendor}: {part} in {body}");
+        }
+    }
+}
+
 /// Sends the recorded operation from our file.
 async fn send(recorded: &Json) -> Received {
-    let stand = Stand::start(|_, _| answer(200, "{}")).await;
+    let token = r#"{"access_token":"s3cret","expires_in":3600}"#;
+    let answers = match logs_in(recorded) {
+        true => token,
+        false => "{}",
+    };
+    let stand = Stand::start(move |_, _| answer(200, answers)).await;
+    let (desk, what) = recorded_try(recorded, &stand);
+    desk.write(&what).await;
+    stand.seen().pop().expect("a request")
+}
+
+/// Whether a token is got first.
+pub fn logs_in(recorded: &Json) -> bool {
+    let connector = shipped(&text(recorded, "connector"));
+    connector.auth.first().is_some_and(|s| s.login.is_some())
+}
+
+/// The recorded operation as a call of our file.
+pub fn recorded_try(recorded: &Json, stand: &Stand) -> (Desk, Try) {
     let connector = shipped(&text(recorded, "connector"));
     let operation = text(recorded, "operation");
     let found = connector.operations.get_key_value(&operation);
     let name = found.unwrap_or_else(|| panic!("no {operation}")).0.clone();
     let settings = or_empty(&recorded["settings"]);
     let secret = recorded["secret"].as_str().unwrap_or("s3cret");
-    let secret = match connector.auth.first().is_some_and(|s| s.login.is_some()) {
+    let secret = match logs_in(recorded) {
         true => r#"{"refresh_token":"r","client_id":"c","client_secret":"s"}"#.to_owned(),
         false => format!("{secret:?}"),
     };
-    let stand = match connector.auth.first().is_some_and(|s| s.login.is_some()) {
-        true => {
-            Stand::start(|_, _| answer(200, r#"{"access_token":"s3cret","expires_in":3600}"#)).await
-        }
-        false => stand,
-    };
-    let desk = Desk::with(connector, &stand, &settings, &secret);
     let what = Try {
         operation: name.leak(),
         args: json(&or_empty(&recorded["args"])),
@@ -141,8 +179,7 @@ async fn send(recorded: &Json) -> Received {
         create: false,
         attempt: 1,
     };
-    desk.write(&what).await;
-    stand.seen().pop().expect("a request")
+    (Desk::with(connector, stand, &settings, &secret), what)
 }
 
 fn text(of: &Json, name: &str) -> String {

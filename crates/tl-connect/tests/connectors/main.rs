@@ -2,6 +2,7 @@
 //! with the product against what the vendors' own libraries send.
 
 mod contracts;
+mod cut;
 mod pages;
 mod shipped;
 mod stand;

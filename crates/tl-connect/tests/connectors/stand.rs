@@ -29,15 +29,22 @@ impl Stand {
     pub async fn start(
         habit: impl Fn(&Received, usize) -> Answer + Send + Sync + 'static,
     ) -> Stand {
+        Stand::replying(move |request, n| Reply::Answer(habit(request, n))).await
+    }
+
+    /// The same, with the connection in its hands too.
+    pub async fn replying(
+        habit: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static,
+    ) -> Stand {
         let seen: Arc<Mutex<Vec<Received>>> = Arc::default();
         let kept = seen.clone();
         let server = Server::start(
             SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             Arc::new(move |request: Received| {
                 let mut kept = kept.lock().expect("a lock");
-                let answer = habit(&request, kept.len());
+                let reply = habit(&request, kept.len());
                 kept.push(request);
-                Box::pin(async move { Reply::Answer(answer) })
+                Box::pin(async move { reply })
             }),
         );
         Stand {

@@ -2,6 +2,7 @@
 
 mod classify;
 mod hygiene;
+mod imap;
 mod model;
 mod rest;
 mod ssrf;

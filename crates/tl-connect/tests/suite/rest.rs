@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 use tl_connect::call::{Call, CallError, Facts, ReadState};
-use tl_connect::classify::{Action, BodySays, Observation, Overrides, classify};
+use tl_connect::classify::{Action, BodySays, Ground, Observation, Overrides, classify};
 use tl_connect::client::Connection;
 use tl_connect::exchange::{self, ReadOutcome, To, WriteOutcome};
 use tl_connect::fake::Crm;
@@ -69,6 +69,17 @@ fn attempt<'a>(
         idempotency: None,
         deadline: PATIENT,
         now: 0,
+    }
+}
+
+/// A new lead, with a key.
+fn keyed<'a>(connection: &'a Connection, body: &'a Value) -> Attempt<'a> {
+    Attempt {
+        method: "POST",
+        path: "/leads",
+        lock: &Lock::LastWriterWins,
+        idempotency: Some(("Idempotency-Key", "effect-1")),
+        ..attempt(connection, body, None)
     }
 }
 
@@ -406,6 +417,11 @@ async fn after_every_fault_a_read_tells_the_truth() {
         ),
         (Fault::HalfAnswer, Action::Reread, AfterReading::Applied),
         (
+            Fault::DeliveredTwice,
+            Action::Conflict,
+            AfterReading::Applied,
+        ),
+        (
             Fault::SilenceAfterApplying,
             Action::Reread,
             AfterReading::Applied,
@@ -479,13 +495,7 @@ async fn a_key_makes_a_second_try_harmless() {
         let (crm, connection) = crm().await;
         crm.script(On::Writes, fault.clone(), 1);
         let body = stage("new");
-        let keyed = Attempt {
-            method: "POST",
-            path: "/leads",
-            lock: &Lock::LastWriterWins,
-            idempotency: Some(("Idempotency-Key", "effect-1")),
-            ..attempt(&connection, &body, None)
-        };
+        let keyed = keyed(&connection, &body);
         let first = send(&keyed).await;
         let repeat = classify(
             Class::E1,
@@ -510,6 +520,69 @@ async fn a_key_makes_a_second_try_harmless() {
             sent[0].body, sent[1].body,
             "the same key carries the same bytes"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_key_makes_a_second_delivery_harmless() {
+    let (crm, connection) = crm().await;
+    crm.script(On::Writes, Fault::DeliveredTwice, 1);
+    let body = stage("new");
+    let keyed = keyed(&connection, &body);
+    let outcome = send(&keyed).await;
+    assert_eq!(
+        (action(&outcome), outcome.vendor_ref.as_deref()),
+        (Action::Succeed, Some("1"))
+    );
+    assert_eq!(crm.ledger().len(), 1);
+}
+
+/// The answer to a write that was applied breaks off after each of its bytes: nobody says that it was not, and a read
+/// of which the answer breaks off in the same way never says that there is no record.
+#[tokio::test]
+async fn an_answer_that_breaks_off_anywhere_never_means_that_nothing_happened() {
+    let body = stage("won");
+    for bytes in 0.. {
+        let (crm, connection) = crm().await;
+        crm.edit("/leads/17", fields(json!({"stage": "old"})));
+        let ours = Attempt {
+            idempotency: Some(("Idempotency-Key", "effect-1")),
+            ..attempt(&connection, &body, Some("\"1\""))
+        };
+        crm.script(On::Writes, Fault::CutAnswer(bytes), 1);
+        crm.script(On::Reads, Fault::CutAnswer(bytes), 1);
+        let outcome = send(&ours).await;
+        assert_eq!(crm.ledger().len(), 1, "{bytes} bytes");
+        let said = |class| {
+            classify(
+                class,
+                OnUnknown::Hold,
+                &outcome.observation,
+                &Overrides::default(),
+            )
+        };
+        if said(Class::E4) == Action::Succeed {
+            assert!(bytes > 100, "{bytes} bytes: that is all of it");
+            break;
+        }
+        let again = Action::Retry {
+            retry_after: None,
+            ground: Ground::SameKey,
+        };
+        let all = [Class::E1, Class::E2, Class::E3, Class::E4].map(said);
+        let wanted = [again, Action::Reread, Action::Uncertain, Action::Uncertain];
+        assert_eq!(all, wanted, "{bytes} bytes: {:?}", outcome.observation);
+        let cut = look(&connection).await.state;
+        let after = after_reading(ours.base_version, &body, &cut);
+        let told = matches!(cut, ReadState::Present { .. });
+        let wanted = match told {
+            true => AfterReading::Applied,
+            false => AfterReading::Unclear,
+        };
+        assert_eq!(after, wanted, "{bytes} bytes: {cut:?}");
+        let whole = look(&connection).await.state;
+        let after = after_reading(ours.base_version, &body, &whole);
+        assert_eq!(after, AfterReading::Applied, "{bytes} bytes");
     }
 }
 

@@ -1,10 +1,12 @@
 //! What is known after every way a connection can end (E-05). One case is one line.
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tl_connect::knowledge::{BodyError, Knowledge, NotSent, Unknown};
+use tl_connect::client::{Auth, Client, Connection, Exchange, Request};
+use tl_connect::knowledge::{Answer, BodyError, Knowledge, NotSent, Sent, Unknown};
 
 use crate::support::{Do, LOOPBACK, Raw, client, get, put, to, write};
 
@@ -468,4 +470,53 @@ async fn nothing_leaves_a_client_that_may_not_send() {
     let sent = client.send(&to(&server.base()), put("/record")).await;
     assert!(matches!(sent.knowledge, Knowledge::Answered(_)));
     assert_eq!(server.count("PUT /record"), 1);
+}
+
+/// Answers everything with a date.
+#[derive(Debug)]
+struct Dated(Option<&'static str>);
+
+impl Exchange for Dated {
+    fn exchange(&self, _: &Connection, _: Request) -> Pin<Box<dyn Future<Output = Sent> + Send>> {
+        let date = self.0.map(|d| ("date".to_owned(), d.to_owned()));
+        let answer = Answer {
+            status: 503,
+            headers: date.into_iter().collect(),
+            body: Ok(Vec::new()),
+        };
+        Box::pin(async {
+            Sent {
+                knowledge: Knowledge::Answered(answer),
+                took: Duration::ZERO,
+                body_bytes: 0,
+            }
+        })
+    }
+}
+
+/// The time of a system in the own network is nobody else's word.
+#[tokio::test]
+async fn the_dates_of_answers_from_outside_are_told() {
+    let date = "Sun, 22 Nov 2026 12:00:00 GMT";
+    let told = ("crm.example".to_owned(), 1_795_348_800_000_000);
+    let table = [
+        ("https://crm.example/v1", false, Some(date), Some(told)),
+        ("https://crm.example/v1", true, Some(date), None),
+        ("https://crm.example/v1", false, Some("yesterday"), None),
+        ("https://crm.example/v1", false, None, None),
+    ];
+    for (base, private, date, want) in table {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ears = Arc::clone(&heard);
+        let client = Client::over(Arc::new(Dated(date)))
+            .telling(move |host, at| ears.lock().unwrap().push((host.to_owned(), at)));
+        let connection = Connection::new("crm", base, &Auth::None, private).unwrap();
+        client.send(&connection, get("/x")).await;
+        let heard = heard.lock().unwrap();
+        assert_eq!(
+            heard.as_slice(),
+            want.as_slice(),
+            "{date:?}, private: {private}"
+        );
+    }
 }

@@ -73,6 +73,7 @@ pub(crate) fn page(c: &CasePage, contents: bool, now: i64) -> Page {
                 p class="crumb" { a href="/cases" data-key="u" { "Cases" } " / " (c.row.workflow) }
                 h1 class="case-title" dir="auto" { @if contents && !c.about.is_empty() { (c.about) span class="soft" { " · " (words(&c.row.state)) } } @else { (words(&c.row.state)) } }
                 p class="summary" { (sentence(&c.summary)) }
+                @if contents { @for note in &c.notes { p class="summary soft" { (sentence(note)) } } }
                 p class="facts" {
                     (small_line(&c.row.line))
                     @if !c.row.line.closed { (due_badge(c.row.due, now, c.row.line.pace)) }

@@ -14,7 +14,7 @@ use tl_kernel::id::TenantId;
 use tl_kernel::journal::{Entry, Planned};
 use tl_kernel::program::Program;
 use tl_kernel::turn::{EffectKind, EffectWrite, Turn};
-use tl_store::contract::EffectRow;
+use tl_store::contract::{EffectRow, Line};
 
 use super::{Observed, Step, log};
 use crate::desk::is_born;
@@ -120,6 +120,13 @@ struct ConnectionWhy {
     why: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ScheduleOutcome {
+    workflow: String,
+    schedule: String,
+    outcome: &'static str,
+}
+
 /// How a tenant's connection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConnectionNow {
@@ -150,6 +157,7 @@ pub struct Telemetry {
     model_tokens: Family<Tokens, Counter>,
     gate_answers: Family<GateAnswer, Counter>,
     stays: Family<Stay, Counter>,
+    instants: Family<ScheduleOutcome, Counter>,
     stopped: Family<ConnectionWhy, Gauge>,
     held: Family<ConnectionWhy, Gauge>,
     spans: Family<SpanOutcome, Counter>,
@@ -170,6 +178,7 @@ impl Default for Telemetry {
             model_tokens: Family::default(),
             gate_answers: Family::default(),
             stays: Family::default(),
+            instants: Family::default(),
             stopped: Family::default(),
             held: Family::default(),
             spans: Family::default(),
@@ -235,6 +244,11 @@ impl Telemetry {
             "sla_stays",
             "SLAs of stays in a state and of goals, met or breached",
             self.stays.clone(),
+        );
+        r.register(
+            "schedule_instants",
+            "Instants of timetables, by what became of them",
+            self.instants.clone(),
         );
         r.register(
             "connection_stopped",
@@ -320,6 +334,18 @@ impl Telemetry {
             outcome: if met { "met" } else { "breached" },
         };
         self.stays.get_or_create(&labels).inc();
+    }
+
+    /// This node has dealt with an instant of a timetable.
+    pub(crate) fn brought(&self, program: &Program, schedule: &str, outcome: &'static str) {
+        if program.observability.metrics {
+            let labels = ScheduleOutcome {
+                workflow: program.id.clone(),
+                schedule: schedule.to_owned(),
+                outcome,
+            };
+            self.instants.get_or_create(&labels).inc();
+        }
     }
 
     /// An input was refused.
@@ -467,6 +493,21 @@ impl Telemetry {
         }
         let ramps = i64::from(now.ramps);
         self.stopped.get_or_create(&labels("ramp")).set(ramps);
+    }
+
+    /// So many effects of a line wait for a slot.
+    pub(crate) fn waits_for_a_slot(&self, (tenant, connection): &Line, count: usize) {
+        let connection = match connection.as_str() {
+            "" => BUILT_IN,
+            named => named,
+        };
+        let labels = ConnectionWhy {
+            tenant: tenant.0,
+            connection: connection.to_owned(),
+            why: "slot",
+        };
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.held.get_or_create(&labels).set(count);
     }
 
     /// Spans were taken by the receiver, or will never be.

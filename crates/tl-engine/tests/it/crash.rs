@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
+use tl_connect::client::Client;
 use tl_connect::fake::Crm;
 use tl_engine::admit::Admitted;
 use tl_engine::clock::ManualClock;
@@ -26,7 +27,7 @@ use tl_store::contract::{CommitAnswer, EffectRow, Unit};
 use tokio::task::JoinSet;
 
 use crate::control::switch;
-use crate::world::{Plan, START, TENANT, World};
+use crate::world::{Plan, START, TENANT, World, client};
 use judge::{Account, End, judge};
 pub use scenarios::{EXAMPLES, WITH_AI};
 use scenarios::{Scenario, Step};
@@ -93,6 +94,7 @@ struct Run<'a> {
     s: &'a Scenario,
     dir: TempDir,
     crm: Arc<Crm>,
+    client: Client,
     clock: Arc<ManualClock>,
     told: Told,
     acked: BTreeMap<String, (EventId, CaseId)>,
@@ -129,6 +131,7 @@ impl<'a> Run<'a> {
             s,
             dir: directory(),
             crm,
+            client: client(),
             clock: Arc::new(ManualClock::at(START)),
             told: Told::default(),
             acked: BTreeMap::new(),
@@ -146,8 +149,10 @@ impl<'a> Run<'a> {
             dir: self.dir.path(),
             clock: Arc::clone(&self.clock),
             crm: Arc::clone(&self.crm),
+            client: self.client.clone(),
             tap: Some(tap.clone()),
             slots: self.s.slots,
+            inline: false,
         });
         if !self.deployed {
             w.deploy_files(&self.s.yaml, self.s.files).await;

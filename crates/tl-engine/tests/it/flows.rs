@@ -1,12 +1,16 @@
 //! Whole cases, from a message to where they come to rest.
 
+use std::sync::Arc;
+
+use tl_connect::fake::Crm;
 use tl_engine::admit::Admitted;
+use tl_engine::clock::ManualClock;
 use tl_kernel::decide::{Command, CommandKind, Input, Resolve, TaskDecision};
 use tl_kernel::effect::EffectState;
 use tl_kernel::journal::{Actor, Entry, open};
-use tl_kernel::time::DAY;
+use tl_kernel::time::{DAY, SECOND};
 
-use crate::world::{TENANT, World};
+use crate::world::{Plan, START, TENANT, World, client};
 
 /// A rules-only workflow that writes to the CRM with a version and a key.
 pub const TO_CRM: &str = r#"
@@ -382,4 +386,97 @@ async fn a_record_says_from_where_its_properties_are() {
         assert_eq!(mark["from"].as_str().map(str::to_owned), from, "{property}");
         assert!(mark["source"].as_str().unwrap().starts_with("eff_"));
     }
+}
+
+/// Each message opens a case and is answered, once a day for a contact.
+const ANSWERED: &str = r#"
+workflow: { id: w, version: "1" }
+record:
+  type: ticket
+  fields: { email: { type: email, required: true, use: control } }
+ingress: { gateway: { auth: api_key }, channels: { api: { channel: api } } }
+worker: { ai_step: none }
+decision: { branches: [ { condition: "has(record.email)", action: ack }, { default: human_queue } ] }
+policy: { ack: { auto: true, limit: 1 per contact per day } }
+side_effects:
+  messaging:
+    ack: { channel: email, via: outbox, to: record.email, subject: Hello, text: "We have it", check: verified_sender }
+"#;
+
+/// What a limit stops was not said: no case closes over it as if it were done.
+#[tokio::test]
+async fn a_message_that_its_limit_stops_is_shown_to_a_person() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(dir.path(), ANSWERED).await;
+    let json = r#"{"email":"ada@example.com"}"#;
+    let first = w.case_of("a", json).await;
+    w.settle().await.unwrap();
+    assert_eq!(w.state(first).await, "closed");
+    let second = w.case_of("b", json).await;
+    w.settle().await.unwrap();
+    let effect = w.effects(second).await.remove(0);
+    assert_eq!(
+        (effect.state, effect.code.as_str()),
+        (EffectState::Cancelled, "limit")
+    );
+    assert_eq!(w.state(second).await, "needs_human");
+    let task = w.open_tasks(second).await.remove(0);
+    assert_eq!(
+        (task.kind.as_str(), task.reason.as_str()),
+        ("exception", "limit")
+    );
+    // Decided again the next day, it is said.
+    w.clock.advance(DAY);
+    let input = Input::Command(Command {
+        by: Actor::Person("anna".into()),
+        reason: "test".into(),
+        what: CommandKind::Reopen,
+    });
+    let again = w.desk.advance((TENANT, second), input, Vec::new(), None);
+    again.await.expect("decided again");
+    w.settle().await.unwrap();
+    assert_eq!(w.state(second).await, "closed");
+    let sent = w.desk.store().outbox(TENANT, Some(second), 10).await;
+    assert_eq!(sent.unwrap().len(), 1);
+    assert!(w.open_tasks(second).await.is_empty());
+}
+
+/// What waits in the database is known to a node that works none of it off.
+#[tokio::test]
+async fn a_node_without_a_worker_knows_how_long_work_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(START));
+    let crm = Crm::start(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let crm = Arc::new(crm);
+    let open = |slots| {
+        World::open(Plan {
+            dir: dir.path(),
+            clock: Arc::clone(&clock),
+            crm: Arc::clone(&crm),
+            client: client(),
+            tap: None,
+            slots,
+            inline: false,
+        })
+    };
+    let w = open(0);
+    w.deploy(TO_CRM).await;
+    let age = async |w: &World| {
+        w.desk.look_at_backlog().await.unwrap();
+        w.desk.backlog_age(TENANT)
+    };
+    assert_eq!(age(&w).await, 0);
+    w.case_of("a", BIG).await;
+    w.clock.advance(15 * SECOND);
+    assert_eq!(age(&w).await, 15 * SECOND);
+    // A second one waits for less long.
+    w.case_of("b", r#"{"email":"bob@example.com","size":12}"#)
+        .await;
+    w.clock.advance(SECOND);
+    assert_eq!(age(&w).await, 16 * SECOND);
+    drop(w);
+    let mut w = open(8);
+    w.settle().await.unwrap();
+    assert_eq!(age(&w).await, 0);
+    assert_eq!(w.crm.ledger().len(), 2);
 }

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::flows::TO_CRM;
-use crate::world::{Plan, START, TENANT, World};
+use crate::world::{Plan, START, TENANT, World, client};
 
 const BIG: &str = r#"{"email":"ada@example.com","name":"Ada","size":12}"#;
 const PATH: &str = "/leads/ada%40example.com";
@@ -500,8 +500,10 @@ impl Ground {
             dir,
             clock: Arc::clone(&self.clock),
             crm: Arc::clone(&self.crm),
+            client: client(),
             tap,
             slots: 8,
+            inline: false,
         })
     }
 }
@@ -597,8 +599,10 @@ async fn a_backlog_grows_older_while_its_effects_wait_for_a_slot() {
         dir: dir.path(),
         clock: Arc::clone(&ground.clock),
         crm: Arc::clone(&ground.crm),
+        client: client(),
         tap: None,
         slots: 1,
+        inline: false,
     });
     w.deploy(TO_CRM).await;
     leads(&w, 0..4).await;
@@ -610,8 +614,12 @@ async fn a_backlog_grows_older_while_its_effects_wait_for_a_slot() {
     for passed in [0, 11, 30] {
         ground.clock.advance(passed * SECOND);
         let age = ground.clock.now() - START;
-        while w.desk.backlog_age() != age || ground.crm.requests().is_empty() {
-            assert!(Instant::now() < end, "{} of {age}", w.desk.backlog_age());
+        while w.desk.backlog_age(TENANT) != age || ground.crm.requests().is_empty() {
+            assert!(
+                Instant::now() < end,
+                "{} of {age}",
+                w.desk.backlog_age(TENANT)
+            );
             w.desk.nudge();
             tokio::task::yield_now().await;
         }
@@ -739,6 +747,22 @@ async fn retries_wait_for_their_budget() {
         w.settle().await.unwrap();
     }
     assert_eq!(w.crm.ledger().len(), 101);
+}
+
+/// A process that dies with much on its way is no vendor that fails.
+#[tokio::test]
+async fn what_a_crash_left_behind_needs_no_budget() {
+    let dir = tempfile::tempdir().unwrap();
+    let ground = Ground::new().await;
+    let mut w = ground.open(dir.path(), Some(Arc::new(DiesAt(Point::BeforeSend))));
+    w.deploy(TO_CRM).await;
+    leads(&w, 0..100).await;
+    while w.settle().await.is_err() {}
+    drop(w);
+    assert_eq!(ground.crm.ledger().len(), 0);
+    let mut w = ground.open(dir.path(), None);
+    w.settle().await.unwrap();
+    assert_eq!(ground.crm.ledger().len(), 100);
 }
 
 #[tokio::test]

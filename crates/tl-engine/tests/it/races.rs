@@ -14,7 +14,7 @@ use tl_kernel::id::{CaseId, EventId};
 use crate::control::switch;
 use crate::crash::directory;
 use crate::flows::TO_CRM;
-use crate::world::{Plan, START, TENANT, World};
+use crate::world::{Plan, START, TENANT, World, client};
 
 const LEAD: &str = r#"{"email":"ada@example.com","size":7}"#;
 
@@ -66,8 +66,10 @@ async fn a_saved_answer_names_the_case_that_the_message_came_to() {
             dir: dir.path(),
             clock: Arc::new(ManualClock::at(START)),
             crm: Arc::new(Crm::start(([127, 0, 0, 1], 0).into()).await.unwrap()),
+            client: client(),
             tap: Some(rivals.clone()),
             slots: 8,
+            inline: false,
         });
         w.deploy(TO_CRM).await;
         let mut message = w.message("ours", LEAD);

@@ -17,10 +17,11 @@ use tl_kernel::decide::{Command, CommandKind, Input};
 use tl_kernel::id::CaseId;
 use tl_kernel::journal::Actor;
 use tl_kernel::time::{DAY, HOUR};
+use tl_store::contract::{Row, Unit};
 
 use crate::crash::{EXAMPLES, WITH_AI};
 use crate::flows::TO_CRM;
-use crate::world::{TENANT, World};
+use crate::world::{START, TENANT, World};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const LEAD: &str =
@@ -347,7 +348,10 @@ async fn every_series_is_documented_with_its_labels() {
     w.case_of("a", LEAD).await;
     w.settle_for(2).await.unwrap();
     // Only a system that is reached over a connection has series of one.
-    w.deploy(TO_CRM).await;
+    w.deploy(&format!(
+        "{TO_CRM}schedules: {{ tick: {{ cron: '0 * * * *' }} }}\n"
+    ))
+    .await;
     w.case_of("b", r#"{"email":"bob@canary.example","size":12}"#)
         .await;
     w.settle_for(2).await.unwrap();
@@ -414,12 +418,7 @@ async fn lines_carry_the_ids_that_the_workflow_names() {
         let mut w = World::new(dir.path(), &crm("decision:", &queue)).await;
         let case = w.case_of("a", LEAD).await;
         w.settle().await.unwrap();
-        let text = String::from_utf8(LINES.take().expect("lines")).unwrap();
-        assert!(!text.to_lowercase().contains("canary"), "{text}");
-        let lines: Vec<Json> = text
-            .lines()
-            .map(|l| serde_json::from_str(l).unwrap())
-            .collect();
+        let (text, lines) = logged();
         let of = |message: &'static str| lines.iter().filter(move |l| l["message"] == message);
         assert_eq!(
             of("turn").count() as u32,
@@ -444,6 +443,50 @@ async fn lines_carry_the_ids_that_the_workflow_names() {
         }
         assert_eq!(of("attempt").count(), 1, "{text}");
     }
+    what_goes_wrong_names_the_case().await;
+}
+
+/// What this thread has logged, as text and line by line; nothing of anybody is in it.
+fn logged() -> (String, Vec<Json>) {
+    let text = String::from_utf8(LINES.take().expect("lines")).unwrap();
+    assert!(!text.to_lowercase().contains("canary"), "{text}");
+    let lines = text.lines().map(|l| serde_json::from_str(l).unwrap());
+    let lines = lines.collect();
+    (text, lines)
+}
+
+/// The one line with this message.
+fn only<'l>((text, lines): &'l (String, Vec<Json>), message: &str) -> &'l Json {
+    let mut of = lines.iter().filter(|l| l["message"] == message);
+    let first = of.next().unwrap_or_else(|| panic!("{message}: {text}"));
+    assert!(of.next().is_none(), "{message}: {text}");
+    first
+}
+
+/// A timer whose case cannot go on: a version that this build cannot read has come in between.
+async fn what_goes_wrong_names_the_case() {
+    LINES.set(Some(Vec::new()));
+    let dir = tempfile::tempdir().unwrap();
+    let text = crm("automated: { sla: 3d }", "needs_human: { sla: 1h }");
+    let w = World::new(dir.path(), &text).await;
+    let unsure = r#"{"email":"ada@canary.example","size":7}"#;
+    let case = w.case_of("a", unsure).await;
+    let mut unit = Unit::new(TENANT);
+    unit.rows.push(Row::Deploy {
+        number: 2,
+        workflow: "w".into(),
+        version: "2".into(),
+        digest: [2; 32],
+        files: vec![0xff],
+        at: START,
+    });
+    w.desk.store().commit(unit).await.expect("deployed");
+    w.desk.forget_views();
+    w.clock.advance(2 * HOUR);
+    w.worker.round().await.expect("the others go on");
+    let logged_now = logged();
+    let line = only(&logged_now, "timer");
+    assert_eq!(line["case_id"], case.to_string(), "{line}");
 }
 
 /// A receiver of traces on loopback that answers with given statuses first, then with 200.

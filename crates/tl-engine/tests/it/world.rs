@@ -11,6 +11,7 @@ use tl_engine::admit::{Admitted, Message};
 use tl_engine::clock::{Clock, ManualClock};
 use tl_engine::desk::{Desk, DeskError, Handoff, Setting};
 use tl_engine::outward::{Connections, Outward};
+use tl_engine::schedules::begin;
 use tl_engine::tap::Tap;
 use tl_engine::tenant::{Tenant, pack};
 use tl_engine::worker::Worker;
@@ -20,8 +21,8 @@ use tl_kernel::id::{CaseId, EventId, TenantId};
 use tl_kernel::payload::parse_json;
 use tl_kernel::value::Value;
 use tl_lang::{Project, bundle_digest, load, render};
-use tl_store::Store;
 use tl_store::contract::{EffectFilter, EffectRow, Row, TaskFilter, TaskRow, Unit};
+use tl_store::{Location, Store};
 use tokio::sync::mpsc;
 
 pub const TENANT: TenantId = TenantId(1);
@@ -57,9 +58,18 @@ pub struct Plan<'a> {
     pub dir: &'a Path,
     pub clock: Arc<ManualClock>,
     pub crm: Arc<Crm>,
+    /// Worlds that follow each other share one: it reads the certificates of the machine.
+    pub client: Client,
     pub tap: Option<Arc<dyn Tap>>,
     /// Send slots; 0: nothing is born dispatching and every effect waits for the worker.
     pub slots: usize,
+    /// The store runs on the threads that ask it, and has none of its own.
+    pub inline: bool,
+}
+
+/// The way out.
+pub fn client() -> Client {
+    Client::new(&Options::default()).expect("a client")
 }
 
 impl World {
@@ -80,17 +90,33 @@ impl World {
                     .await
                     .expect("the CRM starts"),
             ),
+            client: client(),
             tap: None,
             slots: 8,
+            inline: false,
         };
         World::open(plan)
     }
 
     /// Opens (or opens again) the engine on a directory.
     pub fn open(plan: Plan<'_>) -> World {
-        let store =
-            Store::open(&plan.dir.join("store.db"), &Default::default()).expect("the store opens");
         let clock: Arc<dyn Clock> = plan.clock.clone();
+        let store = World::store(&plan);
+        World::over(plan, store, clock)
+    }
+
+    /// The store of a plan.
+    pub fn store(plan: &Plan<'_>) -> Store {
+        let (path, options) = (plan.dir.join("store.db"), Default::default());
+        let store = match plan.inline {
+            true => Store::inline(&Location::from(path.as_path()), &options),
+            false => Store::open(&path, &options),
+        };
+        store.expect("the store opens")
+    }
+
+    /// The engine with another clock than the manual one.
+    pub fn over(plan: Plan<'_>, store: Store, clock: Arc<dyn Clock>) -> World {
         let (desk, queue) = Desk::new(Setting {
             store,
             clock,
@@ -101,7 +127,7 @@ impl World {
         let connection =
             Connection::new("crm", &plan.crm.base_url(), &Auth::None, true).expect("a connection");
         let outward = Outward {
-            client: Client::new(&Options::default()).expect("a client"),
+            client: plan.client,
             connections: Arc::new(ToCrm(Arc::new(connection))),
         };
         World {
@@ -152,6 +178,11 @@ impl World {
             files: pack(&project),
             at: START,
         });
+        let view = self.desk.reload(TENANT).await.ok();
+        let old = view.as_ref().and_then(|v| v.current.get("w"));
+        let rows = loaded.program.iter();
+        let rows = rows.flat_map(|p| begin(old.map(|(_, b)| &b.program), p, self.desk.now()));
+        unit.rows.extend(rows);
         self.desk.store().commit(unit).await.expect("deployed");
         self.desk.forget_views();
         number
@@ -165,7 +196,7 @@ impl World {
             mode: mode.map(str::to_owned),
             by: "test".into(),
             reason: "test".into(),
-            at: self.clock.now(),
+            at: self.desk.now(),
         });
         self.desk.store().commit(unit).await.expect("switched");
     }
@@ -179,7 +210,7 @@ impl World {
     pub fn message(&self, key: &str, json: &str) -> Message {
         let body = parse_json(json.as_bytes()).expect("good JSON");
         let id = EventId(
-            sha256(&[key.as_bytes(), &self.clock.now().to_be_bytes()])[..16]
+            sha256(&[key.as_bytes(), &self.desk.now().to_be_bytes()])[..16]
                 .try_into()
                 .expect("16"),
         );
@@ -188,7 +219,7 @@ impl World {
             ("source".to_owned(), Value::text("api")),
             ("endpoint".to_owned(), Value::text("api")),
             ("channel".to_owned(), Value::text("api")),
-            ("received_at".to_owned(), Value::Time(self.clock.now())),
+            ("received_at".to_owned(), Value::Time(self.desk.now())),
             ("body".to_owned(), body),
         ]);
         Message {
@@ -204,7 +235,7 @@ impl World {
             key_source: "signed_id".into(),
             expires: i64::MAX,
             kid: "k1".into(),
-            received_at: self.clock.now(),
+            received_at: self.desk.now(),
             content_type: "application/json".into(),
             payload: json.as_bytes().to_vec(),
             answer: None,

@@ -251,10 +251,7 @@ fn journal(backend: &Backend, case: u64) -> Vec<Sealed> {
 
 /// How many seeds: few, or with `TL_LONG=1` many.
 pub fn count(few: u64, many: u64) -> u64 {
-    match std::env::var("TL_LONG").as_deref() {
-        Ok("1") => many,
-        _ => few,
-    }
+    tl_trial::size(few, many)
 }
 
 /// Says on a panic where it was.

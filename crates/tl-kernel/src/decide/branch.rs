@@ -71,6 +71,7 @@ impl Deciding<'_> {
             policy_allows: Some(policy_allows),
             needs_human: Some(!w.needs_human.is_empty()),
             missing: Some(&w.missing),
+            link: None,
         });
         let truth = expr.truth(&scope)?;
         if truth.holds {

@@ -6,10 +6,18 @@ use super::{Admitted, Deciding, Facts, No};
 use crate::coerce::coerce;
 use crate::digest::{Digest, keyed};
 use crate::expr::{Found, Scope};
+use crate::follow_up;
 use crate::journal::{Actor, Entry, Fact};
-use crate::limits::{MAX_CORRELATION, MAX_EVENTS};
-use crate::program::{Endpoint, FieldFrom, OnMatch, Program, canonical};
+use crate::limits::{MAX_CORRELATION, MAX_EVENTS, MAX_LISTED_KEYS};
+use crate::program::{Auth, Endpoint, FieldFrom, OnAutomatic, OnMatch, Program, canonical};
 use crate::value::{Field, Label, Record, Source, Value};
+
+/// What the door calls a mail that a program sent by itself and that is no message of a person: `event.automatic`.
+/// Mailing lists and notices of other systems are none of these; rules may close them.
+const NOTED: &[&str] = &["bounce", "auto_reply", "loop"];
+
+/// In place of a part that was left out: the message was noted, and nothing was done for it.
+pub const NOTHING_DONE: &str = "*";
 
 /// The scope of a message alone, before there is a case.
 struct EventScope<'a> {
@@ -111,8 +119,15 @@ pub fn map_event(
     (record, unmapped)
 }
 
-/// Keyed digests of the record's natural keys; a key with an absent part is left out. Each comes with its
-/// position in the file.
+/// The word of an automatic mail that its door only notes.
+fn unattended<'e>(endpoint: &Endpoint, event: &'e Value) -> Option<&'e str> {
+    let word = event.at(&["automatic"]).and_then(Value::as_text)?;
+    let noted = endpoint.automatic == OnAutomatic::Note && NOTED.contains(&word);
+    noted.then_some(word)
+}
+
+/// Keyed digests of the record's natural keys; a key with an absent part is left out. A key that is one expression and
+/// whose value is a list gives a digest for each text in it. Each comes with its position in the file.
 pub fn natural_key_digests(
     world: &Program,
     record: &Record,
@@ -125,13 +140,21 @@ pub fn natural_key_digests(
         settings: &world.settings,
     };
     let mut out = Vec::new();
+    let digest = |text: &str| {
+        let parts: [&[u8]; 3] = [b"natural", world.id.as_bytes(), text.as_bytes()];
+        keyed(tenant_key, &parts)
+    };
     for (i, key) in world.record.natural_keys.iter().enumerate() {
-        if let Ok(text) = key.render(&scope)
+        let value = key.single().and_then(|expr| expr.eval(&scope).ok()?.value);
+        if let Some(Value::List(items)) = &value {
+            let texts = items.iter().filter_map(Value::as_text);
+            let texts = texts.filter(|t| !t.trim().is_empty()).take(MAX_LISTED_KEYS);
+            out.extend(texts.map(|text| (i as u8, digest(text))));
+        } else if let Ok(text) = key.render(&scope)
             && text.absent.is_empty()
             && !text.text.trim().is_empty()
         {
-            let parts: [&[u8]; 3] = [b"natural", world.id.as_bytes(), text.text.as_bytes()];
-            out.push((i as u8, keyed(tenant_key, &parts)));
+            out.push((i as u8, digest(&text.text)));
         }
     }
     out
@@ -167,6 +190,11 @@ fn correlation(
         })
 }
 
+/// What a message by a one-time link names as the key that verified it.
+pub fn link_kid(ask: u32) -> String {
+    format!("link-{ask}")
+}
+
 impl Deciding<'_> {
     pub(super) fn on_event(&mut self, e: Admitted) -> Result<(), No> {
         let (world, facts): (_, &Facts<'_>) = (self.world, self.facts);
@@ -180,6 +208,7 @@ impl Deciding<'_> {
                 ),
             ));
         };
+        self.link_counts(endpoint, &e.kid)?;
         self.actor = Actor::Endpoint {
             name: e.endpoint.clone(),
             kid: e.kid.clone(),
@@ -206,8 +235,14 @@ impl Deciding<'_> {
             matched_key: e.matched_key,
             correlation: own.filter(|c| *c != self.case.correlation),
         });
-        if world.reads_event_later() {
+        // The text of a document is read once: what was decided by it stays with the case, and is erased with it.
+        if world.reads_event_later() || event.at(&["documents"]).is_some() {
             self.fact(Fact::Message(event.clone()));
+        }
+        if let Some(word) = unattended(endpoint, event) {
+            let (record, _) = map_event(world, endpoint, event, n);
+            self.note_automatic(word, (event, record), first);
+            return Ok(());
         }
         let (record, unmapped) = map_event(world, endpoint, event, n);
         for Unmapped { field, why, failed } in unmapped {
@@ -227,6 +262,45 @@ impl Deciding<'_> {
         Ok(())
     }
 
+    /// A mail that no person wrote is only attached: it is answered by nothing and asks for nothing. One that belongs to
+    /// no case has a case of its own, which shows what came and ends here. Its fields make no keys: the sender's next
+    /// mail, a person's, shall not join it.
+    fn note_automatic(&mut self, word: &str, (event, record): (&Value, Record), first: bool) {
+        self.entry(Entry::LeftOut {
+            part: NOTHING_DONE.into(),
+            why: format!("was sent by a program and by no person ({word})"),
+        });
+        let nothing = Record::new();
+        self.claim(natural_key_digests(
+            self.world,
+            &nothing,
+            event,
+            self.facts.tenant_key,
+        ));
+        if first {
+            self.merge_event(record, true);
+            self.stamp("received_at");
+            if !self.move_to(canonical::CLOSED, word) {
+                self.stuck("no_edge");
+            }
+        }
+    }
+
+    /// A one-time link counts while its case waits for the answer to the message that it stood in. It opens no case.
+    fn link_counts(&self, endpoint: &Endpoint, kid: &str) -> Result<(), No> {
+        if !endpoint.auth.contains(&Auth::Link) {
+            return Ok(());
+        }
+        match follow_up::waits_for(self.world, &self.case) {
+            Some((ask, _)) if link_kid(ask) == kid => Ok(()),
+            _ => Err(No::new(
+                follow_up::OVER,
+                "event",
+                "the case does not wait for what this link asks for".into(),
+            )),
+        }
+    }
+
     fn open(&mut self, e: &Admitted) {
         self.case.seed = e.seed;
         self.case.origin = e.origin;
@@ -238,9 +312,12 @@ impl Deciding<'_> {
     }
 
     /// Takes mapped fields over: all of them for the first message; later ones fill what is absent, or
-    /// replace what came from messages where the workflow says `update`.
+    /// replace what came from messages where the workflow says `update`. Whoever has not proven who it is replaces
+    /// only what others like it have said.
     fn merge_event(&mut self, record: Record, first: bool) -> bool {
         let update = self.world.record.on_match == OnMatch::Update;
+        let n = u32::try_from(self.case.events.len()).unwrap_or(u32::MAX);
+        let proven = self.sender_is_proven(n);
         let mut changed = false;
         for (name, field) in record {
             let allowed = self
@@ -251,7 +328,11 @@ impl Deciding<'_> {
             let free = match self.case.record.get(&name) {
                 None => true,
                 Some(old) => {
-                    old.value.is_blank() || (update && matches!(old.source, Source::Event(_)))
+                    let may_replace = match old.source {
+                        Source::Event(old) => update && (proven || !self.sender_is_proven(old)),
+                        _ => false,
+                    };
+                    old.value.is_blank() || may_replace
                 }
             };
             if allowed && free {
@@ -270,6 +351,10 @@ impl Deciding<'_> {
     /// Natural keys that the record gives now and the case does not hold yet.
     pub(super) fn take_natural_keys(&mut self, event: &Value) {
         let keys = natural_key_digests(self.world, &self.case.record, event, self.facts.tenant_key);
+        self.claim(keys);
+    }
+
+    fn claim(&mut self, keys: Vec<(u8, Digest)>) {
         for (_, key) in keys {
             if !self.case.keys.contains(&key) {
                 self.fact(Fact::Key(key));

@@ -8,12 +8,13 @@ use crate::connector::{CallArgument, ConnectorCall, Control, path_segment};
 use crate::digest::{Digest, keyed};
 use crate::effect::{Class, EffectState};
 use crate::expr::{EvalError, Expr, Piece, Template};
+use crate::follow_up::{self, LINK_VALID, Link};
 use crate::gate::{GateVerdict, Intent, Known, gate, is_dry_run};
 use crate::journal::{Entry, Fact, Planned};
 use crate::limits::{ATTEMPT_DEADLINE, DEFAULT_VALID_FOR};
 use crate::policy::{Ruling, Verdict};
 use crate::program::{
-    Action, ActionIx, ActionKind, BaseVersion, Channel, Emit, FieldDef, Lock, Message,
+    Action, ActionIx, ActionKind, BaseVersion, Channel, Emit, Endpoint, FieldDef, Lock, Message,
     RecipientCheck, RestWrite,
 };
 use crate::slot::is_bounded;
@@ -28,6 +29,15 @@ pub(super) struct Replacement {
     pub(super) base: String,
     /// Properties kept as the other side has them, with its values: a replacing write must repeat them.
     pub(super) keep: BTreeMap<String, Value>,
+}
+
+/// The arguments of an effect.
+struct Made {
+    args: Value,
+    /// As they are stored.
+    bytes: Vec<u8>,
+    /// Of what an approver sees.
+    digest: Digest,
 }
 
 impl Deciding<'_> {
@@ -61,7 +71,8 @@ impl Deciding<'_> {
     }
 
     /// An address is trusted when its label is, or when the file declares a check and the check holds: a
-    /// typed address taken by mapping from a message whose signature verified.
+    /// typed address taken by mapping from a message whose sender has proven who it is. What somebody typed into a
+    /// public form is not.
     fn recipient_is_checked(&self, message: &Message) -> Result<bool, EvalError> {
         let to = message.to.eval(&self.scope())?;
         if to.label < Label::Untrusted {
@@ -75,13 +86,22 @@ impl Deciding<'_> {
                 let typed = |d: &FieldDef| matches!(d.ty, Type::Email | Type::Phone);
                 root == "record"
                     && self.world.record.field(name).is_some_and(typed)
-                    && matches!(
-                        self.case.record.get(name).map(|f| &f.source),
-                        Some(Source::Event(_))
-                    )
+                    && match self.case.record.get(name).map(|f| &f.source) {
+                        Some(Source::Event(n)) => self.sender_is_proven(*n),
+                        _ => false,
+                    }
             })
         };
         Ok(message.check == Some(RecipientCheck::VerifiedSender) && from_verified_message())
+    }
+
+    /// Whether the sender of a message of the case, by its number, has proven who it is.
+    pub(super) fn sender_is_proven(&self, n: u32) -> bool {
+        let at = usize::try_from(n).ok().and_then(|n| n.checked_sub(1));
+        let endpoint = at
+            .and_then(|at| self.case.events.get(at))
+            .and_then(|event| self.world.endpoint(&event.endpoint));
+        endpoint.is_some_and(Endpoint::proves_sender)
     }
 
     /// Nothing that comes from outside says to whom a message or money goes, or how much.
@@ -109,16 +129,14 @@ impl Deciding<'_> {
         let action = world.action(ix)?;
         let ruling = self.ruling(ix).ok()?;
         let keep = replaces.as_ref().map(|r| &r.keep);
-        let args = self
-            .arguments(action, keep, ruling.verdict)
-            .ok()
-            .flatten()?;
         let n = self.case.next_effect();
-        let bytes = to_cbor(&args);
-        let digest = self.args_digest(action, &bytes);
+        let (made, said) = self.made((ix, n), keep, ruling.verdict)?;
+        let Made {
+            args,
+            bytes,
+            digest,
+        } = made;
         let base = self.base(replaces.as_ref(), action, &args);
-        let allowed = ruling.verdict != Verdict::Never;
-        let said = self.said_before(action, &args, digest).filter(|_| allowed);
         let state = match said {
             Some(_) => EffectState::Cancelled,
             None => self.birth(action, ruling.verdict, base.is_some()),
@@ -162,6 +180,62 @@ impl Deciding<'_> {
             self.open_task("approve", "policy", Some(n));
         }
         Some(state)
+    }
+
+    /// The arguments of an effect that is planned with a number, and the effect by which the case has said the same
+    /// before. A question is not asked again for the sake of a new link while the one counts that it was asked with.
+    fn made(
+        &self,
+        (ix, n): (ActionIx, u32),
+        keep: Option<&BTreeMap<String, Value>>,
+        verdict: Verdict,
+    ) -> Option<(Made, Option<u32>)> {
+        let action = self.world.action(ix)?;
+        let with = |link: Option<String>| {
+            let args = self.arguments(action, (keep, link.as_deref()), verdict);
+            let args = args.ok().flatten()?;
+            let bytes = to_cbor(&args);
+            let digest = self.args_digest(action, &bytes);
+            Some(Made {
+                args,
+                bytes,
+                digest,
+            })
+        };
+        let allowed = verdict != Verdict::Never;
+        let said = |made: &Made| {
+            let said = self.said_before(action, &made.args, made.digest);
+            said.filter(|_| allowed)
+        };
+        if let Some(asked) = self.earlier_link(ix).and_then(|link| with(Some(link)))
+            && let Some(said) = said(&asked)
+        {
+            return Some((asked, Some(said)));
+        }
+        let made = with(self.link(ix, n, self.now))?;
+        let said = said(&made);
+        Some((made, said))
+    }
+
+    /// The link of the message that asked last for missing fields, while it counts and these fields are missing.
+    fn earlier_link(&self, ix: ActionIx) -> Option<String> {
+        let (n, asked) = follow_up::asked(self.world, &self.case)?;
+        let counts = self.now <= asked.planned_at.saturating_add(LINK_VALID);
+        let link = self.link(ix, n, asked.planned_at);
+        link.filter(|_| counts)
+    }
+
+    /// The one-time link that an effect may show: where it is the message that asks for missing fields, planned with a
+    /// number at an instant, µs.
+    fn link(&self, ix: ActionIx, n: u32, at: i64) -> Option<String> {
+        follow_up::endpoint(self.world)?;
+        let base = self
+            .facts
+            .links
+            .filter(|_| self.world.tasks.ask_missing == Some(ix))?;
+        let link = Link::new(self.world, &self.case, n, at);
+        let token = link.token(self.facts.tenant_key, self.case.id);
+        (!link.fields.is_empty()).then(|| format!("{base}/{}/{token}", self.case.id))
     }
 
     /// The version to write on: the one that a conflict showed, else as the action says.
@@ -397,7 +471,7 @@ impl Deciding<'_> {
     fn arguments(
         &self,
         action: &Action,
-        keep: Option<&BTreeMap<String, Value>>,
+        (keep, link): (Option<&BTreeMap<String, Value>>, Option<&str>),
         verdict: Verdict,
     ) -> Result<Option<Value>, EvalError> {
         fn text(t: impl Into<String>) -> Value {
@@ -439,11 +513,11 @@ impl Deciding<'_> {
                 args.push(("to", text(to.to_string())));
                 args.push(("via", text(&m.via)));
                 if let Some(subject) = m.subject.as_ref().filter(|_| m.channel == Channel::Email) {
-                    args.push(("subject", text(self.rendered(subject, m, verdict)?)));
+                    args.push(("subject", text(self.rendered(subject, m, (verdict, link))?)));
                 }
                 let body = match (&self.draft, self.drafts(action)) {
                     (Some(draft), true) => draft.clone(),
-                    _ => self.rendered(&m.body, m, verdict)?,
+                    _ => self.rendered(&m.body, m, (verdict, link))?,
                 };
                 if body.trim().is_empty() {
                     return Ok(None);
@@ -491,13 +565,17 @@ impl Deciding<'_> {
         &self,
         template: &Template,
         message: &Message,
-        verdict: Verdict,
+        (verdict, link): (Verdict, Option<&str>),
     ) -> Result<String, EvalError> {
+        let scope = match link {
+            Some(_) => self.scope().with_link(link),
+            None => self.scope(),
+        };
         if message.check.is_none() || verdict != Verdict::Auto {
-            return Ok(template.render(&self.scope())?.text);
+            return Ok(template.render(&scope)?.text);
         }
         let record = &self.world.record;
-        template.render_bounded(&self.scope(), &|path| is_bounded(record, &message.to, path))
+        template.render_bounded(&scope, &|path| is_bounded(record, &message.to, path))
     }
 
     /// A path or key: each value is percent-encoded where it goes into an address. `None` when one is absent.

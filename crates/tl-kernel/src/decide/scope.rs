@@ -32,6 +32,8 @@ pub struct Words<'a> {
     pub needs_human: Option<bool>,
     /// `missing`.
     pub missing: Option<&'a [String]>,
+    /// `follow_up.link`: only in the message that asks for missing fields.
+    pub link: Option<&'a str>,
 }
 
 impl<'a> CaseScope<'a> {
@@ -52,6 +54,12 @@ impl<'a> CaseScope<'a> {
     /// The same with the words of a decision.
     pub fn with(self, words: Words<'a>) -> Self {
         CaseScope { words, ..self }
+    }
+
+    /// The same with the link of a message that asks for missing fields.
+    pub(super) fn with_link(mut self, link: Option<&'a str>) -> Self {
+        self.words.link = link;
+        self
     }
 
     /// The label that an absent field would have: being absent says something too.
@@ -128,6 +136,9 @@ impl Scope for CaseScope<'_> {
             ("threshold", []) => word(self.words.threshold.map(Value::Float), Label::Config),
             ("policy_allows", []) => word(self.words.policy_allows.map(Value::Bool), Label::Config),
             ("needs_human", []) => word(self.words.needs_human.map(Value::Bool), Label::Config),
+            ("follow_up", [name]) if name == "link" => {
+                word(self.words.link.map(Value::text), Label::Config)
+            }
             ("missing", []) => {
                 let list = |m: &[String]| Value::List(m.iter().map(Value::text).collect());
                 word(self.words.missing.map(list), Label::Config)

@@ -64,7 +64,6 @@ impl Deciding<'_> {
                 self.finish_if_done();
             }
             EffectState::Superseded => self.resolve_conflict(n),
-            EffectState::Cancelled if code == "limit" => self.finish_if_done(),
             EffectState::Uncertain => self.exception("uncertain", n),
             // A closed case withdrew it; that is what was asked for.
             EffectState::Expired | EffectState::Cancelled

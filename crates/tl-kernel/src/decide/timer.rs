@@ -7,6 +7,17 @@ use crate::case::GoalClock;
 use crate::journal::{Entry, TimerKind};
 use crate::program::{StateIx, canonical};
 
+/// Why the goal's clock stops.
+#[derive(Clone, Copy)]
+enum Stop {
+    /// The path has come to its end.
+    Reached,
+    /// The case was closed short of what the path is for.
+    Closed,
+    /// The state pauses it.
+    Paused,
+}
+
 impl Deciding<'_> {
     pub(super) fn breach(&mut self, due: i64) {
         let state = self.case.state;
@@ -51,7 +62,9 @@ impl Deciding<'_> {
     }
 
     /// The goal's clock after a move from a state: it starts where the path starts, stands still in a state that
-    /// pauses it, ends with the path or the case, and goes on when the case is opened again.
+    /// pauses it, ends with the path or the case, and goes on when the case is opened again. What is taken to the end
+    /// while required fields are still waited for has not met the goal: the clock runs until they are there, and
+    /// stands still where the case is closed without them.
     pub(super) fn goal_clock(&mut self, from: StateIx) {
         let (world, to) = (self.world, self.case.state);
         let Some((goal, state)) = world.goal.as_ref().zip(world.states.get(usize::from(to))) else {
@@ -71,13 +84,27 @@ impl Deciding<'_> {
         if let Some(left) = left {
             self.set_timer(TimerKind::Goal, self.now.saturating_add(left));
         }
-        if ends || state.pause {
-            self.stop_goal(ends);
+        let unfinished = self.is_unfinished();
+        if state.terminal && unfinished {
+            self.stop_goal(Stop::Closed);
+        } else if ends && !unfinished {
+            self.stop_goal(Stop::Reached);
+        } else if state.pause && !ends {
+            self.stop_goal(Stop::Paused);
+        }
+    }
+
+    /// A case that was taken to the end of the goal without its required fields meets the goal once they are there.
+    pub(super) fn goal_made_whole(&mut self) {
+        let there = |end| end == self.case.state;
+        let at_end = self.world.goal.as_ref().is_some_and(|g| there(g.end));
+        if at_end && self.missing().is_empty() {
+            self.stop_goal(Stop::Reached);
         }
     }
 
     /// Stops the goal's clock where it runs. What it stopped too late for was missed before.
-    fn stop_goal(&mut self, ends: bool) {
+    fn stop_goal(&mut self, why: Stop) {
         let GoalClock::Running { due } = self.case.goal else {
             return;
         };
@@ -85,10 +112,11 @@ impl Deciding<'_> {
         if let Some((&n, _)) = set.find(|(_, (kind, _))| *kind == TimerKind::Goal) {
             self.end_timer(n);
         }
-        match (self.now <= due, ends) {
-            (met, true) => self.entry(Entry::Goal { met, due }),
-            (false, false) => self.miss_goal(due),
-            (true, false) => {}
+        match (self.now <= due, why) {
+            (met, Stop::Reached) => self.entry(Entry::Goal { met, due }),
+            (false, Stop::Closed) => self.entry(Entry::Goal { met: false, due }),
+            (false, Stop::Paused) => self.miss_goal(due),
+            (true, Stop::Closed | Stop::Paused) => {}
         }
     }
 

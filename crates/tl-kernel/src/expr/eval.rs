@@ -42,6 +42,9 @@ impl<'s> Run<'s> {
             Node::Path { names, .. } => {
                 let found = self.scope.lookup(names);
                 self.label = self.label.join(found.label);
+                if let Some(Cow::Owned(made)) = &found.value {
+                    self.budget.copy(made)?;
+                }
                 Ok(found.value)
             }
             Node::Item { names, .. } => Ok(item.and_then(|v| v.at(names)).map(Cow::Borrowed)),
@@ -68,11 +71,13 @@ impl<'s> Run<'s> {
                 match text.as_ref() {
                     Value::Null => Ok(None),
                     Value::Text(text) => {
-                        self.budget.pattern(text.len())?;
+                        self.budget.pattern(text.len(), pattern.weight())?;
                         if *capture {
-                            return Ok(pattern
-                                .first_group(text)
-                                .map(|t| Cow::Owned(Value::text(t))));
+                            let Some(found) = pattern.first_group(text) else {
+                                return Ok(None);
+                            };
+                            self.budget.room(found.len())?;
+                            return Ok(Some(Cow::Owned(Value::text(found))));
                         }
                         Ok(Some(Cow::Owned(Value::Bool(pattern.is_match(text)))))
                     }
@@ -196,6 +201,7 @@ impl<'s> Run<'s> {
             _ if *left == Value::Null || *right == Value::Null => return no(),
             Op::Lt | Op::Le | Op::Gt | Op::Ge => {
                 self.budget.scan(text_len(&left).min(text_len(&right)))?;
+                number::weigh(&left, &right, &mut self.budget)?;
                 let Some(order) = number::order(&left, &right) else {
                     return Err(wrong(op.word(), &[&left, &right], at));
                 };
@@ -266,11 +272,11 @@ impl<'s> Run<'s> {
     where
         's: 'a,
     {
+        self.budget.list(nodes.len())?;
         let mut out = Vec::with_capacity(nodes.len());
         for node in nodes {
             if let Some(value) = self.value(node, item)? {
-                self.budget.copy(&value)?;
-                out.push(value.into_owned());
+                out.push(self.budget.own(value)?);
             }
         }
         Ok(Some(Cow::Owned(Value::List(out))))
@@ -280,11 +286,12 @@ impl<'s> Run<'s> {
     where
         's: 'a,
     {
+        self.budget.record(entries.len())?;
         let mut out = BTreeMap::new();
         for (name, node) in entries {
             if let Some(value) = self.value(node, item)? {
-                self.budget.copy(&value)?;
-                out.insert(name.clone(), value.into_owned());
+                self.budget.room(name.len())?;
+                out.insert(name.clone(), self.budget.own(value)?);
             }
         }
         Ok(Some(Cow::Owned(Value::Record(out))))
@@ -299,8 +306,11 @@ impl<'s> Run<'s> {
             Value::Null => return Ok(None),
             Value::List(items) => items,
             Value::Record(parts) => {
+                self.budget.list(parts.len())?;
+                for name in parts.keys() {
+                    self.budget.room(name.len())?;
+                }
                 keys = parts.keys().map(Value::text).collect();
-                self.budget.copy(&over)?;
                 &keys
             }
             other => return Err(wrong("a loop", &[other], at)),
@@ -316,7 +326,8 @@ impl<'s> Run<'s> {
                 Value::Bool(count == 1)
             }
             Each::Filter => {
-                let mut out = Vec::new();
+                self.budget.list(items.len())?;
+                let mut out = Vec::with_capacity(items.len());
                 for x in items {
                     if self.condition(body, Some(x))?.unwrap_or(false) {
                         self.budget.copy(x)?;
@@ -326,11 +337,11 @@ impl<'s> Run<'s> {
                 Value::List(out)
             }
             Each::Map => {
-                let mut out = Vec::new();
+                self.budget.list(items.len())?;
+                let mut out = Vec::with_capacity(items.len());
                 for x in items {
                     if let Some(value) = self.value(body, Some(x))? {
-                        self.budget.copy(&value)?;
-                        out.push(value.into_owned());
+                        out.push(self.budget.own(value)?);
                     }
                 }
                 Value::List(out)

@@ -17,15 +17,25 @@ type One<'a> = Result<Cow<'a, Value>, EvalError>;
 
 /// The functions of one operand. The operand is present and not null.
 pub(super) fn unary<'a>(op: Op, value: Cow<'a, Value>, at: At, budget: &mut Budget) -> One<'a> {
+    if let Value::Text(text) = value.as_ref() {
+        budget.scan(text.len())?;
+    }
+    if !matches!(op, Op::Neg | Op::Size) {
+        budget.conversion()?;
+    }
     let result = match op {
         Op::Neg => number::negate(&value, at)?,
-        Op::Size => size(&value, at, budget)?,
+        Op::Size => size(&value, at)?,
         Op::Lower | Op::Upper | Op::Trim => return reshape(op, value, at, budget),
         Op::Int | Op::Decimal | Op::Double => number_of(op, &value, at)?,
         Op::Text => match value.as_ref() {
             Value::Text(_) => return Ok(value),
             Value::List(_) | Value::Record(_) => return Err(wrong(op.word(), &[&value], at)),
-            scalar => Value::Text(scalar.to_string()),
+            scalar => {
+                let text = scalar.to_string();
+                budget.grown(text.len())?;
+                Value::Text(text)
+            }
         },
         Op::Duration => match value.as_ref() {
             Value::Dur(_) => return Ok(value),
@@ -43,12 +53,9 @@ pub(super) fn unary<'a>(op: Op, value: Cow<'a, Value>, at: At, budget: &mut Budg
     Ok(Cow::Owned(result))
 }
 
-fn size(value: &Value, at: At, budget: &mut Budget) -> Result<Value, EvalError> {
+fn size(value: &Value, at: At) -> Result<Value, EvalError> {
     let n = match value {
-        Value::Text(text) => {
-            budget.scan(text.len())?;
-            text.chars().count()
-        }
+        Value::Text(text) => text.chars().count(),
         Value::List(items) => items.len(),
         Value::Record(parts) => parts.len(),
         other => return Err(wrong("size", &[other], at)),
@@ -61,11 +68,37 @@ fn reshape<'a>(op: Op, value: Cow<'a, Value>, at: At, budget: &mut Budget) -> On
         return Err(wrong(op.word(), &[&value], at));
     };
     let shaped = match op {
-        Op::Lower => text.to_lowercase(),
-        Op::Upper => text.to_uppercase(),
-        _ => text.trim().to_string(),
+        Op::Trim => {
+            let kept = text.trim();
+            budget.room(kept.len())?;
+            kept.to_string()
+        }
+        _ => {
+            budget.pattern(text.len(), 0)?;
+            let size: usize = match op {
+                Op::Lower => text
+                    .chars()
+                    .flat_map(char::to_lowercase)
+                    .map(char::len_utf8)
+                    .sum(),
+                _ => text
+                    .chars()
+                    .flat_map(char::to_uppercase)
+                    .map(char::len_utf8)
+                    .sum(),
+            };
+            if size > text.len() {
+                budget.grown(size)?;
+            } else {
+                budget.room(text.len())?;
+            }
+            if op == Op::Lower {
+                text.to_lowercase()
+            } else {
+                text.to_uppercase()
+            }
+        }
     };
-    budget.room(shaped.len())?;
     Ok(Cow::Owned(Value::Text(shaped)))
 }
 

@@ -31,6 +31,10 @@ pub(super) fn equal(a: &Value, b: &Value, budget: &mut Budget) -> Result<bool, E
             Ok(true)
         }
         (Value::Record(a), Value::Record(b)) => {
+            if a.len() != b.len() {
+                return Ok(false);
+            }
+            budget.steps(a.len())?;
             if !a.keys().eq(b.keys()) {
                 return Ok(false);
             }
@@ -43,7 +47,18 @@ pub(super) fn equal(a: &Value, b: &Value, budget: &mut Budget) -> Result<bool, E
             Ok(true)
         }
         (Value::Null, Value::Null) => Ok(true),
-        _ => Ok(order(a, b) == Some(Ordering::Equal)),
+        _ => {
+            weigh(a, b, budget)?;
+            Ok(order(a, b) == Some(Ordering::Equal))
+        }
+    }
+}
+
+/// Takes the steps of comparing two numbers: a decimal is made a floating point number first.
+pub(super) fn weigh(a: &Value, b: &Value, budget: &mut Budget) -> Result<(), EvalError> {
+    match (a, b) {
+        (Value::Dec(_), Value::Float(_)) | (Value::Float(_), Value::Dec(_)) => budget.conversion(),
+        _ => Ok(()),
     }
 }
 

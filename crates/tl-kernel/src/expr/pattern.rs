@@ -1,9 +1,14 @@
 //! Regular expressions, compiled when the file is loaded.
 
+use super::weight::weight;
+
 /// A regular expression, compiled once with bounded size; matching takes time linear in the text.
 /// Two patterns are equal when they are written the same.
 #[derive(Debug, Clone)]
-pub struct Pattern(regex::Regex);
+pub struct Pattern {
+    regex: regex::Regex,
+    weight: usize,
+}
 
 /// The longest pattern accepted, bytes.
 pub const MAX_PATTERN: usize = 500;
@@ -21,7 +26,10 @@ impl Pattern {
             .dfa_size_limit(4 * MAX_COMPILED)
             .nest_limit(40)
             .build()
-            .map(Pattern)
+            .map(|regex| Pattern {
+                regex,
+                weight: weight(pattern),
+            })
             .map_err(|e| match e {
                 regex::Error::CompiledTooBig(_) => {
                     "the pattern grows too large: repeat less, or use `(?-u)` for plain letters"
@@ -33,23 +41,28 @@ impl Pattern {
 
     /// The pattern as written.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.regex.as_str()
     }
 
     /// Whether it has a group to capture.
     pub fn has_group(&self) -> bool {
-        self.0.captures_len() > 1
+        self.regex.captures_len() > 1
+    }
+
+    /// How many times as much a text costs it as a plain pattern, less one.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
     }
 
     /// The trimmed text of the first group that took part in the first match.
     pub(super) fn first_group<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let found = self.0.captures(text)?;
+        let found = self.regex.captures(text)?;
         let group = found.iter().skip(1).flatten().next()?;
         Some(group.as_str().trim()).filter(|t| !t.is_empty())
     }
 
     pub(super) fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
+        self.regex.is_match(text)
     }
 }
 

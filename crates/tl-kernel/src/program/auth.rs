@@ -37,6 +37,15 @@ pub enum Auth {
     },
     /// An API key with scope `events`.
     ApiKey,
+    /// Anybody, through a page of ours or from a website on the list. Nothing about the sender is proven.
+    Public {
+        /// Websites whose pages may post here: `https://www.example.com`.
+        origins: Vec<String>,
+    },
+    /// Whoever holds the one-time link that a waiting case has sent.
+    Link,
+    /// Somebody who has signed in at the console.
+    SignIn,
 }
 
 /// A vendor's way to sign, as far as a workflow has to know it.
@@ -110,6 +119,12 @@ pub enum Proof {
     KeySet,
     /// An API key with scope `events`.
     ApiKey,
+    /// That a page of ours was shown, or which website it was; the sender proves nothing.
+    Page,
+    /// That a link of ours is held and its case still waits; the sender proves nothing else.
+    Link,
+    /// A session of the console.
+    Session,
     /// Nothing: a token without settings, or without keys.
     Nothing,
 }
@@ -120,6 +135,9 @@ impl Auth {
         match self {
             Auth::Hmac { .. } | Auth::StandardWebhooks | Auth::Preset(_) => Proof::Secret,
             Auth::ApiKey => Proof::ApiKey,
+            Auth::Public { .. } => Proof::Page,
+            Auth::Link => Proof::Link,
+            Auth::SignIn => Proof::Session,
             Auth::Jwt { issuer, .. } if issuer.is_empty() => Proof::Nothing,
             Auth::Jwt { keys: Some(_), .. } => Proof::KeySet,
             Auth::Jwt { algorithms, .. } if algorithms.iter().any(|a| a == "HS256") => {
@@ -143,8 +161,15 @@ impl Auth {
             Auth::StandardWebhooks => true,
             Auth::Preset(preset) => preset.covers_id,
             Auth::Hmac { id_header, .. } => id_header.is_some(),
+            // The key of a page that was shown is ours; a link is good for one message.
+            Auth::Public { .. } | Auth::Link | Auth::SignIn => true,
             Auth::Jwt { .. } | Auth::ApiKey => false,
         }
+    }
+
+    /// Who the sender is has been proven where this verifies.
+    pub fn proves_sender(&self) -> bool {
+        !matches!(self.proof(), Proof::Page | Proof::Link)
     }
 }
 

@@ -57,6 +57,7 @@ impl Now {
             flags: &self.flags,
             switches: &self.switches,
             event: self.event.as_ref(),
+            links: None,
             sender: self.sender,
         }
     }

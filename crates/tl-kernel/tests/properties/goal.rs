@@ -2,7 +2,7 @@
 //! stopwatch that is kept beside the case.
 
 use tl_kernel::case::GoalClock;
-use tl_kernel::decide::{Command, CommandKind, Input, Settlement, TaskDecision};
+use tl_kernel::decide::{Command, CommandKind, Input, Settlement, TaskDecision, missing};
 use tl_kernel::effect::EffectState;
 use tl_kernel::journal::{Entry, TimerKind, open};
 use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN, PENDING, TRIAGED};
@@ -246,22 +246,37 @@ fn a_missed_goal_of_a_case_that_waits_for_nobody_opens_a_task() {
     assert_eq!((life.case.state, life.case.vouched), (CLOSED, false));
 }
 
+fn moves(decision: &Decision) -> bool {
+    match decision {
+        Decision::Turn(turn, _) => {
+            let (head, _) = open(&turn.sealed).expect("it opens");
+            head.entries
+                .iter()
+                .any(|e| matches!(e, Entry::Moved { .. }))
+        }
+        Decision::Refused(_) => false,
+    }
+}
+
 /// What the clock should show, worked out from the states alone.
 struct Stopwatch {
     left: i64,
     missed: bool,
+    /// Closed by a person although required fields were waited for.
+    unfinished: bool,
 }
 
 #[test]
 fn random_histories_agree_with_a_stopwatch() {
     let p = program(PENDING, CLOSED);
-    let (mut met, mut missed, mut paused) = (0, 0, 0);
+    let (mut met, mut breached, mut paused, mut abandoned) = (0, 0, 0, 0);
     for seed in 1..600u64 {
         let mut rng = Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let mut life = Life::new();
         let mut watch = Stopwatch {
             left: 2 * HOUR,
             missed: false,
+            unfinished: false,
         };
         life.live(&p, &mut rng, 25, &mut |h| {
             let still = [CLOSED, WAITING].contains(&h.before.state);
@@ -273,8 +288,16 @@ fn random_histories_agree_with_a_stopwatch() {
             // A turn that stops the clock finds out that it is late, and so does its timer.
             let stops = [CLOSED, WAITING].contains(&h.after.state) && !still;
             watch.missed |= fired || (stops && watch.left < 0);
+            if h.after.state != CLOSED {
+                watch.unfinished = false;
+            } else if moves(h.decision) {
+                let waited = h.before.open_tasks().any(|(_, t)| t.kind == "missing");
+                watch.unfinished = waited && !missing(&p, &h.after.record).is_empty();
+                abandoned += i32::from(watch.unfinished);
+            }
             let want = match (watch.missed, h.after.state) {
                 (true, _) => "missed".to_owned(),
+                (_, CLOSED) if watch.unfinished => format!("still {}", watch.left),
                 (_, CLOSED) => format!("met {}", watch.left),
                 (_, WAITING) => format!("still {}", watch.left),
                 _ => format!("running {}", watch.left),
@@ -292,13 +315,13 @@ fn random_histories_agree_with_a_stopwatch() {
         });
         match life.case.goal {
             GoalClock::Met { .. } => met += 1,
-            GoalClock::Missed { .. } => missed += 1,
+            GoalClock::Missed { .. } => breached += 1,
             GoalClock::Still { .. } => paused += 1,
             _ => {}
         }
     }
     assert!(
-        met > 20 && missed > 20 && paused > 5,
-        "{met} {missed} {paused}"
+        met > 20 && breached > 20 && paused > 5 && abandoned > 5,
+        "{met} {breached} {paused} {abandoned}"
     );
 }

@@ -7,6 +7,7 @@
 mod again;
 mod anew;
 mod answers;
+mod closing;
 mod drive;
 mod evaluation;
 mod gates;
@@ -14,6 +15,7 @@ mod goal;
 mod golden;
 mod history;
 mod legality;
+mod reasons;
 mod required;
 mod rng;
 mod tampering;

@@ -1,6 +1,7 @@
 //! A required field that is missing holds a hand-off back, and the write that completes the goal.
 
-use tl_kernel::decide::{Input, TaskDecision};
+use tl_kernel::case::GoalClock;
+use tl_kernel::decide::{Command, CommandKind, Input, TaskDecision};
 use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NAMES, NEEDS_HUMAN, PENDING};
 use tl_kernel::program::{Goal, Program, StateIx, Step};
 use tl_kernel::time::HOUR;
@@ -129,6 +130,66 @@ fn it_goes_on_when_the_field_arrives() {
     assert_eq!(by_nobody, "needs_human [missing] [reply reply]");
     let other = with(|life, p| say(life, p, None));
     assert_eq!(other, "needs_human [missing] [reply]");
+}
+
+fn command(life: &mut Life, p: &Program, what: CommandKind) {
+    let input = Input::Command(Command {
+        by: person(),
+        reason: "test".into(),
+        what,
+    });
+    let now = Now::plain(p, life.case.updated_at);
+    life.step(p, &input, &now, &mut |h| {
+        if let Decision::Refused(r) = h.decision {
+            panic!("{}", r.message);
+        }
+    });
+}
+
+/// A person may take a case on that waits for a field; what the goal is for has not happened by that.
+#[test]
+fn a_move_past_missing_fields_does_not_meet_the_goal() {
+    use GoalClock::{Met, Missed, Running, Still};
+    let to = |state: StateIx| CommandKind::Move(NAMES[usize::from(state)].into());
+    let clock = |life: &Life| match life.case.goal {
+        GoalClock::NotStarted => "not started",
+        Running { .. } => "runs",
+        Still { .. } => "still",
+        Met { .. } => "met",
+        Missed { .. } => "missed",
+    };
+    type Act<'a> = &'a dyn Fn(&mut Life, &Program);
+    let move_on: Act<'_> = &|l, p| command(l, p, to(AUTOMATED));
+    let close: Act<'_> = &|l, p| command(l, p, to(CLOSED));
+    let reopen: Act<'_> = &|l, p| command(l, p, CommandKind::Reopen);
+    let reject: Act<'_> = &|l, p| decide(l, p, ("missing", "reject"), None);
+    let fill: Act<'_> = &|l, p| decide(l, p, ("missing", "edit"), Some("Ada"));
+    let arrives: Act<'_> = &|l, p| say(l, p, Some("Ada"));
+    let late: Act<'_> = &|l, _| l.case.updated_at += 2 * HOUR;
+    let table: &[(StateIx, &[Act<'_>], &str)] = &[
+        (AUTOMATED, &[], "runs"),
+        (AUTOMATED, &[move_on], "runs"),
+        (AUTOMATED, &[move_on, fill], "met"),
+        (AUTOMATED, &[fill], "met"),
+        (AUTOMATED, &[arrives], "met"),
+        (AUTOMATED, &[close], "still"),
+        (CLOSED, &[close], "still"),
+        (CLOSED, &[reject], "still"),
+        (CLOSED, &[close, reopen], "runs"),
+        (CLOSED, &[close, reopen, fill, close], "met"),
+        (CLOSED, &[fill, close], "met"),
+        (CLOSED, &[late, close], "missed"),
+    ];
+    for (row, (end, acts, want)) in table.iter().enumerate() {
+        let p = program(&[CRM], None, Some(*end));
+        let mut life = Life::new();
+        say(&mut life, &p, None);
+        assert_eq!(seen(&life), "needs_human [missing] [reply]");
+        for act in *acts {
+            act(&mut life, &p);
+        }
+        assert_eq!(clock(&life), *want, "row {row}");
+    }
 }
 
 #[test]

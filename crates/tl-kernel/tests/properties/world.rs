@@ -239,6 +239,7 @@ pub fn lead() -> Program {
                 .map(|n| ((*n).to_owned(), expr(path(&format!("event.{n}")))))
                 .collect(),
             text: Some(expr(path("event.note"))),
+            automatic: tl_kernel::program::OnAutomatic::Note,
             max_body: 1_000,
             line: 1,
         }],
@@ -301,6 +302,7 @@ pub fn lead() -> Program {
             action("domain_event", ActionKind::DomainEvent, Class::E0),
         ],
         settings: BTreeMap::new(),
+        schedules: Vec::new(),
         observability: Observability { metrics: true },
     }
 }

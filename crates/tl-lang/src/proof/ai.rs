@@ -1,7 +1,7 @@
 //! Proof 6: the AI step runs only where it may, and without it every case still reaches a person or an end.
 
 use tl_kernel::program::Program;
-use tl_kernel::program::canonical::TRIAGED;
+use tl_kernel::program::canonical::{NAMES, NEEDS_HUMAN, TRIAGED};
 
 use super::fix::Fix;
 use super::guide::{self, Map};
@@ -24,13 +24,39 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
         );
     }
     let name = program.state_name(ai.when_state);
-    let terminal = program.states[usize::from(ai.when_state)].terminal;
-    if ai.when_state != TRIAGED || terminal || !reachable(program)[usize::from(ai.when_state)] {
+    let state = &program.states[usize::from(ai.when_state)];
+    let never = finding(format!("the AI step never runs in `{name}`")).why(
+        "a model is asked after the rules, when a case has entered `triaged`, and nowhere else",
+    );
+    if ai.when_state != TRIAGED {
         out.push(
-            finding(format!("the AI step never runs in `{name}`"))
-                .why("a model is asked after the rules, when a case has entered `triaged`, and nowhere else")
+            never
                 .fix(Fix::Value("when_state", "triaged"))
                 .mend("write `when_state: triaged`"),
+        );
+    } else if state.terminal {
+        let ends = Finding {
+            line: state.line,
+            ..never
+        };
+        out.push(
+            ends.fix(Fix::Take("terminal", "true"))
+                .mend("take `terminal: true` out: a case is decided in `triaged` and goes on"),
+        );
+    } else if !reachable(program)[usize::from(TRIAGED)] {
+        let mut edges = vec![(NAMES[0], NAMES[1])];
+        if program.edge(TRIAGED, NEEDS_HUMAN).is_none() {
+            edges.push((NAMES[1], NAMES[3]));
+        }
+        let said = edges
+            .iter()
+            .map(|(from, to)| format!("{{ from: {from}, to: {to} }}"));
+        let said = said.collect::<Vec<_>>().join(" and ");
+        out.push(
+            never
+                .key("transitions")
+                .fix(Fix::Edges(edges))
+                .mend(format!("declare {said} under `transitions`")),
         );
     }
 }

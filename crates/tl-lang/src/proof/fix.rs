@@ -12,11 +12,11 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(file: &str, text: &str, start: usize, len: usize) -> Place {
+    pub(super) fn new(file: &str, text: &str, span: Span) -> Place {
         Place {
             file: file.to_owned(),
             text: text.to_owned(),
-            span: Span::new(start, start + len),
+            span,
         }
     }
 }
@@ -28,28 +28,36 @@ pub(super) enum Fix {
     Approve(String),
     /// One more transition, from and to.
     Edge(String, String),
+    /// Several more.
+    Edges(Vec<(&'static str, &'static str)>),
     /// A key gets another value, at or after the finding's line.
     Value(&'static str, &'static str),
     /// A key with this value goes, at or after the finding's line.
     Take(&'static str, &'static str),
     /// The slot that the finding underlines goes.
     Slot,
+    /// A slot of a message's subject goes, by the message's name and as it is written; where the file writes it in
+    /// another way, the policy says `approve`.
+    SubjectSlot(String, String),
 }
 
 impl Fix {
-    /// The edits; `whole` says that the file is the policy alone. None where the text is written in a way that
-    /// is not foreseen here.
-    pub(super) fn edits(&self, text: &str, line: u32, whole: bool) -> Vec<Edit> {
-        let at = start_of(text, line);
+    /// The edits, for a finding that is about what begins at a byte; `whole` says that the file is the policy alone.
+    /// None where the text is written in a way that is not foreseen here.
+    pub(super) fn edits(&self, text: &str, at: usize, whole: bool) -> Vec<Edit> {
         let edit = match self {
             Fix::Approve(action) => approve(text, action, whole),
-            Fix::Edge(from, to) => edge(text, from, to),
+            Fix::Edge(from, to) => edges(text, &[(from, to)]),
+            Fix::Edges(all) => edges(text, all),
             Fix::Value(key, value) => {
-                let found = find_key(text, at, key).or_else(|| find_key(text, 0, key));
-                found.map(|after| replace(value_span(text, after), (*value).into()))
+                let found = value_of(text, at, key).or_else(|| value_of(text, 0, key));
+                found.map(|span| replace(span, (*value).into()))
             }
             Fix::Take(key, value) => take(text, at, key, value),
             Fix::Slot => None,
+            Fix::SubjectSlot(message, slot) => {
+                subject_slot(text, at, (message, slot)).or_else(|| approve(text, message, whole))
+            }
         };
         edit.into_iter().collect()
     }
@@ -63,7 +71,19 @@ fn replace(span: Span, text: String) -> Edit {
     }
 }
 
-fn start_of(text: &str, line: u32) -> usize {
+/// The value of a key, the key standing alone, from a place on.
+pub(super) fn value_of(text: &str, from: usize, key: &str) -> Option<Span> {
+    Some(value_span(text, find_key(text, from, key)?))
+}
+
+fn subject_slot(text: &str, at: usize, (message, slot): (&str, &str)) -> Option<Edit> {
+    let subject = find_key(text, find_key(text, at, message)?, "subject")?;
+    let start = subject + text[subject..].find(slot)?;
+    Some(replace(Span::new(start, start + slot.len()), String::new()))
+}
+
+/// Where a line begins, from 1.
+pub(super) fn start_of(text: &str, line: u32) -> usize {
     let lines = text.split_inclusive('\n');
     lines
         .take((line as usize).saturating_sub(1))
@@ -152,19 +172,24 @@ fn section(text: &str, key: &str) -> Option<usize> {
     None
 }
 
-fn edge(text: &str, from: &str, to: &str) -> Option<Edit> {
+fn edges(text: &str, all: &[(&str, &str)]) -> Option<Edit> {
     let after = section(text, "transitions")?;
     let rest = &text[after..];
-    let one = format!("{{ from: {from}, to: {to} }}");
+    let all = all
+        .iter()
+        .map(|(from, to)| format!("{{ from: {from}, to: {to} }}"));
     if rest.trim_start_matches(' ').starts_with('[') {
         let open = after + rest.find('[')? + 1;
-        return Some(replace(Span::at(open), format!("{one}, ")));
+        let items: String = all.map(|one| format!("{one}, ")).collect();
+        return Some(replace(Span::at(open), items));
     }
     let item = rest.find('-')?;
     let indent = rest[..item].rfind('\n').map(|n| item - n - 1)?;
     let place = after + rest[..item].rfind('\n')?;
-    let line = format!("\n{}- {one}", " ".repeat(indent));
-    Some(replace(Span::at(place), line))
+    let lines: String = all
+        .map(|one| format!("\n{}- {one}", " ".repeat(indent)))
+        .collect();
+    Some(replace(Span::at(place), lines))
 }
 
 /// `key: value` goes, with the comma or the line that it leaves.

@@ -7,6 +7,7 @@ use tl_kernel::policy::When;
 use tl_kernel::program::{ActionIx, Program, Rule, RuleEffect, Step};
 use tl_kernel::value::{Label, Value};
 
+use super::results::is_sure_condition;
 use super::space::{Known, Name, Space, answers, is_constant};
 use super::verdict::needed;
 
@@ -291,7 +292,7 @@ impl Compiler<'_> {
         let mut may_fail = false;
         for rule in program.rules.iter().filter(|_| program.rules_engine) {
             let when = self.condition(&rule.when, None);
-            let exact = is_same_later(program, rule) && !self.may_fail(&rule.when);
+            let exact = is_same_later(program, rule) && !is_unsettled(program, &rule.when);
             if matches!(rule.effect, RuleEffect::NeedsHuman(_)) && exact {
                 parts.push(when);
             } else if matches!(rule.effect, RuleEffect::NeedsHuman(_)) || !exact {
@@ -302,16 +303,6 @@ impl Compiler<'_> {
             parts.push(self.atom(Name::RuleAsked));
         }
         Formula::Any(parts)
-    }
-
-    /// A condition may fail when it is evaluated: a message or a model may have sent anything, and so may what is
-    /// not understood.
-    fn may_fail(&self, when: &Expr) -> bool {
-        let mut free = false;
-        when.root.walk(&mut |n| {
-            free |= self.space.parts.contains_key(n.at().text(&when.source));
-        });
-        free || when.reads_root("event") || when.reads_root("ai")
     }
 
     /// No rule closes the case: conditions that do not hold where the decision is made.
@@ -372,6 +363,11 @@ pub(super) fn effects(program: &Program, branch: usize) -> BTreeSet<ActionIx> {
         _ => None,
     };
     steps.filter_map(effect).collect()
+}
+
+/// A condition may fail when it is evaluated, or ask about a message or an answer that another takes the place of.
+fn is_unsettled(program: &Program, when: &Expr) -> bool {
+    !is_sure_condition(program, when) || when.reads_root("event") || when.reads_root("ai")
 }
 
 /// What the condition of a rule reads is the same when the decision is made: no rule and no table sets it, and it

@@ -16,6 +16,7 @@ use tl_kernel::value::Type;
 use super::Finding;
 use super::fix::{Fix, Place};
 use super::verdict::{holes, verdicts};
+use crate::diag::Span;
 
 /// Whether nothing that an expression reads can come from outside.
 pub(super) fn is_ours(program: &Program, expr: &Expr) -> bool {
@@ -113,7 +114,10 @@ fn message(
         lacks.push("`check: verified_sender` on the message");
     }
     if !m.to.reads().iter().all(|p| typed_sender(program, p)) {
-        lacks.push("a recipient that is a field of type email or phone, mapped from the message");
+        lacks.push(
+            "a recipient that is a field of type email or phone, mapped from the message of a sender who has proven \
+             who it is (nobody has at a public form)",
+        );
     }
     let drafted = program.ai.as_ref().and_then(|ai| ai.draft.as_ref());
     let drafts = drafted.is_some_and(|d| {
@@ -165,14 +169,18 @@ fn slots(
     let mut at = 0;
     for piece in &template.parts {
         let Piece::Expr(expr) = piece else { continue };
-        let slot = format!("${{{}}}", expr.source);
-        let from = template.source[at..].find(&slot).map(|n| at + n);
-        at = from.map_or(at, |f| f + slot.len());
+        let hole = hole(&template.source, at, &expr.source);
+        at = hole.map_or(at, |h| h.end);
+        let slot = hole.map_or(expr.source.as_str(), |h| h.of(&template.source));
         let free = expr.reads().into_iter().find(|p| {
             outside(tainted, p) && !is_bounded(&program.record, &m.to, p) && !is_line(program, p)
         });
         let Some(free) = free else { continue };
         let name = free.join(".");
+        let instead = match free[0].as_str() {
+            "record" => format!("give `{name}` the type string"),
+            _ => "fill it from a field of type string".to_owned(),
+        };
         let finding = Finding::new(
             "TL0504",
             action.line,
@@ -184,7 +192,7 @@ fn slots(
              fields of type string, shown on one line of at most {MAX_SLOT} characters without links"
         ))
         .mend(format!(
-            "take `{slot}` out, give `{name}` the type string, or let a person approve it: `{}: approve`",
+            "take `{slot}` out, {instead}, or let a person approve it: `{}: approve`",
             action.name
         ))
         .about(program, action)
@@ -193,15 +201,26 @@ fn slots(
             .template_file
             .as_ref()
             .filter(|_| std::ptr::eq(template, &m.body));
-        out.push(match (file, from) {
-            (Some(file), Some(from)) => {
+        out.push(match (file, hole) {
+            (Some(file), Some(hole)) => {
                 finding
                     .fix(Fix::Slot)
-                    .place(Place::new(file, &template.source, from, slot.len()))
+                    .place(Place::new(file, &template.source, hole))
             }
-            _ => finding.fix(Fix::Approve(action.name.clone())),
+            _ => finding.fix(Fix::SubjectSlot(action.name.clone(), slot.to_owned())),
         });
     }
+}
+
+/// Where a slot stands in a template, from a place on: `${…}` with the expression in it and blanks around that.
+fn hole(source: &str, from: usize, expr: &str) -> Option<Span> {
+    let all = source[from..].match_indices("${").map(|(n, _)| from + n);
+    let mut open = all.filter(|at| !source[..*at].ends_with('$'));
+    open.find_map(|at| {
+        let inner = source[at + 2..].trim_start().strip_prefix(expr)?;
+        let rest = inner.trim_start().strip_prefix('}')?;
+        Some(Span::new(at, source.len() - rest.len()))
+    })
 }
 
 /// A field of type `string`: one line.
@@ -216,7 +235,16 @@ fn typed_sender(program: &Program, path: &[String]) -> bool {
     let typed = |f: &FieldDef| matches!(f.ty, Type::Email | Type::Phone);
     root == "record"
         && program.record.field(name).is_some_and(typed)
-        && program.endpoints.iter().any(|e| maps(e, name))
+        && program
+            .endpoints
+            .iter()
+            .any(|e| maps(e, name) && e.proves_sender())
+}
+
+/// No message whose sender has proven who it is gives the field.
+pub(super) fn is_unproven(program: &Program, field: &str) -> bool {
+    let mut proven = program.endpoints.iter().filter(|e| e.proves_sender());
+    !proven.any(|e| maps(e, field))
 }
 
 /// A record id or a path from outside must be bounded: typed parts, or what identifies the record anyway.

@@ -66,19 +66,20 @@ fn may(program: &Program, action: &Action) -> May {
     }
 }
 
-/// A message without a check goes to a field that only a message gives: a person approves it, unless one gave the
-/// address.
+/// A message without a check, or whose check no door can meet, goes to a field that only a message gives: a person
+/// approves it, unless one gave the address.
 fn is_unchecked(program: &Program, action: &Action) -> bool {
     let ActionKind::Message(m) = &action.kind else {
         return false;
     };
-    let given = match &m.to.root {
-        Node::Path { names, .. } if names.len() == 2 && names[0] == "record" => {
-            !is_set(program, &names[1])
-        }
-        _ => false,
+    let (given, unproven) = match &m.to.root {
+        Node::Path { names, .. } if names.len() == 2 && names[0] == "record" => (
+            !is_set(program, &names[1]),
+            trust::is_unproven(program, &names[1]),
+        ),
+        _ => (false, false),
     };
-    given && m.check.is_none() && !trust::is_ours(program, &m.to)
+    given && (m.check.is_none() || unproven) && !trust::is_ours(program, &m.to)
 }
 
 /// The write to the system of record, if a branch or a transition plans it.

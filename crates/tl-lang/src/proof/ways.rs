@@ -59,6 +59,7 @@ impl Happening {
             flags: &self.flags,
             switches: &[],
             event: self.event.as_ref(),
+            links: None,
             sender: None,
         }
     }

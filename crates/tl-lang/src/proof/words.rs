@@ -1,16 +1,20 @@
 //! The conditions of a program as formulas, and which branches they let the decision take.
 
+mod fates;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use tl_kernel::expr::{Expr, Node};
+use tl_kernel::expr::Expr;
 use tl_kernel::policy::When;
 use tl_kernel::program::canonical::{CLOSED, PENDING, TRIAGED};
-use tl_kernel::program::{ActionIx, FieldDef, FieldFrom, Program, RuleEffect, Step};
+use tl_kernel::program::{ActionIx, FieldDef, FieldFrom, Program, RuleEffect};
 
 use super::formula::{Compiler, Formula, Mind, effects, is_set};
+use super::results::{is_sure_condition, is_sure_value};
 use super::search::{Question, Witness};
-use super::space::{Name, Space, Var};
+use super::space::{Name, Space};
 use super::verdict::{May, verdicts};
+pub(super) use fates::{Fate, Fates};
 
 /// The conditions of one program.
 pub(super) struct Words<'p> {
@@ -105,27 +109,6 @@ pub(super) struct Choice {
     pub(super) fates: Vec<(Fates, Witness)>,
 }
 
-/// What becomes of the actions that a branch plans.
-pub(super) type Fates = BTreeMap<ActionIx, Fate>;
-
-/// What becomes of an action that a branch plans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fate {
-    /// It happens by itself.
-    Goes,
-    /// It waits for an approval.
-    Waits,
-    /// The policy refuses it.
-    Refused,
-    /// It cannot be planned: something that it needs is absent.
-    Absent,
-}
-
-/// Actions of a branch up to this many are looked at together; what may become of more is not told apart.
-const MAX_TOGETHER: usize = 4;
-/// In a decision with more branches than this, neither is what may become of any: that would take seconds.
-const MAX_BRANCHES: usize = 24;
-
 /// A branch that is taken, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Taken {
@@ -158,8 +141,8 @@ impl<'p> Words<'p> {
             .iter()
             .map(|r| compiler.condition(&r.when, None))
             .collect();
-        let parts = |v: &Var| matches!(v.name, Name::Free(_));
-        let may_fail = compiler.space.vars.iter().any(parts) || others(program).any(may_fail);
+        let may_fail = conditions(program).any(|e| !is_sure_condition(program, e))
+            || others(program).any(|e| !is_sure_value(program, e));
         let needs_human = MINDS
             .into_iter()
             .map(|m| (m, compiler.needs_human(m)))
@@ -220,88 +203,6 @@ impl<'p> Words<'p> {
             }
         }
         out
-    }
-
-    /// What may become of the actions of a branch, and values under which it does; nothing where the branch cannot
-    /// be taken.
-    fn fates(
-        &self,
-        turn: Turn,
-        taken: Taken,
-        goals: Vec<(&Formula, bool)>,
-    ) -> Vec<(Fates, Witness)> {
-        let known: &[_] = if turn.touched { &[] } else { &self.untouched };
-        let Some(witness) = self.ask(turn.mind, goals.clone(), known) else {
-            return Vec::new();
-        };
-        let actions = planned_by(self.program, taken);
-        if actions.is_empty() {
-            return vec![(Fates::new(), witness)];
-        }
-        let possible: Vec<(ActionIx, Vec<Fate>)> = actions
-            .iter()
-            .map(|ix| (*ix, self.possible(*ix, turn.touched)))
-            .collect();
-        let out = match possible.len() > MAX_TOGETHER {
-            true => of_each_kind(&possible),
-            false => every_way(&possible),
-        };
-        if actions.len() > MAX_TOGETHER || self.branches.len() > MAX_BRANCHES {
-            return out.into_iter().map(|f| (f, witness.clone())).collect();
-        }
-        let of = |fates: Fates| {
-            let mut goals = goals.clone();
-            self.under(taken, &fates, &mut goals);
-            let witness = self.ask(turn.mind, goals, known)?;
-            Some((fates, witness))
-        };
-        out.into_iter().filter_map(of).collect()
-    }
-
-    /// What may become of an action at all: the policy in force may be stricter than the file's.
-    fn possible(&self, ix: ActionIx, touched: bool) -> Vec<Fate> {
-        let Some(may) = self.may.get(usize::from(ix)) else {
-            return vec![Fate::Absent];
-        };
-        let all = [
-            (Fate::Goes, may.auto && (touched || !may.vouched_only)),
-            (Fate::Waits, may.auto || may.approve),
-            (Fate::Refused, true),
-            (Fate::Absent, may.absent),
-        ];
-        let of = all.into_iter().filter(|(_, may)| *may);
-        of.map(|(fate, _)| fate).collect()
-    }
-
-    /// What must hold where these are the fates of a branch's actions. All the effects of a branch go by themselves
-    /// exactly where `policy_allows`.
-    fn under<'w>(&'w self, taken: Taken, fates: &Fates, goals: &mut Vec<(&'w Formula, bool)>) {
-        for (ix, fate) in fates {
-            let Some(on) = self.planning.get(usize::from(*ix)) else {
-                continue;
-            };
-            // What cannot be planned at all may be so for other reasons, too.
-            let blank = self.may[usize::from(*ix)].blank;
-            if *fate != Fate::Absent || !blank {
-                goals.push((&on.present, *fate != Fate::Absent));
-            }
-            match fate {
-                Fate::Goes => goals.extend([(&on.auto, true), (&on.never, false)]),
-                Fate::Waits => goals.push((&on.never, false)),
-                Fate::Refused | Fate::Absent => {}
-            }
-        }
-        if taken.asks {
-            return;
-        }
-        let effects = effects(self.program, taken.branch);
-        let mut of = effects.iter().filter_map(|ix| fates.get(ix));
-        let stopped = |f: &Fate| matches!(f, Fate::Waits | Fate::Refused);
-        if !effects.is_empty() && of.clone().all(|f| *f == Fate::Goes) {
-            goals.push((&self.allows[taken.branch], true));
-        } else if of.any(stopped) {
-            goals.push((&self.allows[taken.branch], false));
-        }
     }
 
     /// The branches that may be taken.
@@ -403,96 +304,6 @@ impl<'p> Words<'p> {
     }
 }
 
-/// Every combination of what may become of each action.
-fn every_way(possible: &[(ActionIx, Vec<Fate>)]) -> Vec<Fates> {
-    let mut out = vec![Fates::new()];
-    for (ix, of) in possible {
-        let with = |all: Fates, fate: &Fate| {
-            let mut all = all;
-            all.insert(*ix, *fate);
-            all
-        };
-        let all = out
-            .iter()
-            .flat_map(|f| of.iter().map(move |fate| with(f.clone(), fate)));
-        out = all.collect();
-    }
-    out
-}
-
-/// For many actions: what becomes of a case depends on which fates occur among them and not on whose they are. So there
-/// is one combination for each set of fates that can occur together, and a few in which each action has each of its own.
-fn of_each_kind(possible: &[(ActionIx, Vec<Fate>)]) -> Vec<Fates> {
-    const ALL: [Fate; 4] = [Fate::Goes, Fate::Waits, Fate::Refused, Fate::Absent];
-    let mut out = Vec::new();
-    for set in 1_u8..16 {
-        let kinds = ALL.iter().enumerate();
-        let kinds: Vec<Fate> = kinds
-            .filter_map(|(i, k)| (set & (1 << i) != 0).then_some(*k))
-            .collect();
-        let mut fates = Fates::new();
-        if occur(&kinds, possible, &mut fates) {
-            let rest = possible
-                .iter()
-                .map(|(ix, of)| (ix, kinds.iter().find(|k| of.contains(k))));
-            let rest: Option<Vec<_>> = rest.map(|(ix, kind)| Some((*ix, *kind?))).collect();
-            // An action that can have none of these keeps them from being all.
-            if let Some(rest) = rest {
-                for (ix, kind) in rest {
-                    fates.entry(ix).or_insert(kind);
-                }
-                out.push(fates);
-            }
-        }
-    }
-    // Each action has each of its fates in one of these.
-    for nth in 0..ALL.len() {
-        let fate = |of: &[Fate]| of.get(nth % of.len().max(1)).copied();
-        let all = possible
-            .iter()
-            .filter_map(|(ix, of)| Some((*ix, fate(of)?)));
-        out.push(all.collect());
-    }
-    out
-}
-
-/// Gives each of these fates to an action of its own that may have it, where that is possible.
-fn occur(kinds: &[Fate], possible: &[(ActionIx, Vec<Fate>)], fates: &mut Fates) -> bool {
-    let Some((kind, rest)) = kinds.split_first() else {
-        return true;
-    };
-    // As many candidates as there are fates are enough: the others can take at most the rest of them.
-    let may = possible.iter().filter(|(_, of)| of.contains(kind));
-    let free: Vec<ActionIx> = may
-        .map(|(ix, _)| *ix)
-        .filter(|ix| !fates.contains_key(ix))
-        .take(MAX_TOGETHER)
-        .collect();
-    for ix in free {
-        fates.insert(ix, *kind);
-        if occur(rest, possible, fates) {
-            return true;
-        }
-        fates.remove(&ix);
-    }
-    false
-}
-
-/// The actions that a branch plans.
-fn planned_by(program: &Program, taken: Taken) -> BTreeSet<ActionIx> {
-    let asking = program.tasks.ask_missing;
-    if taken.asks {
-        return asking.into_iter().collect();
-    }
-    let branch = &program.decision.branches[taken.branch];
-    let step = |s: &Step| match s {
-        Step::Effect(ix) => Some(*ix),
-        Step::AskMissing => asking,
-        _ => None,
-    };
-    branch.actions.iter().filter_map(step).collect()
-}
-
 /// Every condition of a program: of its branches, its rules and its policy.
 pub(super) fn conditions(program: &Program) -> impl Iterator<Item = &Expr> {
     let branches = program.decision.branches.iter();
@@ -519,11 +330,6 @@ fn others(program: &Program) -> impl Iterator<Item = &Expr> {
         _ => Vec::new(),
     });
     mapped.chain(texts).chain(rules)
-}
-
-/// A name and a constant have a result always, if only an absent one.
-fn may_fail(expr: &Expr) -> bool {
-    !matches!(expr.root, Node::Path { .. } | Node::Literal(..))
 }
 
 /// A field that neither a message nor a rule nor the engine sets.

@@ -288,6 +288,7 @@ impl<'p> Trial<'p> {
             flags: &BTreeMap::new(),
             switches: &[],
             event: offer.event.as_ref(),
+            links: None,
             sender: None,
         };
         let Decision::Turn(turn, case) = decide(self.program, &here.case, input.clone(), &facts)

@@ -289,6 +289,7 @@ pub fn base() -> Program {
                 .map(|n| ((*n).to_owned(), expr(&format!("event.{n}"))))
                 .collect(),
             text: Some(expr("event.note")),
+            automatic: tl_kernel::program::OnAutomatic::Note,
             max_body: 1_000,
             line: 5,
         }],
@@ -343,6 +344,7 @@ pub fn base() -> Program {
             action("domain_event", ActionKind::DomainEvent, Class::E0),
         ],
         settings: BTreeMap::new(),
+        schedules: Vec::new(),
         observability: Observability { metrics: true },
     }
 }

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use tl_sim::report::{Sum, replay};
-use tl_sim::run::{Plan, run};
+use tl_sim::many::{cores, many};
+use tl_sim::report::{CLOCKS_SET, SIMULATION, Sum, replay};
+use tl_sim::run::{Outcome, Plan, run};
 
 /// The seeded simulation of the engine, its store, its vendors and its people.
 #[derive(Debug, Parser)]
@@ -21,6 +21,9 @@ struct Args {
     /// Run many: FROM..TO, TO not included.
     #[arg(long, default_value = "0..200")]
     seeds: String,
+    /// Set the clocks of nodes, by minutes, an hour, ten years, until they have jumped so often; with --seed any number.
+    #[arg(long)]
+    jumps: Option<u64>,
     /// With --seed: print everything that happened.
     #[arg(long)]
     trace: bool,
@@ -44,17 +47,18 @@ struct Args {
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     match args.seed {
-        Some(seed) => one(seed, args.trace),
-        None => many(&args),
+        Some(seed) => one(Plan {
+            seed,
+            keep_trace: args.trace,
+            clocks: args.jumps.is_some(),
+        }),
+        None => several(&args),
     }
 }
 
-fn one(seed: u64, trace: bool) -> anyhow::Result<ExitCode> {
+fn one(plan: Plan) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
-    let plan = Plan {
-        seed,
-        keep_trace: trace,
-    };
+    let seed = plan.seed;
     let outcome = run(&plan)?;
     let mut out = std::io::stdout().lock();
     for line in &outcome.trace {
@@ -84,73 +88,66 @@ fn one(seed: u64, trace: bool) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn many(args: &Args) -> anyhow::Result<ExitCode> {
+fn several(args: &Args) -> anyhow::Result<ExitCode> {
     let (from, to) = range(&args.seeds)?;
     let begun = Instant::now();
-    let next = AtomicU64::new(from);
-    let sum = Mutex::new(Sum::default());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = if args.jobs == 0 { cores } else { args.jobs };
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| work(args, (&next, to), &sum));
+    let (next, stopped) = (AtomicU64::new(from), AtomicBool::new(false));
+    let plan = |sum: &Sum| {
+        if sum.runs > 0 && sum.runs.is_multiple_of(100) {
+            eprintln!("{} runs, {} cases", sum.runs, sum.cases);
         }
-    });
-    let sum = sum.into_inner().unwrap_or_else(|e| e.into_inner());
+        let enough = match args.jumps {
+            Some(jumps) => sum.clock_jumps() >= jumps,
+            None => next.load(Ordering::Relaxed) >= to,
+        };
+        let more = !enough && !stopped.load(Ordering::Relaxed);
+        more.then(|| Plan {
+            seed: next.fetch_add(1, Ordering::Relaxed),
+            keep_trace: false,
+            clocks: args.jumps.is_some(),
+        })
+    };
+    let seen = |outcome: &Outcome| {
+        let violations = &outcome.violations;
+        for v in violations {
+            println!("seed {}: {v}", outcome.seed);
+        }
+        if !violations.is_empty() {
+            println!("    {}", replay(outcome.seed, args.jumps.is_some()));
+            let of = |number| violations.iter().any(|v| of_invariant(v, number));
+            if args.first || args.until.as_deref().is_some_and(of) {
+                stopped.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    let jobs = if args.jobs == 0 { cores() } else { args.jobs };
+    let sum = many(jobs, plan, seen);
     let wall = begun.elapsed();
-    let row = sum.row(&args.commit, (from, to), wall);
+    for (seed, why) in &sum.errors {
+        println!("seed {seed} could not be run: {why}");
+    }
+    let (test, missed) = match args.jumps {
+        Some(_) => (CLOCKS_SET, Vec::new()),
+        None => (SIMULATION, sum.missed()),
+    };
+    let seeds = (from, next.into_inner());
+    let row = sum.row((test, &args.commit), seeds, wall);
     println!("{row:#}");
     if let Some(path) = &args.report {
         append(path, row)?;
     }
-    let missed = sum.missed();
     for floor in &missed {
         println!("FLOOR {floor}");
     }
-    println!("{} runs in {wall:?}", sum.runs);
+    let jumps = sum.clock_jumps();
+    let (runs, processor) = (sum.runs, sum.processor);
+    println!("{runs} runs in {wall:?}, {processor:?} of processors; clocks jumped {jumps} times");
     let good = missed.is_empty() && sum.violations.is_empty() && sum.errors.is_empty();
     Ok(if good {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
-}
-
-fn work(args: &Args, (next, to): (&AtomicU64, u64), sum: &Mutex<Sum>) {
-    loop {
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= to {
-            return;
-        }
-        let plan = Plan {
-            seed,
-            keep_trace: false,
-        };
-        let outcome = run(&plan);
-        let mut sum = sum.lock().unwrap_or_else(|e| e.into_inner());
-        match outcome {
-            Ok(outcome) => {
-                for v in &outcome.violations {
-                    println!("seed {seed}: {v}");
-                }
-                if !outcome.violations.is_empty() {
-                    println!("    {}", replay(seed));
-                    let of = |number| outcome.violations.iter().any(|v| of_invariant(v, number));
-                    if args.first || args.until.as_deref().is_some_and(of) {
-                        next.store(to, Ordering::Relaxed);
-                    }
-                }
-                sum.add(&outcome);
-                if sum.runs.is_multiple_of(100) {
-                    eprintln!("{} runs, {} cases", sum.runs, sum.cases);
-                }
-            }
-            Err(e) => {
-                println!("seed {seed} could not be run: {e:#}");
-                sum.errors.push((seed, format!("{e:#}")));
-            }
-        }
-    }
 }
 
 fn of_invariant(violation: &str, number: &str) -> bool {

@@ -87,13 +87,15 @@ pub(super) fn i3_no_phantom(e: &Evidence) -> Vec<String> {
         .collect()
 }
 
-/// Nothing of one tenant is found at another: not in its rows, not in what was sent for it.
+/// Nothing of one tenant is found at another: not in its rows, not in what was sent for it, not in what a model was
+/// asked for it.
 pub(super) fn i14_tenancy(e: &Evidence) -> Vec<String> {
     let mut out = Vec::new();
     let mut look = |tenant: TenantId, what: String, bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
         for other in TENANTS.iter().filter(|t| **t != tenant) {
             let mark = canary(other.0);
-            if bytes.windows(mark.len()).any(|w| w == mark.as_bytes()) {
+            if text.contains(&mark) {
                 out.push(format!(
                     "{what} of tenant {} holds the mark of {}",
                     tenant.0, other.0
@@ -121,10 +123,13 @@ pub(super) fn i14_tenancy(e: &Evidence) -> Vec<String> {
             );
         }
     }
+    // What reached vendors, and what models were asked.
     let senders = super::effects::senders(e);
+    let mut strangers = Vec::new();
     for request in &e.arrived {
-        if let Some((c, _)) = senders.get(&request.trace) {
-            look(c.row.tenant, request.line.clone(), request.body.as_bytes());
+        match senders.get(&request.trace) {
+            Some((c, _)) => look(c.row.tenant, request.line.clone(), request.body.as_bytes()),
+            None => strangers.push(format!("nobody knows whose `{}` was", request.line)),
         }
     }
     for ((tenant, id), versions) in &e.records {
@@ -132,5 +137,6 @@ pub(super) fn i14_tenancy(e: &Evidence) -> Vec<String> {
             look(*tenant, format!("record {id}"), &v.body);
         }
     }
+    out.extend(strangers);
     out
 }

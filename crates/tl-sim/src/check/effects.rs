@@ -6,17 +6,20 @@ use serde_json::Value as Json;
 use tl_engine::telemetry::traceparent;
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::gate::is_dry_run;
-use tl_kernel::id::EffectId;
+use tl_kernel::id::{EffectId, TenantId};
 use tl_kernel::journal::Entry;
 use tl_kernel::limits::MAX_ATTEMPTS;
 use tl_kernel::program::OnUnknown;
-use tl_kernel::turn::EffectKind;
+use tl_kernel::time::{MINUTE, SECOND};
+use tl_kernel::turn::EffectWrite;
 use tl_kernel::value::Value;
-use tl_store::contract::{EffectRow, Guard, OutboxMessage};
+use tl_store::contract::{EffectRow, Guard, OutboxMessage, Row};
 
 use super::Evidence;
 use super::evidence::CaseFile;
+use crate::exec::Group;
 use crate::vendor::Applied;
+use crate::world::Seen;
 
 /// The names that the attempts of an effect have at a vendor.
 pub fn traces_of(row: &EffectRow) -> Vec<String> {
@@ -35,10 +38,10 @@ pub(super) fn argument(row: &EffectRow, name: &str) -> Option<String> {
     args.at(&[name]).map(Value::to_string)
 }
 
-/// Which effect each attempt's name belongs to.
+/// Which effect or question each attempt's name belongs to.
 pub(super) fn senders(e: &Evidence) -> BTreeMap<String, (&CaseFile, &EffectRow)> {
     let mut out = BTreeMap::new();
-    for (c, row) in e.effects().filter(|(_, r)| r.kind == EffectKind::Effect) {
+    for (c, row) in e.effects() {
         out.extend(traces_of(row).into_iter().map(|t| (t, (c, row))));
     }
     out
@@ -264,7 +267,87 @@ pub(super) fn i9_no_lost_update(e: &Evidence) -> Vec<String> {
         .collect()
 }
 
-/// No effect was tried more often than the limits allow.
+/// What the retry budget looks at, less what two clocks may differ and a commit may take, µs.
+const BUDGET_SPAN: i64 = 50 * SECOND;
+/// Retries in it that are never refused, and those that were let go before the span and committed in it.
+const BUDGET_FLOOR: usize = 60 + 8;
+
+/// A connection of a tenant, as one life of a node sees it.
+type Lane<'e> = (TenantId, &'e str, Group);
+
+/// When first attempts were made, and when others were, µs, by connection.
+fn tries(e: &Evidence) -> BTreeMap<Lane<'_>, (Vec<i64>, Vec<i64>)> {
+    let rows: BTreeMap<EffectId, &EffectRow> = e.effects().map(|(_, r)| (r.effect, r)).collect();
+    let mut out: BTreeMap<Lane<'_>, (Vec<i64>, Vec<i64>)> = BTreeMap::new();
+    for seen in e.witness.iter().filter(|s| s.answer.is_ok()) {
+        for (effect, attempt) in begun(seen) {
+            let Some(row) = rows.get(&effect).filter(|r| !r.connection.is_empty()) else {
+                continue;
+            };
+            let lane = (row.tenant, row.connection.as_str(), seen.life.group);
+            let (firsts, retries) = out.entry(lane).or_default();
+            match attempt {
+                0 | 1 => firsts.push(seen.at),
+                _ => retries.push(seen.at),
+            }
+        }
+    }
+    out
+}
+
+/// How many of these times are in a span before an instant.
+fn within(times: &[i64], until: i64, span: i64) -> usize {
+    let to = times.partition_point(|t| *t <= until);
+    to - times[..to].partition_point(|t| *t <= until - span)
+}
+
+/// The most repetitions of a connection within the span of the budget's check.
+pub fn most_retries(e: &Evidence) -> usize {
+    let lanes = tries(e);
+    let spans = lanes.values().flat_map(|(_, retries)| {
+        let ends = retries.iter();
+        ends.map(|at| within(retries, *at, BUDGET_SPAN))
+    });
+    spans.max().unwrap_or(0)
+}
+
+/// A node repeats no more attempts at a connection of a tenant than a tenth of the first ones, or one a second.
+fn budgets_hold(e: &Evidence) -> Vec<String> {
+    let mut out = Vec::new();
+    for (lane, (firsts, retries)) in tries(e) {
+        let over = retries.iter().find(|at| {
+            let allowed = within(&firsts, **at, 2 * MINUTE) / 10;
+            within(&retries, **at, BUDGET_SPAN) > allowed.max(BUDGET_FLOOR)
+        });
+        if let Some(at) = over {
+            let many = within(&retries, *at, BUDGET_SPAN);
+            out.push(format!(
+                "{many} retries of {lane:?} within {BUDGET_SPAN} µs"
+            ));
+        }
+    }
+    out
+}
+
+/// The attempts that a unit begins, with their numbers.
+fn begun(seen: &Seen) -> Vec<(EffectId, u32)> {
+    let born = seen.unit.turns.iter().flat_map(|t| {
+        t.effects.iter().filter_map(|w| match w {
+            EffectWrite::Plan(p) if p.born.is_some() => {
+                let (case, n) = (t.case, p.n);
+                Some((EffectId { case, n }, 1))
+            }
+            _ => None,
+        })
+    });
+    let sent = seen.unit.rows.iter().filter_map(|row| match row {
+        Row::Effect(c) if c.attempt > c.from.1 => Some((c.effect, c.attempt)),
+        _ => None,
+    });
+    born.chain(sent).collect()
+}
+
+/// No effect was tried more often than the limits allow, and no connection is flooded with repeats.
 pub(super) fn i19_bounded_retries(e: &Evidence) -> Vec<String> {
     let mut out = Vec::new();
     for (c, row) in e.effects() {
@@ -282,5 +365,6 @@ pub(super) fn i19_bounded_retries(e: &Evidence) -> Vec<String> {
             ));
         }
     }
+    out.extend(budgets_hold(e));
     out
 }

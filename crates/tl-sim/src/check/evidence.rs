@@ -9,17 +9,38 @@ use tl_kernel::id::{CaseId, EventId, TenantId};
 use tl_kernel::journal::{Head, JournalError, Sealed, open};
 use tl_kernel::program::{Action, Program};
 use tl_kernel::turn::StoredEvent;
-use tl_lang::load;
 use tl_store::contract::{
     Attempt, CaseFilter, CaseRow, Checkpoint, EffectFilter, EffectRow, OutboxMessage, RecordWrite,
     TaskFilter, TaskRow, TimerRow, TreeRow,
 };
 use tl_store::{Reader, StoreError};
 
+use crate::outside::Outside;
 use crate::people::{Shown, TENANTS};
 use crate::vendor::{Applied, Arrived};
-use crate::workload::Letter;
+use crate::workload::{Letter, compiled};
 use crate::world::Seen;
+
+/// The time in which nothing goes wrong any more.
+#[derive(Debug, Clone, Default)]
+pub struct Calm {
+    /// Since when, µs of the world.
+    pub from: i64,
+    /// Times that passed at once, so that nobody could do anything: when, and how long, µs.
+    pub leaps: Vec<(i64, i64)>,
+}
+
+impl Calm {
+    /// For how long of this span somebody could have done something while nothing went wrong, µs.
+    pub fn awake(&self, since: i64, until: i64) -> i64 {
+        let since = since.max(self.from);
+        let asleep = self.leaps.iter().map(|(at, time)| {
+            let (from, to) = ((*at).max(since), (at + time).min(until));
+            (to - from).max(0)
+        });
+        (until - since).max(0) - asleep.sum::<i64>()
+    }
+}
 
 /// Where the accounts come from.
 #[derive(Debug)]
@@ -38,8 +59,14 @@ pub struct Sources<'a> {
     pub arrived: Vec<Arrived>,
     /// The order of commits.
     pub witness: Vec<Seen>,
+    /// What the metrics of the last lives showed.
+    pub metrics: Vec<String>,
     /// What did not come to rest.
     pub stuck: Option<String>,
+    /// When nothing went wrong any more.
+    pub calm: Calm,
+    /// The checkpoint files of the nodes.
+    pub outside: Vec<Outside>,
     /// The end of the run, µs.
     pub now: i64,
 }
@@ -109,8 +136,14 @@ pub struct Evidence {
     pub timers: Vec<TimerRow>,
     /// Versions of records that workflows wrote, newest first per record.
     pub records: BTreeMap<(TenantId, String), Vec<RecordWrite>>,
+    /// What each node's metrics showed in the end.
+    pub metrics: Vec<String>,
     /// What did not come to rest.
     pub stuck: Option<String>,
+    /// When nothing went wrong any more.
+    pub calm: Calm,
+    /// The checkpoint files of the nodes.
+    pub outside: Vec<Outside>,
     /// The end of the run, µs.
     pub now: i64,
 }
@@ -133,7 +166,10 @@ impl Evidence {
             trees: BTreeMap::new(),
             timers: r.due_timers(i64::MAX, 10_000)?,
             records: BTreeMap::new(),
+            metrics: s.metrics,
             stuck: s.stuck,
+            calm: s.calm,
+            outside: s.outside,
             now: s.now,
         };
         for letter in s.letters {
@@ -147,9 +183,9 @@ impl Evidence {
             for bundle in r.bundles(tenant)? {
                 let files = r.bundle(tenant, bundle.number)?;
                 let project = files.and_then(|b| unpack(&b.files));
-                let program = project.and_then(|p| load(&p, &bundle.workflow).program);
+                let program = project.map(|p| compiled(&p, &bundle.workflow));
                 out.programs
-                    .extend(program.map(|p| ((tenant, bundle.number), Arc::new(p))));
+                    .extend(program.transpose()?.map(|p| ((tenant, bundle.number), p)));
             }
             for row in r.cases(&everything(tenant))? {
                 out.cases.push(case_file(r, row)?);

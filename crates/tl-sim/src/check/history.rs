@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use tl_kernel::effect::EffectState;
+use tl_kernel::id::TenantId;
 use tl_kernel::journal::Entry;
+use tl_store::contract::Row;
 
 use super::Evidence;
 use super::evidence::CaseFile;
@@ -38,11 +40,87 @@ pub(super) fn i4_legal_history(e: &Evidence) -> Vec<String> {
                 state = *to;
             }
         }
+        out.extend(leaves_its_version(e, c));
         if c.row.head.state != state {
             out.push(format!(
                 "{case}: its row is in state {}, its journal in {state}",
                 c.row.head.state
             ));
+        }
+    }
+    out.extend(opened_under_another(e));
+    out
+}
+
+/// A case stays with the version that it began with: its turns, its effects, and what reaches vendors.
+fn leaves_its_version(e: &Evidence, c: &CaseFile) -> Vec<String> {
+    let case = c.row.case;
+    let first = c.heads.first().map_or(0, |head| head.definition);
+    let mut out = Vec::new();
+    for head in c.heads.iter().filter(|h| h.definition != first) {
+        out.push(format!(
+            "{case}: began with number {first}, turn {} is decided by {}",
+            head.seq, head.definition
+        ));
+    }
+    for row in c.effects.values() {
+        if row.definition != first {
+            let effect = row.effect;
+            out.push(format!(
+                "{effect}: is of number {}, its case of {first}",
+                row.definition
+            ));
+        }
+        let of = format!("/of/{first}/");
+        let sent = super::effects::traces_of(row);
+        let applied = e.applied.iter().filter(|a| sent.contains(&a.trace));
+        for a in applied.filter(|a| a.path.contains("/of/") && !a.path.contains(&of)) {
+            out.push(format!(
+                "{}: wrote {}, its case is of {first}",
+                row.effect, a.path
+            ));
+        }
+    }
+    out
+}
+
+/// A new case goes through the version that is current when it is committed.
+fn opened_under_another(e: &Evidence) -> Vec<String> {
+    let mut current: BTreeMap<(TenantId, &str), Vec<u32>> = BTreeMap::new();
+    for ((tenant, number), program) in &e.programs {
+        // The installation's first versions come before everything that is seen.
+        let of = current.entry((*tenant, &program.id)).or_default();
+        if of.is_empty() {
+            of.push(*number);
+        }
+    }
+    let mut out = Vec::new();
+    for seen in &e.witness {
+        let tenant = seen.unit.tenant;
+        for row in &seen.unit.rows {
+            if let Row::Deploy {
+                workflow, number, ..
+            }
+            | Row::Rollback { workflow, number } = row
+            {
+                let of = current.entry((tenant, workflow)).or_default();
+                // What could not be made durable may be there all the same.
+                if seen.answer.is_ok() {
+                    of.clear();
+                }
+                of.push(*number);
+            }
+        }
+        let opened = seen.unit.turns.iter().filter(|t| t.sealed.seq == 1);
+        for turn in opened.filter(|_| seen.answer.is_ok()) {
+            let head = &turn.head;
+            let of = current.get(&(tenant, head.workflow.as_str()));
+            if !of.is_some_and(|of| of.contains(&head.definition)) {
+                out.push(format!(
+                    "{}: opened as number {} of {}, current is {of:?}",
+                    turn.case, head.definition, head.workflow
+                ));
+            }
         }
     }
     out
@@ -137,8 +215,8 @@ fn tasks_differ(c: &CaseFile) -> Vec<String> {
     )]
 }
 
-/// The ledger may be ahead on the way to an end, never at another end.
-fn effects_differ(c: &CaseFile) -> Vec<String> {
+/// What the turns have planned is what the ledger has, neither more nor less.
+pub(super) fn plans_differ(c: &CaseFile) -> Vec<String> {
     let Ok(case) = &c.case else { return Vec::new() };
     let mut out = Vec::new();
     let known: Vec<u32> = case
@@ -161,6 +239,13 @@ fn effects_differ(c: &CaseFile) -> Vec<String> {
     {
         out.push(format!("{}: effect {n} is not in the ledger", c.row.case));
     }
+    out
+}
+
+/// The ledger may be ahead on the way to an end, never at another end.
+fn effects_differ(c: &CaseFile) -> Vec<String> {
+    let Ok(case) = &c.case else { return Vec::new() };
+    let mut out = Vec::new();
     for (n, effect) in &case.effects {
         let Some(row) = c.effects.get(n) else {
             continue;

@@ -8,6 +8,9 @@ use tl_kernel::turn::{CaseHead, EffectKind, StoredEvent};
 
 use super::{AccountRow, Attempt, Checkpoint, OutboxMessage, RecordWrite, SessionRow};
 
+/// What waits in one line: a tenant's effects on one connection, whose name is empty for the built-in ones.
+pub type Line = (TenantId, String);
+
 /// A question to the store.
 #[derive(Debug, Clone)]
 pub enum Query {
@@ -40,7 +43,7 @@ pub enum Query {
     Candidates {
         /// Engine time, µs.
         now: i64,
-        /// At most so many.
+        /// At most so many, which lines share; at least one of each.
         limit: u32,
     },
     /// Effects whose attempt has passed its deadline or whose node is gone, uncertain ones due for a look-up, and
@@ -48,7 +51,7 @@ pub enum Query {
     Stale {
         /// Engine time, µs.
         now: i64,
-        /// At most so many.
+        /// At most so many, which lines share; at least one of each.
         limit: u32,
     },
     /// One effect.
@@ -113,6 +116,8 @@ pub enum Query {
     Session(TenantId, Digest),
     /// When the oldest open case of a workflow in each state was opened.
     OldestOpen(TenantId, String),
+    /// The newest engine time that is stored.
+    NewestInstant,
     /// Counts for `status` and `/metrics`.
     Stats {
         /// Engine time, µs.
@@ -224,6 +229,8 @@ pub enum Reply {
     Session(Option<SessionRow>),
     /// `OldestOpen`: state and instant (µs), by state.
     OldestOpen(Vec<(u16, i64)>),
+    /// `NewestInstant`, µs; `None` in a fresh database.
+    NewestInstant(Option<i64>),
     /// `Stats`.
     Stats(Box<Stats>),
 }

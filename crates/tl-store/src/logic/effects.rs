@@ -403,12 +403,12 @@ impl<'a> Out<'_, 'a> {
 /// Hands over the rows that were there and have changed. Those that set their serial key free come first, so that
 /// others of the group find it free.
 pub(super) fn flush(view: &View<'_>, changes: &mut Changes<'_>) {
-    for known in view.effects.values().filter(|k| k.changed) {
+    for ((tenant, _), known) in view.effects.iter().filter(|(_, k)| k.changed) {
         let write = match in_flight(known.state) {
             true => W::EffectSet,
             false => W::EffectLanded,
         };
-        let row = join::<1, 14, 15>(vals![known.ord], known.image());
+        let row = join::<2, 14, 16>(vals![known.ord, tenant.0], known.image());
         changes.at(write).push(row);
     }
 }

@@ -66,7 +66,8 @@ looks! {
         columns: "a.tenant, a.key, a.event, a.expires", lock: Lock::Change, ..PLAIN };
     /// The event that holds a dedupe key, with its payload. Apart from `Dedupe`: almost every key is free.
     Holder = Look { table: "dedupe a", alias: "a",
-        joins: "JOIN event e ON e.ord = a.event LEFT JOIN event_body b ON b.ord = a.event",
+        joins: "JOIN event e ON e.ord = a.event AND e.tenant + 0 = a.tenant \
+                LEFT JOIN event_body b ON b.ord = a.event AND b.tenant = a.tenant",
         key: &[TENANT, ("key", Kind::Bytes)], columns: "a.event, e.id, b.payload", ..PLAIN };
     NaturalKey = Look { table: "natural_key a", alias: "a", key: &[TENANT, ("key", Kind::Bytes)],
         columns: "a.tenant, a.key, a.case_id", ..PLAIN };
@@ -131,20 +132,22 @@ impl Look {
                 " AND {effect}.serial_key IS NOT NULL AND {flight}"
             ));
         }
-        let newest = self
-            .newest
-            .map(|column| format!(" ORDER BY {alias}.{column} DESC LIMIT 1"))
-            .unwrap_or_default();
+        // Of a serial key one effect at most is in flight. Said once more, it keeps PostgreSQL from reading all that are,
+        // with everything that has been since the last clean-up, where it need look at one place of an index.
+        let one = match (self.newest, self.holds) {
+            (Some(column), _) => format!(" ORDER BY {alias}.{column} DESC LIMIT 1"),
+            (None, Some(_)) => " LIMIT 1".to_owned(),
+            (None, None) => String::new(),
+        };
         let (columns, table, joins) = (self.columns, self.table, self.joins);
         let keys = named_unnest(&self.kinds());
-        match (dialect, self.newest) {
-            (Dialect::Sqlite, _) => {
-                format!("SELECT {columns} FROM {table} {joins} WHERE {on}{newest}")
+        let each = format!("SELECT {columns} FROM {table} {joins} WHERE {on}{one}");
+        match dialect {
+            Dialect::Sqlite => each,
+            Dialect::Postgres if !one.is_empty() => {
+                format!("SELECT a.* FROM {keys} CROSS JOIN LATERAL ({each}) a")
             }
-            (Dialect::Postgres, Some(_)) => format!(
-                "SELECT a.* FROM {keys} CROSS JOIN LATERAL (SELECT {columns} FROM {table} WHERE {on}{newest}) a"
-            ),
-            (Dialect::Postgres, None) => {
+            Dialect::Postgres => {
                 let lock = self.lock_text();
                 format!(
                     "SELECT {columns} FROM {keys} JOIN {table} ON TRUE {joins} WHERE {on}{lock}"

@@ -31,7 +31,7 @@ impl<'a> Out<'_, 'a> {
                     return;
                 };
                 self.counters.seen(tenant, What::Duplicate);
-                self.change_event(ord, vals![1_i64, Val::Null, Val::Null]);
+                self.change_event((tenant, ord), vals![1_i64, Val::Null, Val::Null]);
                 if let Some(body) = body {
                     let row = vals![tenant.0, ord, body, *at];
                     self.changes.at(W::Variant).push(row);
@@ -45,7 +45,7 @@ impl<'a> Out<'_, 'a> {
                     true => (Joined::Opened, None),
                     false => (Joined::Attached, Some(&case.0)),
                 };
-                self.change_event(ord, vals![0_i64, how as i64, other]);
+                self.change_event((tenant, ord), vals![0_i64, how as i64, other]);
             }
             Row::Effect(_) => {}
             Row::Attempt(done) => self.attempt(tenant, done),
@@ -105,18 +105,18 @@ impl<'a> Out<'_, 'a> {
     }
 
     /// Duplicates to be added, how it was joined, and to which case.
-    fn change_event(&mut self, ord: i64, set: [Val<'a>; 3]) {
+    fn change_event(&mut self, (tenant, ord): (TenantId, i64), set: [Val<'a>; 3]) {
         let batch = self.changes.at(W::EventSet);
-        match batch.find(&vals![ord]) {
+        match batch.find(&vals![ord, tenant.0]) {
             Some(row) => {
                 let [more, joined, case] = set;
-                let sum = batch.get(row, 1).and_then(Val::int).unwrap_or(0);
+                let sum = batch.get(row, 2).and_then(Val::int).unwrap_or(0);
                 let more = more.int().unwrap_or(0);
                 batch.fill(row, [Val::Int(sum + more), joined, case]);
             }
             None => {
                 let [more, joined, case] = set;
-                batch.push([Val::Int(ord), more, joined, case]);
+                batch.push([Val::Int(ord), tenant.0.into(), more, joined, case]);
             }
         }
     }

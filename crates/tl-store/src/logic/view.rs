@@ -71,6 +71,20 @@ pub(crate) enum Numbered {
     Placed,
 }
 
+impl Numbered {
+    /// All of them, in order.
+    pub(crate) const ALL: [Numbered; 8] = [
+        Numbered::Turn,
+        Numbered::Event,
+        Numbered::Effect,
+        Numbered::Record,
+        Numbered::Outbox,
+        Numbered::Idempotent,
+        Numbered::Bundle,
+        Numbered::Placed,
+    ];
+}
+
 /// The next `ord` of each of these tables.
 #[derive(Debug, Default)]
 pub(crate) struct Ords([i64; 8]);

@@ -10,12 +10,14 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
-use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement};
+use tokio_postgres::{Client, Error, Row, Statement};
 
+use super::address::{Address, is_about_encryption};
 use super::ddl::ROLE;
 use crate::backend::{Blame, Failure};
 use crate::error::StoreError;
 use crate::schema::Kind;
+use crate::tenancy;
 use crate::value::{Cell, Val};
 use crate::writes::Batch;
 
@@ -38,7 +40,7 @@ pub(crate) enum Purpose {
 /// A connection. It is used by one thread and opened again when it was lost.
 pub(crate) struct Link {
     runtime: Runtime,
-    config: Config,
+    address: Address,
     purpose: Purpose,
     client: Option<Client>,
     prepared: HashMap<String, Statement>,
@@ -192,12 +194,13 @@ async fn in_order(mut all: Vec<Answers<'_>>) -> Vec<Result<Vec<Row>, Error>> {
 
 impl Link {
     /// Connects. Not from within a runtime.
-    pub(crate) fn open(config: &Config, purpose: Purpose) -> Result<Link, Error> {
+    pub(crate) fn open(address: &Address, purpose: Purpose) -> Result<Link, Error> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap_or_else(|e| unreachable!("a runtime without threads needs nothing: {e}"));
-        let mut config = config.clone();
+        let mut address = address.clone();
+        let config = address.config();
         config.application_name("throughline");
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
@@ -207,7 +210,7 @@ impl Link {
         }
         let mut link = Link {
             runtime,
-            config,
+            address,
             purpose,
             client: None,
             prepared: HashMap::new(),
@@ -217,17 +220,17 @@ impl Link {
     }
 
     /// The settings of the connection, for another one.
-    pub(crate) fn config(&self) -> &Config {
-        &self.config
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Connects again.
     pub(crate) fn connect(&mut self) -> Result<(), Error> {
         self.client = None;
         self.prepared.clear();
-        let (config, purpose) = (&self.config, self.purpose);
+        let (address, purpose) = (&self.address, self.purpose);
         let client = self.runtime.block_on(async move {
-            let (client, connection) = config.connect(NoTls).await?;
+            let (client, connection) = address.connect().await?;
             // It runs whenever an answer is waited for; its end shows in the answers.
             tokio::spawn(connection);
             client.batch_execute(&greeting(purpose)).await?;
@@ -252,6 +255,7 @@ impl Link {
                 if let Say::Ask(sql, params) = word
                     && !prepared.contains_key(sql.as_ref())
                 {
+                    tenancy::watch(sql);
                     let types: Vec<Type> = params.iter().map(Param::ty).collect();
                     let text = dollars(sql);
                     let statement = client.prepare_typed(&text, &types).await?;
@@ -340,6 +344,10 @@ pub(crate) enum Trouble {
 /// Sorts an error.
 pub(crate) fn trouble(error: &Error) -> Trouble {
     let Some(code) = error.code() else {
+        // Nothing can be said before there is a connection.
+        if is_about_encryption(error) {
+            return Trouble::Machine;
+        }
         // Without a code it is either the connection or a value that cannot be sent.
         let sent = std::error::Error::source(error).is_none_or(|e| e.is::<std::io::Error>());
         return if error.is_closed() || sent {
@@ -374,6 +382,7 @@ pub(crate) fn kind(error: &Error) -> String {
     match error.code() {
         Some(code) => format!("SQLSTATE {}", code.code()),
         None if error.is_closed() => "the connection is closed".into(),
+        None if is_about_encryption(error) => "the connection cannot be encrypted".into(),
         None => "the connection failed".into(),
     }
 }

@@ -6,7 +6,7 @@ use super::Postgres;
 use super::link::{Link, Param, Say, Trouble, trouble};
 use crate::backend::Lease;
 use crate::error::StoreError;
-use crate::node::{Floor, lapse};
+use crate::node::Floor;
 use crate::schema::Dialect;
 use crate::value::Val;
 
@@ -40,9 +40,12 @@ impl Postgres {
         twice(self.link.get_mut(), |link| node.release(link))
     }
 
-    /// Raises the epochs of nodes whose lease has lapsed, once each. Their attempts become stale.
-    pub(crate) fn lapse(&mut self) -> Result<Vec<u32>, StoreError> {
-        twice(self.link.get_mut(), lapse)
+    /// Takes over from other nodes whose lease has lapsed.
+    pub(crate) fn lapse_others(&mut self) -> Result<Vec<u32>, StoreError> {
+        let Some(node) = &self.node else {
+            return Ok(Vec::new());
+        };
+        twice(self.link.get_mut(), |link| node.lapse_others(link))
     }
 }
 

@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
-use tokio_postgres::{AsyncMessage, Config, Error, NoTls};
+use tokio_postgres::{AsyncMessage, Error};
 
+use super::address::Address;
 use super::link::{Link, Purpose, words};
 use crate::node::Node;
 use crate::store::HeldLease;
@@ -44,7 +45,7 @@ pub(crate) struct Waker {
 impl Waker {
     /// Starts them.
     pub(crate) fn start(
-        config: Config,
+        address: Address,
         node: Option<Node>,
         bells: Bells,
     ) -> std::io::Result<Waker> {
@@ -54,14 +55,14 @@ impl Waker {
             release: None,
             threads: Vec::new(),
         };
-        let bell = config.clone();
+        let bell = address.clone();
         let held = Arc::clone(&bells.held);
         waker.spawn("store-wake", move || listen(&bell, &bells, hushed))?;
         if let Some(node) = node {
             let (release, released) = channel();
             waker.release = Some(release);
             waker.spawn("store-lease", move || {
-                keep(&config, &node, (&held, &released));
+                keep(&address, &node, (&held, &released));
             })?;
         }
         Ok(waker)
@@ -87,7 +88,7 @@ impl Drop for Waker {
 }
 
 /// Tells and hears until it is hushed, and once more after that: what was committed last is told too.
-fn listen(config: &Config, bells: &Bells, mut hushed: watch::Receiver<bool>) {
+fn listen(address: &Address, bells: &Bells, mut hushed: watch::Receiver<bool>) {
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "wake-ups between nodes are off"),
@@ -95,7 +96,7 @@ fn listen(config: &Config, bells: &Bells, mut hushed: watch::Receiver<bool>) {
     runtime.block_on(async {
         let mut told = 0;
         loop {
-            if let Err(error) = ring(config, bells, (&mut told, &mut hushed)).await {
+            if let Err(error) = ring(address, bells, (&mut told, &mut hushed)).await {
                 tracing::warn!(error = words(&error), "wake-ups between nodes pause");
                 tokio::select! {
                     () = sleep(RETRY) => {}
@@ -111,7 +112,7 @@ fn listen(config: &Config, bells: &Bells, mut hushed: watch::Receiver<bool>) {
 
 /// One connection's worth of that.
 async fn ring(
-    config: &Config,
+    address: &Address,
     bells: &Bells,
     (told, hushed): (&mut u64, &mut watch::Receiver<bool>),
 ) -> Result<(), Error> {
@@ -119,7 +120,7 @@ async fn ring(
     if *hushed.borrow() && *moved.borrow_and_update() == *told {
         return Ok(());
     }
-    let (client, mut connection) = config.connect(NoTls).await?;
+    let (client, mut connection) = address.connect().await?;
     let (tell, mut heard) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
@@ -172,14 +173,14 @@ async fn ring(
 }
 
 /// Extends the lease again and again, until it is released or the node is taken over.
-fn keep(config: &Config, node: &Node, (held, released): (&HeldLease, &Receiver<()>)) {
+fn keep(address: &Address, node: &Node, (held, released): (&HeldLease, &Receiver<()>)) {
     let mut link = None;
     let mut pause = held.first_pause(node.lease());
     while let Err(RecvTimeoutError::Timeout) = released.recv_timeout(pause) {
         let asked = held.asked();
         let beat = match &mut link {
             Some(link) => node.beat(link),
-            None => Link::open(config, Purpose::Write).and_then(|mut new| {
+            None => Link::open(address, Purpose::Write).and_then(|mut new| {
                 let beat = node.beat(&mut new);
                 link = Some(new);
                 beat

@@ -23,8 +23,20 @@ fn and<'v>(text: &mut String, params: &mut Vec<Val<'v>>, is: (&str, Val<'v>)) {
     text.push_str(&format!(" AND {} = ?{}", is.0, params.len()));
 }
 
+/// All tenants.
+pub(super) const TENANTS: &str = "SELECT tenant FROM tenant ORDER BY tenant";
+
 /// Sorts after every id.
 const LAST: [u8; 16] = [0xff; 16];
+
+/// Open cases in a state: tenant, state, the case that they come before, how many. The state stands in the order as well,
+/// else SQLite walks over all cases, newest first, instead of the index over the open ones.
+pub(super) fn open_cases_sql(more: &str) -> String {
+    format!(
+        "{CASE} WHERE tenant = ?1 AND closed = 0 AND state >= ?2 AND (state, case_id) < (?2, ?3){more} \
+         ORDER BY state DESC, case_id DESC LIMIT ?4"
+    )
+}
 
 impl Reader {
     /// Cases, newest first.
@@ -41,12 +53,29 @@ impl Reader {
                     all.extend(self.open_cases(tenant, state, filter)?);
                 }
             } else {
-                all.extend(self.any_cases(tenant, filter)?);
+                let rows = match filter.state {
+                    Some(state)
+                        if filter.closed.is_none() && self.all_open_in(tenant, state)? =>
+                    {
+                        self.open_cases(tenant, state, filter)?
+                    }
+                    _ => self.any_cases(tenant, filter)?,
+                };
+                all.extend(rows);
             }
         }
         all.sort_by(|a, b| (b.case, a.tenant).cmp(&(a.case, b.tenant)));
         all.truncate(limit as usize);
         Ok(all)
+    }
+
+    /// Whether no case in a state is closed: then the index over the open ones answers for it, however many others there are.
+    fn all_open_in(&self, tenant: TenantId, state: u16) -> Answer<bool> {
+        let sql = "SELECT CASE WHEN (SELECT COUNT(*) FROM case_head WHERE tenant = ?1 AND state = ?2 AND closed = 0) = \
+                   COALESCE((SELECT SUM(n) FROM counter WHERE tenant = ?1 AND what = 1 AND state = ?2), 0) \
+                   THEN 1 ELSE 0 END";
+        let same: Vec<i64> = self.rows(sql, &vals![tenant.0, state], |r| r.get(0))?;
+        Ok(same == [1])
     }
 
     fn open_cases(
@@ -55,8 +84,13 @@ impl Reader {
         state: u16,
         filter: &CaseFilter,
     ) -> Answer<Vec<CaseRow>> {
-        // The condition stands in the text, so that the index over open cases is found.
-        self.cases_where("AND closed = 0", (tenant, Some(state)), filter)
+        let before = filter.before.map_or(LAST, |c| c.0);
+        let mut params = vals![tenant.0, state, before, page(filter.limit)].to_vec();
+        let mut more = String::new();
+        if let Some(workflow) = &filter.workflow {
+            and(&mut more, &mut params, ("workflow", workflow.into()));
+        }
+        self.rows(&open_cases_sql(&more), &params, case_row)
     }
 
     fn any_cases(&self, tenant: TenantId, filter: &CaseFilter) -> Answer<Vec<CaseRow>> {
@@ -64,19 +98,10 @@ impl Reader {
             Some(true) => "AND closed = 1",
             _ => "",
         };
-        self.cases_where(closed, (tenant, filter.state), filter)
-    }
-
-    fn cases_where(
-        &self,
-        closed: &str,
-        which: (TenantId, Option<u16>),
-        filter: &CaseFilter,
-    ) -> Answer<Vec<CaseRow>> {
         let before = filter.before.map_or(LAST, |c| c.0);
-        let mut params = vals![which.0.0, before, page(filter.limit)].to_vec();
+        let mut params = vals![tenant.0, before, page(filter.limit)].to_vec();
         let mut more = String::new();
-        if let Some(state) = which.1 {
+        if let Some(state) = filter.state {
             and(&mut more, &mut params, ("state", state.into()));
         }
         if let Some(workflow) = &filter.workflow {
@@ -96,9 +121,7 @@ impl Reader {
     fn tenants_of(&self, one: Option<TenantId>) -> Answer<Vec<TenantId>> {
         match one {
             Some(tenant) => Ok(vec![tenant]),
-            None => self.rows("SELECT tenant FROM tenant ORDER BY tenant", &[], |r| {
-                r.get(0).map(TenantId)
-            }),
+            None => self.rows(TENANTS, &[], |r| r.get(0).map(TenantId)),
         }
     }
 

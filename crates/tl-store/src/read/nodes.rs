@@ -7,12 +7,13 @@ use tl_kernel::id::TenantId;
 use super::{Answer, Reader};
 use crate::contract::NodeRow;
 
+/// The epochs of all gates.
+pub(super) const GATES: &str = "SELECT tenant, epoch FROM gate";
+
 impl Reader {
     /// The epoch of every gate that ever moved, by tenant; the installation's stands under the reserved tenant.
     pub fn gates(&self) -> Answer<BTreeMap<TenantId, u64>> {
-        let rows = self.rows("SELECT tenant, epoch FROM gate", &[], |r| {
-            Ok((TenantId(r.get(0)?), r.get(1)?))
-        })?;
+        let rows = self.rows(GATES, &[], |r| Ok((TenantId(r.get(0)?), r.get(1)?)))?;
         Ok(rows.into_iter().collect())
     }
 

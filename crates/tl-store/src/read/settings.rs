@@ -6,11 +6,13 @@ use super::{Answer, Reader, outside};
 use crate::contract::{ApiKeyRow, BundleRow, GateRows, SecretRow, SwitchRow};
 use crate::value::{Fields, vals};
 
+/// Names of tenants.
+pub(super) const TENANTS: &str = "SELECT tenant, name FROM tenant WHERE tenant > 0 ORDER BY tenant";
+
 impl Reader {
     /// All tenants but the reserved one, by number.
     pub fn tenants(&self) -> Answer<Vec<(TenantId, String)>> {
-        let sql = "SELECT tenant, name FROM tenant WHERE tenant > 0 ORDER BY tenant";
-        self.rows(sql, &[], |r| Ok((TenantId(r.get(0)?), r.get(1)?)))
+        self.rows(TENANTS, &[], |r| Ok((TenantId(r.get(0)?), r.get(1)?)))
     }
 
     /// What the gate of a tenant consists of, the installation's switches and flags first. One consistent view.
@@ -97,7 +99,7 @@ impl Reader {
     /// A deployed bundle with its files.
     pub fn bundle(&self, tenant: TenantId, number: u32) -> Answer<Option<BundleRow>> {
         let sql = format!(
-            "SELECT {BUNDLE}, f.files FROM bundle b {IS_CURRENT} JOIN bundle_files f ON f.ord = b.ord \
+            "SELECT {BUNDLE}, f.files FROM bundle b {IS_CURRENT} JOIN bundle_files f ON f.ord = b.ord AND f.tenant = b.tenant \
              WHERE b.tenant = ?1 AND b.number = ?2"
         );
         let mut found = self.rows_of(tenant, (&sql, &vals![tenant.0, number]), |r| {

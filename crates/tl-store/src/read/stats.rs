@@ -11,7 +11,31 @@ use crate::backend::Source;
 use crate::contract::Stats;
 use crate::logic::{What, state};
 use crate::sqlite::dialect;
-use crate::value::vals;
+
+const LEAVES: &str = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM tree";
+const PENDING: &str = "SELECT COUNT(*), MIN(received_at) FROM event WHERE joined = 0";
+const TASKS: &str = "SELECT tenant, kind, COUNT(*), MIN(opened_at) FROM task WHERE closed_at IS NULL \
+     GROUP BY tenant, kind ORDER BY tenant, kind";
+const FIRST_TIMER: &str = "SELECT MIN(due) FROM timer";
+const TIMERS: &str = "SELECT COUNT(*) FROM timer";
+const KEPT: &str = "SELECT tenant, what, name, state, CAST(SUM(n) AS BIGINT) FROM counter \
+     GROUP BY tenant, what, name, state HAVING SUM(n) <> 0 ORDER BY tenant, what, name, state";
+
+/// The number stands in the text, so that the index over effects in this state is found.
+fn open_sql(state: EffectState) -> String {
+    format!(
+        "SELECT tenant, action, COUNT(*), MIN(planned_at) FROM effect WHERE state = {} \
+         GROUP BY tenant, action ORDER BY tenant, action",
+        state as i64
+    )
+}
+
+/// All of them.
+pub(super) fn texts() -> Vec<String> {
+    let plain = [LEAVES, PENDING, TASKS, FIRST_TIMER, TIMERS, KEPT];
+    let plain = plain.into_iter().map(str::to_owned);
+    plain.chain(UNSETTLED.map(open_sql)).collect()
+}
 
 impl Reader {
     /// Counts; ages are taken at `now` (µs).
@@ -22,23 +46,20 @@ impl Reader {
     fn counts(&self, now: i64) -> Answer<Stats> {
         let mut stats = Stats {
             bytes: self.size()?,
-            leaves: self.sum("SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM tree")?,
+            leaves: self.sum(LEAVES)?,
             ..Stats::default()
         };
         self.kept(&mut stats)?;
         self.oldest_cases(now, &mut stats)?;
-        let sql = "SELECT COUNT(*), MIN(received_at) FROM event WHERE joined = 0";
         let pending: Option<(i64, Option<i64>)> =
-            self.row(sql, &[], |r| Ok((r.get(0)?, r.get(1)?)))?;
+            self.row(PENDING, &[], |r| Ok((r.get(0)?, r.get(1)?)))?;
         if let Some((n, Some(oldest))) = pending {
             stats.events_pending = (count(n), age(now, oldest));
         }
         for state in UNSETTLED {
             self.open_effects(state, now, &mut stats)?;
         }
-        let sql = "SELECT tenant, kind, COUNT(*), MIN(opened_at) FROM task WHERE closed_at IS NULL \
-                   GROUP BY tenant, kind ORDER BY tenant, kind";
-        stats.tasks = self.rows(sql, &[], |r| {
+        stats.tasks = self.rows(TASKS, &[], |r| {
             let oldest: i64 = r.get(3)?;
             Ok((
                 TenantId(r.get(0)?),
@@ -47,13 +68,8 @@ impl Reader {
                 age(now, oldest),
             ))
         })?;
-        let first: Option<i64> = self
-            .row("SELECT MIN(due) FROM timer", &[], |r| r.get(0))?
-            .flatten();
-        stats.timers = (
-            self.sum("SELECT COUNT(*) FROM timer")?,
-            first.map_or(0, |due| age(now, due)),
-        );
+        let first: Option<i64> = self.row(FIRST_TIMER, &[], |r| r.get(0))?.flatten();
+        stats.timers = (self.sum(TIMERS)?, first.map_or(0, |due| age(now, due)));
         Ok(stats)
     }
 
@@ -72,9 +88,7 @@ impl Reader {
     /// The counts that are kept with the rows.
     fn kept(&self, stats: &mut Stats) -> Answer<()> {
         type Kept = (u32, i64, String, i64, i64);
-        let sql = "SELECT tenant, what, name, state, CAST(SUM(n) AS BIGINT) FROM counter \
-                   GROUP BY tenant, what, name, state HAVING SUM(n) <> 0 ORDER BY tenant, what, name, state";
-        let rows: Vec<Kept> = self.rows(sql, &[], |r| {
+        let rows: Vec<Kept> = self.rows(KEPT, &[], |r| {
             Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
         })?;
         let mut effects: BTreeMap<(Class, EffectState), u64> = BTreeMap::new();
@@ -117,13 +131,7 @@ impl Reader {
 
     /// Effects in one state that is not settled, by tenant and action.
     fn open_effects(&self, state: EffectState, now: i64, stats: &mut Stats) -> Answer<()> {
-        // The number stands in the text, so that the index over effects in this state is found.
-        let sql = format!(
-            "SELECT tenant, action, COUNT(*), MIN(planned_at) FROM effect WHERE state = {} \
-             GROUP BY tenant, action ORDER BY tenant, action",
-            state as i64
-        );
-        let rows = self.rows(&sql, &vals![], |r| {
+        let rows = self.rows(&open_sql(state), &[], |r| {
             let oldest: i64 = r.get(3)?;
             Ok((
                 TenantId(r.get(0)?),

@@ -1,6 +1,6 @@
 //! One function per question, so that callers get the type they asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tl_kernel::digest::Digest;
 use tl_kernel::id::{CaseId, EffectId, EventId, TenantId};
@@ -10,7 +10,7 @@ use tl_kernel::turn::StoredEvent;
 use super::Store;
 use crate::contract::{
     AccountRow, Attempt, BundleRow, CaseFilter, CaseRow, Checkpoint, DuplicateRow, EffectFilter,
-    EffectRow, GateRows, NodeRow, OutboxMessage, RecordWrite, SessionRow, Stats, TaskFilter,
+    EffectRow, GateRows, Line, NodeRow, OutboxMessage, RecordWrite, SessionRow, Stats, TaskFilter,
     TaskRow, TimerRow, TreeRow,
 };
 use crate::error::StoreError;
@@ -60,12 +60,16 @@ questions! {
     /// One event with its payload.
     event(tenant: TenantId, event: EventId) -> Option<(TenantId, StoredEvent)> =
         |r: &Reader| r.event(tenant, event);
-    /// Events accepted without a case yet, oldest first.
-    pending_joins(limit: u32) -> Vec<(TenantId, StoredEvent)> = |r: &Reader| r.pending_joins(limit);
-    /// Effects that may be sent at `now` (µs), oldest first; one per serial key, none whose key is held.
-    candidates(now: i64, limit: u32) -> Vec<EffectRow> = |r: &Reader| r.candidates(now, limit);
-    /// Effects in flight that somebody must look after at `now` (µs).
-    stale(now: i64, limit: u32) -> Vec<EffectRow> = |r: &Reader| r.stale(now, limit);
+    /// Events accepted without a case yet, oldest first: after a position, each with its own, at most so many.
+    pending_joins(after: u64, limit: u32) -> Vec<(u64, TenantId, StoredEvent)> =
+        |r: &Reader| r.pending_page((after, limit));
+    /// Effects that somebody must take up at `now` (µs): first those in flight that must be looked after, oldest first;
+    /// then those that may be sent, one per serial key and none whose key is held. Lines share the limit, and of each at
+    /// least one is found; those of `but` are left out.
+    to_take_up(now: i64, limit: u32, but: BTreeSet<Line>) -> Vec<EffectRow> =
+        |r: &Reader| r.to_take_up(now, limit, &but);
+    /// Since when the oldest effect of each tenant may be sent that nobody has taken at `now`, µs.
+    backlog(now: i64) -> BTreeMap<TenantId, i64> = |r: &Reader| r.backlog(now);
     /// One effect.
     effect(tenant: TenantId, effect: EffectId) -> Option<EffectRow> = |r: &Reader| r.effect(tenant, effect);
     /// Effects, newest case first.
@@ -114,6 +118,8 @@ questions! {
     cursor(tenant: TenantId, name: String) -> i64 = |r: &Reader| r.cursor(tenant, &name);
     /// Duplicates of an event.
     duplicates(tenant: TenantId, event: EventId) -> DuplicateRow = |r: &Reader| r.duplicates(tenant, event);
+    /// The newest engine time that is stored, µs; `None` in a fresh database.
+    newest_instant() -> Option<i64> = Reader::newest_instant;
     /// Counts for `status` and metrics; ages are taken at `now` (µs).
     stats(now: i64) -> Stats = |r: &Reader| r.stats(now);
 }

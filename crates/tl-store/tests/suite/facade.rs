@@ -1,5 +1,6 @@
 //! The façade, and what is SQLite's own.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -251,4 +252,53 @@ fn what_is_too_large_is_a_fault_of_its_unit() {
     let w: &mut dyn World = &mut world;
     let group: Vec<Unit> = vec![admission(1, &[]), large, admission(3, &[])];
     assert_eq!(w.passed(group), [true, false, true]);
+}
+
+/// What a look takes up: no more than there is room for, but one of each line; and nothing of a line in which nothing is
+/// due.
+#[tokio::test]
+async fn lines_share_what_is_taken_up() {
+    use tl_kernel::effect::EffectState::{Dispatching, Ready};
+
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir.path().join("tl.db"));
+    let mut many = (1..=4).fold(turn(1, 1), |t, n| t.plan(n, Dispatching, 0));
+    many = (5..=90).fold(many, |t, n| t.plan(n, Ready, i64::from(10 * n)));
+    store.commit(turn_unit(many)).await.unwrap();
+    let mut other = turn(2, 1).plan_serial(30, Dispatching, "a");
+    other = (31..=200).fold(other, |t, n| t.plan_serial(n, Ready, "a"));
+    other = other.plan_serial(201, Ready, "b").plan(202, Ready, 900);
+    other.tenant = T2;
+    let unit = Unit {
+        turns: vec![other],
+        ..Unit::new(T2)
+    };
+    store.commit(unit).await.unwrap();
+    let line = |tenant| (tenant, "crm".to_owned());
+    // Now; room; lines that wait; how many are found of each tenant. Attempts end at 500.
+    let table = [
+        (49, 9, vec![], (0, 0)),
+        (60, 9, vec![], (2, 0)),
+        (201, 9, vec![], (4, 1)),
+        (499, 100, vec![T2], (45, 0)),
+        (600, 1, vec![], (2, 2)),
+        (600, 10, vec![], (6, 2)),
+        (600, 10, vec![T1], (0, 2)),
+        (600, 10, vec![T1, T2], (0, 0)),
+    ];
+    for (now, room, waiting, want) in table {
+        let but: BTreeSet<_> = waiting.into_iter().map(line).collect();
+        let found = store.to_take_up(now, room, but).await.unwrap();
+        let of = |tenant| found.iter().filter(|r| r.tenant == tenant).count();
+        assert_eq!((of(T1), of(T2)), want, "at {now}, room for {room}");
+    }
+    let backlog: [(i64, Vec<(_, i64)>); 3] = [
+        (49, vec![]),
+        (60, vec![(T1, 50)]),
+        (999, vec![(T1, 50), (T2, 201)]),
+    ];
+    for (now, want) in backlog {
+        let found = store.backlog(now).await.unwrap();
+        assert_eq!(found, BTreeMap::from_iter(want), "at {now}");
+    }
 }

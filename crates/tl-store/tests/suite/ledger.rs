@@ -41,6 +41,14 @@ pub const CHECKS: &[Check] = &[
     ),
     ("candidates are ready and due, oldest first", candidates),
     ("candidates are limited", candidates_limit),
+    (
+        "each line has candidates, however many wait in another",
+        candidates_lines,
+    ),
+    (
+        "each line has what is stale, however much that is in another",
+        stale_lines,
+    ),
     ("a serial key admits one candidate", serial_candidate),
     ("a serial key in flight admits none", serial_busy),
     (
@@ -373,6 +381,36 @@ fn candidates_limit(w: &mut dyn World) {
     w.ok(turn_unit(many));
     let two = ask!(w, Query::Candidates { now: 99, limit: 2 }, Effects);
     assert_eq!(ids(two), [(1, 1), (1, 2)]);
+}
+
+fn candidates_lines(w: &mut dyn World) {
+    let many = (1..=30).fold(turn(1, 1), |t, n| t.plan(n, Ready, i64::from(n)));
+    let model = EffectPlan {
+        connection: "model".into(),
+        due: 90,
+        ..plan(31, Ready)
+    };
+    w.ok(turn_unit(many.with(EffectWrite::Plan(Box::new(model)))));
+    let mut other = turn(2, 1).plan(1, Ready, 95).plan(2, Ready, 96);
+    other.tenant = T2;
+    w.ok(turn_unit(other));
+    for (limit, want) in [
+        (1, vec![(1, 1), (1, 31), (2, 1)]),
+        (7, vec![(1, 1), (1, 2), (1, 31), (2, 1), (2, 2)]),
+    ] {
+        let found = ask!(w, Query::Candidates { now: 99, limit }, Effects);
+        assert_eq!(ids(found), want, "{limit}");
+    }
+}
+
+fn stale_lines(w: &mut dyn World) {
+    let many = (1..=30).fold(turn(1, 1), |t, n| t.plan(n, Dispatching, i64::from(n)));
+    w.ok(turn_unit(many));
+    let mut other = turn(2, 1).plan(1, Dispatching, 95);
+    other.tenant = T2;
+    w.ok(turn_unit(other));
+    let found = ask!(w, Query::Stale { now: 999, limit: 4 }, Effects);
+    assert_eq!(ids(found), [(1, 1), (1, 2), (2, 1)]);
 }
 
 fn serial_candidate(w: &mut dyn World) {

@@ -15,6 +15,10 @@ pub mod postgres;
 pub mod rows;
 pub mod settings;
 pub mod sqlite;
+pub mod tenancy;
+pub mod tls;
+pub mod unsure;
+pub mod wire;
 
 use tl_store::{CommitAnswer, Query, Refused, Reply, Unit};
 

@@ -29,19 +29,33 @@ fn client(url: &str) -> Sql {
     Sql { runtime, client }
 }
 
+fn in_words(error: tokio_postgres::Error) -> String {
+    let said = error.as_db_error().map(|e| e.message().to_owned());
+    said.unwrap_or(error.to_string())
+}
+
 impl Sql {
     pub fn run(&self, sql: &str) -> Result<(), String> {
         let done = self.runtime.block_on(self.client.batch_execute(sql));
-        done.map_err(|e| {
-            e.as_db_error()
-                .map_or(e.to_string(), |e| e.message().to_owned())
-        })
+        done.map_err(in_words)
     }
 
     /// The first column of the first row.
     pub fn number(&self, sql: &str) -> i64 {
+        self.counted(sql).unwrap()
+    }
+
+    /// As `number`, or what the server says against it.
+    pub fn counted(&self, sql: &str) -> Result<i64, String> {
         let row = self.runtime.block_on(self.client.query_one(sql, &[]));
-        row.unwrap().get(0)
+        row.map(|row| row.get(0)).map_err(in_words)
+    }
+
+    /// The columns of all rows, which are text.
+    pub fn table(&self, sql: &str) -> Vec<Vec<String>> {
+        let rows = self.runtime.block_on(self.client.query(sql, &[])).unwrap();
+        let row = |r: &tokio_postgres::Row| (0..r.len()).map(|i| r.get(i)).collect();
+        rows.iter().map(row).collect()
     }
 }
 

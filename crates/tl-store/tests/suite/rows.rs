@@ -1,7 +1,11 @@
 //! Outbox, saved answers, the audit's tree, cursors, sweeping.
 
+use tl_kernel::effect::EffectState::{Dispatching, Ready};
+use tl_kernel::journal::{Actor, seal_control};
 use tl_kernel::turn::StoredEvent;
-use tl_store::{Checkpoint, Guard, OutboxMessage, Query, Refused, Row, TreeRow, Unit};
+use tl_store::{
+    Checkpoint, EffectChange, Guard, OutboxMessage, Query, Refused, Row, TreeRow, Unit,
+};
 
 use super::build::*;
 use super::{Check, World};
@@ -15,6 +19,10 @@ pub const CHECKS: &[Check] = &[
     ("leaves are read from any position", leaves),
     ("checkpoints are kept, newest first", checkpoints),
     ("a cursor moves on and never back", cursor),
+    (
+        "the newest instant is the latest that anything holds",
+        newest,
+    ),
     ("a sweep drops what has expired and nothing else", sweep),
 ];
 
@@ -173,6 +181,47 @@ fn cursor(w: &mut dyn World) {
         assert_eq!(at(w, "audit"), expected);
     }
     assert_eq!(at(w, "feed"), 0);
+}
+
+/// Each line writes something at its instant; a later line may be of an earlier one.
+fn newest(w: &mut dyn World) {
+    let control = |at| {
+        let mut unit = unit();
+        unit.control
+            .push(seal_control(T1, at, Actor::Engine, vec![]));
+        unit
+    };
+    let pending = |received_at| {
+        let event = StoredEvent {
+            received_at,
+            case: None,
+            ..event(9)
+        };
+        row(event_row(event, &["nine"]))
+    };
+    let effect = effect_id(1, 1);
+    let attempt = |at, from, to| {
+        change_unit(EffectChange {
+            at,
+            ..change(effect, from, to)
+        })
+    };
+    let table = [
+        (admission(1, &["one"]), 1_001),
+        (control(5_000), 5_000),
+        (control(4_000), 5_000),
+        (pending(6_000), 6_000),
+        (turn_unit(turn(1, 2).plan(1, Ready, 0)), 6_000),
+        (attempt(7_000, (Ready, 0), Dispatching), 7_000),
+        (attempt(8_000, (Dispatching, 1), Ready), 8_000),
+        (control(7_500), 8_000),
+    ];
+    assert_eq!(ask!(w, Query::NewestInstant, NewestInstant), None);
+    for (line, (unit, want)) in table.into_iter().enumerate() {
+        w.ok(unit);
+        let newest = ask!(w, Query::NewestInstant, NewestInstant);
+        assert_eq!(newest, Some(want), "line {line}");
+    }
 }
 
 fn sweep(w: &mut dyn World) {

@@ -11,6 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use crate::answer;
 use crate::guard::RequestId;
 use crate::limits::RETRY_LEAST;
+use crate::metrics::Writer;
 use crate::problem::Problem;
 use crate::state::{Web, unavailable};
 
@@ -43,8 +44,12 @@ pub(crate) async fn metrics(
     Extension(RequestId(id)): Extension<RequestId>,
 ) -> Response {
     let stats = web.ask(web.store.stats(web.intake.now()), id).await.ok();
-    let waits = web.store.queue_age();
-    let mut response = Response::new(Body::from(web.metrics.text(stats.as_ref(), waits)));
+    let writer = Writer {
+        groups: web.store.committed_group(),
+        waits: web.store.queue_age(),
+        clock_ahead: web.intake.clock_ahead(),
+    };
+    let mut response = Response::new(Body::from(web.metrics.text(stats.as_ref(), writer)));
     let kind =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -9,8 +9,9 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode, header};
-use tl_kernel::digest::{Digest, keyed};
+use tl_kernel::digest::{Digest, hex, keyed};
 use tl_kernel::id::{EventId, TenantId};
+use tl_kernel::journal::{Actor, Entry, Sealed, seal_control};
 use tl_kernel::payload::{object_to_json, parse_json, to_json};
 use tl_kernel::time::rfc3339;
 use tl_kernel::value::Value;
@@ -299,6 +300,7 @@ impl Target<'_> {
             let detail = format!("A record has at most {MAX_RECORD} bytes.");
             return Err(Problem::new(TOO_LARGE, detail));
         }
+        let version = now.version + 1;
         let status = if now.version == 0 {
             StatusCode::CREATED
         } else {
@@ -313,7 +315,7 @@ impl Target<'_> {
         unit.rows.push(Row::Record(RecordWrite {
             kind: self.kind.clone(),
             id: self.name.clone(),
-            version: now.version + 1,
+            version,
             body: body.clone(),
             provenance: shape::provenance(now, fields, (&bearer.kid, at)),
             by: bearer.kid.clone(),
@@ -322,16 +324,32 @@ impl Target<'_> {
         }));
         unit.rows
             .extend(command.map(|c| c.row(status.as_u16(), body.clone(), at)));
+        unit.control.push(self.leaf(bearer, (version, &body), at));
         let commit = self.web.store.commit(unit);
         let answer = tokio::time::timeout(self.web.config.commit_deadline, commit).await;
         match answer.map_err(|_| unavailable("commit_deadline", 5, self.request))? {
-            Ok(_) => Ok(shown(status, now.version + 1, body)),
+            Ok(_) => Ok(shown(status, version, body)),
             Err(Refused::KeyUsed) => {
                 let replay = self.replay(command).await?;
                 replay.ok_or_else(|| unavailable("store", 5, self.request))
             }
             refused => Err(self.refused(refused)),
         }
+    }
+
+    /// What the audit keeps of a write: who, of which record, and the digest of what it says now. An id may be somebody's
+    /// address, so it stands there as a digest too; what was written stands in the record's versions.
+    fn leaf(&self, bearer: &Bearer, (version, body): (u64, &[u8]), at: i64) -> Sealed {
+        let digest = |parts: &[&[u8]]| hex(&keyed(&self.view.key, parts));
+        let id = digest(&[b"record-id", self.kind.as_bytes(), self.name.as_bytes()]);
+        let said = digest(&[b"record-body", body]);
+        let entry = Entry::Control {
+            action: "record.write".into(),
+            object: format!("{}/{id}", self.kind),
+            detail: format!("version {version}, {said}"),
+        };
+        let by = Actor::ApiKey(bearer.kid.clone());
+        seal_control(self.view.id, at, by, vec![entry])
     }
 
     fn refused(&self, answer: CommitAnswer) -> Problem {

@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Found;
 use crate::bearer::too_fast;
 use crate::intake::TenantView;
+use crate::limits::PUBLIC_RATE;
 use crate::problem::Problem;
 use crate::state::{Rate, Web, unavailable};
 
@@ -28,13 +29,32 @@ pub(crate) fn tenant(web: &Web, view: &TenantView, id: EventId) -> Result<(), Pr
     if view.ingest_killed {
         return Err(unavailable("kill_ingest", 30, id));
     }
+    if let Some(seconds) = web.intake.backlog(view.id) {
+        return Err(unavailable("backlog", seconds, id));
+    }
     pace(web, (view.id, ""), web.config.tenant_rate, id)
 }
 
-/// Whether a door takes a message at its pace.
+/// Whether a door takes a message at its pace. Where anybody may send, it is the pace of people.
 pub(crate) fn door(web: &Web, found: &Found, id: EventId) -> Result<(), Problem> {
     let whose = (found.view.id, found.name.as_str());
-    pace(web, whose, web.config.endpoint_rate, id)
+    let rate = web.config.endpoint_rate;
+    let rate = match found.endpoint().proves_sender() {
+        true => rate,
+        false => Rate {
+            per_second: rate.per_second.min(PUBLIC_RATE.per_second),
+            burst: rate.burst.min(PUBLIC_RATE.burst),
+        },
+    };
+    pace(web, whose, rate, id)
+}
+
+/// Whether the page of a door is shown now: it has a pace of its own, so that whoever loads it again and again keeps
+/// no message out.
+pub(crate) fn glance(web: &Web, found: &Found, id: EventId) -> Result<(), Problem> {
+    drop(installation(web, id)?);
+    let whose = (found.view.id, format!("page of {}", found.name));
+    pace(web, (whose.0, &whose.1), web.config.endpoint_rate, id)
 }
 
 fn pace(

@@ -2,9 +2,11 @@
 //! than the door's is not read.
 
 use http::{HeaderMap, header};
+use tl_document::Kind;
 use tl_kernel::program::{Endpoint, Format};
 use tl_wire::content_type::{BodyEncoding, ContentType};
 
+use super::mail::poster;
 use crate::guard::length_required;
 use crate::headers::pairs;
 use crate::problem::{CONTENT_TYPE, ENCODING, MALFORMED, Problem, TOO_LARGE};
@@ -32,6 +34,16 @@ pub(crate) fn check(endpoint: &Endpoint, headers: &HeaderMap) -> Result<Declared
             let wanted = "application/x-www-form-urlencoded, multipart/form-data or application/json, in UTF-8";
             (form && content_type.is_utf8(), wanted)
         }
+        Format::Document => (
+            Kind::declared(&content_type.essence(), None).is_some(),
+            "application/pdf, a DOCX, text/csv or text/plain",
+        ),
+        Format::Mail if poster(endpoint).is_some() => (
+            content_type.is_urlencoded()
+                || content_type.is_multipart_form()
+                || content_type.essence() == "message/rfc822",
+            "message/rfc822, or the form in which the vendor posts mail",
+        ),
         Format::Mail => (content_type.essence() == "message/rfc822", "message/rfc822"),
     };
     if fits {

@@ -3,21 +3,28 @@
 use std::collections::BTreeMap;
 
 use http::HeaderMap;
-use tl_kernel::id::EventId;
+use tl_document::{Declared, Document, Unread};
+use tl_kernel::id::{CaseId, EventId};
 use tl_kernel::program::Endpoint;
 use tl_kernel::turn::StoredEvent;
 use tl_kernel::value::Value;
 use tl_wire::content_type::ContentType;
 
 use super::parse::message;
-use super::{Found, Message};
+use super::{Found, Message, documents};
 use crate::headers;
 
 /// The value of `event` of a message that is stored: as at the door, without the headers of the request that
-/// carried it. `None` where the stored bytes cannot be read, which the door would have refused.
-pub fn stored_event(endpoint: &Endpoint, stored: &StoredEvent) -> Option<Value> {
+/// carried it. `None` where the stored bytes cannot be read, which the door would have refused. `read` reads its documents
+/// again.
+pub fn stored_event(
+    endpoint: &Endpoint,
+    stored: &StoredEvent,
+    read: impl Fn(&[u8], &Declared) -> Result<Document, Unread>,
+) -> Option<Value> {
     let content_type = ContentType::parse(stored.content_type.as_bytes()).ok()?;
     let mut message = message(endpoint, &content_type, stored.payload.clone()).ok()?;
+    documents::read_now(&mut message, read);
     Some(of_parts(
         endpoint,
         &mut message,
@@ -55,6 +62,13 @@ fn of_parts(
     seen.append(&mut message.headers);
     let headers: BTreeMap<String, Value> =
         seen.into_iter().map(|(n, v)| (n, Value::Text(v))).collect();
+    // An answer that names the case by its id finds it, whatever opened it.
+    if let Value::List(thread) = event
+        .entry("thread".to_owned())
+        .or_insert_with(|| Value::List(Vec::new()))
+    {
+        thread.insert(0, Value::text(CaseId(id.0).to_string()));
+    }
     event.extend([
         ("id".to_owned(), Value::text(id.to_string())),
         ("source".to_owned(), Value::text(&endpoint.name)),

@@ -18,19 +18,34 @@ pub(crate) enum Way {
     Forms,
     /// `/v1/events`: doors that know bearers.
     Events,
+    /// No address of their own: doors that a one-time link or a page of the console leads to.
+    Pages,
+    /// No address: mail that the installation fetches itself.
+    Carried,
 }
 
 impl Way {
     fn serves(self, endpoint: &Endpoint) -> bool {
         match self {
-            Way::Hooks => !matches!(endpoint.channel, Channel::Api | Channel::Schedule),
+            _ if endpoint.auth.iter().any(is_of_a_page) && self != Way::Pages => false,
+            Way::Hooks => {
+                endpoint.proves_sender()
+                    && !matches!(endpoint.channel, Channel::Api | Channel::Schedule)
+            }
             Way::Forms => endpoint.format == Format::Form,
+            Way::Pages => endpoint.auth.iter().any(is_of_a_page),
             Way::Events => {
                 let bearer = |a: &Auth| matches!(a, Auth::ApiKey | Auth::Jwt { .. });
                 endpoint.format != Format::Mail && endpoint.auth.iter().any(bearer)
             }
+            Way::Carried => endpoint.format == Format::Mail,
         }
     }
+}
+
+/// A door that only a page of ours leads to.
+fn is_of_a_page(auth: &Auth) -> bool {
+    matches!(auth, Auth::Link | Auth::SignIn)
 }
 
 /// A door that exists, is open and can tell its senders apart.
@@ -62,7 +77,9 @@ pub(crate) async fn find(web: &Web, way: Way, tenant: &str, name: &str) -> Resul
 pub(crate) fn within(web: &Web, view: Arc<TenantView>, (way, name): (Way, &str)) -> Option<Found> {
     let door = view.doors.get(name)?;
     let endpoint = door.program.endpoints.get(door.endpoint)?;
-    let open = !door.disabled && way.serves(endpoint) && can_verify(web, &view, (door, endpoint));
+    // Who carries mail here was named by the installation's owner.
+    let known = way == Way::Carried || can_verify(web, &view, (door, endpoint));
+    let open = !door.disabled && way.serves(endpoint) && known;
     open.then(|| Found {
         name: name.to_owned(),
         view: Arc::clone(&view),
@@ -76,6 +93,8 @@ fn can_verify(web: &Web, view: &TenantView, (door, endpoint): (&Door, &Endpoint)
     ways.any(|(at, auth)| match (auth, auth.proof()) {
         // A key set that is named may still be on its way: until it is here the sender is asked for patience.
         (_, Proof::KeySet) => true,
+        // Our own key signs the page or the link.
+        (_, Proof::Page | Proof::Link | Proof::Session) => true,
         (_, Proof::ApiKey) => view.api_keys.values().any(|k| events(&k.scopes)),
         // What a vendor signed of the address cannot be checked without the public one.
         (Auth::Preset(preset), _) if preset.signs_url && web.config.public_url.is_none() => false,

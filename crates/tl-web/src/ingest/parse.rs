@@ -8,10 +8,12 @@ use tl_kernel::program::{Channel, Endpoint, Format};
 use tl_kernel::value::Value;
 use tl_wire::content_type::ContentType;
 use tl_wire::form::{self, Form};
-use tl_wire::mail::{self, Mail};
 use tl_wire::sms::{Sms, SmsError};
 
+use super::documents::{self, Enclosed};
+use super::mail::{from_mail, poster};
 use super::{delivery_id, preset_of};
+use crate::forms;
 use crate::problem::{FieldProblem, MALFORMED, Problem, SCHEMA};
 
 /// What a message says.
@@ -27,6 +29,10 @@ pub(crate) struct Message {
     pub(crate) signed_id: Option<String>,
     /// An id inside the body that names the message.
     pub(crate) pointer: Option<String>,
+    /// Documents that are not read yet.
+    pub(crate) documents: Vec<Enclosed>,
+    /// It is itself a document.
+    pub(crate) is_document: bool,
     /// Content type as received.
     pub(crate) content_type: String,
     /// The raw bytes.
@@ -40,11 +46,18 @@ pub(crate) fn message(
     raw: Vec<u8>,
 ) -> Result<Message, Problem> {
     let mut message = match endpoint.format {
-        Format::Mail => from_mail(&raw)?,
+        Format::Mail => from_mail(endpoint, content_type, &raw)?,
+        Format::Document => documents::message(content_type, &raw),
         Format::Form if !content_type.is_json() => from_form(endpoint, content_type, &raw)?,
         Format::Form | Format::Json => from_value(json(&raw)?),
     };
     message.content_type = content_type.essence();
+    // It is read again by what stands here.
+    let charset = content_type.charset.as_deref().filter(|c| is_word(c));
+    if let Some(charset) = charset.filter(|_| message.is_document) {
+        message.content_type.push_str("; charset=");
+        message.content_type.push_str(charset);
+    }
     if let Some(boundary) = &content_type.boundary {
         message
             .content_type
@@ -52,10 +65,23 @@ pub(crate) fn message(
     }
     if let Some(preset) = preset_of(endpoint) {
         let named = delivery_id(preset, &message.body, &raw);
+        // What names a mail is under the vendor's signature, or comes from the vendor beside it.
+        let named = named.or_else(|| {
+            message
+                .pointer
+                .clone()
+                .filter(|_| poster(endpoint).is_some())
+        });
         message.signed_id = message.signed_id.take().or(named);
     }
     message.payload = raw;
     Ok(message)
+}
+
+/// The name of a charset, as it may stand in a header.
+fn is_word(text: &str) -> bool {
+    text.bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
 }
 
 /// A message whose body is a value. The caller sets payload and content type.
@@ -85,6 +111,8 @@ pub(crate) fn from_value(body: Value) -> Message {
         headers: BTreeMap::new(),
         signed_id: None,
         pointer: None,
+        documents: Vec::new(),
+        is_document: false,
         content_type: String::new(),
         payload: Vec::new(),
     }
@@ -104,9 +132,14 @@ fn from_form(
     let form = form::parse(content_type, raw, &form::Limits::default())
         // A field's name comes from the sender, so the sentence may hold it; a value it never holds.
         .map_err(|e| Problem::new(MALFORMED, format!("The body is no form we take: {e}.")))?;
-    let mut message = from_value(form_value(&form));
+    let mut message = from_value(match endpoint.proves_sender() {
+        true => form_value(&form),
+        false => forms::body(endpoint, &form),
+    });
+    let Form { fields, files } = form;
+    message.documents = documents::of_form(files);
     if endpoint.channel == Channel::Sms {
-        let sms = Sms::from_fields(&form.fields).map_err(|e| sms_problem(&e))?;
+        let sms = Sms::from_fields(&fields).map_err(|e| sms_problem(&e))?;
         message.signed_id = Some(sms.delivery_key());
         message.parts.extend([
             ("from".to_owned(), Value::text(sms.from.as_str())),
@@ -135,7 +168,8 @@ fn form_value(form: &Form) -> Value {
     Value::Record(body)
 }
 
-fn size(bytes: usize) -> Value {
+/// A number of bytes.
+pub(super) fn size(bytes: usize) -> Value {
     Value::Int(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
@@ -151,92 +185,4 @@ fn sms_problem(error: &SmsError) -> Problem {
         expected: expected.to_owned(),
     };
     Problem::new(SCHEMA, "The form is no text message.").with_errors(vec![problem])
-}
-
-fn from_mail(raw: &[u8]) -> Result<Message, Problem> {
-    let mail = mail::parse(raw)
-        .map_err(|e| Problem::new(MALFORMED, format!("The body is no mail we take: {e}.")))?;
-    let mut headers = BTreeMap::new();
-    let own = [
-        ("auto-submitted", &mail.auto_submitted),
-        ("precedence", &mail.precedence),
-        ("list-id", &mail.list_id),
-        ("list-unsubscribe", &mail.list_unsubscribe),
-    ];
-    for (name, value) in own {
-        if let Some(value) = value {
-            headers.insert(name.to_owned(), value.clone());
-        }
-    }
-    if mail.null_return_path {
-        headers.insert("return-path".to_owned(), "<>".to_owned());
-    }
-    let zones =
-        tl_learn::mail_text::zones_from(&mail.text, mail.from_name.as_deref().unwrap_or(""));
-    // What the sender wrote: the newest text, and with the signature below it; quoted and forwarded parts are not.
-    let end = zones
-        .signature
-        .map_or(zones.newest.end, |s| s.end.max(zones.newest.end));
-    let own = mail.text.get(zones.newest.start..end).unwrap_or(&mail.text);
-    let newest = mail.text.get(zones.newest).unwrap_or(&mail.text);
-    let mut parts = BTreeMap::from([
-        ("text".to_owned(), Value::text(newest)),
-        ("own_text".to_owned(), Value::text(own)),
-    ]);
-    let named = [
-        ("from", &mail.from_email),
-        ("from_name", &mail.from_name),
-        ("subject", &mail.subject),
-        ("message_id", &mail.message_id),
-        ("external_id", &mail.message_id),
-    ];
-    for (name, value) in named {
-        if let Some(value) = value {
-            parts.insert(name.to_owned(), Value::text(value));
-        }
-    }
-    Ok(Message {
-        body: mail_body(&mail),
-        parts,
-        headers,
-        signed_id: None,
-        pointer: mail.message_id,
-        content_type: String::new(),
-        payload: Vec::new(),
-    })
-}
-
-fn mail_body(mail: &Mail) -> Value {
-    let list = |texts: &[String]| Value::List(texts.iter().map(Value::text).collect());
-    let attachments = mail.attachments.iter().map(|a| {
-        let mut described = BTreeMap::from([
-            ("media_type".to_owned(), Value::text(&a.media_type)),
-            ("size".to_owned(), size(a.size)),
-        ]);
-        if let Some(name) = &a.name {
-            described.insert("name".to_owned(), Value::text(name));
-        }
-        Value::Record(described)
-    });
-    let mut body = BTreeMap::from([
-        ("to".to_owned(), list(&mail.to)),
-        ("references".to_owned(), list(&mail.references)),
-        ("attachments".to_owned(), Value::List(attachments.collect())),
-        ("text".to_owned(), Value::text(&mail.text)),
-        ("text_cut".to_owned(), Value::Bool(mail.text_cut)),
-    ]);
-    let named = [
-        ("subject", &mail.subject),
-        ("in_reply_to", &mail.in_reply_to),
-        ("reply_to", &mail.reply_to),
-    ];
-    for (name, value) in named {
-        if let Some(value) = value {
-            body.insert(name.to_owned(), Value::text(value));
-        }
-    }
-    if let Some(us) = mail.date_us {
-        body.insert("date".to_owned(), Value::Time(us));
-    }
-    Value::Record(body)
 }

@@ -13,7 +13,7 @@ use tl_kernel::value::Value;
 
 use super::Found;
 use crate::limits::{MAX_FIELD_PROBLEMS, MAX_PATTERN, MAX_POINTER, MAX_SCHEMAS};
-use crate::problem::{FieldProblem, Problem, SCHEMA};
+use crate::problem::{FieldProblem, Problem, SCHEMA, UNWRITABLE};
 use crate::state::Web;
 
 /// Compiled schemas by tenant, door and number of the definition.
@@ -66,17 +66,25 @@ pub(crate) fn check(web: &Web, found: &Found, body: &Value) -> Result<(), Proble
         );
         Problem::internal(error)
     })?;
-    let instance: Json = serde_json::from_str(&to_json(body)).map_err(|_| {
+    let problems = against(&validator, body).map_err(|_| {
         let error = web.error_id();
         tracing::error!(error, "a parsed body could not be written as JSON");
-        Problem::internal(error)
+        Problem::internal(error).class(UNWRITABLE)
     })?;
-    let problems = problems(&validator, &instance);
     if problems.is_empty() {
         Ok(())
     } else {
         Err(shape(problems))
     }
+}
+
+/// The fields of a body that fail.
+pub(super) fn against(
+    validator: &Validator,
+    body: &Value,
+) -> Result<Vec<FieldProblem>, serde_json::Error> {
+    let instance: Json = serde_json::from_str(&to_json(body))?;
+    Ok(problems(validator, &instance))
 }
 
 /// 422 with the fields that fail: all of them, unless there are so many that nobody would read them.

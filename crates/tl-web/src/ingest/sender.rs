@@ -10,7 +10,7 @@ use tl_wire::signature::{
 
 use super::Found;
 use crate::apikey::ApiKeyText;
-use crate::bearer::{self, Bearer, Doubt};
+use crate::bearer::{self, Bearer, Doubt, Moment};
 use crate::headers::{self, pairs};
 use crate::problem::{KEYS_REFRESHING, Problem};
 use crate::security::Refused;
@@ -63,12 +63,15 @@ pub(crate) fn verify(
     evidence: Evidence<'_>,
     wanted: fn(&Auth) -> bool,
 ) -> Result<Sender, Problem> {
-    let now = web.intake.now();
+    let at = Moment {
+        now: web.intake.now(),
+        wall: web.intake.wall(),
+    };
     let mut doubt = Doubt::Refused("no_credential");
     let mut sender = None;
-    for (at, auth) in found.endpoint().auth.iter().enumerate() {
+    for (n, auth) in found.endpoint().auth.iter().enumerate() {
         if wanted(auth) {
-            match alternative(found, (at, auth), evidence, now) {
+            match alternative(found, (n, auth), evidence, at) {
                 Ok(s) => sender = sender.or(Some(s)),
                 Err(d) => doubt = graver(doubt, d),
             }
@@ -93,6 +96,16 @@ fn doubted(web: &Web, found: &Found, doubt: Doubt, evidence: Evidence<'_>) -> Pr
         (problem.kind, problem.code) = (KEYS_REFRESHING, KEYS_REFRESHING.code);
         return problem;
     }
+    turned_away(web, found, class, evidence)
+}
+
+/// The one answer to everybody who does not prove what a door asks for, and the line of the security log.
+pub(crate) fn turned_away(
+    web: &Web,
+    found: &Found,
+    class: &'static str,
+    evidence: Evidence<'_>,
+) -> Problem {
     let door = (found.view.id, found.name.as_str());
     let refused = Refused {
         body: evidence.raw,
@@ -119,18 +132,20 @@ fn graver(held: Doubt, new: Doubt) -> Doubt {
 
 fn alternative(
     found: &Found,
-    (at, auth): (usize, &Auth),
+    (n, auth): (usize, &Auth),
     evidence: Evidence<'_>,
-    now: i64,
+    at: Moment,
 ) -> Result<Sender, Doubt> {
     let door = found.door();
     let token = headers::bearer(evidence.headers).ok_or(Doubt::Refused("no_credential"));
     match auth {
-        Auth::Jwt { .. } => bearer::token(&found.view, (door, at), token?, now).map(Sender::from),
+        Auth::Jwt { .. } => bearer::token(&found.view, (door, n), token?, at).map(Sender::from),
         Auth::ApiKey => {
             let key = ApiKeyText::parse(token?).map_err(|_| Doubt::Refused("malformed"))?;
-            bearer::api_key(&found.view, &key, "events", now).map(Sender::from)
+            bearer::api_key(&found.view, &key, "events", at.now).map(Sender::from)
         }
+        // None of them is in the request itself: the pages of people see to them.
+        Auth::Public { .. } | Auth::Link | Auth::SignIn => Err(Doubt::Refused("no_credential")),
         Auth::Hmac { .. } | Auth::StandardWebhooks | Auth::Preset(_) => {
             let refused = |e: SignatureError| Doubt::Refused(e.reason_class());
             let scheme = signature_scheme(auth).map_err(refused)?;
@@ -141,8 +156,9 @@ fn alternative(
                 method: evidence.method,
                 url: evidence.url,
             };
-            let verified = verify_signature(&scheme, incoming, &door.secrets, Window::at(now))
-                .map_err(refused)?;
+            let window = Window::at(at.wall).with_secrets_at(at.now);
+            let verified =
+                verify_signature(&scheme, incoming, &door.secrets, window).map_err(refused)?;
             Ok(Sender {
                 kid: verified.kid,
                 delivery: verified.delivery_id,

@@ -61,7 +61,20 @@ pub(super) struct StoreGauges {
     turns: Gauge,
     leaves: Gauge,
     bytes: Gauge,
+    commits: Gauge,
     commit_wait: Seconds,
+    clock_ahead: Seconds,
+}
+
+/// How the store's writer and the clock are doing.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Writer {
+    /// Groups made durable since the store was opened.
+    pub(crate) groups: u64,
+    /// How long the oldest unit that is not durable yet has waited.
+    pub(crate) waits: Duration,
+    /// How far the calendar is ahead of engine time, µs; 0 where nothing is wrong.
+    pub(crate) clock_ahead: i64,
 }
 
 impl StoreGauges {
@@ -128,9 +141,19 @@ impl StoreGauges {
         );
         registry.register("store_bytes", "Size of the database", g.bytes.clone());
         registry.register(
+            "commits",
+            "Groups of changes made durable since the server was started",
+            g.commits.clone(),
+        );
+        registry.register(
             "commit_wait_seconds",
             "Age of the oldest unit not yet durable",
             g.commit_wait.clone(),
+        );
+        registry.register(
+            "clock_ahead_seconds",
+            "How far the machine's clock is ahead of engine time while that is an alarm",
+            g.clock_ahead.clone(),
         );
         g
     }
@@ -139,10 +162,12 @@ impl StoreGauges {
     pub(super) fn set(
         &self,
         stats: Option<&Stats>,
-        queue_age: Duration,
+        writer: Writer,
         names: impl Fn(TenantId, &str) -> Option<Named>,
     ) {
-        self.commit_wait.set(queue_age.as_secs_f64());
+        self.commits.set(count(writer.groups));
+        self.commit_wait.set(writer.waits.as_secs_f64());
+        self.clock_ahead.set(seconds(writer.clock_ahead));
         self.cases.clear();
         self.cases_oldest.clear();
         self.queue.clear();

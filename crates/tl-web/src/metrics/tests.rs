@@ -40,7 +40,7 @@ fn text() -> String {
     });
     metrics.answered("/metrics", 200, Duration::ZERO);
     metrics.ingested(None, "not_found");
-    metrics.text(Some(&stats()), Duration::ZERO)
+    metrics.text(Some(&stats()), Writer::default())
 }
 
 #[test]

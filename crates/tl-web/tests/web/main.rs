@@ -4,9 +4,14 @@
 mod cases;
 mod connections;
 mod dedupe;
+mod documents;
+mod forms;
 mod idempotency;
+mod mail;
 mod malformed;
+mod order;
 mod overload;
+mod people;
 mod probes;
 mod records;
 mod senders;

@@ -1,5 +1,6 @@
 //! Too much at once: who is told to come back when, before a byte of the body is read.
 
+use tl_kernel::id::TenantId;
 use tl_web::{Rate, WebConfig};
 
 use crate::support::{EVENTS_KEY, Req, api_key, server, server_with, token};
@@ -42,6 +43,25 @@ async fn an_overloaded_installation_answers_before_it_looks() {
     *server.world.overload.lock().unwrap() = None;
     assert_eq!(server.send(Req::get("/readyz")).await.status, 200);
     assert_eq!(server.send(post(1)).await.status, 202);
+}
+
+/// Whoever has sent more than is worked off waits; others do not, and the node is ready for them.
+#[tokio::test]
+async fn a_backlog_is_a_503_for_its_tenant_alone() {
+    let server = server().await;
+    *server.world.backlog.lock().unwrap() = Some((TenantId(1), 40));
+    for request in [post(1).without("x-signature"), event(1)] {
+        let answer = server.send(request).await;
+        assert_eq!(answer.status, 503);
+        let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((20..=60).contains(&wait), "{wait}");
+    }
+    let theirs =
+        Req::post("/hooks/other/plain", "{}").signed_with("secret of the door at other, unlike");
+    assert_eq!(server.send(theirs).await.status, 202);
+    assert_eq!(server.send(Req::get("/readyz")).await.status, 200);
+    let counted = server.send(Req::get("/metrics")).await.text();
+    assert!(counted.contains("outcome=\"backlog\""), "{counted}");
 }
 
 #[tokio::test]

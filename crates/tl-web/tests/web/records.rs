@@ -1,5 +1,9 @@
 //! The built-in system of record over HTTP.
 
+use tl_kernel::id::{CaseId, TenantId};
+use tl_kernel::journal::{Actor, Entry, open};
+use tl_web::apikey::ApiKeyText;
+
 use crate::support::{EVENTS_KEY, OTHER_KEY, READ_KEY, Req, WRITE_KEY, api_key, server};
 
 const ADA: &str = "/v1/records/lead/ada";
@@ -407,4 +411,83 @@ async fn patches_do_not_add_up_beyond_the_limit() {
     assert_eq!(server.send(second).await.status, 413);
     let instead = note("PATCH", "a").header("if-match", "\"v1\"");
     assert_eq!(server.send(instead).await.status, 200);
+}
+
+/// Each write that is applied has one turn in the control stream: who, of which record, which version, and digests. What
+/// was written is not in it, and neither is the id, which may be an address.
+#[tokio::test]
+async fn each_write_leaves_a_turn_in_the_audit() {
+    const BOB: &str = "/v1/records/lead/bob%40x.example";
+    let server = server().await;
+    let put = |method: &str, body: &str, version: &str| {
+        Req::new(method, BOB)
+            .json(body)
+            .bearer(&api_key(WRITE_KEY))
+            .header("if-match", version)
+    };
+    let table = [
+        (put("PUT", r#"{"name":"Bob"}"#, "\"v0\""), 201),
+        (put("PATCH", r#"{"name":"Bobby"}"#, "\"v1\""), 200),
+        (put("PATCH", r#"{"name":"Rob"}"#, "\"v1\""), 412),
+        (
+            put("PUT", r#"{"name":"Bob"}"#, "\"v2\"").header("idempotency-key", "k"),
+            200,
+        ),
+        // The same answer again: nothing is written.
+        (
+            put("PUT", r#"{"name":"Bob"}"#, "\"v2\"").header("idempotency-key", "k"),
+            200,
+        ),
+    ];
+    for (request, status) in table {
+        let answer = server.send(request).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+    let store = &server.world.store;
+    let turns = store.turns(0, 100, Some(TenantId(1)), false).await.unwrap();
+    let key = ApiKeyText::parse(&api_key(WRITE_KEY)).expect("a key");
+    let mut told = Vec::new();
+    for (_, _, case, sealed) in &turns {
+        let (head, _) = open(sealed).expect("it opens");
+        assert_eq!(
+            (*case, &head.actor),
+            (CaseId::CONTROL, &Actor::ApiKey(key.kid().into()))
+        );
+        for entry in head.entries {
+            let Entry::Control {
+                action,
+                object,
+                detail,
+            } = entry
+            else {
+                panic!("{entry:?}");
+            };
+            assert_eq!(action, "record.write");
+            for word in ["bob", "Bob"] {
+                assert!(
+                    !object.contains(word) && !detail.contains(word),
+                    "{object} {detail}"
+                );
+            }
+            told.push((object, detail));
+        }
+    }
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        told.iter()
+            .all(|(object, _)| *object == told[0].0 && object.starts_with("lead/"))
+    );
+    let digests: Vec<&str> = told
+        .iter()
+        .filter_map(|(_, d)| d.split_once(", "))
+        .map(|d| d.1)
+        .collect();
+    assert_eq!(
+        digests[0], digests[2],
+        "the same content has the same digest"
+    );
+    assert_ne!(digests[0], digests[1]);
+    for (n, (_, detail)) in (1..).zip(&told) {
+        assert!(detail.starts_with(&format!("version {n}, ")), "{detail}");
+    }
 }

@@ -62,6 +62,68 @@ async fn the_window_of_signed_times_is_exact() {
     assert_eq!(server.send(timed(301)).await.status, 202);
 }
 
+/// While the machine's clock is believed less than engine time, what senders have dated is held against the clock: they
+/// know no other time. What we have set ourselves, secrets and keys, ends by engine time.
+#[tokio::test]
+async fn what_senders_have_dated_is_held_against_the_calendar() {
+    const YEARS: i64 = 3_650 * 86_400;
+    for (n, astray) in [0, 3_600, -3_600, YEARS].into_iter().enumerate() {
+        let server = server().await;
+        server
+            .world
+            .astray
+            .store(astray * 1_000_000, Ordering::Relaxed);
+        let body = |what: &str| format!("{{\"n\":{n},\"what\":\"{what}\"}}");
+        let door = |door: &str, what: &str| Req::post(&format!("/hooks/acme/{door}"), body(what));
+        let other = if astray == 0 { 202 } else { 401 };
+        let until = |seconds| token("ada", seconds);
+        let late = if astray > 0 { 401 } else { 202 };
+        let table = [
+            ("signed now", door("timed", "a").timed(astray), 202),
+            ("signed by engine time", door("timed", "b").timed(0), other),
+            (
+                "within the window",
+                door("timed", "c").timed(astray - 300),
+                202,
+            ),
+            ("outside of it", door("timed", "d").timed(astray + 301), 401),
+            ("no time in it", door("plain", "e").signed(), 202),
+            (
+                "a secret that has ended",
+                door("plain", "f").signed_with(FORMER),
+                401,
+            ),
+            (
+                "a secret to come",
+                door("plain", "g").signed_with(SOON),
+                401,
+            ),
+            (
+                "a token",
+                door("either", "h").bearer(&until(astray + 60)),
+                202,
+            ),
+            (
+                "an ended token",
+                door("either", "i").bearer(&until(astray - 61)),
+                401,
+            ),
+            (
+                "ended by the calendar",
+                door("either", "j").bearer(&until(60)),
+                late,
+            ),
+        ];
+        for (what, request, status) in table {
+            let answer = server.send(request).await;
+            assert_eq!(answer.status, status, "{what}, {astray} s astray");
+        }
+        let text = server.send(Req::get("/metrics")).await.text();
+        let line = format!("throughline_clock_ahead_seconds {astray}.0\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
+}
+
 /// Rotation: which secrets count, and which one the audit names.
 #[tokio::test]
 async fn every_active_secret_counts_and_no_other() {

@@ -92,6 +92,9 @@ impl Head {
 
     fn store(self, content: &[u8], form: &mut Form, limits: &Limits) -> Result<(), FormError> {
         let Some(file_name) = self.file_name else {
+            if limits.values_are_bytes {
+                return form.push_bytes(self.field, content.to_vec(), limits);
+            }
             if self.media_type.is_some_and(|kind| !kind.is_utf8()) {
                 return Err(FormError::Charset);
             }

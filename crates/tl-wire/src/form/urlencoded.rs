@@ -12,14 +12,21 @@ pub(super) fn parse(body: &[u8], limits: &Limits) -> Result<Form, FormError> {
             .iter()
             .position(|&byte| byte == b'=')
             .ok_or(FormError::NoEquals)?;
-        let name = decode(&pair[..equals])?;
+        let name = text(decode(&pair[..equals])?)?;
         let value = decode(&pair[equals + 1..])?;
-        form.push_field(name, value, limits)?;
+        match limits.values_are_bytes {
+            true => form.push_bytes(name, value, limits)?,
+            false => form.push_field(name, text(value)?, limits)?,
+        }
     }
     Ok(form)
 }
 
-fn decode(text: &[u8]) -> Result<String, FormError> {
+fn text(bytes: Vec<u8>) -> Result<String, FormError> {
+    String::from_utf8(bytes).map_err(|_| FormError::NotUtf8)
+}
+
+fn decode(text: &[u8]) -> Result<Vec<u8>, FormError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
@@ -37,5 +44,5 @@ fn decode(text: &[u8]) -> Result<String, FormError> {
             _ => return Err(FormError::NotEscaped),
         }
     }
-    String::from_utf8(bytes).map_err(|_| FormError::NotUtf8)
+    Ok(bytes)
 }

@@ -1,8 +1,9 @@
 //! The walk through the parts of a message: which text a person reads, what is attached.
 
-use super::{Attachment, Head, Limits, MailError, clean_line, html};
+use super::{Attachment, Head, Limits, MailError, Returned, clean_line, html};
+use crate::text::decode;
+use aws_lc_rs::digest::{SHA256, digest};
 use mail_parser::decoders::base64::base64_decode;
-use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::{ContentType, HeaderName, HeaderValue};
 
 /// What a part, with everything in it, contributes.
@@ -10,6 +11,8 @@ use mail_parser::{ContentType, HeaderName, HeaderValue};
 pub(super) struct Content {
     pub(super) text: String,
     pub(super) attachments: Vec<Attachment>,
+    /// What delivery reports in it say.
+    pub(super) returned: Returned,
     /// True when some of the text was sent as plain text.
     has_plain: bool,
 }
@@ -56,8 +59,31 @@ impl Walk<'_> {
                 }
                 self.multipart(subtype, boundary, (body, place.depth))
             }
-            _ => Ok(leaf(head, declared, body, place)),
+            _ => {
+                let mut content = leaf(head, declared, body, place);
+                if let [attachment] = content.attachments.as_slice() {
+                    content.returned = self.report(&attachment.media_type, (head, body));
+                }
+                Ok(content)
+            }
         }
+    }
+
+    /// What a part of a delivery report says, or the mail that came back with it.
+    fn report(&self, media_type: &str, (head, body): (&Head<'_>, &[u8])) -> Returned {
+        let mut returned = Returned::default();
+        match media_type {
+            "message/rfc822" | "text/rfc822-headers" => {
+                let bytes = transfer_decode(head, body);
+                // What came back may be cut off or worse; then it names nothing.
+                if let Ok((inner, _)) = Head::split(bytes.trim_ascii_start(), self.limits) {
+                    returned.of_mail(&inner);
+                }
+            }
+            "message/delivery-status" => returned.of_status(&transfer_decode(head, body)),
+            _ => {}
+        }
+        returned
     }
 
     fn multipart(
@@ -74,7 +100,7 @@ impl Walk<'_> {
         if bodies.is_empty() {
             // A boundary that never comes: what is there is still what was written.
             return Ok(Content {
-                text: charset_decode(None, body),
+                text: decode(None, body),
                 has_plain: true,
                 ..Content::default()
             });
@@ -98,6 +124,10 @@ fn choose(mut children: Vec<Content>) -> Content {
         .iter_mut()
         .flat_map(|child| std::mem::take(&mut child.attachments))
         .collect();
+    let mut returned = Returned::default();
+    for child in &mut children {
+        returned.merge(std::mem::take(&mut child.returned));
+    }
     let worded = |child: &Content| !child.text.trim().is_empty();
     let best = children
         .iter()
@@ -106,10 +136,12 @@ fn choose(mut children: Vec<Content>) -> Content {
     match best {
         Some(position) => Content {
             attachments,
+            returned,
             ..children.swap_remove(position)
         },
         None => Content {
             attachments,
+            returned,
             ..Content::default()
         },
     }
@@ -127,6 +159,7 @@ fn join(children: Vec<Content>) -> Content {
             joined.has_plain |= child.has_plain;
         }
         joined.attachments.extend(child.attachments);
+        joined.returned.merge(child.returned);
     }
     joined
 }
@@ -150,13 +183,18 @@ fn leaf(head: &Head<'_>, declared: Option<&ContentType<'_>>, body: &[u8], place:
             name: name.and_then(file_name),
             media_type,
             size: bytes.len(),
+            digest: hex::encode(digest(&SHA256, &bytes)),
+            charset: declared
+                .and_then(|t| t.attribute("charset"))
+                .and_then(clean_line),
+            content: bytes,
         };
         return Content {
             attachments: vec![attachment],
             ..Content::default()
         };
     }
-    let text = charset_decode(declared.and_then(|t| t.attribute("charset")), &bytes);
+    let text = decode(declared.and_then(|t| t.attribute("charset")), &bytes);
     Content {
         text: if is_html { html::to_text(&text) } else { text },
         has_plain: !is_html,
@@ -263,22 +301,4 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
         }
     }
     decoded
-}
-
-/// Text in the declared charset; without one, UTF-8, or Windows-1252 where it is none.
-fn charset_decode(charset: Option<&str>, bytes: &[u8]) -> String {
-    let declared = charset.map(|name| name.trim().to_ascii_lowercase());
-    let is_utf8 = |name: &str| matches!(name, "utf-8" | "utf8");
-    if let Some(name) = declared.as_deref().filter(|name| !is_utf8(name))
-        && let Some(decoder) = charset_decoder(name.as_bytes())
-    {
-        return decoder(bytes);
-    }
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return text.to_owned();
-    }
-    match charset_decoder(b"windows-1252") {
-        Some(decoder) if !declared.as_deref().is_some_and(is_utf8) => decoder(bytes),
-        _ => String::from_utf8_lossy(bytes).into_owned(),
-    }
 }

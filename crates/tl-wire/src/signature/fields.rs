@@ -7,6 +7,9 @@ use super::Incoming;
 use crate::content_type::ContentType;
 use crate::form::{self, Limits};
 
+/// Longest value of a form that a signature is checked with, bytes.
+const MAX_READ: usize = 4 * 1024;
+
 /// The fields of a JSON body or a form; nothing of any other.
 pub(super) enum Fields {
     Json(Json),
@@ -22,8 +25,19 @@ impl Fields {
         if content_type.is_json() {
             return serde_json::from_slice(incoming.body).map_or(Fields::Nothing, Fields::Json);
         }
-        form::parse(&content_type, incoming.body, &Limits::default())
-            .map_or(Fields::Nothing, |form| Fields::Form(form.fields))
+        // A form may carry a whole mail beside the fields that are read here.
+        let limits = Limits {
+            max_file_bytes: incoming.body.len(),
+            max_files: Limits::default().max_fields,
+            values_are_bytes: true,
+            ..Limits::default()
+        };
+        let Ok(form) = form::parse(&content_type, incoming.body, &limits) else {
+            return Fields::Nothing;
+        };
+        let short = form.files.into_iter().filter(|f| f.bytes.len() <= MAX_READ);
+        let text = |f: form::File| Some((f.field, String::from_utf8(f.bytes).ok()?));
+        Fields::Form(short.filter_map(text).collect())
     }
 
     /// A text or a whole number at a path of JSON; in a form, where there are no paths, the field of the last name.

@@ -4,6 +4,7 @@ mod content_type;
 mod form;
 mod jwt;
 mod mail;
+mod mail_automatic;
 mod mail_hostile;
 mod mutations;
 mod presets;

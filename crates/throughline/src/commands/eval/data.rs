@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::failure::Failure;
+use crate::table::{Row, Table};
 
 /// Largest file that is read, bytes.
 const LARGEST: u64 = 256 * 1024 * 1024;
@@ -63,8 +64,9 @@ fn json_lines(text: &str) -> Result<Vec<Case>, String> {
 }
 
 fn csv(text: &str) -> Result<Vec<Case>, String> {
-    let mut rows = rows(text).into_iter();
-    let head = rows.next().map(|(_, cells)| cells).unwrap_or_default();
+    let mut rows = Table::with_commas(text.as_bytes());
+    let mut next = || rows.next().transpose().map_err(|bad| bad.to_string());
+    let head = next()?.map(|row| row.cells).unwrap_or_default();
     let column = |name: &str| {
         let at = head
             .iter()
@@ -76,7 +78,8 @@ fn csv(text: &str) -> Result<Vec<Case>, String> {
         })
     };
     let (text_at, label_at) = (column("text")?, column("label")?);
-    rows.map(|(line, mut cells)| {
+    let mut out = Vec::new();
+    while let Some(Row { line, mut cells }) = next()? {
         let cell = |cells: &mut Vec<String>, at: usize| {
             let found = cells.get_mut(at).map(std::mem::take);
             found.ok_or_else(|| {
@@ -87,57 +90,13 @@ fn csv(text: &str) -> Result<Vec<Case>, String> {
                 )
             })
         };
-        Ok(Case {
-            line,
+        out.push(Case {
+            line: usize::try_from(line).unwrap_or(usize::MAX),
             text: cell(&mut cells, text_at)?,
             label: cell(&mut cells, label_at)?.trim().to_owned(),
-        })
-    })
-    .collect()
-}
-
-/// The rows of a CSV text with the line each begins on; blank lines are no rows.
-fn rows(text: &str) -> Vec<(usize, Vec<String>)> {
-    let mut out = Vec::new();
-    let mut cells = Vec::new();
-    let mut cell = String::new();
-    let (mut quoted, mut line, mut begins) = (false, 1, 1);
-    let mut chars = text.trim_start_matches('\u{feff}').chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                cell.push('"');
-            }
-            '"' if quoted || cell.is_empty() => quoted = !quoted,
-            ',' if !quoted => cells.push(std::mem::take(&mut cell)),
-            '\n' if !quoted => {
-                close(&mut cells, &mut cell, begins, &mut out);
-                begins = line + 1;
-            }
-            _ => cell.push(c),
-        }
-        line += usize::from(c == '\n');
+        });
     }
-    close(&mut cells, &mut cell, begins, &mut out);
-    out
-}
-
-fn close(
-    cells: &mut Vec<String>,
-    cell: &mut String,
-    line: usize,
-    out: &mut Vec<(usize, Vec<String>)>,
-) {
-    if cell.ends_with('\r') {
-        cell.pop();
-    }
-    if cells.is_empty() && cell.trim().is_empty() {
-        cell.clear();
-        return;
-    }
-    cells.push(std::mem::take(cell));
-    out.push((line, std::mem::take(cells)));
+    Ok(out)
 }
 
 #[cfg(test)]

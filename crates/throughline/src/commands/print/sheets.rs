@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use tl_kernel::time::duration_text;
+
 use super::lists::{effects, tasks};
 use crate::control::views::{
-    CaseSheet, EffectSheet, FreshKey, FreshSecret, OutboxSheet, RecordSheet, Sends, StatusSheet,
-    TaskSheet, Tried, WorkflowPlan,
+    CaseSheet, ClockSheet, EffectSheet, FreshKey, FreshSecret, OutboxSheet, RecordSheet, Sends,
+    StatusSheet, TaskSheet, Tried, WorkflowPlan,
 };
 use crate::explain::{fields_text, goal_text, next_text, render};
 use crate::page::Page;
@@ -285,6 +287,28 @@ pub fn fresh_key(k: &FreshKey) -> String {
     )
 }
 
+pub fn clock(c: &ClockSheet) -> String {
+    let apart = match c.ahead_s {
+        0 => "the same".to_owned(),
+        s => {
+            let far = duration_text(s.saturating_abs().saturating_mul(1_000_000));
+            format!("{far} {}", if s > 0 { "ahead" } else { "behind" })
+        }
+    };
+    let engine = match (c.alarm.as_str(), c.since) {
+        ("ahead", Some(at)) => format!("held back since {}", at.clock()),
+        ("behind", Some(at)) => format!("waits for the {} since {}", c.of, at.clock()),
+        _ => format!("follows the {}", c.of),
+    };
+    format!(
+        "engine time  {}, {engine}\n{:<13}{}, {apart}\n{}",
+        c.engine.clock(),
+        c.of,
+        c.clock.clock(),
+        next_text(&c.next)
+    )
+}
+
 pub fn status(s: &StatusSheet, now: i64) -> String {
     let mut out = String::new();
     let server = match s.serving_since {
@@ -318,6 +342,20 @@ pub fn status(s: &StatusSheet, now: i64) -> String {
         s.events,
         count(s.duplicates, "duplicate")
     );
+    for t in &s.schedules {
+        let last = t.last.map_or_else(|| "never".into(), |at| at.from(now));
+        let next = match (t.closed, t.next) {
+            (true, _) => "closed".to_owned(),
+            (_, None) => "no next one".to_owned(),
+            (_, Some(at)) => format!("next {} ({})", t.next_local, at.from(now)),
+        };
+        let (name, workflow, cron) = (&t.schedule, &t.workflow, safe(&t.cron));
+        let zone = &t.timezone;
+        let _ = writeln!(
+            out,
+            "schedule     {name} of {workflow}: {next}, last {last}  [{cron} {zone}]"
+        );
+    }
     for (workflow, state, n) in &s.cases {
         let _ = writeln!(out, "cases        {n} in `{state}` of {workflow}");
     }

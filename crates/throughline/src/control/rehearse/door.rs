@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, to_bytes};
 use http::{Method, Request, StatusCode};
+use tl_document::{Declared, Document, Unread};
 use tl_engine::tenant::{Bundle, Tenant};
 use tl_kernel::program::{Auth, Channel, Endpoint, Format, Idempotency};
 use tl_web::intake::{Admission, AdmitError, Admitted, Answer, Door, Intake, TenantView};
@@ -16,6 +17,7 @@ use super::super::Ctx;
 use super::super::doors::unbase64;
 use super::super::request::Message;
 use super::super::vendor;
+use crate::documents::Readers;
 use crate::failure::Failure;
 use crate::keys::random;
 
@@ -32,9 +34,18 @@ struct Rehearsal {
     view: Arc<TenantView>,
     now: i64,
     kept: Mutex<Option<Admission>>,
+    readers: Arc<Readers>,
 }
 
 impl Intake for Rehearsal {
+    fn read_document(
+        &self,
+        bytes: Vec<u8>,
+        declared: Declared,
+    ) -> Answer<'_, Option<Result<Document, Unread>>> {
+        Box::pin(Arc::clone(&self.readers).read(bytes, declared))
+    }
+
     fn tenant<'a>(&'a self, _: &'a str) -> Answer<'a, Option<Arc<TenantView>>> {
         Box::pin(async { Some(Arc::clone(&self.view)) })
     }
@@ -54,6 +65,10 @@ impl Intake for Rehearsal {
     }
 
     fn now(&self) -> i64 {
+        self.now
+    }
+
+    fn wall(&self) -> i64 {
         self.now
     }
 
@@ -99,7 +114,7 @@ impl Ctx<'_> {
             .auth
             .extend(own.into_iter().filter(|a| a.preset().is_some()));
         let needs_key = endpoint.idempotency == Idempotency::Header;
-        if endpoint.channel == Channel::Api {
+        if matches!(endpoint.channel, Channel::Api | Channel::Schedule) {
             endpoint.channel = Channel::Webhook;
         }
         let way = if endpoint.format == Format::Form {
@@ -129,6 +144,7 @@ impl Ctx<'_> {
             }),
             now,
             kept: Mutex::new(None),
+            readers: Arc::clone(&self.app.readers),
         });
         let body = unbase64(&message.body)?;
         let fresh = format!("try-{}", hex::encode(random::<12>()?));

@@ -2,7 +2,8 @@
 
 use tl_kernel::digest::short;
 use tl_kernel::journal::{Answered, Body, Entry, Fact};
-use tl_kernel::value::Value;
+use tl_kernel::program::TIMETABLE;
+use tl_kernel::value::{Record, Value};
 
 use super::super::build::Material;
 use super::super::fields::share;
@@ -21,20 +22,23 @@ pub(super) fn event(m: &Material, entry: &Entry) -> Line {
     else {
         return Line::new(Side::Input, "");
     };
-    let channel = m
-        .bundle
-        .program
-        .endpoint(endpoint)
-        .map_or("", |e| e.channel.word());
-    let mut detail = vec![format!("recognised by {}", key_words(key_source))];
+    let program = &m.bundle.program;
+    let channel = program.endpoint(endpoint).map_or("", |e| e.channel.word());
+    let said = match program.schedule(endpoint) {
+        Some(s) => format!(
+            "message {n} of the timetable `{endpoint}` ({} {}), {id}",
+            s.cron, s.table.zone
+        ),
+        None => format!("message {n} through `{endpoint}` ({channel}), {id}"),
+    };
+    let mut detail = Vec::new();
     if let Some(i) = matched_key {
         let keys = &m.bundle.program.record.natural_keys;
-        let key = keys
-            .get(usize::from(*i))
-            .map(|t| t.source.clone())
-            .unwrap_or_default();
+        let key = keys.get(usize::from(*i)).map(|t| t.source.as_str());
+        let key = key.unwrap_or_default();
         detail.push(format!(
-            "it joined this case: its natural key `{key}` is the same"
+            "it joined this case: its natural key `{}` is the same",
+            with_values(key, &m.case.record)
         ));
     }
     if let Some(own) = correlation {
@@ -43,29 +47,38 @@ pub(super) fn event(m: &Material, entry: &Entry) -> Line {
     if let Some(d) = m.duplicates.get(id).filter(|d| d.count > 0) {
         let variants = match d.variants.len() {
             0 => String::new(),
-            n => format!(", {n} of them with other bytes"),
+            n => format!(", {n} of them with other content under the same key"),
         };
         detail.push(format!(
-            "it came again {}{variants}; nothing more was done",
-            count(d.count, "time")
+            "it came again {}{variants}; nothing more was done. A repeat is recognised by {}",
+            count(d.count, "time"),
+            key_words(key_source)
         ));
     }
-    Line::new(
-        Side::Input,
-        format!("message {n} through `{endpoint}` ({channel}), {id}"),
-    )
-    .with(detail)
+    Line::new(Side::Input, said).with(detail)
+}
+
+/// A natural key with the values of the record in place of their names.
+fn with_values(key: &str, record: &Record) -> String {
+    let mut out = key.to_owned();
+    for (name, field) in record {
+        let hole = format!("${{record.{name}}}");
+        out = out.replace(&hole, &one_line(&field.value.to_string(), 80));
+    }
+    out
 }
 
 /// By what a repeat of a message is recognised.
 pub fn key_words(key_source: &str) -> &str {
     match key_source {
         "signed_id" => "the signed delivery id",
-        "header_and_body" => "the idempotency header and the hash of the signed bytes",
+        "header_and_body" => "its idempotency header or the hash of its signed bytes",
         "pointer" => "the declared part of the body",
         "natural" => "its natural key",
         "api_key" => "the caller's Idempotency-Key",
+        TIMETABLE => "its instant: each brings one message",
         "weak" => "the hash of its bytes alone (weak)",
+        "import" => "the key or the content of its row",
         other => other,
     }
 }
@@ -82,9 +95,17 @@ pub(super) fn answered(a: &Answered, body: Option<&Body>) -> Line {
             Fact::Proposal(Value::Record(parts)) => Some(parts),
             _ => None,
         });
-    let shown =
-        |(name, value): (&String, &Value)| format!("{name}: {}", one_line(&value.to_string(), 120));
-    let mut detail: Vec<String> = proposal.into_iter().flatten().map(shown).collect();
+    let shown = |(name, value): (&String, &Value)| {
+        let name = match name.as_str() {
+            "reasons" => "words that spoke for it",
+            name => name,
+        };
+        format!("{name}: {}", one_line(&value.to_string(), 120))
+    };
+    // Whether the number is calibrated, the model says for machines.
+    let parts = proposal.into_iter().flatten();
+    let parts = parts.filter(|(name, _)| name.as_str() != "calibrated");
+    let mut detail: Vec<String> = parts.map(shown).collect();
     detail.extend(cost(a));
     Line::new(Side::Input, text).with(detail)
 }

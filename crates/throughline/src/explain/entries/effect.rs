@@ -4,11 +4,14 @@ use tl_kernel::effect::EffectState;
 use tl_kernel::gate::is_dry_run;
 use tl_kernel::id::EffectId;
 use tl_kernel::journal::{Body, Fact, Planned};
+use tl_kernel::limits::MAX_CONFLICTS;
 use tl_kernel::policy::Verdict;
-use tl_kernel::value::{Source, Value};
+use tl_kernel::value::Source;
+use tl_store::contract::Attempt;
 
 use super::super::build::Material;
 use super::super::fields::policy_place;
+use super::super::notes::pairs;
 use super::super::words::{code_words, stop_words};
 use super::super::{Line, Side};
 use crate::text::{At, count, one_line};
@@ -23,9 +26,8 @@ pub(super) fn planned(m: &Material, p: &Planned) -> Line {
         false => p.verdict,
     };
     let text = format!(
-        "`{}` ({}) {id}: policy says {}, {}",
+        "`{}` {id}: policy says {}, {}",
         p.name,
-        p.class.word(),
         said.word(),
         policy_place(&m.bundle, p.line)
     );
@@ -48,46 +50,58 @@ pub(super) fn planned(m: &Material, p: &Planned) -> Line {
         detail.push("nothing is sent: the policy says never".into());
     }
     detail.extend(tries(m, p.n));
-    if let Some(row) = m.effects.iter().find(|r| r.effect.n == p.n) {
-        let now = match (row.hold.as_str(), row.state) {
-            (_, EffectState::Succeeded) if is_dry_run(&row.code) => code_words(&row.code),
-            ("", state) => state.word().to_owned(),
-            (hold, state) => format!("{}, {}", state.word(), code_words(hold)),
-        };
-        detail.push(format!("now {now}"));
-    }
-    Line::new(Side::Action, text).with(detail)
+    let word = match p.verdict {
+        Verdict::Never => "refused",
+        _ => "planned",
+    };
+    Line::new(Side::Action, text).with(detail).word(word)
 }
 
-/// The attempts of an effect, one line each.
-pub(super) fn tries(m: &Material, n: u32) -> Vec<String> {
-    let attempts = m.attempts.get(&n).into_iter().flatten();
-    attempts
-        .map(|a| {
-            let status = if a.status == 0 {
-                String::new()
-            } else {
-                format!(" status {}", a.status)
-            };
-            let code = if a.code.is_empty() {
-                String::new()
-            } else {
-                format!(" {}", code_words(&a.code))
-            };
-            let detail = if a.detail.is_empty() {
-                String::new()
-            } else {
-                format!(": {}", one_line(&a.detail, 120))
-            };
-            let at = At(a.at).clock();
-            format!(
-                "attempt {} at {at}, {} ms, {}{status}{code}{detail}",
-                a.n,
-                a.took / 1000,
-                a.knowledge
-            )
-        })
-        .collect()
+/// The attempts of an effect; those that came to the same, one after the other, on one line.
+pub(in super::super) fn tries(m: &Material, n: u32) -> Vec<String> {
+    let mut alike: Vec<(&Attempt, &Attempt)> = Vec::new();
+    for a in m.attempts.get(&n).into_iter().flatten() {
+        match alike.last_mut() {
+            Some((_, last)) if came_to(last) == came_to(a) => *last = a,
+            _ => alike.push((a, a)),
+        }
+    }
+    let one = |(first, last): (&Attempt, &Attempt)| {
+        let (from, what) = (At(first.at).exact(), came_to(first));
+        if first.n != last.n {
+            let to = At(last.at).exact();
+            return format!(
+                "attempts {} to {}, from {from} to {to}, each: {what}",
+                first.n, last.n
+            );
+        }
+        let detail = match first.detail.as_str() {
+            "" => String::new(),
+            detail => format!(" ({})", one_line(detail, 120)),
+        };
+        format!(
+            "attempt {} at {from}, {} ms: {what}{detail}",
+            first.n,
+            first.took / 1000
+        )
+    };
+    alike.into_iter().map(one).collect()
+}
+
+/// What an attempt came to.
+fn came_to(a: &Attempt) -> String {
+    let mut parts = Vec::new();
+    match (a.knowledge.as_str(), a.status) {
+        ("answered", 0) => parts.push("answered".to_owned()),
+        ("unknown", 0) => parts.push("outcome unknown".to_owned()),
+        (word, 0) => parts.push(word.replace('_', " ")),
+        (_, status) => parts.push(format!("status {status}")),
+    }
+    // What a status means is said where the effect ends.
+    if !a.code.is_empty() && a.code != format!("http_{}", a.status) {
+        parts.push(code_words(&a.code));
+    }
+    parts.join(", ")
 }
 
 pub(super) fn settled(
@@ -110,22 +124,31 @@ pub(super) fn settled(
     }
     let known = match evidence {
         "answer" => "the other system answered",
-        "look_up" => "looked up in the other system",
+        "look_up" => "a look into the other system",
         "callback" => "the other system called back",
         "person" => "a person said so",
-        "gate" => "stopped at the gate",
-        "transaction" => "written in one transaction",
-        "read" => "read in the other system before anything was written",
+        "gate" => "nothing was sent; it was stopped before",
+        "transaction" => "it was written in one transaction",
+        "read" => "it was read in the other system before anything was written",
         "assumed" => "assumed, as the workflow file says for an outcome nobody knows",
-        "none" => "nobody can tell",
+        "none" => "",
         "recovery" => "the process died each time",
         other => other,
     };
-    let mut detail = vec![format!("known because: {known}")];
-    if let Some(r) = m.case.effects.get(&n).and_then(|e| e.vendor_ref.as_ref()) {
-        detail.push(format!("the other system calls it {r}"));
+    let mut detail = Vec::new();
+    if !known.is_empty() {
+        detail.push(format!("known from: {known}"));
     }
-    Line::new(Side::Action, text).with(detail)
+    if let Some(r) = m.case.effects.get(&n).and_then(|e| e.vendor_ref.as_ref()) {
+        detail.push(format!("the other system's id for it: {r}"));
+    }
+    let word = match state {
+        EffectState::Succeeded => "did",
+        EffectState::Ready => "again",
+        EffectState::Uncertain => "unclear",
+        _ => "ended",
+    };
+    Line::new(Side::Action, text).with(detail).word(word)
 }
 
 pub(super) fn conflict(
@@ -135,7 +158,7 @@ pub(super) fn conflict(
 ) -> Line {
     let id = EffectId { case: m.case.id, n };
     let text = format!(
-        "conflict (round {round}): the system of record had changed before {id} was written"
+        "conflict (round {round}): somebody else had changed the record there before {id} was written"
     );
     let facts = || body.into_iter().flat_map(|b| &b.facts);
     let names = facts().filter_map(|f| match f {
@@ -143,28 +166,25 @@ pub(super) fn conflict(
         _ => None,
     });
     let names = names.collect::<Vec<_>>().join(", ");
-    let names = if names.is_empty() {
-        names
-    } else {
-        format!(": {names}")
-    };
-    let mut detail = vec![format!(
-        "kept as the other side had them: {}{names}",
-        count(kept, "field")
-    )];
+    let mut detail = vec![match kept {
+        _ if round > MAX_CONFLICTS => {
+            "given up: the record is not written over, and a person looks".to_owned()
+        }
+        0 => "no field differed from the record; it is written again on that version".to_owned(),
+        _ => format!(
+            "kept as the other side had {}: {names}; the rest is written again on that version",
+            if kept == 1 { "it" } else { "them" }
+        ),
+    }];
     for fact in facts() {
         if let Fact::Seen {
             version, values, ..
         } = fact
         {
-            detail.push(format!("it held version {version}"));
-            if let Some(Value::Record(parts)) = values {
-                detail.extend(
-                    parts
-                        .iter()
-                        .map(|(k, v)| format!("{k} was {}", one_line(&v.to_string(), 80))),
-                );
-            }
+            let held = values
+                .as_ref()
+                .map_or_else(String::new, |v| format!(": {}", pairs(v)));
+            detail.push(format!("it held version {version} then{held}"));
         }
     }
     Line::new(Side::Input, text).with(detail)

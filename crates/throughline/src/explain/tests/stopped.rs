@@ -65,6 +65,7 @@ fn situations() -> Vec<(String, Material)> {
             ("retry", "http_503"),
             ("quiet_hours", ""),
             ("limit", ""),
+            ("", "limit"),
             ("kill:everything", "kill:everything"),
             ("", "no_answer_in_time"),
         ] {
@@ -121,7 +122,7 @@ fn every_screen_names_a_command_that_can_be_typed() {
                 "{what}: `{command}` in\n{screen}"
             );
         }
-        // Another owner is offered wherever a case is open; it says nothing about why this one stands still.
+        // Whom else it could be given to says nothing about why it stands still.
         let literal = |c: &&&str| {
             !c.contains(" case assign ") && !BLANKS.iter().any(|blank| c.contains(blank))
         };

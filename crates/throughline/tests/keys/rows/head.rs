@@ -3,7 +3,7 @@
 use tl_kernel::time::DAY;
 
 use super::{Row, SAY};
-use crate::acts::{Act, LEAD};
+use crate::acts::{Act, LEAD, POST, Post};
 
 /// A message that holds `a`.
 const HOLDS_A: &[Act] = &[Act::Say(r#"{"a":"7"}"#)];
@@ -11,6 +11,21 @@ const HOLDS_A: &[Act] = &[Act::Say(r#"{"a":"7"}"#)];
 const TWICE: &[Act] = &[
     Act::Say(LEAD),
     Act::Say(r#"{"name":"Countess Ada","email":"ada@x.example"}"#),
+];
+
+const fn mail(body: &'static str) -> Act {
+    Act::Post(Post {
+        content_type: "message/rfc822",
+        body,
+        ..POST
+    })
+}
+/// A mail, and the answer of another person to it.
+const THREAD: &[Act] = &[
+    mail("From: Ada <ada@x.example>\r\nMessage-ID: <m1@x.example>\r\n\r\nTen seats.\r\n"),
+    mail(
+        "From: Bo <bo@x.example>\r\nMessage-ID: <m2@x.example>\r\nIn-Reply-To: <m1@x.example>\r\n\r\nTwelve.\r\n",
+    ),
 ];
 
 #[rustfmt::skip]
@@ -27,6 +42,7 @@ pub const ROWS: &[Row] = &[
     ("workflow.goal.owner", "workflow: { id: w, version: 1, goal: {} }", "workflow: { id: w, version: 1, goal: { owner: anna } }", &[Act::Say(LEAD), Act::Wait(2 * DAY)], "Assigned { owner: \"operators\", reason: \"goal\" }", "Assigned { owner: \"anna\", reason: \"goal\" }"),
     ("record", "%CRM%", "%CRM%\nrecord: { type: deal }", SAY, "stored lead/", "stored deal/"),
     ("record.type", "%CRM%\nrecord: { on_match: join }", "%CRM%\nrecord: { on_match: join, type: deal }", SAY, "stored lead/", "stored deal/"),
+    ("record.natural_key", "ingress: { channels: { webhook: { channel: email } } }", "ingress: { channels: { webhook: { channel: email } } }\nrecord: { natural_key: '${event.thread}' }", THREAD, "2 cases", "1 cases"),
     ("record.natural_key", "", "record: { natural_key: '${record.email}' }", TWICE, "2 cases", "1 cases"),
     ("record.on_match", "record: { natural_key: '${record.email}' }", "record: { natural_key: '${record.email}', on_match: update }", TWICE, "field name = Text(\"Ada\")", "field name = Text(\"Countess Ada\")"),
     ("record.fields", "record: { type: deal }", "record: { type: deal, fields: { a: { type: string } } }", HOLDS_A, "", "field a = Text(\"7\")"),

@@ -17,6 +17,15 @@ const FORM_BODY: &[Act] = &[Act::Post(Post {
     body: "name=Ada",
     ..POST
 })];
+/// A page of another website posts to a public form.
+const FROM_WEBSITE: &[Act] = &[Act::Post(Post {
+    way: "forms",
+    door: "contact",
+    header: Some(("origin", "https://www.example.com")),
+    content_type: "application/x-www-form-urlencoded",
+    body: "name=Ada",
+    ..POST
+})];
 const STANDARD: &[Act] = &[Act::Post(Post {
     by: By::Standard,
     ..POST
@@ -46,6 +55,12 @@ const SAME_HEADER: &[Act] = &[
         ..POST
     }),
 ];
+/// A note of absence.
+const AWAY: &[Act] = &[Act::Post(Post {
+    content_type: "message/rfc822",
+    body: "From: Ada <ada@x.example>\r\nSubject: Away\r\nMessage-ID: <m1@x.example>\r\nAuto-Submitted: auto-replied\r\n\r\nBack on Monday.\r\n",
+    ..POST
+})];
 /// A mail address that is a number.
 const WRONG_TYPE: &[Act] = &[Act::Say(r#"{"name":"Ada","email":{"at":5}}"#)];
 
@@ -69,7 +84,9 @@ pub const ROWS: &[Row] = &[
     ("ingress.channels.*.idempotency", "", "ingress: { channels: { webhook: { idempotency: header_idempotency_key } } }", SAME_HEADER, "2 cases", "1 cases"),
     ("ingress.channels.*.validate", "", "ingress: { channels: { webhook: { validate: schemas/s.json } } }", SAY, "door 202", "door 422"),
     ("ingress.channels.*.map", "", "ingress: { channels: { webhook: { map: { name: event.body.id } } } }", SAY, "field name = Text(\"Ada\")", "field name = Text(\"m-1\")"),
+    ("ingress.channels.*.origins", "ingress: { channels: { contact: { channel: form, auth: public } } }", "ingress: { channels: { contact: { channel: form, auth: public, origins: ['https://www.example.com'] } } }", FROM_WEBSITE, "door 401", "door 202"),
     ("ingress.channels.*.text", "worker: { ai_step: { model: gpt } }", "worker: { ai_step: { model: gpt } }\ningress: { channels: { webhook: { text: event.body.id } } }", SAY, "please show me a demo of Acme\\n</message", "\\nm-1\\n</message"),
+    ("ingress.channels.*.automatic", "ingress: { channels: { webhook: { channel: email } } }", "ingress: { channels: { webhook: { channel: email, automatic: message } } }", AWAY, "reason auto_reply", "case in needs_human"),
     ("ingress.channels.*.max_body", "", "ingress: { channels: { webhook: { max_body: 64 } } }", SAY, "door 202", "door 413"),
 ];
 

@@ -4,6 +4,7 @@ mod decision;
 mod head;
 mod ingress;
 mod outward;
+mod schedules;
 mod states;
 mod worker;
 
@@ -76,6 +77,7 @@ pub fn all() -> Vec<Try> {
     let tables = [
         head::ROWS,
         ingress::ROWS,
+        schedules::ROWS,
         states::ROWS,
         worker::ROWS,
         decision::ROWS,

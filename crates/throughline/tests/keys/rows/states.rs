@@ -35,4 +35,5 @@ pub const ROWS: &[Row] = &[
     ("observability.metrics", "observability: { metrics: red_metrics }", "observability: { metrics: none }", DONE, "series throughline_steps_total", ""),
     ("transitions.*.emit", "transitions: [%EDGES%, { from: triaged, to: needs_human }]", "transitions: [%EDGES%, { from: triaged, to: needs_human, emit: [sla_timer, crm_sync] }]", SAY, "", "stored lead/"),
     ("transitions.*.emit", "transitions: [%EDGES%, { from: triaged, to: needs_human, emit: [sla_timer] }]", "transitions: [%EDGES%, { from: triaged, to: needs_human, emit: [audit_log] }]", SAY, "due +4h, correlation", "due none, correlation"),
+    ("transitions.*.emit", "transitions: [%EDGES%, { from: triaged, to: needs_human, emit: [sla_timer] }]", "transitions: [%EDGES%, { from: triaged, to: needs_human, emit: [sla_timer, audit_log] }]", SAY, "check: `emit` without `audit_log`", ""),
 ];

@@ -10,7 +10,7 @@ use tl_kernel::case::Case;
 use tl_kernel::digest::Digest;
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::{CaseId, EffectId, EventId};
-use tl_kernel::journal::{Entry, Head, Sealed, leaf_hash, open};
+use tl_kernel::journal::{Entry, Head, Planned, Sealed, leaf_hash, open};
 use tl_kernel::program::{OnUnknown, Program};
 use tl_kernel::turn::EffectKind;
 use tl_store::contract::{CaseFilter, CaseRow, EffectRow, TaskFilter, TaskRow};
@@ -62,6 +62,7 @@ pub async fn judge(w: &World, known: &Account<'_>) -> (Vec<String>, BTreeMap<Cas
         i7_no_lost_effect(f, &mut out);
         i20_rebuild(f, &bundle.program, &mut out);
         i20_by_reference(f, &mut out);
+        i20_effects_by_reference(f, &mut out);
     }
     i5_one_leaf_per_turn(w, &files, known, &mut out).await;
     vendor(w, &files, known, &mut out);
@@ -470,6 +471,67 @@ fn i20_by_reference(f: &File, out: &mut Vec<String>) {
         out.push(format!(
             "I20: {case}: timers {set:?}, its heads say {timers:?}"
         ));
+    }
+}
+
+/// The same for effects: what the heads say was planned, approved and settled is what the ledger holds.
+fn i20_effects_by_reference(f: &File, out: &mut Vec<String>) {
+    let case = f.row.case;
+    let mut told: BTreeMap<u32, (&Planned, EffectState)> = BTreeMap::new();
+    for entry in f.heads.iter().flat_map(|h| &h.entries) {
+        let (n, state) = match entry {
+            Entry::Planned(p) => {
+                if told.insert(p.n, (p, p.state)).is_some() {
+                    out.push(format!("I20: {case}: effect {} is planned twice", p.n));
+                }
+                continue;
+            }
+            Entry::Approved { n, digest } => {
+                if told.get(n).is_some_and(|(p, _)| p.digest != *digest) {
+                    out.push(format!("I12: {case}: effect {n} was shown otherwise"));
+                }
+                (n, EffectState::Ready)
+            }
+            Entry::Settled { n, state, .. } => (n, *state),
+            _ => continue,
+        };
+        match told.get_mut(n) {
+            Some(known) => known.1 = state,
+            None => out.push(format!(
+                "I20: {case}: effect {n} is {} and was never planned",
+                state.word()
+            )),
+        }
+    }
+    // What is born cancelled is decided and does not reach the ledger.
+    told.retain(|_, (p, _)| p.state != EffectState::Cancelled);
+    let rows = f.effects.values().filter(|e| e.kind == EffectKind::Effect);
+    let rows: BTreeMap<u32, &EffectRow> = rows.map(|e| (e.effect.n, e)).collect();
+    if !rows.keys().eq(told.keys()) {
+        let (ledger, heads) = (rows.keys(), told.keys());
+        out.push(format!(
+            "I20: {case}: effects {ledger:?}, its heads say {heads:?}"
+        ));
+    }
+    for (n, (planned, state)) in told {
+        let Some(row) = rows.get(&n) else { continue };
+        let (ledger, heads) = (
+            (&row.action, row.class, row.digest),
+            (&planned.name, planned.class, planned.digest),
+        );
+        let rests = f.row.head.closed && !state.is_settled();
+        let same = match state.is_settled() {
+            true => row.state == state,
+            false => rests || !row.state.is_settled(),
+        };
+        if ledger != heads || !same {
+            out.push(format!(
+                "I20: {}: {ledger:?} {}, its heads say {heads:?} {}",
+                row.effect,
+                row.state.word(),
+                state.word()
+            ));
+        }
     }
 }
 

@@ -221,9 +221,12 @@ fn writes() -> Vec<Scenario> {
 }
 
 /// A system that takes no key and compares no version, but where a write can be found afterwards.
-const FINDABLE: &[(&str, &str)] = &[(
-    "/connectors/crm.yaml",
-    "connector: crm
+macro_rules! findable {
+    ($absent_is:literal) => {
+        &[(
+            "/connectors/crm.yaml",
+            concat!(
+                "connector: crm
 title: CRM
 actions:
   lead.save:
@@ -234,12 +237,19 @@ actions:
     look_up:
       request: { path: \"/leads/${args.email}\" }
       found: \"[answer.body.name]\"
-      absent_is: certain
-",
-)];
+      absent_is: ",
+                $absent_is,
+                "\n"
+            ),
+        )]
+    };
+}
+const FINDABLE: &[(&str, &str)] = findable!("certain");
+const FINDABLE_LATE: &[(&str, &str)] = findable!("unclear");
 
 /// The vendor can be asked: E3.
 fn looked_up() -> Vec<Scenario> {
+    use EffectState::Uncertain;
     let at = TO_CRM.find("    api: rest").unwrap_or(TO_CRM.len());
     let workflow = format!(
         "{}    use: crm.lead.save\n    with: {{ email: record.email }}\n    map: {{ name: record.name, size: record.size }}\n",
@@ -249,6 +259,19 @@ fn looked_up() -> Vec<Scenario> {
         files: FINDABLE,
         faults,
         ..plain(name, workflow.clone())
+    };
+    // The write is there, its answer is lost, and the first look is answered out of an older copy. One message alone,
+    // so that the late look is of its own write.
+    let late = |name| Scenario {
+        writes: Some((0, 1)),
+        steps: vec![Step::Send(&LEADS[..1]), Step::Work(6)],
+        ..looked(
+            name,
+            vec![
+                (On::Writes, Fault::ResetAfterApplying, 1),
+                (On::Reads, status(404), 1),
+            ],
+        )
     };
     vec![
         looked("found by a look", Vec::new()),
@@ -260,6 +283,18 @@ fn looked_up() -> Vec<Scenario> {
             "nothing was applied, and the look says so",
             vec![(On::Writes, Fault::ResetBeforeApplying, 2)],
         ),
+        late("the look lags behind the write"),
+        Scenario {
+            files: FINDABLE_LATE,
+            steps: vec![
+                Step::Send(&LEADS[..1]),
+                Step::Work(3),
+                Step::Look,
+                Step::Work(3),
+            ],
+            also: &[("needs_human", Uncertain), ("automated", Uncertain)],
+            ..late("a look that lags proves nothing, a person looks")
+        },
     ]
 }
 

@@ -6,7 +6,7 @@ mod world;
 pub use client::{Answer, Req, exchange, read_answer, token, token_of};
 pub use world::{
     EVENTS_KEY, EXPIRED_KEY, FORMER, ISSUER, NOW, OTHER_KEY, READ_KEY, SECOND, SECRET, SOON,
-    WRITE_KEY, World, api_key,
+    WEBSITE, WRITE_KEY, World, api_key,
 };
 
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tl_store::{Options, Store};
 use tl_web::metrics::Metrics;
-use tl_web::{AppState, WebConfig, router, serve};
+use tl_web::{AppState, Carrier, WebConfig, doors, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Server {
     pub address: SocketAddr,
     pub world: Arc<World>,
+    /// Brings mail to the same doors.
+    pub carrier: Carrier,
     pub shutdown: CancellationToken,
     pub done: JoinHandle<()>,
     _directory: tempfile::TempDir,
@@ -57,14 +59,12 @@ pub async fn server_with(config: WebConfig) -> Server {
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     let token = shutdown.clone();
-    let done = tokio::spawn(async move {
-        serve(listener, router(state), token, &config)
-            .await
-            .unwrap()
-    });
+    let (routes, carrier) = doors(state);
+    let done = tokio::spawn(async move { serve(listener, routes, token, &config).await.unwrap() });
     Server {
         address,
         world,
+        carrier,
         shutdown,
         done,
         _directory: directory,

@@ -5,21 +5,24 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tl_document::{Declared, Document, Limits, Unread};
 use tl_kernel::digest::sha256;
 use tl_kernel::expr::{At, Expr, Node, Piece, Template};
-use tl_kernel::id::TenantId;
+use tl_kernel::id::{CaseId, TenantId};
 use tl_kernel::policy::Policy;
 use tl_kernel::program::{
     Auth, Channel, DecisionDef, Endpoint, FieldDef, FieldFrom, Format, Idempotency, Observability,
     OnMatch, Preset, Program, Queue, RecordType, Schema, TaskRules, Threshold,
 };
 use tl_kernel::turn::StoredEvent;
-use tl_kernel::value::Type;
+use tl_kernel::value::{Type, Value};
 use tl_store::{Guard, Refused, Row, Store, Unit};
-use tl_web::accepted_body;
 use tl_web::apikey::{ApiKeyText, RANDOM_BYTES};
-use tl_web::intake::{Admission, AdmitError, Admitted, Answer, ApiKey, Door, Intake, TenantView};
+use tl_web::intake::{
+    Admission, AdmitError, Admitted, Answer, ApiKey, Door, Intake, TenantView, Waiting,
+};
 use tl_web::limits::KEYS_FRESH;
+use tl_web::{accepted_body, stored_event};
 use tl_wire::jwt::KeySet;
 use tl_wire::signature::Secret;
 use tokio::sync::Semaphore;
@@ -36,6 +39,27 @@ pub const FORMER: &str = "former secret of the door at acme";
 pub const SOON: &str = "coming secret of the door at acme";
 /// The shared key of our issuer.
 pub const JWT_SECRET: &str = "the key of the issuer, 32 bytes or more";
+
+/// The website whose pages may post to the public forms.
+pub const WEBSITE: &str = "https://www.example.com";
+/// What a public form says of its questions.
+const ENQUIRY: &str = r#"{
+    "title": "Ask us <anything>",
+    "description": "We answer within a day.",
+    "type": "object",
+    "required": ["name", "email"],
+    "properties": {
+        "name": { "type": "string", "title": "Your name", "maxLength": 40 },
+        "email": { "type": "string", "format": "email" },
+        "seats": { "type": "integer", "minimum": 1, "description": "How many people will use it." },
+        "message": { "type": "string", "maxLength": 2000 },
+        "start": { "type": "string", "format": "date" },
+        "terms": { "type": "boolean", "title": "I have read the terms" },
+        "campaign": { "type": "string", "readOnly": true },
+        "tags": { "type": "array" }
+    },
+    "additionalProperties": true
+}"#;
 
 /// Which API key.
 pub type KeyName = u8;
@@ -55,8 +79,12 @@ pub fn api_key(name: KeyName) -> String {
 pub struct World {
     pub store: Store,
     pub now: AtomicI64,
+    /// How far the calendar is ahead of engine time, µs.
+    pub astray: AtomicI64,
     /// Every admission that was committed.
     pub admitted: Mutex<Vec<Admission>>,
+    /// Whose backlog keeps the doors shut, with the seconds to wait.
+    pub backlog: Mutex<Option<(TenantId, u32)>>,
     /// What `overloaded` answers.
     pub overload: Mutex<Option<(&'static str, u32)>>,
     /// What the next admission fails with.
@@ -65,8 +93,14 @@ pub struct World {
     pub keys_wanted: Mutex<Vec<String>>,
     /// The next admission panics.
     pub panics: AtomicBool,
+    /// Whoever asks next what time it is panics.
+    pub clock_panics: AtomicBool,
+    /// Cases that wait for fields.
+    pub waiting: Mutex<BTreeMap<CaseId, Waiting>>,
     /// Admissions that have begun.
     pub begun: AtomicI64,
+    /// No reader of documents is free.
+    pub no_reader: AtomicBool,
     /// An admission takes a permit and gives it back: without any, admissions wait.
     pub gate: Semaphore,
     pub views: Mutex<BTreeMap<String, Arc<TenantView>>>,
@@ -87,12 +121,17 @@ impl World {
         World {
             store,
             now: AtomicI64::new(NOW),
+            astray: AtomicI64::new(0),
             admitted: Mutex::default(),
+            backlog: Mutex::default(),
             overload: Mutex::default(),
             fails: Mutex::default(),
             keys_wanted: Mutex::default(),
             panics: AtomicBool::new(false),
+            clock_panics: AtomicBool::new(false),
+            waiting: Mutex::default(),
             begun: AtomicI64::new(0),
+            no_reader: AtomicBool::new(false),
             gate: Semaphore::new(1_000),
             views: Mutex::new(names.into_iter().zip(views.map(Arc::new)).collect()),
         }
@@ -134,7 +173,32 @@ impl World {
     }
 }
 
+impl World {
+    /// The event of the last message of tenant `acme`, read again from what is stored of it.
+    pub fn read_again(&self) -> Value {
+        let stored = stored(&self.last());
+        let views = self.views.lock().unwrap();
+        let door = &views["acme"].doors[&stored.endpoint];
+        let endpoint = &door.program.endpoints[door.endpoint];
+        stored_event(endpoint, &stored, read_document).expect("an event")
+    }
+}
+
+/// Reads a document here and now.
+pub fn read_document(bytes: &[u8], declared: &Declared) -> Result<Document, Unread> {
+    tl_document::read(bytes, declared, &Limits::default())
+}
+
 impl Intake for World {
+    fn read_document(
+        &self,
+        bytes: Vec<u8>,
+        declared: Declared,
+    ) -> Answer<'_, Option<Result<Document, Unread>>> {
+        let free = !self.no_reader.load(Ordering::Relaxed);
+        Box::pin(async move { free.then(|| read_document(&bytes, &declared)) })
+    }
+
     fn tenant<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Arc<TenantView>>> {
         Box::pin(async move { self.views.lock().unwrap().get(name).cloned() })
     }
@@ -180,16 +244,50 @@ impl Intake for World {
         })
     }
 
+    fn waiting(&self, _: TenantId, case: CaseId) -> Answer<'_, Option<Waiting>> {
+        let waiting = self.waiting.lock().unwrap().get(&case).cloned();
+        Box::pin(async move { waiting })
+    }
+
     fn now(&self) -> i64 {
+        let panics = self.clock_panics.swap(false, Ordering::Relaxed);
+        assert!(!panics, "asked to panic");
         self.now.load(Ordering::Relaxed)
+    }
+
+    fn wall(&self) -> i64 {
+        self.now() + self.astray.load(Ordering::Relaxed)
+    }
+
+    fn clock_ahead(&self) -> i64 {
+        self.astray.load(Ordering::Relaxed)
     }
 
     fn keys_wanted(&self, address: &str) {
         self.keys_wanted.lock().unwrap().push(address.to_owned());
     }
 
+    fn backlog(&self, tenant: TenantId) -> Option<u32> {
+        let whose = *self.backlog.lock().unwrap();
+        whose.filter(|(t, _)| *t == tenant).map(|(_, wait)| wait)
+    }
+
     fn overloaded(&self) -> Option<(&'static str, u32)> {
         *self.overload.lock().unwrap()
+    }
+}
+
+/// What is kept of a message.
+fn stored(a: &Admission) -> StoredEvent {
+    StoredEvent {
+        id: a.id,
+        endpoint: a.endpoint.clone(),
+        received_at: a.received_at,
+        kid: a.kid.clone(),
+        key_source: a.key_source.clone(),
+        case: None,
+        content_type: a.content_type.clone(),
+        payload: a.payload.clone(),
     }
 }
 
@@ -200,16 +298,7 @@ fn unit(a: &Admission) -> Unit {
         keys: a.keys.clone(),
     });
     unit.rows.push(Row::Event {
-        event: StoredEvent {
-            id: a.id,
-            endpoint: a.endpoint.clone(),
-            received_at: a.received_at,
-            kid: a.kid.clone(),
-            key_source: a.key_source.clone(),
-            case: None,
-            content_type: a.content_type.clone(),
-            payload: a.payload.clone(),
-        },
+        event: stored(a),
         keys: a.keys.clone(),
         expires: a.expires,
     });
@@ -324,7 +413,7 @@ fn pointer() -> Idempotency {
 
 fn endpoints() -> Vec<Endpoint> {
     use Channel::{Api, Email, Form as Web, Sms, Webhook};
-    use Format::{Form, Json, Mail};
+    use Format::{Document, Form, Json, Mail};
     use Idempotency::{Covered, Header};
     // name, channel, format, auth, idempotency, with schema
     let table = [
@@ -358,6 +447,8 @@ fn endpoints() -> Vec<Endpoint> {
         ("fetching", Webhook, Json, vec![fetched()], Header, false),
         ("named", Webhook, Json, vec![fetched()], Covered, false),
         ("keyless", Webhook, Json, vec![keyless()], Covered, false),
+        ("files", Webhook, Document, vec![hmac()], Covered, false),
+        ("upload", Web, Form, vec![hmac()], Covered, false),
     ];
     let make =
         |(name, channel, format, auth, idempotency, schema): (&str, _, _, _, _, bool)| Endpoint {
@@ -372,11 +463,58 @@ fn endpoints() -> Vec<Endpoint> {
             }),
             map: Vec::new(),
             text: None,
+            automatic: tl_kernel::program::OnAutomatic::Note,
             max_body: 64 * 1024,
             line: 1,
         };
     let doors = table.into_iter().map(make);
-    doors.chain(vendors().map(make)).collect()
+    let public = [("enquiry", Some(ENQUIRY)), ("bare_form", None)];
+    let public = public.map(|(name, schema)| public_form(name, schema));
+    let of_people = [
+        ("lead_follow_up", Auth::Link, None),
+        ("phone_note", Auth::SignIn, Some(ENQUIRY)),
+    ];
+    let of_people = of_people.map(|(name, auth, schema)| Endpoint {
+        auth: vec![auth],
+        ..public_form(name, schema)
+    });
+    let doors = doors.chain(vendors().map(make)).chain(public);
+    doors.chain(of_people).collect()
+}
+
+/// A form that anybody may fill in, and that a page of one website may post to.
+fn public_form(name: &str, schema: Option<&str>) -> Endpoint {
+    let of_body = |field: &str| {
+        let names: Vec<String> = ["event", "body", field].map(str::to_owned).into();
+        let source = names.join(".");
+        let at = At {
+            start: 0,
+            end: source.len() as u32,
+        };
+        let root = Node::Path { names, at };
+        (field.to_owned(), Expr { source, root })
+    };
+    let fields = [
+        "name", "email", "phone", "country", "seats", "value", "stage",
+    ];
+    Endpoint {
+        name: name.to_owned(),
+        channel: Channel::Form,
+        format: Format::Form,
+        auth: vec![Auth::Public {
+            origins: vec![WEBSITE.into()],
+        }],
+        idempotency: Idempotency::Covered,
+        schema: schema.map(|json| Schema {
+            json: json.into(),
+            derived: false,
+        }),
+        map: fields.map(of_body).into(),
+        text: None,
+        automatic: tl_kernel::program::OnAutomatic::Note,
+        max_body: 64 * 1024,
+        line: 1,
+    }
 }
 
 /// A door of each vendor that is played here, by the vendor's name.
@@ -388,7 +526,13 @@ fn vendors() -> impl Iterator<Item = (&'static str, Channel, Format, Vec<Auth>, 
     let webhook = |name| (name, Channel::Webhook, Format::Json, Idempotency::Header);
     let sms = ("twilio", Channel::Sms, Format::Form, Idempotency::Covered);
     let orders = ("zendesk", Channel::Webhook, Format::Json, pointer());
-    let all = json.into_iter().map(webhook).chain([sms, orders]);
+    let post = |name| (name, Channel::Email, Format::Mail, Idempotency::Covered);
+    let posts = ["mailgun", "sendgrid"].map(post);
+    let all = json
+        .into_iter()
+        .map(webhook)
+        .chain([sms, orders])
+        .chain(posts);
     all.map(|(name, channel, format, idempotency)| {
         let preset = Preset::of(name).expect(name);
         (
@@ -453,6 +597,7 @@ fn program() -> Program {
         owners: std::collections::BTreeSet::new(),
         actions: Vec::new(),
         settings: BTreeMap::new(),
+        schedules: Vec::new(),
         observability: Observability { metrics: true },
     }
 }
