@@ -14,7 +14,7 @@ use crate::templates::Template;
 pub use admin::{Audit, Clock, Endpoint, Flag, Key, Tenant};
 pub use connector::Connector;
 pub use import::{Import, Layout};
-pub use work::{Case, Dead, Decision, Effect, How, Kill, Outbox, Record, Task};
+pub use work::{Case, Dead, Decision, Effect, How, Kill, Outbox, Record, Suppression, Task};
 
 /// Over the options that every command has.
 const EVERYWHERE: &str = "Everywhere";
@@ -261,6 +261,17 @@ pub enum Command {
     /// Kill switches: stop effects or ingest at once, with or without a running server
     #[command(subcommand)]
     Kill(Kill),
+    /// Addresses to which nothing is sent, because their owners or you said so
+    ///
+    /// A text message that says STOP puts its sender's number here, one that says START takes it away again. What was
+    /// planned for such an address is cancelled when it would be sent, whoever has approved it.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+            throughline suppression list\n  \
+            throughline suppression add ada@example.com --reason asked_by_phone"
+    )]
+    Suppression(Suppression),
     /// The append-only audit: export it, verify an export
     #[command(subcommand)]
     Audit(Audit),

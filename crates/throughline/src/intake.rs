@@ -258,7 +258,7 @@ impl DeskIntake {
         }
     }
 
-    async fn take(&self, a: Admission) -> Result<Admitted, AdmitError> {
+    async fn take(&self, mut a: Admission) -> Result<Admitted, AdmitError> {
         let view = self.view(a.tenant).await;
         let view = view.map_err(|e| refusal(e, a.id))?;
         let door = view.doors.get(&a.endpoint);
@@ -266,11 +266,13 @@ impl DeskIntake {
             door.ok_or_else(|| AdmitError::Refused("TL0711", "the endpoint is gone".into()))?;
         self.matched(&view, &a);
         let seed = random::<16>().map_err(|_| AdmitError::Unavailable)?;
-        let (id, case) = (a.id, a.case);
+        let (id, case, consent) = (a.id, a.case, a.consent.take());
         let message = message_of(a, &door.program.id, seed);
-        let admitted = match case {
-            Some(case) => self.app.desk.admit_follow_up(message, case).await,
-            None => self.app.desk.admit(message).await,
+        let desk = &self.app.desk;
+        let admitted = match (case, consent) {
+            (Some(case), _) => desk.admit_follow_up(message, case).await,
+            (None, Some(consent)) => desk.admit_consent(message, consent).await,
+            (None, None) => desk.admit(message).await,
         };
         match admitted {
             Ok(admit::Admitted::Accepted { case, joined }) => {

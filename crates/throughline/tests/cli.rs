@@ -22,5 +22,6 @@ mod cli {
     mod schedules;
     mod schema;
     mod signing;
+    mod suppression;
     mod words;
 }

@@ -129,8 +129,8 @@ pub(crate) struct Errand {
 
 /// The event that holds a message's dedupe key, and the digest of its payload.
 pub(crate) struct Known {
-    event: EventId,
-    payload: Digest,
+    pub(crate) event: EventId,
+    pub(crate) payload: Digest,
 }
 
 impl Desk {
@@ -156,7 +156,7 @@ impl Desk {
     ) -> Result<Admitted, DeskError> {
         match self.admit_new(&message, None, sent_by).await? {
             Ok(admitted) => Ok(admitted),
-            Err(Known { event, payload }) => self.duplicate(&message, event, payload).await,
+            Err(known) => self.repeated(&message, known).await,
         }
     }
 
@@ -360,11 +360,10 @@ impl Desk {
     }
 
     /// The duplicate is counted; bytes that differ from the first are kept as a digest.
-    async fn duplicate(
+    pub(crate) async fn repeated(
         &self,
         message: &Message,
-        event: EventId,
-        payload: Digest,
+        Known { event, payload }: Known,
     ) -> Result<Admitted, DeskError> {
         let ours = sha256(&[&message.payload]);
         let variant = ours != payload;

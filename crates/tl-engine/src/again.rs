@@ -35,7 +35,7 @@ pub(crate) const UNCLEAR: &str = "unclear";
 const RECHECK: i64 = MINUTE;
 
 /// How an attempt that has to be made again waits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Again {
     /// What stood against it.
     pub(crate) code: String,

@@ -1,7 +1,7 @@
 //! One effect's way: gate, attempt, outcome. Intent is durable before the first byte; a crash in between makes
 //! the effect uncertain and is resolved by its class, never by age.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tl_kernel::case::Case;
 use tl_kernel::decide::{CaseScope, Input, ModelAnswer, Settlement, window_start};
@@ -28,8 +28,16 @@ const HOLD_RECHECK: i64 = 5 * SECOND;
 /// How long a vendor that accepted something has to say what became of it before it is looked up.
 const CALLBACK: i64 = 120 * SECOND;
 
+/// While the store is away, what an attempt has to write is tried again after this, and so many times at most.
+const WAIT: Duration = Duration::from_millis(200);
+const MOST_WAITS: u32 = 150;
+
+/// How often an attempt has waited for the store.
+#[derive(Debug, Default)]
+pub(crate) struct Waits(u32);
+
 /// What an attempt came to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     /// The effect ends, or needs a person.
     Settle(Settlement),
@@ -48,6 +56,7 @@ pub(crate) enum Outcome {
 }
 
 /// An outcome with its evidence and the rows that belong to it.
+#[derive(Clone)]
 pub(crate) struct Finished {
     pub(crate) outcome: Outcome,
     pub(crate) attempt: Option<Attempt>,
@@ -95,7 +104,36 @@ impl Worker {
         let (outcome, code) = finished.words();
         self.observe(&row, Observed::Ended(outcome, code, begun.elapsed()))
             .await;
-        self.record(row, case, finished).await
+        self.keep(row, case, finished).await
+    }
+
+    /// Records what an attempt came to. That may be known to nobody else: while the store is away it is kept here, until
+    /// the attempt's deadline, after which it counts as one that nobody finished.
+    async fn keep(
+        &self,
+        row: EffectRow,
+        mut case: Option<Case>,
+        finished: Finished,
+    ) -> Result<(), DeskError> {
+        let mut waits = Waits::default();
+        loop {
+            let recorded = self.record(row.clone(), case.take(), finished.clone());
+            match recorded.await {
+                Err(e) if e.is_store_away() && self.waits(&row, &mut waits, 0).await => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits a moment for a store that is away; false where the attempt would then have less than `rest` (µs) left.
+    pub(crate) async fn waits(&self, row: &EffectRow, waits: &mut Waits, rest: i64) -> bool {
+        let left = row.claim.map_or(0, |(_, _, until)| until) - self.desk.now();
+        let again = left > rest && waits.0 < MOST_WAITS;
+        if again {
+            waits.0 += 1;
+            self.desk.sleep(WAIT).await;
+        }
+        again
     }
 
     /// This node, and how often it was started.
@@ -119,6 +157,7 @@ impl Worker {
             let (verdict, approved) = self.verdict(&view, row).await?;
             let line = self.policy_line(&view, row);
             let slot = self.limit_slot(row, line.as_ref(), &view).await?;
+            let suppressed = self.goes_to_suppressed(row, &view).await?;
             let now = self.desk.now();
             let intent = Intent {
                 workflow: &row.workflow,
@@ -133,6 +172,7 @@ impl Worker {
                 now,
                 switches: &view.switches,
                 quiet_hours: line.as_ref().and_then(|l| l.quiet_hours.as_ref()),
+                suppressed,
                 limit: slot.as_ref().map(|s| (s.taken, s.count)),
             };
             let answer = gate(&intent, &known);

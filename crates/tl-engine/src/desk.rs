@@ -126,6 +126,16 @@ pub enum DeskError {
     Busy,
 }
 
+impl DeskError {
+    /// Whether the store may answer otherwise a moment later.
+    pub(crate) fn is_store_away(&self) -> bool {
+        matches!(
+            self,
+            DeskError::Store(Refused::Unavailable { .. }) | DeskError::Read(_)
+        )
+    }
+}
+
 /// A committed turn and the case after it.
 #[derive(Debug)]
 pub struct Advanced {

@@ -7,6 +7,7 @@ pub mod ask;
 pub mod beside;
 mod called;
 pub mod clock;
+pub mod consent;
 mod deliver;
 pub mod desk;
 pub mod follower;

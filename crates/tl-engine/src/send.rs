@@ -18,7 +18,7 @@ use tl_store::contract::{Attempt, EffectRow, Refused, Row, Unit};
 
 use crate::again::{Again, UNCLEAR, UNREAD, can_be_looked_at};
 use crate::called::{ABSENT, Target, based_on};
-use crate::deliver::{Finished, Outcome, settlement};
+use crate::deliver::{Finished, Outcome, Waits, settlement};
 use crate::desk::DeskError;
 use crate::lanes::Pass;
 use crate::tap::Point;
@@ -210,16 +210,25 @@ impl Worker {
         known.base_version = Some(version.clone());
         let mut unit = Unit::new(row.tenant);
         unit.rows.push(Row::Effect(known));
-        match self.desk.commit(unit).await? {
-            Ok(_) => {
-                row.base_version = Some(version);
-                Ok(None)
-            }
-            Err(Refused::EffectMoved { .. }) => {
-                let again = Again::new("moved", None);
-                Ok(Some(Finished::of(Outcome::Retry(again))))
-            }
-            Err(other) => Err(DeskError::Store(other)),
+        let mut waits = Waits::default();
+        loop {
+            return match self.desk.commit(unit.clone()).await? {
+                Ok(_) => {
+                    row.base_version = Some(version);
+                    Ok(None)
+                }
+                Err(Refused::EffectMoved { .. }) => {
+                    let again = Again::new("moved", None);
+                    Ok(Some(Finished::of(Outcome::Retry(again))))
+                }
+                // The write that follows needs its time too.
+                Err(Refused::Unavailable { .. })
+                    if self.waits(row, &mut waits, ATTEMPT_DEADLINE / 2).await =>
+                {
+                    continue;
+                }
+                Err(other) => Err(DeskError::Store(other)),
+            };
         }
     }
 

@@ -75,6 +75,8 @@ pub struct Known<'a> {
     pub switches: &'a [Switch],
     /// Quiet hours of the action's policy line.
     pub quiet_hours: Option<&'a QuietHours>,
+    /// The recipient wants nothing more.
+    pub suppressed: bool,
     /// Uses of the action's limit that are taken in the present window, and the limit.
     pub limit: Option<(u64, u32)>,
 }
@@ -98,7 +100,7 @@ pub enum GateVerdict {
         /// The switch's scope.
         scope: String,
     },
-    /// It never goes: `expired`, `policy`, `limit`, `kill:SCOPE`.
+    /// It never goes: `expired`, `policy`, `suppressed`, `limit`, `kill:SCOPE`.
     Refuse {
         /// Why.
         why: String,
@@ -127,6 +129,9 @@ pub fn gate(intent: &Intent<'_>, known: &Known<'_>) -> GateVerdict {
         Verdict::Never => return refuse("policy"),
         Verdict::Approve if !intent.approved => return GateVerdict::NeedsApproval,
         Verdict::Approve | Verdict::Auto => {}
+    }
+    if known.suppressed {
+        return refuse("suppressed");
     }
     if let Some(until) = known.quiet_hours.and_then(|q| q.until(known.now)) {
         return GateVerdict::Hold {
@@ -190,6 +195,7 @@ mod tests {
             now: 50,
             switches,
             quiet_hours: None,
+            suppressed: false,
             limit: None,
         }
     }
@@ -265,6 +271,14 @@ mod tests {
         assert_eq!(
             with(|i, _| (i.verdict, i.approved) = (Verdict::Approve, true)),
             GateVerdict::Send
+        );
+        assert_eq!(
+            with(|i, k| {
+                (i.verdict, i.approved) = (Verdict::Approve, true);
+                k.suppressed = true;
+            }),
+            refused("suppressed"),
+            "an approval does not outrank the recipient"
         );
         assert_eq!(with(|_, k| k.limit = Some((3, 3))), refused("limit"));
         assert_eq!(with(|_, k| k.limit = Some((2, 3))), GateVerdict::Send);

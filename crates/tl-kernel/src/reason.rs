@@ -83,6 +83,7 @@ pub const OF_THE_ENGINE: &[&str] = &[
     "rules_done",
     "settled",
     "sla_breach",
+    "suppressed",
     "target_missing",
     "target_refused",
     "throttled",

@@ -156,6 +156,13 @@ pub enum Row {
         /// Value.
         value: Option<bool>,
     },
+    /// An address to which nothing is sent from now on; a later row replaces an earlier one. Raises the gate epoch.
+    Suppressed(Suppression),
+    /// The address may be written to again. Raises the gate epoch.
+    Unsuppressed {
+        /// Keyed digest of channel and address.
+        subject: Digest,
+    },
     /// A deployed bundle; becomes the current version of its workflow. Raises the gate epoch.
     Deploy {
         /// Number within the tenant; the caller takes the next one, a lost race refuses the unit.
@@ -262,6 +269,11 @@ pub enum Row {
         /// The case.
         case: CaseId,
     },
+    /// The event belongs to no case: what it said was done at the door.
+    EventApart {
+        /// The event.
+        event: EventId,
+    },
     /// Leaves that the audit follower appends to the tenant's tree; a lost race refuses the unit.
     Placed {
         /// Position of the first leaf, from 0: the size of the tree so far.
@@ -291,6 +303,23 @@ pub enum Row {
         /// Uses of limits in windows that began before this instant may go, µs.
         slots_before: i64,
     },
+}
+
+/// An address to which nothing is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// Keyed digest of channel and address.
+    pub subject: Digest,
+    /// `sms` or `email`.
+    pub channel: String,
+    /// The address: E.164, or e-mail in lower case.
+    pub address: String,
+    /// Who asked for it: an operator, or the door through which its owner did.
+    pub by: String,
+    /// Why: `stop` where the owner said so.
+    pub reason: String,
+    /// Since, µs.
+    pub at: i64,
 }
 
 /// A change of a ledger row by the deliverer. Absent options leave the column as it is. A change within a state

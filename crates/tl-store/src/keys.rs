@@ -24,6 +24,8 @@ pub(crate) enum Joined {
     Opened = 1,
     /// It was attached to another case.
     Attached = 2,
+    /// It belongs to none: what it said was done at the door.
+    Apart = 3,
 }
 
 /// The end of time: sorts after every instant.

@@ -10,7 +10,7 @@ use tl_kernel::digest::{Digest, sha256};
 
 use crate::error::OpenError;
 use crate::postgres::ddl;
-use crate::schema::{Dialect, TABLES, first_extras, lines};
+use crate::schema::{Dialect, NEWEST_SUPPRESSED, TABLES, first_extras, lines};
 use crate::sqlite;
 use crate::sqlite::dialect::open_error;
 
@@ -21,7 +21,7 @@ pub(crate) struct Migration {
 }
 
 /// The newest step. Both engines have the same numbers; a step may change one of them alone.
-const NEWEST: u32 = 3;
+const NEWEST: u32 = 4;
 
 /// All steps of this release, oldest first, in the words of an engine.
 pub(crate) fn migrations(dialect: Dialect) -> Vec<Migration> {
@@ -40,7 +40,11 @@ pub(crate) fn migrations(dialect: Dialect) -> Vec<Migration> {
                 (1, Dialect::Postgres) => sql.push_str(&ddl::first_extras()),
                 (2, Dialect::Postgres) => sql.push_str(&ddl::second_extras()),
                 (3, _) => sql.push_str(&lines()),
+                (4, _) => sql.push_str(NEWEST_SUPPRESSED),
                 _ => {}
+            }
+            if (version, dialect) == (4, Dialect::Postgres) {
+                sql.push_str(&ddl::fourth_extras());
             }
             Migration { version, sql }
         })

@@ -260,6 +260,10 @@ tables! {
         [int("tenant"), text("scope"), text("mode"), text("by_whom"), bytes("reason"), int("at")];
     /// Feature flags.
     FLAG = "flag" since 1, Key::Own(&["tenant", "name"]), [int("tenant"), text("name"), int("value")];
+    /// Addresses to which nothing is sent; `subject` is a keyed digest of channel and address.
+    SUPPRESSION = "suppression" since 4, Key::Own(&["tenant", "subject"]), [
+        int("tenant"), bytes("subject"), text("channel"), bytes("address"), text("by_whom"), bytes("reason"), int("at"),
+    ];
     /// Deployed bundles.
     BUNDLE = "bundle" since 1, Key::Numbered(&["tenant", "number"]), [
         int("tenant"), int("number"), text("workflow"), bytes("version"), bytes("digest"), int("at"),
@@ -338,6 +342,10 @@ CREATE INDEX effect_in_flight ON effect (tenant, connection, due, ord) WHERE {IN
 "
     )
 }
+
+/// What the fourth migration adds to its table.
+pub(crate) const NEWEST_SUPPRESSED: &str =
+    "CREATE INDEX suppression_at ON suppression (tenant, at);\n";
 
 #[cfg(test)]
 mod tests {

@@ -95,6 +95,7 @@ writes! {
     Idempotent = IDEMPOTENT, Insert;
     Switch = SWITCH, Upsert;
     Flag = FLAG, Upsert;
+    Suppression = SUPPRESSION, Upsert;
     Bundle = BUNDLE, Insert;
     BundleFiles = BUNDLE_FILES, Insert;
     Current = CURRENT, Upsert;
@@ -127,6 +128,7 @@ writes! {
     TimerOff = TIMER, Delete(&[("tenant", "="), ("case_id", "="), ("n", "=")]);
     SwitchOff = SWITCH, Delete(&[("tenant", "="), ("scope", "=")]);
     FlagOff = FLAG, Delete(&[("tenant", "="), ("name", "=")]);
+    SuppressionOff = SUPPRESSION, Delete(&[("tenant", "="), ("subject", "=")]);
     DisabledOff = DISABLED, Delete(&[("tenant", "="), ("endpoint", "=")]);
     SessionOff = SESSION, Delete(&[("tenant", "="), ("token", "=")]);
     SessionsOff = SESSION, Delete(&[("tenant", "="), ("account", "=")]);

@@ -245,6 +245,7 @@ pub(crate) fn admission(
         content_type: message.content_type,
         payload: message.payload,
         case: None,
+        consent: message.consent,
         idempotent: None,
     }
 }

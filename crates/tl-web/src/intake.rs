@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tl_document::{Declared, Document, Unread};
+use tl_kernel::contact::Consent;
 use tl_kernel::digest::Digest;
 use tl_kernel::id::{CaseId, EventId, TenantId};
 use tl_kernel::program::{Program, RecordType};
@@ -98,6 +99,8 @@ pub struct Admission {
     pub payload: Vec<u8>,
     /// The case that has sent the one-time link by which it came: it joins that one, and no other.
     pub case: Option<CaseId>,
+    /// What its sender says about being written to: that is done, and opens no case.
+    pub consent: Option<Consent>,
     /// The saved answer of an API command, committed in the same unit: principal, key, fingerprint.
     pub idempotent: Option<(String, String, Digest)>,
 }

@@ -16,6 +16,8 @@ pub struct Sms {
     pub body: String,
     /// `received`, `delivered`, `failed` …, where the provider says it.
     pub status: Option<String>,
+    /// What the provider took it for where it answers such words itself: `STOP`, `START` or `HELP`.
+    pub opt_out: Option<String>,
     /// Where the attached media can be read; addresses from outside, never fetched unchecked.
     pub media_urls: Vec<String>,
 }
@@ -97,6 +99,7 @@ impl Sms {
             to: party("To")?,
             body: body.to_owned(),
             status: status.map(str::to_owned),
+            opt_out: optional(fields, "OptOutType")?.map(str::to_owned),
             media_urls: media(fields)?,
         })
     }

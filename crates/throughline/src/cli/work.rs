@@ -244,6 +244,33 @@ pub enum Dead {
     },
 }
 
+/// `suppression`.
+#[derive(Debug, Subcommand)]
+pub enum Suppression {
+    /// List the addresses, the newest first
+    List {
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Send nothing to an address from now on
+    Add {
+        /// An e-mail address, or a phone number such as +4366012345
+        address: String,
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let an address be written to again
+    Remove {
+        /// The address
+        address: String,
+        /// Why, as a code
+        #[arg(long)]
+        reason: String,
+    },
+}
+
 /// `kill`.
 #[derive(Debug, Subcommand)]
 pub enum Kill {

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use crate::cli::{
     Args, Audit, Case, Clock, Command, Dead, Effect, Endpoint, Flag, How, Key, Kill, Outbox,
-    Record, Task, Tenant,
+    Record, Suppression, Task, Tenant,
 };
 use crate::config::Config;
 use crate::control::request::{self, CaseChange, CaseQuery, EffectQuery, Request, TaskQuery};
@@ -170,6 +170,7 @@ fn request_of(command: Command) -> Result<Request, Failure> {
             installation,
         },
         Command::Flag(Flag::List) => Request::FlagList,
+        Command::Suppression(command) => suppression(command),
         Command::Outbox(Outbox::List { case, limit }) => Request::OutboxList { case, limit },
         Command::Outbox(Outbox::Show { effect }) => Request::OutboxShow { effect },
         Command::Record(Record::Show { record_type, id }) => {
@@ -452,6 +453,14 @@ fn warn_of_prose(request: &Request) {
             "warning: a reason stays in the audit for good, where nothing about a person belongs: a short code such as \
              wrong_owner is enough{note}"
         );
+    }
+}
+
+fn suppression(s: Suppression) -> Request {
+    match s {
+        Suppression::List { limit } => Request::SuppressionList { limit },
+        Suppression::Add { address, reason } => Request::SuppressionAdd { address, reason },
+        Suppression::Remove { address, reason } => Request::SuppressionRemove { address, reason },
     }
 }
 

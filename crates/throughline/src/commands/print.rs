@@ -45,6 +45,7 @@ fn as_text(reply: &Reply, now: i64, page: Page) -> String {
         Reply::OutboxMessage(sheet) => sheets::outbox_message(sheet),
         Reply::Record(sheet) => sheets::record(sheet),
         Reply::Switches(switches) => lists::switches(switches, page),
+        Reply::Suppressions(all) => lists::suppressions(all, now, page),
         // Findings underline parts of lines: they stay as they are.
         Reply::Plan(plans) => return plans.iter().map(sheets::plan).collect(),
         Reply::Versions(versions) => lists::versions(versions, page),

@@ -17,6 +17,7 @@ pub mod request;
 mod signing;
 pub mod socket;
 mod status;
+mod suppression;
 mod tasks;
 pub mod vendor;
 pub mod views;
@@ -106,6 +107,13 @@ impl Ctx<'_> {
                 reason,
             } => self.kill_set(&scope, mode, &reason).await,
             Request::KillClear { scope, reason } => self.kill_clear(&scope, &reason).await,
+            Request::SuppressionList { limit } => self.suppression_list(limit).await,
+            Request::SuppressionAdd { address, reason } => {
+                self.suppression_add(&address, &reason).await
+            }
+            Request::SuppressionRemove { address, reason } => {
+                self.suppression_remove(&address, &reason).await
+            }
             Request::Plan { files } => self.plan(files).await,
             Request::Deploy { files } => self.deploy(files).await,
             Request::Versions => self.versions().await,

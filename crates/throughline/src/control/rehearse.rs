@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tl_connect::client::{Client, Options};
 use tl_engine::ask::{Models, proposal, question};
+use tl_engine::desk::Desk;
 use tl_engine::tenant::{Bundle, Tenant};
 use tl_kernel::case::Case;
 use tl_kernel::decide::{self, Facts, Input, decide};
@@ -108,7 +109,9 @@ impl Ctx<'_> {
         };
         stage.turn(&mut done, input)?;
         stage.answer_asks(&mut done).await?;
-        stage.say_what_would_be_sent(&mut done);
+        stage
+            .say_what_would_be_sent(&self.app.desk, &mut done)
+            .await?;
         let material = Material {
             tenant: view.name.clone(),
             case: done.case,
@@ -214,23 +217,33 @@ impl Stage<'_> {
         self.turn(done, input)
     }
 
-    fn say_what_would_be_sent(&self, done: &mut Rehearsed) {
+    async fn say_what_would_be_sent(
+        &self,
+        desk: &Desk,
+        done: &mut Rehearsed,
+    ) -> Result<(), Failure> {
         for p in done.plans.iter().filter(|p| p.kind == EffectKind::Effect) {
             let planned = done.case.effects.get(&p.n);
             let what = match planned.map(|e| e.state) {
                 Some(EffectState::Planned) => "would wait for an approval".into(),
                 Some(s) if s.is_settled() => "would be stopped at once".into(),
-                _ => self.at_the_gate(p),
+                _ => {
+                    let args = minicbor::decode(&p.args).unwrap_or(Value::Null);
+                    let at = (self.view, self.bundle);
+                    let suppressed = desk.is_suppressed(at, &p.action, &args).await?;
+                    self.at_the_gate(p, suppressed)
+                }
             };
             done.notes.push(format!("`{}` {what}", p.action));
         }
         if done.plans.iter().all(|p| p.kind == EffectKind::Ask) {
             done.notes.push("nothing would be sent".into());
         }
+        Ok(())
     }
 
     /// What the gate would say of it now. Uses of a limit are not counted: nothing is used up here.
-    fn at_the_gate(&self, plan: &EffectPlan) -> String {
+    fn at_the_gate(&self, plan: &EffectPlan, suppressed: bool) -> String {
         let workflow = &self.bundle.program.id;
         let current = self.view.current.get(workflow);
         let line = current.and_then(|(_, b)| b.program.policy.line(&plan.action));
@@ -247,6 +260,7 @@ impl Stage<'_> {
             now: self.now,
             switches: &self.view.switches,
             quiet_hours: line.and_then(|l| l.quiet_hours.as_ref()),
+            suppressed,
             limit: None,
         };
         match gate(&intent, &known) {

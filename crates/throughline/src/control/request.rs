@@ -98,6 +98,17 @@ pub enum Request {
         scope: String,
         reason: String,
     },
+    SuppressionList {
+        limit: u32,
+    },
+    SuppressionAdd {
+        address: String,
+        reason: String,
+    },
+    SuppressionRemove {
+        address: String,
+        reason: String,
+    },
     Plan {
         files: Files,
     },
@@ -176,6 +187,7 @@ impl Request {
             Request::TaskList { filter } => Some(filter.limit),
             Request::EffectList { filter } => Some(filter.limit),
             Request::OutboxList { limit, .. } => Some(*limit),
+            Request::SuppressionList { limit } => Some(*limit),
             _ => None,
         }
     }
@@ -188,6 +200,8 @@ impl Request {
             | Request::Redrive { reason, .. }
             | Request::KillSet { reason, .. }
             | Request::KillClear { reason, .. }
+            | Request::SuppressionAdd { reason, .. }
+            | Request::SuppressionRemove { reason, .. }
             | Request::Rollback { reason, .. }
             | Request::TenantDisabled { reason, .. }
             | Request::EndpointDisabled { reason, .. }

@@ -21,6 +21,7 @@ pub enum Reply {
     OutboxMessage(OutboxSheet),
     Record(RecordSheet),
     Switches(Vec<SwitchLine>),
+    Suppressions(Vec<SuppressionLine>),
     Plan(Vec<WorkflowPlan>),
     Versions(Vec<VersionLine>),
     Tenants(Vec<TenantLine>),
@@ -47,9 +48,20 @@ impl Reply {
             Reply::Tasks(rows) => Some(rows.len()),
             Reply::Effects(rows) => Some(rows.len()),
             Reply::Outbox(rows) => Some(rows.len()),
+            Reply::Suppressions(rows) => Some(rows.len()),
             _ => None,
         }
     }
+}
+
+/// An address to which nothing is sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SuppressionLine {
+    pub address: String,
+    pub channel: String,
+    pub reason: String,
+    pub by: String,
+    pub since: At,
 }
 
 /// A change was made.

@@ -6,7 +6,7 @@ use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::turn::EffectKind;
 use tl_store::contract::{EffectRow, SwitchRow};
 
-use super::situation::LIMIT;
+use super::situation::{LIMIT, SUPPRESSED};
 use super::steps::{Step, numbered, or, then};
 use super::words::code_words;
 use crate::control::views::Next;
@@ -67,6 +67,21 @@ pub(super) fn effect_steps(
             ),
             reopen(row),
         )],
+        EffectState::Cancelled if is_effect && row.code == SUPPRESSED => vec![
+            then(
+                format!(
+                    "see who asked that nothing more is sent, and since when; what `{}` was to say, say another way or \
+                     not at all",
+                    row.action
+                ),
+                "throughline suppression list".to_owned(),
+            ),
+            or(
+                "if its owner wants to be written to again: take the address off the list with `throughline suppression \
+                 remove`, and have the case decided again; that closes the task",
+                reopen(row),
+            ),
+        ],
         _ => Vec::new(),
     }
 }

@@ -23,6 +23,8 @@ use crate::text::{At, count, due_text};
 
 /// The code of what the limit of its policy line stopped.
 pub(super) const LIMIT: &str = "limit";
+/// The code of an effect whose recipient wants nothing more.
+pub(super) const SUPPRESSED: &str = "suppressed";
 
 /// What is the matter, in one sentence.
 pub(super) fn summary(m: &Material) -> String {
@@ -108,7 +110,9 @@ pub(super) fn waiting(m: &Material) -> Option<&EffectRow> {
 pub(super) fn is_lost(m: &Material, row: &EffectRow) -> bool {
     let ended = match row.state {
         EffectState::Failed | EffectState::Dead | EffectState::Expired => true,
-        EffectState::Cancelled => row.code.starts_with("kill:") || row.code == LIMIT,
+        EffectState::Cancelled => {
+            row.code.starts_with("kill:") || row.code == LIMIT || row.code == SUPPRESSED
+        }
         _ => false,
     };
     let again = |r: &EffectRow| r.action == row.action && r.effect.n > row.effect.n;

@@ -11,6 +11,7 @@ pub const CODES: &[(&[&str], &str)] = &[
     (&["expired"], "its time had passed before it could be sent"),
     (&["policy"], "the policy does not allow it"),
     (&["needs_human"], "a person is asked"),
+    (&["suppressed"], "its recipient wants nothing more"),
     (&["limit"], "the limit of the policy was reached"),
     (&["dry_run"], "a dry-run switch was set: nothing was sent"),
     (&["quiet_hours"], "quiet hours"),

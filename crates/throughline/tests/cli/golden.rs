@@ -6,9 +6,29 @@ use super::bench::{Bench, golden};
 fn help_is_written_for_a_person() {
     let bench = Bench::empty();
     let commands = [
-        "", "serve", "demo", "init", "check", "send", "import", "explain", "deploy", "rollback",
-        "case", "task", "effect", "outbox", "record", "dead", "kill", "endpoint", "key", "flag",
-        "tenant", "audit",
+        "",
+        "serve",
+        "demo",
+        "init",
+        "check",
+        "send",
+        "import",
+        "explain",
+        "deploy",
+        "rollback",
+        "case",
+        "task",
+        "effect",
+        "outbox",
+        "record",
+        "dead",
+        "kill",
+        "endpoint",
+        "key",
+        "flag",
+        "tenant",
+        "audit",
+        "suppression",
     ];
     for command in commands {
         let args: Vec<&str> = [command, "--help"]

@@ -54,6 +54,9 @@ fn a_server_that_crashes_takes_nothing_that_was_acknowledged() {
     cluster.until_closed(taken);
     let caught_up = begun.elapsed();
     cluster.each_written_once(taken);
+    // The program has outlived each crash and knows what became of all that it had sent.
+    let forgotten = "SELECT count(*) FROM attempt WHERE code = 'crashed'";
+    assert_eq!(cluster.database.number(forgotten), 0, "{}", cluster.logs());
     cluster.audit_is_whole();
     println!(
         "crashes of the database server (TL_SERVER_CRASHES={crashes}): acknowledged and lost, or written twice: {}; crashes \

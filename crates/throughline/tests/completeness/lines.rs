@@ -27,6 +27,14 @@ pub const CHANGES: &[(&str, &str)] = &[
     ("kill set everything --reason drill", "switch"),
     ("kill clear action:reply --reason over", "switch"),
     ("kill clear everything --reason over", "switch"),
+    (
+        "suppression add ada@example.com --reason drill",
+        "suppression",
+    ),
+    (
+        "suppression remove ada@example.com --reason over",
+        "suppression",
+    ),
     ("deploy --yes", "bundle"),
     ("rollback lead 1 --reason too_strict", "current_bundle"),
     ("import rows.csv --to web", "event"),
@@ -64,6 +72,7 @@ pub const READS: &[(&str, Prints)] = &[
     ("record show lead RECORD", Prints::Json),
     ("kill list", Prints::Json),
     ("flag list", Prints::Json),
+    ("suppression list", Prints::Json),
     ("key list", Prints::Json),
     ("endpoint list", Prints::Json),
     ("tenant list", Prints::Json),

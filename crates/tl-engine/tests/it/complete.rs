@@ -58,6 +58,8 @@ fn alone(row: &Row) -> Option<&'static str> {
         | Row::Record(_)
         | Row::Switch { .. }
         | Row::Flag { .. }
+        | Row::Suppressed(_)
+        | Row::Unsuppressed { .. }
         | Row::Deploy { .. }
         | Row::Rollback { .. }
         | Row::Tenant { .. }
@@ -66,7 +68,8 @@ fn alone(row: &Row) -> Option<&'static str> {
         | Row::EndpointDisabled { .. }
         | Row::ApiKey { .. }
         | Row::ApiKeyEnds { .. }
-        | Row::EventJoined { .. } => None,
+        | Row::EventJoined { .. }
+        | Row::EventApart { .. } => None,
     }
 }
 

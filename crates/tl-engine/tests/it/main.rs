@@ -4,6 +4,7 @@ mod calls;
 mod clock;
 mod clocks;
 mod complete;
+mod consent;
 mod control;
 mod crash;
 mod flows;

@@ -383,7 +383,7 @@ impl Deciding<'_> {
             Class::E2 => has_base,
             Class::E0 | Class::E3 | Class::E4 => false,
         };
-        let unlimited = line.is_none_or(|l| l.limit.is_none());
+        let unlimited = line.is_none_or(|l| l.limit.is_none()) && !action.names_a_recipient();
         let goes = gate(
             &intent,
             &self.known(line.and_then(|l| l.quiet_hours.as_ref())),
@@ -401,6 +401,8 @@ impl Deciding<'_> {
             now: self.now,
             switches: self.facts.switches,
             quiet_hours,
+            // Whose recipient has to be asked about is not born dispatching.
+            suppressed: false,
             limit: None,
         }
     }

@@ -302,7 +302,10 @@ fn the_gate_lets_nothing_through_but_what_every_part_allows() {
                         (None, true),
                         (Some(&quiet), true),
                     ] {
-                        for limit in [None, Some((2, 3)), Some((3, 3)), Some((0, 0))] {
+                        let limits = [None, Some((2, 3)), Some((3, 3)), Some((0, 0))];
+                        for (limit, suppressed) in
+                            limits.into_iter().flat_map(|l| [(l, false), (l, true)])
+                        {
                             let switches: Vec<Switch> = mode
                                 .map(|mode| Switch {
                                     scope: scope.into(),
@@ -323,6 +326,7 @@ fn the_gate_lets_nothing_through_but_what_every_part_allows() {
                                 now: 1,
                                 switches: &switches,
                                 quiet_hours: hours,
+                                suppressed,
                                 limit,
                             };
                             let covered = mode.is_some() && scope != "action:other";
@@ -330,7 +334,8 @@ fn the_gate_lets_nothing_through_but_what_every_part_allows() {
                                 || (verdict == Verdict::Approve && approved);
                             let full = limit.is_some_and(|(taken, most)| taken >= u64::from(most));
                             let got = gate(&intent, &known);
-                            let want = !late && !covered && may && hours.is_none() && !full;
+                            let want =
+                                !late && !covered && may && !suppressed && hours.is_none() && !full;
                             assert_eq!(
                                 got == GateVerdict::Send,
                                 want,

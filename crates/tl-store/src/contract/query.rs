@@ -6,7 +6,7 @@ use tl_kernel::id::{CaseId, EffectId, EventId, TaskId, TenantId};
 use tl_kernel::journal::{Sealed, TimerKind};
 use tl_kernel::turn::{CaseHead, EffectKind, StoredEvent};
 
-use super::{AccountRow, Attempt, Checkpoint, OutboxMessage, RecordWrite, SessionRow};
+use super::{AccountRow, Attempt, Checkpoint, OutboxMessage, RecordWrite, SessionRow, Suppression};
 
 /// What waits in one line: a tenant's effects on one connection, whose name is empty for the built-in ones.
 pub type Line = (TenantId, String);
@@ -80,6 +80,10 @@ pub enum Query {
     Outbox(TenantId, Option<CaseId>, u32),
     /// How many uses of a limit are taken in a window.
     SlotsTaken(TenantId, String, Digest, i64),
+    /// The suppression of an address, by its keyed digest.
+    Suppressed(TenantId, Digest),
+    /// Suppressions, newest first, at most so many.
+    Suppressions(TenantId, u32),
     /// The saved answer of an API command.
     Idempotent(TenantId, String, String),
     /// Turns in commit order after a position, across cases, for the audit follower and exports.
@@ -209,6 +213,8 @@ pub enum Reply {
     Outbox(Vec<OutboxMessage>),
     /// `SlotsTaken`.
     Count(u64),
+    /// `Suppressed`, `Suppressions`.
+    Suppressions(Vec<Suppression>),
     /// `Idempotent`: fingerprint, status, body.
     Idempotent(Option<(Digest, u16, Vec<u8>)>),
     /// `Turns`: commit position, tenant, case, turn.
@@ -252,6 +258,8 @@ pub struct GateRows {
     pub disabled: Vec<String>,
     /// API keys.
     pub api_keys: Vec<ApiKeyRow>,
+    /// Some address is suppressed.
+    pub suppresses: bool,
     /// Workflow id → number of its current bundle.
     pub current: Vec<(String, u32)>,
 }

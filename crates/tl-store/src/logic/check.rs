@@ -123,7 +123,9 @@ impl Checker<'_, '_> {
         for row in &self.unit.rows {
             match row {
                 Row::Event { event, .. } => brought.push(event.id),
-                Row::Variant { event, .. } | Row::EventJoined { event, .. } => {
+                Row::Variant { event, .. }
+                | Row::EventJoined { event, .. }
+                | Row::EventApart { event } => {
                     let there = view.events.contains_key(&(tenant, *event));
                     if !there && !brought.contains(event) {
                         return Err(fault("the event does not exist"));

@@ -104,6 +104,25 @@ impl<'a> Out<'_, 'a> {
                     }
                 }
             }
+            Row::Suppressed(s) => {
+                let row = vals![
+                    t,
+                    &s.subject,
+                    &s.channel,
+                    s.address.as_bytes(),
+                    &s.by,
+                    s.reason.as_bytes(),
+                    s.at
+                ];
+                self.changes.at(W::Suppression).put(2, row);
+                let key = vals![t, &s.subject];
+                self.changes.at(W::SuppressionOff).drop(&key);
+            }
+            Row::Unsuppressed { subject } => {
+                let key = vals![t, subject];
+                self.changes.at(W::Suppression).drop(&key);
+                self.changes.at(W::SuppressionOff).put(2, key);
+            }
             Row::EndpointDisabled { endpoint, disabled } => {
                 let (on, off) = match disabled {
                     true => (W::Disabled, W::DisabledOff),

@@ -149,7 +149,9 @@ impl<'a> Needs<'a> {
         let t = tenant.0;
         match row {
             Row::Event { event, keys, .. } => self.dedupe(tenant, &event.endpoint, keys),
-            Row::Variant { event, .. } | Row::EventJoined { event, .. } => {
+            Row::Variant { event, .. }
+            | Row::EventJoined { event, .. }
+            | Row::EventApart { event } => {
                 self.add(L::Event, vals![t, &event.0]);
             }
             Row::Effect(change) => self.effect(tenant, change.effect),

@@ -47,6 +47,12 @@ impl<'a> Out<'_, 'a> {
                 };
                 self.change_event((tenant, ord), vals![0_i64, how as i64, other]);
             }
+            Row::EventApart { event } => {
+                if let Some(ord) = self.view.events.get(&(tenant, *event)).copied() {
+                    let apart = vals![0_i64, Joined::Apart as i64, Val::Null];
+                    self.change_event((tenant, ord), apart);
+                }
+            }
             Row::Effect(_) => {}
             Row::Attempt(done) => self.attempt(tenant, done),
             Row::Outbox(message) => self.outbox(tenant, message),

@@ -2,7 +2,7 @@
 
 use crate::schema::{
     ACCOUNT, API_KEY, ATTEMPT, BUNDLE_FILES, EFFECT_BODY, EVENT_BODY, IDEMPOTENT, OUTBOX_BODY,
-    RECORD, RECORD_BODY, SECRET, SESSION, SWITCH, TURN_BODY, Table,
+    RECORD, RECORD_BODY, SECRET, SESSION, SUPPRESSION, SWITCH, TURN_BODY, Table,
 };
 
 /// The role as which the product works once the migrations have run. It owns nothing.
@@ -10,7 +10,7 @@ pub(crate) const ROLE: &str = "throughline";
 
 /// The tables that hold what senders, people and vendors said, and secrets, each with the migration that guards it. A
 /// row shows to a transaction that names its tenant. What the engine's loops read across tenants is in none of them.
-pub(crate) const GUARDED: [(&Table, u32); 14] = [
+pub(crate) const GUARDED: [(&Table, u32); 15] = [
     (&EVENT_BODY, 1),
     (&TURN_BODY, 1),
     (&EFFECT_BODY, 1),
@@ -28,6 +28,8 @@ pub(crate) const GUARDED: [(&Table, u32); 14] = [
     (&ATTEMPT, 2),
     // Why somebody set it, in their words.
     (&SWITCH, 2),
+    // Addresses of people.
+    (&SUPPRESSION, 4),
 ];
 
 /// The policy of every guarded table.
@@ -72,6 +74,15 @@ pub(crate) fn second_extras() -> String {
     format!(
         "{}CREATE POLICY {name} ON {table} FOR SELECT USING {whose};\n",
         guards(2)
+    )
+}
+
+/// What the fourth one adds.
+pub(crate) fn fourth_extras() -> String {
+    let name = SUPPRESSION.name;
+    format!(
+        "{}GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {ROLE};\n",
+        guards(4)
     )
 }
 

@@ -1,9 +1,10 @@
 //! Questions about what was set up: tenants, the gate's view, bundles.
 
+use tl_kernel::digest::Digest;
 use tl_kernel::id::TenantId;
 
 use super::{Answer, Reader, outside};
-use crate::contract::{ApiKeyRow, BundleRow, GateRows, SecretRow, SwitchRow};
+use crate::contract::{ApiKeyRow, BundleRow, GateRows, SecretRow, Suppression, SwitchRow};
 use crate::value::{Fields, vals};
 
 /// Names of tenants.
@@ -37,6 +38,9 @@ impl Reader {
         let sql = "SELECT endpoint FROM endpoint_disabled WHERE tenant = ?1 ORDER BY endpoint";
         rows.disabled = self.rows(sql, &vals![tenant.0], |r| r.get(0))?;
         rows.api_keys = self.api_keys(tenant)?;
+        let sql = "SELECT 1 FROM suppression WHERE tenant = ?1 LIMIT 1";
+        let one = self.row(sql, &vals![tenant.0], |r| r.get::<i64>(0))?;
+        rows.suppresses = one.is_some();
         let sql = "SELECT workflow, number FROM current_bundle WHERE tenant = ?1 ORDER BY workflow";
         rows.current = self.rows(sql, &vals![tenant.0], |r| Ok((r.get(0)?, r.get(1)?)))?;
         Ok(rows)
@@ -60,6 +64,19 @@ impl Reader {
                 at: r.get(4)?,
             })
         })
+    }
+
+    /// The suppression of an address, by its keyed digest.
+    pub fn suppressed(&self, tenant: TenantId, subject: &Digest) -> Answer<Option<Suppression>> {
+        let sql = format!("{SUPPRESSION} WHERE tenant = ?1 AND subject = ?2");
+        let mut found = self.rows_of(tenant, (&sql, &vals![tenant.0, subject]), suppression)?;
+        Ok(found.pop())
+    }
+
+    /// Suppressions, newest first.
+    pub fn suppressions(&self, tenant: TenantId, limit: u32) -> Answer<Vec<Suppression>> {
+        let sql = format!("{SUPPRESSION} WHERE tenant = ?1 ORDER BY at DESC, subject LIMIT ?2");
+        self.rows_of(tenant, (&sql, &vals![tenant.0, limit]), suppression)
     }
 
     fn flags(&self, tenant: TenantId) -> Answer<Vec<(String, bool, bool)>> {
@@ -118,6 +135,19 @@ impl Reader {
         );
         self.rows(&sql, &vals![tenant.0], bundle_row)
     }
+}
+
+const SUPPRESSION: &str = "SELECT subject, channel, address, by_whom, reason, at FROM suppression";
+
+fn suppression(r: &Fields<'_>) -> Answer<Suppression> {
+    Ok(Suppression {
+        subject: r.get(0)?,
+        channel: r.get(1)?,
+        address: outside(r, 2)?,
+        by: r.get(3)?,
+        reason: outside(r, 4)?,
+        at: r.get(5)?,
+    })
 }
 
 const BUNDLE: &str =

@@ -10,8 +10,8 @@ use tl_kernel::turn::StoredEvent;
 use super::Store;
 use crate::contract::{
     AccountRow, Attempt, BundleRow, CaseFilter, CaseRow, Checkpoint, DuplicateRow, EffectFilter,
-    EffectRow, GateRows, Line, NodeRow, OutboxMessage, RecordWrite, SessionRow, Stats, TaskFilter,
-    TaskRow, TimerRow, TreeRow,
+    EffectRow, GateRows, Line, NodeRow, OutboxMessage, RecordWrite, SessionRow, Stats, Suppression,
+    TaskFilter, TaskRow, TimerRow, TreeRow,
 };
 use crate::error::StoreError;
 use crate::read::Reader;
@@ -94,6 +94,10 @@ questions! {
     /// How many uses of a limit are taken in the window that starts at `window` (µs).
     slots_taken(tenant: TenantId, action: String, subject: Digest, window: i64) -> u64 =
         |r: &Reader| r.slots_taken(tenant, (&action, &subject, window));
+    /// The suppression of an address, by its keyed digest.
+    suppressed(tenant: TenantId, subject: Digest) -> Option<Suppression> = |r: &Reader| r.suppressed(tenant, &subject);
+    /// Suppressions, newest first, at most so many.
+    suppressions(tenant: TenantId, limit: u32) -> Vec<Suppression> = |r: &Reader| r.suppressions(tenant, limit);
     /// The saved answer of an API command: fingerprint of its request, HTTP status, body.
     idempotent(tenant: TenantId, principal: String, key: String) -> Option<(Digest, u16, Vec<u8>)> =
         |r: &Reader| r.idempotent(tenant, &principal, &key);

@@ -10,7 +10,7 @@ use tl_kernel::id::TenantId;
 use tl_kernel::turn::EffectWrite;
 use tl_store::{
     Attempt, CaseFilter, CommitAnswer, EffectFilter, Guard, OutboxMessage, Query, RecordWrite,
-    Refused, Reply, Row, TaskFilter, Unit,
+    Refused, Reply, Row, Suppression, TaskFilter, Unit,
 };
 
 use super::World;
@@ -82,7 +82,7 @@ impl Dice {
     }
 
     fn row(&mut self) -> Row {
-        match self.roll(9) {
+        match self.roll(10) {
             0 => Row::Effect(change(
                 effect_id(self.case(), 1 + self.roll(3) as u32),
                 (self.state(), self.roll(2) as u32),
@@ -133,10 +133,26 @@ impl Dice {
                 body: format!("body {}", self.roll(100)).into_bytes(),
                 expires: 99,
             },
+            8 => self.suppression(),
             _ => Row::EventJoined {
                 event: event_id(self.case()),
                 case: case_id(self.case()),
             },
+        }
+    }
+
+    fn suppression(&mut self) -> Row {
+        let subject = digest(["ada", "zoe"][self.roll(2) as usize]);
+        match self.roll(3) {
+            0 => Row::Unsuppressed { subject },
+            _ => Row::Suppressed(Suppression {
+                subject,
+                channel: "sms".into(),
+                address: format!("+{}", self.roll(100)),
+                by: "ops".into(),
+                reason: "stop".into(),
+                at: self.roll(1_000) as i64,
+            }),
         }
     }
 
@@ -269,6 +285,7 @@ fn is_empty(reply: &Reply) -> bool {
 fn seen_by(w: &dyn World, tenant: TenantId) -> Vec<String> {
     let mut all = vec![
         Query::Gate(tenant),
+        Query::Suppressions(tenant, 1_000),
         Query::Cases(CaseFilter {
             tenant: Some(tenant),
             limit: 1_000,

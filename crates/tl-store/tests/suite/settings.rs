@@ -1,7 +1,9 @@
 //! Tenants, switches, flags, bundles, secrets and keys, and the epoch that they raise.
 
 use tl_kernel::id::TenantId;
-use tl_store::{ApiKeyRow, BundleRow, GateRows, Query, Refused, Row, SecretRow, SwitchRow, Unit};
+use tl_store::{
+    ApiKeyRow, BundleRow, GateRows, Query, Refused, Row, SecretRow, Suppression, SwitchRow, Unit,
+};
 
 use super::build::*;
 use super::{Check, World};
@@ -23,6 +25,10 @@ pub const CHECKS: &[Check] = &[
     ("a secret is added once and shortened", secrets),
     ("an api key is added once and ended", api_keys),
     ("an endpoint is closed and opened", endpoints),
+    (
+        "an address is suppressed, replaced and let go",
+        suppressions,
+    ),
     ("settings of one tenant are not seen by another", isolation),
 ];
 
@@ -102,6 +108,52 @@ fn disabled(disabled: bool) -> Row {
     }
 }
 
+fn suppression(who: &str, reason: &str) -> Suppression {
+    Suppression {
+        subject: digest(who),
+        channel: "email".into(),
+        address: format!("{who}@example.com\u{0}"),
+        by: "ops".into(),
+        reason: reason.into(),
+        at: 7,
+    }
+}
+
+fn suppressed(who: &str, reason: &str) -> Row {
+    Row::Suppressed(suppression(who, reason))
+}
+
+fn unsuppressed(who: &str) -> Row {
+    let subject = digest(who);
+    Row::Unsuppressed { subject }
+}
+
+fn suppressions(w: &mut dyn World) {
+    let of = |w: &dyn World, tenant, who: &str| {
+        ask!(w, Query::Suppressed(tenant, digest(who)), Suppressions)
+    };
+    assert!(!gate(w).suppresses);
+    w.ok(row(suppressed("ada", "stop")));
+    w.ok(row(suppressed("zoe", "asked")));
+    w.ok(row(suppressed("ada", "bounced")));
+    w.crash();
+    assert!(gate(w).suppresses);
+    assert_eq!(of(w, T1, "ada"), [suppression("ada", "bounced")]);
+    assert_eq!(of(w, T1, "eve"), []);
+    assert_eq!(of(w, T2, "ada"), []);
+    assert_eq!(ask!(w, Query::Suppressions(T1, 9), Suppressions).len(), 2);
+    assert_eq!(ask!(w, Query::Suppressions(T1, 1), Suppressions).len(), 1);
+    // What follows in one unit and in one group counts.
+    w.ok(Unit {
+        rows: vec![suppressed("ada", "again"), unsuppressed("ada")],
+        ..unit()
+    });
+    w.ok(row(unsuppressed("zoe")));
+    w.ok(row(unsuppressed("nobody")));
+    assert_eq!(ask!(w, Query::Suppressions(T1, 9), Suppressions), []);
+    assert!(!gate(w).suppresses);
+}
+
 fn epochs_raised(w: &mut dyn World) {
     let rows = [
         switch("tenant", Some("hold")),
@@ -123,6 +175,8 @@ fn epochs_raised(w: &mut dyn World) {
         },
         disabled(true),
         disabled(false),
+        suppressed("ada", "stop"),
+        unsuppressed("ada"),
     ];
     for (epoch, change) in (1..).zip(rows) {
         let name = format!("{change:?}");
@@ -131,9 +185,9 @@ fn epochs_raised(w: &mut dyn World) {
     }
     assert_eq!(gate(w).installation_epoch, 0);
     w.crash();
-    assert_eq!(gate(w).tenant_epoch, 13);
+    assert_eq!(gate(w).tenant_epoch, 15);
     w.ok(row(flag("g", Some(false))));
-    assert_eq!(gate(w).tenant_epoch, 14);
+    assert_eq!(gate(w).tenant_epoch, 16);
 }
 
 fn epochs_left(w: &mut dyn World) {

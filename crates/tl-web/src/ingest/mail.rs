@@ -97,6 +97,7 @@ fn message(mut mail: Mail) -> Message {
         headers: own_headers(&mail),
         signed_id: None,
         pointer: mail.message_id,
+        consent: None,
         documents,
         is_document: false,
         content_type: String::new(),

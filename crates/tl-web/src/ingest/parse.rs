@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use tl_kernel::contact::{Consent, Wish};
 use tl_kernel::limits::MAX_LINE;
 use tl_kernel::payload::parse_json;
 use tl_kernel::program::{Channel, Endpoint, Format};
 use tl_kernel::value::Value;
 use tl_wire::content_type::ContentType;
 use tl_wire::form::{self, Form};
-use tl_wire::sms::{Sms, SmsError};
+use tl_wire::sms::{Party, Sms, SmsError};
 
 use super::documents::{self, Enclosed};
 use super::mail::{from_mail, poster};
@@ -29,6 +30,8 @@ pub(crate) struct Message {
     pub(crate) signed_id: Option<String>,
     /// An id inside the body that names the message.
     pub(crate) pointer: Option<String>,
+    /// What its sender says about being written to.
+    pub(crate) consent: Option<Consent>,
     /// Documents that are not read yet.
     pub(crate) documents: Vec<Enclosed>,
     /// It is itself a document.
@@ -111,6 +114,7 @@ pub(crate) fn from_value(body: Value) -> Message {
         headers: BTreeMap::new(),
         signed_id: None,
         pointer: None,
+        consent: None,
         documents: Vec::new(),
         is_document: false,
         content_type: String::new(),
@@ -141,6 +145,7 @@ fn from_form(
     if endpoint.channel == Channel::Sms {
         let sms = Sms::from_fields(&fields).map_err(|e| sms_problem(&e))?;
         message.signed_id = Some(sms.delivery_key());
+        message.consent = consent(&sms);
         message.parts.extend([
             ("from".to_owned(), Value::text(sms.from.as_str())),
             ("text".to_owned(), Value::text(&sms.body)),
@@ -149,6 +154,20 @@ fn from_form(
         ]);
     }
     Ok(message)
+}
+
+/// What a text message says about messages to its sender. Where the provider answers such words itself, it says which
+/// one it took the text for.
+fn consent(sms: &Sms) -> Option<Consent> {
+    let Party::Phone(address) = &sms.from else {
+        return None;
+    };
+    let wish = Wish::of(sms.opt_out.as_deref().unwrap_or(&sms.body))?;
+    Some(Consent {
+        channel: Channel::Sms.word(),
+        address: address.clone(),
+        wish,
+    })
 }
 
 fn form_value(form: &Form) -> Value {

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::control::views::{
-    CaseLine, EffectLine, EndpointLine, FlagLine, KeyLine, OutboxLine, SwitchLine, TaskLine,
-    TenantLine, VersionLine,
+    CaseLine, EffectLine, EndpointLine, FlagLine, KeyLine, OutboxLine, SuppressionLine, SwitchLine,
+    TaskLine, TenantLine, VersionLine,
 };
 use crate::page::Page;
 use crate::text::{At, count, due_text, one_line, safe};
@@ -194,6 +194,24 @@ pub fn switches(switches: &[SwitchLine], page: Page) -> String {
         &["scope", "mode", "by", "since", "reason"],
         &rows,
         "no switch is set",
+    )
+}
+
+pub fn suppressions(all: &[SuppressionLine], now: i64, page: Page) -> String {
+    let row = |s: &SuppressionLine| {
+        vec![
+            one_line(&s.address, 60),
+            s.channel.clone(),
+            s.reason.clone(),
+            s.by.clone(),
+            s.since.from(now),
+        ]
+    };
+    let rows: Vec<Vec<String>> = all.iter().map(row).collect();
+    page.table(
+        &["address", "channel", "reason", "by", "since"],
+        &rows,
+        "no address is suppressed",
     )
 }
 
