@@ -166,11 +166,21 @@ mod tests {
         for (dialect, frozen) in [
             (
                 Dialect::Sqlite,
-                ["d73cf2254032dbfc", "e3b0c44298fc1c14", "f084692e29d22926"],
+                [
+                    "d73cf2254032dbfc",
+                    "e3b0c44298fc1c14",
+                    "f084692e29d22926",
+                    "7d5e7ddbc48bb38d",
+                ],
             ),
             (
                 Dialect::Postgres,
-                ["510258e105e67350", "b36aafc9d83605eb", "f084692e29d22926"],
+                [
+                    "510258e105e67350",
+                    "b36aafc9d83605eb",
+                    "f084692e29d22926",
+                    "0aab822cb2e7d6d7",
+                ],
             ),
         ] {
             let sums: Vec<String> = migrations(dialect)

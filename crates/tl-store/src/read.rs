@@ -163,9 +163,6 @@ impl Reader {
             Query::SlotsTaken(t, action, subject, window) => {
                 Reply::Count(self.slots_taken(t, (&action, &subject, window))?)
             }
-            Query::Suppressed(t, subject) => {
-                Reply::Suppressions(self.suppressed(t, &subject)?.into_iter().collect())
-            }
             Query::Suppressions(t, limit) => Reply::Suppressions(self.suppressions(t, limit)?),
             Query::Idempotent(t, principal, key) => {
                 Reply::Idempotent(self.idempotent(t, &principal, &key)?)

@@ -80,8 +80,6 @@ pub enum Query {
     Outbox(TenantId, Option<CaseId>, u32),
     /// How many uses of a limit are taken in a window.
     SlotsTaken(TenantId, String, Digest, i64),
-    /// The suppression of an address, by its keyed digest.
-    Suppressed(TenantId, Digest),
     /// Suppressions, newest first, at most so many.
     Suppressions(TenantId, u32),
     /// The saved answer of an API command.
@@ -213,7 +211,7 @@ pub enum Reply {
     Outbox(Vec<OutboxMessage>),
     /// `SlotsTaken`.
     Count(u64),
-    /// `Suppressed`, `Suppressions`.
+    /// `Suppressions`.
     Suppressions(Vec<Suppression>),
     /// `Idempotent`: fingerprint, status, body.
     Idempotent(Option<(Digest, u16, Vec<u8>)>),

@@ -104,25 +104,7 @@ impl<'a> Out<'_, 'a> {
                     }
                 }
             }
-            Row::Suppressed(s) => {
-                let row = vals![
-                    t,
-                    &s.subject,
-                    &s.channel,
-                    s.address.as_bytes(),
-                    &s.by,
-                    s.reason.as_bytes(),
-                    s.at
-                ];
-                self.changes.at(W::Suppression).put(2, row);
-                let key = vals![t, &s.subject];
-                self.changes.at(W::SuppressionOff).drop(&key);
-            }
-            Row::Unsuppressed { subject } => {
-                let key = vals![t, subject];
-                self.changes.at(W::Suppression).drop(&key);
-                self.changes.at(W::SuppressionOff).put(2, key);
-            }
+            Row::Suppressed(_) | Row::Unsuppressed { .. } => self.suppression(tenant, row),
             Row::EndpointDisabled { endpoint, disabled } => {
                 let (on, off) = match disabled {
                     true => (W::Disabled, W::DisabledOff),
@@ -139,6 +121,26 @@ impl<'a> Out<'_, 'a> {
             keys => self.key_row(tenant, keys),
         }
         self.raise(tenant);
+    }
+
+    fn suppression(&mut self, tenant: TenantId, row: &'a Row) {
+        let t = tenant.0;
+        match row {
+            Row::Suppressed(s) => {
+                let address = s.address.as_bytes();
+                let reason = s.reason.as_bytes();
+                let row = vals![t, &s.subject, &s.channel, address, &s.by, reason, s.at];
+                self.changes.at(W::Suppression).put(2, row);
+                let key = vals![t, &s.subject];
+                self.changes.at(W::SuppressionOff).drop(&key);
+            }
+            Row::Unsuppressed { subject } => {
+                let key = vals![t, subject];
+                self.changes.at(W::Suppression).drop(&key);
+                self.changes.at(W::SuppressionOff).put(2, key);
+            }
+            _ => {}
+        }
     }
 
     /// Raises the epoch of a tenant's gate row.
