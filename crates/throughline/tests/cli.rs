@@ -19,6 +19,7 @@ mod cli {
     mod mailbox_odd;
     mod newcomer;
     mod operators;
+    mod postfix;
     mod schedules;
     mod schema;
     mod signing;

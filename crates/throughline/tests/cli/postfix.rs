@@ -1,0 +1,234 @@
+//! Mail through a real mail server into a folder: it is delivered, answered, and returned as undeliverable.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::bench::{Bench, PATIENCE};
+
+const WORKFLOW: &str = "\
+workflow: { id: support, version: \"1\" }
+record:
+  type: ticket
+  natural_key: \"${event.thread}\"
+  fields:
+    email:   { type: email, required: true, use: control }
+    message: { type: text, untrusted: true }
+ingress:
+  channels:
+    mail: { channel: email }
+decision: { branches: [{ default: human_queue }] }
+";
+/// The account of Debian that owns nothing: mail is delivered in its name.
+const NOBODY: &str = "65534";
+/// The parts of the server that take, deliver and return mail.
+const SERVICES: &str = "\
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+error unix - - n - - error
+retry unix - - n - - error
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+proxymap unix - - n - - proxymap
+postlog unix-dgram n - n - 1 postlogd
+";
+
+/// A mail server of this test's own, for `acme.example`, in which `help` has a maildir and nobody else has anything.
+struct Postfix {
+    bench: Bench,
+    port: u16,
+    child: Child,
+}
+
+/// The program, where it is installed and may be started: it changes to accounts of its own.
+fn program() -> Option<PathBuf> {
+    let found = Some(PathBuf::from("/usr/sbin/postfix")).filter(|p| p.exists());
+    if found.is_none() {
+        tl_trial::lacks(
+            "POSTFIX",
+            "mail through a real mail server: postfix is not installed",
+        );
+        return None;
+    }
+    let root =
+        fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
+    if !root {
+        println!("LEFT OUT: mail through a real mail server: postfix has to be started by root");
+    }
+    found.filter(|_| root)
+}
+
+fn give(path: &Path, owner: &str) {
+    let status = Command::new("chown").arg(owner).arg(path).status();
+    assert!(status.expect("chown").success());
+}
+
+impl Postfix {
+    fn start() -> Option<Postfix> {
+        let program = program()?;
+        let bench = Bench::empty();
+        let dir = bench.path().to_owned();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+        for (part, owner) in [("queue", "root"), ("data", "postfix"), ("mail", NOBODY)] {
+            fs::create_dir(dir.join(part)).unwrap();
+            give(&dir.join(part), owner);
+        }
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let d = dir.display();
+        bench.write(
+            "etc/main.cf",
+            &format!(
+                "compatibility_level = 3.6\nqueue_directory = {d}/queue\ndata_directory = {d}/data\n\
+                 maillog_file = {d}/log\nmaillog_file_prefixes = {d}\n\
+                 inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n\
+                 myhostname = mail.acme.example\nmydestination =\nmynetworks = 127.0.0.0/8\n\
+                 virtual_mailbox_domains = acme.example\nvirtual_mailbox_base = {d}/mail\n\
+                 virtual_mailbox_maps = inline:{{ help@acme.example=help/ }}\n\
+                 virtual_uid_maps = static:{NOBODY}\nvirtual_gid_maps = static:{NOBODY}\nvirtual_minimum_uid = 1\n\
+                 smtpd_reject_unlisted_recipient = no\n"
+            ),
+        );
+        let door = format!("127.0.0.1:{port} inet n - n - - smtpd\n");
+        bench.write("etc/master.cf", &(door + SERVICES));
+        let child = Command::new(program)
+            .arg("-c")
+            .arg(dir.join("etc"))
+            .arg("start-fg")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let postfix = Postfix { bench, port, child };
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "{}", postfix.log());
+            std::thread::yield_now();
+        }
+        Some(postfix)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.bench.path().join("log")).unwrap_or_default()
+    }
+
+    /// The folder of `help`.
+    fn folder(&self) -> PathBuf {
+        self.bench.path().join("mail/help")
+    }
+
+    /// Hands a mail in, as a mail program does.
+    fn take(&self, from: &str, to: &str, mail: &str) {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let mut answers = BufReader::new(stream.try_clone().unwrap());
+        let mut says = |line: &str, wanted: &str| {
+            (&stream).write_all(line.as_bytes()).unwrap();
+            loop {
+                let mut answer = String::new();
+                answers.read_line(&mut answer).unwrap();
+                assert!(answer.starts_with(wanted), "{line}: {answer}{}", self.log());
+                if answer.as_bytes()[3] == b' ' {
+                    break;
+                }
+            }
+        };
+        says("", "220");
+        says("EHLO test.example\r\n", "250");
+        says(&format!("MAIL FROM:<{from}>\r\n"), "250");
+        says(&format!("RCPT TO:<{to}>\r\n"), "250");
+        says("DATA\r\n", "354");
+        says(&format!("{mail}\r\n.\r\n"), "250");
+        says("QUIT\r\n", "221");
+    }
+}
+
+impl Drop for Postfix {
+    fn drop(&mut self) {
+        let etc = self.bench.path().join("etc");
+        let _ = Command::new("/usr/sbin/postfix")
+            .arg("-c")
+            .arg(etc)
+            .arg("stop")
+            .stderr(Stdio::null())
+            .status();
+        let _ = self.child.wait();
+    }
+}
+
+fn mail(from: &str, to: &str, (id, answers): (&str, &str)) -> String {
+    let answers = match answers {
+        "" => String::new(),
+        id => format!("In-Reply-To: <{id}>\r\nReferences: <{id}>\r\n"),
+    };
+    format!(
+        "From: {from}\r\nTo: {to}\r\nSubject: Seats\r\nMessage-ID: <{id}>\r\n{answers}\r\nWe need ten seats.\r\n"
+    )
+}
+
+#[test]
+fn what_a_mail_server_delivers_and_returns_finds_its_case() {
+    let Some(postfix) = Postfix::start() else {
+        return;
+    };
+    let (help, gone) = ("help@acme.example", "gone@acme.example");
+    let bench = Bench::empty();
+    bench.write("workflows/support/workflow.yaml", WORKFLOW);
+    let settings = format!("mail_folders = [\"mail={}\"]\n", postfix.folder().display());
+    bench.write("throughline.toml", &settings);
+    // The folder is made with the first mail.
+    postfix.take(
+        "ada@example.com",
+        help,
+        &mail("ada@example.com", help, ("1@example.com", "")),
+    );
+    let server = bench.serve();
+    let cases = |n: usize| {
+        let what = format!("{n} cases; {}", postfix.log());
+        bench.until(&["case", "list"], &what, |all| {
+            all.as_array().is_some_and(|all| all.len() == n)
+        })
+    };
+    let first = cases(1)[0]["case"].as_str().unwrap().to_owned();
+
+    // Somebody answers her by hand, and the address is gone: the report belongs to the case of her mail.
+    postfix.take(
+        help,
+        gone,
+        &mail(help, gone, ("2@acme.example", "1@example.com")),
+    );
+    let shown = |v: &Value| v.to_string().contains("bounce");
+    bench.until(&["explain", &first], "the bounce in its case", shown);
+    // One that answers nothing we know has a case of its own, which is closed at once.
+    postfix.take(help, gone, &mail(help, gone, ("3@acme.example", "")));
+    let all = cases(2);
+    let newest = &all[0];
+    assert_eq!(
+        (&newest["state"], &newest["reason"]),
+        (&"closed".into(), &"bounce".into()),
+        "{all:#}"
+    );
+    // Her next mail joins her case; the same mail once more does nothing.
+    let next = mail("ada@example.com", help, ("4@example.com", "1@example.com"));
+    postfix.take("ada@example.com", help, &next);
+    postfix.take("ada@example.com", help, &next);
+    let twice = |v: &Value| v["duplicates"] == 1;
+    bench.until(&["status"], "the repeated mail", twice);
+    cases(2);
+    // Nothing is left, and nothing was refused.
+    let held = |part: &str| fs::read_dir(postfix.folder().join(part)).map_or(0, Iterator::count);
+    assert_eq!((held("new"), held("cur"), held("refused")), (0, 5, 0));
+    assert_eq!(server.stop(), 0);
+}
