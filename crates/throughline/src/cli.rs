@@ -131,8 +131,8 @@ pub enum Command {
     },
     /// Play a made-up company's leads, tickets or invoices through a real server on this machine, and judge what came out
     ///
-    /// It needs no account, no key and no network, and touches no project. Some three hundred messages (of leads; fifty
-    /// of the others), with duplicates, forged signatures and an outage among them, take some seconds.
+    /// It needs no account, no key and no network, and touches no project. Some three hundred messages (of leads; fewer
+    /// than a hundred of the others), with duplicates, forged signatures and an outage among them, take some seconds.
     #[command(after_help = "Examples:\n  \
         throughline demo\n  \
         throughline demo ticket --once\n  \

@@ -10,7 +10,7 @@ use tl_kernel::time::MINUTE;
 use tl_kernel::turn::EffectKind;
 use tl_store::contract::{Attempt, EffectRow, Row, Unit};
 
-use crate::deliver::{Finished, Outcome, settlement};
+use crate::deliver::{Finished, Outcome, Waits, settlement};
 use crate::desk::{DeskError, read_error};
 use crate::lanes::Pass;
 use crate::telemetry::Observed;
@@ -178,9 +178,15 @@ impl Worker {
 
     /// What is on record of earlier attempts.
     pub(crate) async fn tries(&self, row: &EffectRow) -> Result<Vec<Attempt>, DeskError> {
-        let store = self.desk.store();
-        let tries = store.attempts(row.tenant, row.effect).await;
-        tries.map_err(read_error)
+        let mut waits = Waits::default();
+        loop {
+            let tries = self.desk.store().attempts(row.tenant, row.effect).await;
+            match tries.map_err(read_error) {
+                // What the attempt has seen may depend on it.
+                Err(_) if self.waits(row, &mut waits, 0).await => {}
+                other => return other,
+            }
+        }
     }
 
     /// Whether an earlier attempt may have had its effect. One that is dispatching has no earlier one at its first.

@@ -19,8 +19,20 @@ use crate::worker::Worker;
 pub const STOP: &str = "stop";
 
 impl Desk {
-    /// Admits a message in which the owner of an address says whether to be written to. A stop is done and opens no
-    /// case; so does a start that takes a stop back. Any other start is a message like all others.
+    /// Whether what the owner of an address says is done at the door: a stop is, and a start that takes the owner's own
+    /// stop back. Any other start is a message like all others.
+    pub async fn heeds(&self, view: &Tenant, consent: &Consent) -> Result<bool, DeskError> {
+        match consent.wish {
+            Wish::Stop => Ok(true),
+            Wish::Start => {
+                let subject = subject(&view.key, consent.channel, &consent.address);
+                let known = self.store().suppressed(view.id, subject).await;
+                Ok(known.map_err(read_error)?.iter().any(|s| s.by_owner))
+            }
+        }
+    }
+
+    /// Admits a message in which the owner of an address says whether to be written to. What is heeded opens no case.
     pub async fn admit_consent(
         &self,
         message: Message,
@@ -28,28 +40,27 @@ impl Desk {
     ) -> Result<Admitted, DeskError> {
         loop {
             let view = self.tenant(message.tenant).await?;
+            if !self.heeds(&view, &consent).await? {
+                return self.admit(message).await;
+            }
             let subject = subject(&view.key, consent.channel, &consent.address);
             let (row, action) = match consent.wish {
                 Wish::Stop => {
-                    let by = format!("endpoint {}", message.endpoint);
                     let stop = Suppression {
                         subject,
+                        by_owner: true,
                         channel: consent.channel.to_owned(),
                         address: consent.address.clone(),
-                        by,
+                        by: format!("endpoint {}", message.endpoint),
                         reason: STOP.to_owned(),
                         at: message.received_at,
                     };
                     (Row::Suppressed(stop), "suppression.add")
                 }
                 Wish::Start => {
-                    let known = self.store().suppressed(message.tenant, subject).await;
-                    let known = known.map_err(read_error)?;
-                    // What somebody else has decided is not the owner's to take back.
-                    if known.is_none_or(|s| s.reason != STOP) {
-                        return self.admit(message).await;
-                    }
-                    (Row::Unsuppressed { subject }, "suppression.remove")
+                    let by_owner = true;
+                    let row = Row::Unsuppressed { subject, by_owner };
+                    (row, "suppression.remove")
                 }
             };
             let mut unit = Unit::new(message.tenant);
@@ -57,7 +68,10 @@ impl Desk {
                 endpoint: message.endpoint.clone(),
                 keys: message.keys.clone(),
             });
-            unit.guards.push(gate_guard(&view));
+            // A stop holds whatever has been changed meanwhile; a start has looked at what is there.
+            if consent.wish == Wish::Start {
+                unit.guards.push(gate_guard(&view));
+            }
             unit.rows.push(Row::Event {
                 event: StoredEvent {
                     id: message.id,
@@ -116,10 +130,10 @@ impl Desk {
         if !view.rows.suppresses {
             return Ok(false);
         }
-        for (channel, address) in recipients(bundle, action, args) {
+        for (channel, address) in recipients((view, bundle), action, args) {
             let subject = subject(&view.key, channel, &address);
             let known = self.store().suppressed(view.id, subject).await;
-            if known.map_err(read_error)?.is_some() {
+            if !known.map_err(read_error)?.is_empty() {
                 return Ok(true);
             }
         }
@@ -146,34 +160,88 @@ impl Worker {
 }
 
 /// The addresses to which an action's message goes, each with its channel.
-fn recipients(bundle: &Bundle, action: &str, args: &Value) -> Vec<(&'static str, String)> {
-    let mut actions = bundle.program.actions.iter();
-    let Some(action) = actions.find(|a| a.name == action) else {
+fn recipients(
+    (view, bundle): (&Tenant, &Bundle),
+    action: &str,
+    args: &Value,
+) -> Vec<(&'static str, String)> {
+    let program = &bundle.program;
+    let Some(action) = program.actions.iter().find(|a| a.name == action) else {
         return Vec::new();
     };
-    let address = |channel: Channel, path: &[&str]| {
-        let text = args.at(path)?.to_string();
-        let normal = match channel {
-            Channel::Sms => normalise_phone(&text, None),
-            _ => normalise_email(&text),
-        };
-        Some((channel.word(), normal.unwrap_or(text)))
+    let found = |channel: Channel, path: &[&str]| {
+        let text = args.at(path).map(Value::to_string).unwrap_or_default();
+        addresses(channel, &text)
     };
     match &action.kind {
-        ActionKind::Message(message) => address(message.channel, &["to"]).into_iter().collect(),
+        ActionKind::Message(message) => found(message.channel, &["to"]),
         ActionKind::Call(call) => {
-            let operation = bundle.operation(&call.connector, &call.operation);
-            let arguments = operation.iter().flat_map(|o| &o.arguments);
-            let who = arguments.filter(|a| a.control == Control::Sensitive);
-            let who = who.filter_map(|a| match a.ty {
-                Type::Phone => address(Channel::Sms, &["with", &a.name]),
-                Type::Email => address(Channel::Email, &["with", &a.name]),
-                _ => None,
-            });
-            who.collect()
+            // The call is made as the newest file has it, and was planned as the pinned one had it.
+            let newest = view.current.get(&program.id).map(|(_, b)| b.as_ref());
+            let files = [Some(bundle), newest].into_iter().flatten();
+            let operations = files.filter_map(|b| b.operation(&call.connector, &call.operation));
+            let mut all = Vec::new();
+            for operation in operations {
+                let who = operation.arguments.iter();
+                for a in who.filter(|a| a.control == Control::Sensitive) {
+                    let channel = match a.ty {
+                        Type::Phone => Channel::Sms,
+                        Type::Email => Channel::Email,
+                        _ => continue,
+                    };
+                    all.extend(found(channel, &["with", &a.name]));
+                }
+            }
+            all
         }
         ActionKind::RecordStore { .. } | ActionKind::Rest(_) | ActionKind::DomainEvent => {
             Vec::new()
+        }
+    }
+}
+
+/// The addresses in a text, each in its normal form and with its channel: `a@x.example`, `Ada <a@x.example>`, or several
+/// with commas between them.
+fn addresses(channel: Channel, text: &str) -> Vec<(&'static str, String)> {
+    let parts = text.split([',', ';']).map(str::trim);
+    let parts = parts.filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let bare = part
+                .split_once('<')
+                .and_then(|(_, rest)| rest.split_once('>'));
+            let bare = bare.map_or(part, |(inner, _)| inner.trim());
+            let normal = match channel {
+                Channel::Sms => normalise_phone(bare, None),
+                _ => normalise_email(bare),
+            };
+            (channel.word(), normal.unwrap_or_else(|| bare.to_owned()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_found_as_they_are_written() {
+        let table: [(Channel, &str, &[&str]); 6] = [
+            (Channel::Email, "Ada@X.example", &["ada@x.example"]),
+            (Channel::Email, "Ada <ada@x.example>", &["ada@x.example"]),
+            (
+                Channel::Email,
+                "ada@x.example, \"Z\" <zoe@x.example>;",
+                &["ada@x.example", "zoe@x.example"],
+            ),
+            (Channel::Sms, "+43 660 12345678", &["+4366012345678"]),
+            (Channel::Sms, "gateway 7", &["gateway 7"]),
+            (Channel::Email, "", &[]),
+        ];
+        for (channel, text, want) in table {
+            let got = addresses(channel, text);
+            let got: Vec<&str> = got.iter().map(|(_, address)| address.as_str()).collect();
+            assert_eq!(got, want, "{text}");
         }
     }
 }

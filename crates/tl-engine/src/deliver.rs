@@ -119,7 +119,7 @@ impl Worker {
         loop {
             let recorded = self.record(row.clone(), case.take(), finished.clone());
             match recorded.await {
-                Err(e) if e.is_store_away() && self.waits(&row, &mut waits, 0).await => {}
+                Err(e) if e.may_pass() && self.waits(&row, &mut waits, 0).await => {}
                 other => return other,
             }
         }

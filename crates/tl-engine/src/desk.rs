@@ -127,11 +127,11 @@ pub enum DeskError {
 }
 
 impl DeskError {
-    /// Whether the store may answer otherwise a moment later.
-    pub(crate) fn is_store_away(&self) -> bool {
+    /// Whether the answer may be another one a moment later: the store is away, or others were faster.
+    pub(crate) fn may_pass(&self) -> bool {
         matches!(
             self,
-            DeskError::Store(Refused::Unavailable { .. }) | DeskError::Read(_)
+            DeskError::Store(Refused::Unavailable { .. }) | DeskError::Read(_) | DeskError::Busy
         )
     }
 }
@@ -630,6 +630,7 @@ impl<'a> FactSheet<'a> {
                 node: self.desk.store().node(),
                 epoch: self.desk.store().epoch(),
                 slots: 1,
+                suppresses: self.view.rows.suppresses,
             }),
         }
     }

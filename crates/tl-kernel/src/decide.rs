@@ -74,6 +74,8 @@ pub struct Sender {
     pub epoch: u64,
     /// Slots reserved.
     pub slots: u32,
+    /// The tenant suppresses addresses: what a connector is asked to send goes past the list first.
+    pub suppresses: bool,
 }
 
 /// What may happen to a case.

@@ -6,7 +6,7 @@ mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::connector::{ConnectorCall, Control};
+use crate::connector::ConnectorCall;
 use crate::effect::Class;
 use crate::expr::{Expr, Template};
 use crate::policy::Policy;
@@ -571,17 +571,6 @@ pub struct Action {
     pub valid_for: i64,
     /// Line in the workflow file, 0 where the action is built in.
     pub line: u32,
-}
-
-impl Action {
-    /// It says to whom something goes: whether they want it is asked just before it is sent.
-    pub fn names_a_recipient(&self) -> bool {
-        match &self.kind {
-            ActionKind::Message(_) => true,
-            ActionKind::Call(call) => call.with.iter().any(|a| a.control == Control::Sensitive),
-            ActionKind::RecordStore { .. } | ActionKind::Rest(_) | ActionKind::DomainEvent => false,
-        }
-    }
 }
 
 /// What an E4 action does when its outcome is unknown.

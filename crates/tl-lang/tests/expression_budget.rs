@@ -10,6 +10,8 @@
 )]
 #![cfg(target_os = "linux")]
 
+mod processor;
+
 use std::time::Duration;
 
 use tl_kernel::expr::{EvalError, Expr, Found, Scope};
@@ -161,18 +163,6 @@ fn memory(of: &str) -> i64 {
     figure.expect("a figure")
 }
 
-/// How long this thread has been on a processor. The kernel counts it up when a thread steps aside.
-fn processor_time() -> Duration {
-    std::thread::yield_now();
-    let counted =
-        std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel counts");
-    let nanos = counted
-        .split_whitespace()
-        .next()
-        .and_then(|n| n.parse().ok());
-    Duration::from_nanos(nanos.expect("nanoseconds"))
-}
-
 /// The shortest time of an evaluation on its processor, and the most memory that one took beyond what was there before, KiB.
 fn measured(expr: &Expr, scope: &Hostile) -> (Duration, i64, &'static str) {
     let (mut best, mut most, mut came) = (Duration::MAX, 0, "");
@@ -180,9 +170,9 @@ fn measured(expr: &Expr, scope: &Hostile) -> (Duration, i64, &'static str) {
         // The kernel forgets the peak.
         let forgets = std::fs::write("/proc/self/clear_refs", "5").is_ok();
         let before = memory("VmRSS:");
-        let begun = processor_time();
+        let begun = processor::time();
         let got = expr.eval(scope);
-        best = best.min(processor_time() - begun);
+        best = best.min(processor::time() - begun);
         if forgets {
             most = most.max(memory("VmHWM:") - before);
         }

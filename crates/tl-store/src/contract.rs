@@ -162,6 +162,8 @@ pub enum Row {
     Unsuppressed {
         /// Keyed digest of channel and address.
         subject: Digest,
+        /// What its owner has said, or what somebody here has decided.
+        by_owner: bool,
     },
     /// A deployed bundle; becomes the current version of its workflow. Raises the gate epoch.
     Deploy {
@@ -310,11 +312,13 @@ pub enum Row {
 pub struct Suppression {
     /// Keyed digest of channel and address.
     pub subject: Digest,
+    /// Its owner has said so; else somebody here has decided it.
+    pub by_owner: bool,
     /// `sms` or `email`.
     pub channel: String,
     /// The address: E.164, or e-mail in lower case.
     pub address: String,
-    /// Who asked for it: an operator, or the door through which its owner did.
+    /// Who wrote it down: an operator, or the door through which its owner said it.
     pub by: String,
     /// Why: `stop` where the owner said so.
     pub reason: String,

@@ -260,9 +260,10 @@ tables! {
         [int("tenant"), text("scope"), text("mode"), text("by_whom"), bytes("reason"), int("at")];
     /// Feature flags.
     FLAG = "flag" since 1, Key::Own(&["tenant", "name"]), [int("tenant"), text("name"), int("value")];
-    /// Addresses to which nothing is sent; `subject` is a keyed digest of channel and address.
-    SUPPRESSION = "suppression" since 4, Key::Own(&["tenant", "subject"]), [
-        int("tenant"), bytes("subject"), text("channel"), bytes("address"), text("by_whom"), bytes("reason"), int("at"),
+    /// Addresses to which nothing is sent; `subject` is a keyed digest of channel and address. What an address's owner
+    /// has said and what somebody here has decided stand beside each other.
+    SUPPRESSION = "suppression" since 4, Key::Own(&["tenant", "subject", "by_owner"]), [
+        int("tenant"), bytes("subject"), int("by_owner"), text("channel"), bytes("address"), text("by_whom"), bytes("reason"), int("at"),
     ];
     /// Deployed bundles.
     BUNDLE = "bundle" since 1, Key::Numbered(&["tenant", "number"]), [

@@ -128,7 +128,7 @@ writes! {
     TimerOff = TIMER, Delete(&[("tenant", "="), ("case_id", "="), ("n", "=")]);
     SwitchOff = SWITCH, Delete(&[("tenant", "="), ("scope", "=")]);
     FlagOff = FLAG, Delete(&[("tenant", "="), ("name", "=")]);
-    SuppressionOff = SUPPRESSION, Delete(&[("tenant", "="), ("subject", "=")]);
+    SuppressionOff = SUPPRESSION, Delete(&[("tenant", "="), ("subject", "="), ("by_owner", "=")]);
     DisabledOff = DISABLED, Delete(&[("tenant", "="), ("endpoint", "=")]);
     SessionOff = SESSION, Delete(&[("tenant", "="), ("token", "=")]);
     SessionsOff = SESSION, Delete(&[("tenant", "="), ("account", "=")]);

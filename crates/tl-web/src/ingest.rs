@@ -26,6 +26,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
+use tl_kernel::contact::Wish;
 use tl_kernel::id::EventId;
 use tl_kernel::program::Idempotency;
 use tl_kernel::value::Value;
@@ -198,7 +199,14 @@ pub(crate) async fn judged(
         ..
     } = taken;
     let mut message = parse::message(found.endpoint(), &content_type, raw)?; // 7
-    check(web, found, &message.body)?;
+    // Whoever wants nothing more need not say so in the form that the workflow wants.
+    if message
+        .consent
+        .as_ref()
+        .is_none_or(|c| c.wish != Wish::Stop)
+    {
+        check(web, found, &message.body)?;
+    }
     documents::read(web, &mut message, id).await?;
     let admission = admission_of(web, found, (id, &head), (sender, message))?;
     let admitted = commit_counted(web, admission).await?; // 8

@@ -16,8 +16,6 @@ pub struct Sms {
     pub body: String,
     /// `received`, `delivered`, `failed` …, where the provider says it.
     pub status: Option<String>,
-    /// What the provider took it for where it answers such words itself: `STOP`, `START` or `HELP`.
-    pub opt_out: Option<String>,
     /// Where the attached media can be read; addresses from outside, never fetched unchecked.
     pub media_urls: Vec<String>,
 }
@@ -41,7 +39,8 @@ impl Party {
         }
     }
 
-    fn parse(text: &str) -> Option<Party> {
+    /// Reads one end as providers write it.
+    pub fn parse(text: &str) -> Option<Party> {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         if let Some(number) = text.strip_prefix('+') {
             let valid = digits(number) && (7..=15).contains(&number.len());
@@ -99,7 +98,6 @@ impl Sms {
             to: party("To")?,
             body: body.to_owned(),
             status: status.map(str::to_owned),
-            opt_out: optional(fields, "OptOutType")?.map(str::to_owned),
             media_urls: media(fields)?,
         })
     }

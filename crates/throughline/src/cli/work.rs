@@ -268,6 +268,9 @@ pub enum Suppression {
         /// Why, as a code
         #[arg(long)]
         reason: String,
+        /// Although its owner has said STOP
+        #[arg(long)]
+        over_stop: bool,
     },
 }
 

@@ -460,7 +460,15 @@ fn suppression(s: Suppression) -> Request {
     match s {
         Suppression::List { limit } => Request::SuppressionList { limit },
         Suppression::Add { address, reason } => Request::SuppressionAdd { address, reason },
-        Suppression::Remove { address, reason } => Request::SuppressionRemove { address, reason },
+        Suppression::Remove {
+            address,
+            reason,
+            over_stop,
+        } => Request::SuppressionRemove {
+            address,
+            reason,
+            over_stop,
+        },
     }
 }
 

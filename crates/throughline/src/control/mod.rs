@@ -111,9 +111,11 @@ impl Ctx<'_> {
             Request::SuppressionAdd { address, reason } => {
                 self.suppression_add(&address, &reason).await
             }
-            Request::SuppressionRemove { address, reason } => {
-                self.suppression_remove(&address, &reason).await
-            }
+            Request::SuppressionRemove {
+                address,
+                reason,
+                over_stop,
+            } => self.suppression_remove(&address, &reason, over_stop).await,
             Request::Plan { files } => self.plan(files).await,
             Request::Deploy { files } => self.deploy(files).await,
             Request::Versions => self.versions().await,

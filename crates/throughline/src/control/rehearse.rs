@@ -12,6 +12,7 @@ use tl_engine::ask::{Models, proposal, question};
 use tl_engine::desk::Desk;
 use tl_engine::tenant::{Bundle, Tenant};
 use tl_kernel::case::Case;
+use tl_kernel::contact::Wish;
 use tl_kernel::decide::{self, Facts, Input, decide};
 use tl_kernel::effect::EffectState;
 use tl_kernel::gate::{GateVerdict, Intent, Known, gate};
@@ -20,6 +21,8 @@ use tl_kernel::journal::{Body as TurnBody, Head, open};
 use tl_kernel::policy::Verdict;
 use tl_kernel::turn::{Decision, EffectKind, EffectPlan, EffectWrite};
 use tl_kernel::value::Value;
+
+use tl_web::intake::Admission;
 
 use self::known::repeat_note;
 use super::Ctx;
@@ -69,6 +72,7 @@ impl Ctx<'_> {
             plans: Vec::new(),
             notes: Vec::new(),
         };
+        done.notes.extend(self.heeded(&view, &admission).await?);
         let duplicate = self.repeats(&view, &admission).await?;
         done.notes.push(repeat_note(
             duplicate.as_ref(),
@@ -134,6 +138,30 @@ impl Ctx<'_> {
             joins,
             explanation,
         })))
+    }
+}
+
+impl Ctx<'_> {
+    /// What a message does to the list of addresses to which nothing is sent.
+    async fn heeded(
+        &self,
+        view: &Tenant,
+        admission: &Admission,
+    ) -> Result<Option<String>, Failure> {
+        let Some(consent) = &admission.consent else {
+            return Ok(None);
+        };
+        if !self.app.desk.heeds(view, consent).await? {
+            return Ok(None);
+        }
+        let does = match consent.wish {
+            Wish::Stop => "puts its number on",
+            Wish::Start => "takes its number off",
+        };
+        Ok(Some(format!(
+            "at the door this {does} the list of `throughline suppression` and opens no case; what follows would become of \
+             another text from there"
+        )))
     }
 }
 

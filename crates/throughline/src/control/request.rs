@@ -108,6 +108,7 @@ pub enum Request {
     SuppressionRemove {
         address: String,
         reason: String,
+        over_stop: bool,
     },
     Plan {
         files: Files,

@@ -3,6 +3,7 @@
 use tl_kernel::contact::{normalise_email, normalise_phone, subject};
 use tl_kernel::digest::{Digest, hex};
 use tl_store::contract::{Row, Suppression};
+use tl_wire::sms::Party;
 
 use super::Ctx;
 use super::views::{Done, Reply, SuppressionLine};
@@ -20,7 +21,11 @@ impl Address {
     fn read(text: &str) -> Result<Address, Failure> {
         let (channel, normal) = match text.contains('@') {
             true => ("email", normalise_email(text)),
-            false => ("sms", normalise_phone(text, None)),
+            // A number may have got on the list that no country's plan has.
+            false => (
+                "sms",
+                normalise_phone(text, None).or_else(|| plain_number(text)),
+            ),
         };
         match normal {
             Some(text) => Ok(Address { channel, text }),
@@ -31,11 +36,21 @@ impl Address {
     }
 }
 
+/// `+` and digits, as a provider of text messages gives a number.
+fn plain_number(text: &str) -> Option<String> {
+    match Party::parse(text.trim()) {
+        Some(Party::Phone(number)) => Some(number),
+        _ => None,
+    }
+}
+
 impl Ctx<'_> {
     pub(super) async fn suppression_list(&self, limit: u32) -> Result<Reply, Failure> {
         let view = self.view().await?;
         let all = self.app.desk.store().suppressions(view.id, limit).await?;
         let line = |s: Suppression| SuppressionLine {
+            object: object(&s.channel, &s.subject),
+            by_owner: s.by_owner,
             address: s.address,
             channel: s.channel,
             reason: s.reason,
@@ -56,6 +71,7 @@ impl Ctx<'_> {
         let subject = subject(&view.key, channel, &text);
         let row = Row::Suppressed(Suppression {
             subject,
+            by_owner: false,
             channel: channel.to_owned(),
             address: text.clone(),
             by: self.by.text(),
@@ -78,21 +94,31 @@ impl Ctx<'_> {
         &self,
         address: &str,
         reason: &str,
+        over_stop: bool,
     ) -> Result<Reply, Failure> {
         let Address { channel, text } = Address::read(address)?;
         let reason = self.reason(reason)?;
         let view = self.view().await?;
         let subject = subject(&view.key, channel, &text);
         let known = self.app.desk.store().suppressed(view.id, subject).await?;
-        if known.is_none() {
+        if known.is_empty() {
             return Err(Failure::not_found(format!(
                 "{text} is not suppressed; `throughline suppression list` shows what is"
             )));
         }
-        let row = Row::Unsuppressed { subject };
+        if known.iter().any(|s| s.by_owner) && !over_stop {
+            return Err(Failure::conflict(format!(
+                "whoever has {text} wants nothing more and has said so; START, from there, takes that back. Where they have \
+                 told you otherwise, pass --over-stop"
+            )));
+        }
+        let rows = known.iter().map(|s| Row::Unsuppressed {
+            subject,
+            by_owner: s.by_owner,
+        });
         let change = changed("suppression.remove", (channel, &subject), reason);
         self.app
-            .change(view.id, &self.by, vec![row], vec![change])
+            .change(view.id, &self.by, rows.collect(), vec![change])
             .await?;
         Ok(Reply::Done(Done::new(format!(
             "{text} may be written to again; what was cancelled meanwhile is not sent"
@@ -101,10 +127,14 @@ impl Ctx<'_> {
 }
 
 /// The audit tells addresses apart and does not hold them.
+fn object(channel: &str, subject: &Digest) -> String {
+    format!("{channel}:{}", &hex(subject)[..12])
+}
+
 fn changed(action: &'static str, (channel, subject): (&str, &Digest), reason: String) -> Change {
     Change {
         action,
-        object: format!("{channel}:{}", &hex(subject)[..12]),
+        object: object(channel, subject),
         detail: reason,
     }
 }

@@ -57,6 +57,9 @@ impl Reply {
 /// An address to which nothing is sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SuppressionLine {
+    /// As the audit names it.
+    pub object: String,
+    pub by_owner: bool,
     pub address: String,
     pub channel: String,
     pub reason: String,

@@ -299,10 +299,10 @@ impl Report {
             ("throughline kill set everything --reason drill", "stop all"),
             (&workflow, "the whole process"),
         ] {
-            // In the directory itself the path is the shorter one.
-            let command = match self.kept {
-                true => command.trim_start_matches("$THROUGHLINE_DIR/"),
-                false => command,
+            // Only where the line above sets the variable it leads anywhere.
+            let command = match self.stays && !self.kept && !self.broken() {
+                true => command,
+                false => command.trim_start_matches("$THROUGHLINE_DIR/"),
             };
             let _ = writeln!(out, "  {command:<53}  {what}");
         }

@@ -51,6 +51,10 @@ fn who_says_stop_gets_no_message_until_start() {
         .run(&["suppression", "list"])
         .expect(0, &["no address is suppressed"]);
 
+    bench.write("stop.form", "MessageSid=SM0123456789abcdef0123456789abcdef&From=%2B4366012345678&To=%2B442079460991&Body=STOP");
+    bench
+        .run(&["try", "stop.form", "--endpoint", "sms"])
+        .expect(0, &["puts its number on the list"]);
     says(&bench, &server, (2, "Stop.")).expect(0, &[]);
     let listed = bench.run(&["suppression", "list"]);
     listed.expect(0, &[ADA, "sms", "stop", "endpoint sms"]);
@@ -77,6 +81,9 @@ fn who_says_stop_gets_no_message_until_start() {
     );
     sent(1);
 
+    bench
+        .run(&["suppression", "remove", ADA, "--reason", "x"])
+        .expect(5, &["--over-stop"]);
     // Said again, as a provider that has lost the answer says it: nothing changes.
     says(&bench, &server, (2, "Stop.")).expect(0, &[]);
     says(&bench, &server, (4, "START")).expect(0, &[]);

@@ -122,6 +122,7 @@ async fn a_start_takes_back_the_owners_own_stop_alone() {
     let mut unit = Unit::new(TENANT);
     unit.rows.push(Row::Suppressed(Suppression {
         subject: subject(&view.key, "sms", ADA),
+        by_owner: false,
         channel: "sms".into(),
         address: ADA.into(),
         by: "operator anna".into(),
@@ -134,6 +135,11 @@ async fn a_start_takes_back_the_owners_own_stop_alone() {
         matches!(opened, Admitted::Accepted { case: Some(_), .. }),
         "{opened:?}"
     );
+    // A stop beside it is the owner's own, and goes by itself.
+    says(&w, "stop", (ADA, Wish::Stop)).await.unwrap();
+    assert_eq!(listed(&w).await.len(), 2);
+    let again = says(&w, "start again", (ADA, Wish::Start)).await.unwrap();
+    assert_eq!(again, NO_CASE);
     assert_eq!(
         listed(&w).await,
         [(ADA.to_owned(), "court_order".to_owned())]

@@ -27,13 +27,11 @@ pub enum Wish {
 const STOP: &[&str] = &[
     "stop",
     "stopall",
-    "stop all",
     "unsubscribe",
     "cancel",
     "end",
     "quit",
     "optout",
-    "opt out",
     "revoke",
 ];
 const START: &[&str] = &["start", "yes", "unstop"];
@@ -41,8 +39,10 @@ const START: &[&str] = &["start", "yes", "unstop"];
 impl Wish {
     /// What a text message says that consists of one of these words alone, however it is written.
     pub fn of(text: &str) -> Option<Wish> {
-        let word = text.trim_matches(|c: char| !c.is_alphanumeric());
-        let is_one_of = |words: &[&str]| words.iter().any(|w| w.eq_ignore_ascii_case(word));
+        let letters = text.chars().filter(|c| c.is_alphanumeric());
+        // Longer than any of the words is enough to tell.
+        let word: String = letters.flat_map(char::to_lowercase).take(20).collect();
+        let is_one_of = |words: &[&str]| words.contains(&word.as_str());
         if is_one_of(STOP) {
             Some(Wish::Stop)
         } else if is_one_of(START) {
@@ -73,6 +73,8 @@ mod tests {
             ("Stop all", Some(Wish::Stop)),
             ("unsubscribe!", Some(Wish::Stop)),
             ("opt out", Some(Wish::Stop)),
+            ("OPT-OUT", Some(Wish::Stop)),
+            ("STOP  ALL", Some(Wish::Stop)),
             ("START", Some(Wish::Start)),
             ("yes", Some(Wish::Start)),
             ("please stop", None),

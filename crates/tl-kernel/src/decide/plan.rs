@@ -383,12 +383,14 @@ impl Deciding<'_> {
             Class::E2 => has_base,
             Class::E0 | Class::E3 | Class::E4 => false,
         };
-        let unlimited = line.is_none_or(|l| l.limit.is_none()) && !action.names_a_recipient();
+        let unlimited = line.is_none_or(|l| l.limit.is_none());
         let goes = gate(
             &intent,
             &self.known(line.and_then(|l| l.quiet_hours.as_ref())),
         ) == GateVerdict::Send;
-        let slot = self.facts.sender.is_some_and(|s| self.born < s.slots);
+        let calls = matches!(action.kind, ActionKind::Call(_));
+        let sender = self.facts.sender.filter(|s| !(calls && s.suppresses));
+        let slot = sender.is_some_and(|s| self.born < s.slots);
         if resolvable && unlimited && goes && slot {
             EffectState::Dispatching
         } else {
@@ -401,7 +403,7 @@ impl Deciding<'_> {
             now: self.now,
             switches: self.facts.switches,
             quiet_hours,
-            // Whose recipient has to be asked about is not born dispatching.
+            // What may go to a suppressed address is not born dispatching.
             suppressed: false,
             limit: None,
         }

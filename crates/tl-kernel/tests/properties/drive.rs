@@ -97,6 +97,7 @@ impl Now {
             node: 1,
             epoch: 2,
             slots,
+            suppresses: false,
         });
         now
     }

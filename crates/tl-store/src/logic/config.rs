@@ -129,15 +129,17 @@ impl<'a> Out<'_, 'a> {
             Row::Suppressed(s) => {
                 let address = s.address.as_bytes();
                 let reason = s.reason.as_bytes();
-                let row = vals![t, &s.subject, &s.channel, address, &s.by, reason, s.at];
-                self.changes.at(W::Suppression).put(2, row);
-                let key = vals![t, &s.subject];
+                let row = vals![
+                    t, &s.subject, s.by_owner, &s.channel, address, &s.by, reason, s.at
+                ];
+                self.changes.at(W::Suppression).put(3, row);
+                let key = vals![t, &s.subject, s.by_owner];
                 self.changes.at(W::SuppressionOff).drop(&key);
             }
-            Row::Unsuppressed { subject } => {
-                let key = vals![t, subject];
+            Row::Unsuppressed { subject, by_owner } => {
+                let key = vals![t, subject, *by_owner];
                 self.changes.at(W::Suppression).drop(&key);
-                self.changes.at(W::SuppressionOff).put(2, key);
+                self.changes.at(W::SuppressionOff).put(3, key);
             }
             _ => {}
         }

@@ -66,16 +66,16 @@ impl Reader {
         })
     }
 
-    /// The suppression of an address, by its keyed digest.
-    pub fn suppressed(&self, tenant: TenantId, subject: &Digest) -> Answer<Option<Suppression>> {
+    /// The suppressions of an address, by its keyed digest.
+    pub fn suppressed(&self, tenant: TenantId, subject: &Digest) -> Answer<Vec<Suppression>> {
         let sql = format!("{SUPPRESSION} WHERE tenant = ?1 AND subject = ?2");
-        let mut found = self.rows_of(tenant, (&sql, &vals![tenant.0, subject]), suppression)?;
-        Ok(found.pop())
+        self.rows_of(tenant, (&sql, &vals![tenant.0, subject]), suppression)
     }
 
     /// Suppressions, newest first.
     pub fn suppressions(&self, tenant: TenantId, limit: u32) -> Answer<Vec<Suppression>> {
-        let sql = format!("{SUPPRESSION} WHERE tenant = ?1 ORDER BY at DESC, subject LIMIT ?2");
+        let sql =
+            format!("{SUPPRESSION} WHERE tenant = ?1 ORDER BY at DESC, subject, by_owner LIMIT ?2");
         self.rows_of(tenant, (&sql, &vals![tenant.0, limit]), suppression)
     }
 
@@ -137,16 +137,18 @@ impl Reader {
     }
 }
 
-const SUPPRESSION: &str = "SELECT subject, channel, address, by_whom, reason, at FROM suppression";
+const SUPPRESSION: &str =
+    "SELECT subject, by_owner, channel, address, by_whom, reason, at FROM suppression";
 
 fn suppression(r: &Fields<'_>) -> Answer<Suppression> {
     Ok(Suppression {
         subject: r.get(0)?,
-        channel: r.get(1)?,
-        address: outside(r, 2)?,
-        by: r.get(3)?,
-        reason: outside(r, 4)?,
-        at: r.get(5)?,
+        by_owner: r.get(1)?,
+        channel: r.get(2)?,
+        address: outside(r, 3)?,
+        by: r.get(4)?,
+        reason: outside(r, 5)?,
+        at: r.get(6)?,
     })
 }
 

@@ -94,8 +94,8 @@ questions! {
     /// How many uses of a limit are taken in the window that starts at `window` (µs).
     slots_taken(tenant: TenantId, action: String, subject: Digest, window: i64) -> u64 =
         |r: &Reader| r.slots_taken(tenant, (&action, &subject, window));
-    /// The suppression of an address, by its keyed digest.
-    suppressed(tenant: TenantId, subject: Digest) -> Option<Suppression> = |r: &Reader| r.suppressed(tenant, &subject);
+    /// The suppressions of an address, by its keyed digest.
+    suppressed(tenant: TenantId, subject: Digest) -> Vec<Suppression> = |r: &Reader| r.suppressed(tenant, &subject);
     /// Suppressions, newest first, at most so many.
     suppressions(tenant: TenantId, limit: u32) -> Vec<Suppression> = |r: &Reader| r.suppressions(tenant, limit);
     /// The saved answer of an API command: fingerprint of its request, HTTP status, body.

@@ -144,9 +144,13 @@ impl Dice {
     fn suppression(&mut self) -> Row {
         let subject = digest(["ada", "zoe"][self.roll(2) as usize]);
         match self.roll(3) {
-            0 => Row::Unsuppressed { subject },
+            0 => Row::Unsuppressed {
+                subject,
+                by_owner: self.roll(2) == 0,
+            },
             _ => Row::Suppressed(Suppression {
                 subject,
+                by_owner: self.roll(2) == 0,
                 channel: "sms".into(),
                 address: format!("+{}", self.roll(100)),
                 by: "ops".into(),

@@ -111,6 +111,7 @@ fn disabled(disabled: bool) -> Row {
 fn suppression(who: &str, reason: &str) -> Suppression {
     Suppression {
         subject: digest(who),
+        by_owner: reason == "stop",
         channel: "email".into(),
         address: format!("{who}@example.com\u{0}"),
         by: "ops".into(),
@@ -124,8 +125,10 @@ fn suppressed(who: &str, reason: &str) -> Row {
 }
 
 fn unsuppressed(who: &str) -> Row {
-    let subject = digest(who);
-    Row::Unsuppressed { subject }
+    Row::Unsuppressed {
+        subject: digest(who),
+        by_owner: false,
+    }
 }
 
 fn suppressions(w: &mut dyn World) {
@@ -134,8 +137,9 @@ fn suppressions(w: &mut dyn World) {
         all.retain(|s| s.subject == digest(who));
         all
     };
+    let all = |w: &dyn World, limit| ask!(w, Query::Suppressions(T1, limit), Suppressions).len();
     assert!(!gate(w).suppresses);
-    w.ok(row(suppressed("ada", "stop")));
+    w.ok(row(suppressed("ada", "asked")));
     w.ok(row(suppressed("zoe", "asked")));
     w.ok(row(suppressed("ada", "bounced")));
     w.crash();
@@ -143,16 +147,24 @@ fn suppressions(w: &mut dyn World) {
     assert_eq!(of(w, T1, "ada"), [suppression("ada", "bounced")]);
     assert_eq!(of(w, T1, "eve"), []);
     assert_eq!(of(w, T2, "ada"), []);
-    assert_eq!(ask!(w, Query::Suppressions(T1, 9), Suppressions).len(), 2);
-    assert_eq!(ask!(w, Query::Suppressions(T1, 1), Suppressions).len(), 1);
-    // What follows in one unit and in one group counts.
+    assert_eq!((all(w, 9), all(w, 1)), (2, 1));
+    // What its owner has said stands beside it, and each goes by itself.
+    w.ok(row(suppressed("ada", "stop")));
+    assert_eq!(of(w, T1, "ada").len(), 2);
+    // What follows in one unit counts.
     w.ok(Unit {
         rows: vec![suppressed("ada", "again"), unsuppressed("ada")],
         ..unit()
     });
+    assert_eq!(of(w, T1, "ada"), [suppression("ada", "stop")]);
+    let started = Row::Unsuppressed {
+        subject: digest("ada"),
+        by_owner: true,
+    };
+    w.ok(row(started));
     w.ok(row(unsuppressed("zoe")));
     w.ok(row(unsuppressed("nobody")));
-    assert_eq!(ask!(w, Query::Suppressions(T1, 9), Suppressions), []);
+    assert_eq!(all(w, 9), 0);
     assert!(!gate(w).suppresses);
 }
 
@@ -177,7 +189,7 @@ fn epochs_raised(w: &mut dyn World) {
         },
         disabled(true),
         disabled(false),
-        suppressed("ada", "stop"),
+        suppressed("ada", "asked"),
         unsuppressed("ada"),
     ];
     for (epoch, change) in (1..).zip(rows) {

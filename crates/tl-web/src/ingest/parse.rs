@@ -54,6 +54,9 @@ pub(crate) fn message(
         Format::Form if !content_type.is_json() => from_form(endpoint, content_type, &raw)?,
         Format::Form | Format::Json => from_value(json(&raw)?),
     };
+    if endpoint.channel == Channel::Sms {
+        message.consent = consent(&message.body);
+    }
     message.content_type = content_type.essence();
     // It is read again by what stands here.
     let charset = content_type.charset.as_deref().filter(|c| is_word(c));
@@ -145,7 +148,6 @@ fn from_form(
     if endpoint.channel == Channel::Sms {
         let sms = Sms::from_fields(&fields).map_err(|e| sms_problem(&e))?;
         message.signed_id = Some(sms.delivery_key());
-        message.consent = consent(&sms);
         message.parts.extend([
             ("from".to_owned(), Value::text(sms.from.as_str())),
             ("text".to_owned(), Value::text(&sms.body)),
@@ -158,14 +160,16 @@ fn from_form(
 
 /// What a text message says about messages to its sender. Where the provider answers such words itself, it says which
 /// one it took the text for.
-fn consent(sms: &Sms) -> Option<Consent> {
-    let Party::Phone(address) = &sms.from else {
+fn consent(body: &Value) -> Option<Consent> {
+    let field = |name: &str| body.at(&[name]).and_then(Value::as_text);
+    let Some(Party::Phone(address)) = Party::parse(field("From")?) else {
         return None;
     };
-    let wish = Wish::of(sms.opt_out.as_deref().unwrap_or(&sms.body))?;
+    let taken_for = field("OptOutType").filter(|word| !word.trim().is_empty());
+    let wish = Wish::of(taken_for.or(field("Body"))?)?;
     Some(Consent {
         channel: Channel::Sms.word(),
-        address: address.clone(),
+        address,
         wish,
     })
 }
