@@ -422,10 +422,7 @@ fn opened(view: &Tenant, message: &Message, alone: bool) -> Result<(Target, Case
 fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) -> Unit {
     let mut unit = Unit::new(message.tenant);
     if !message.pending {
-        unit.guards.push(Guard::KeysFree {
-            endpoint: message.endpoint.clone(),
-            keys: message.keys.clone(),
-        });
+        unit.guards.push(keys_free(message));
     }
     unit.guards.push(gate_guard(view));
     let program = &target.bundle.program;
@@ -458,7 +455,23 @@ fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) 
         return unit;
     }
     let case = turn.map(|t| t.case);
-    unit.rows.push(Row::Event {
+    unit.rows.push(event_row(message, case));
+    let answer = message.answer.as_ref();
+    unit.rows.extend(answer.map(|a| a.row(message.id, case)));
+    unit
+}
+
+/// No message with one of its dedupe keys has come before.
+pub(crate) fn keys_free(message: &Message) -> Guard {
+    Guard::KeysFree {
+        endpoint: message.endpoint.clone(),
+        keys: message.keys.clone(),
+    }
+}
+
+/// What is kept of a message, with its dedupe keys.
+pub(crate) fn event_row(message: &Message, case: Option<CaseId>) -> Row {
+    Row::Event {
         event: StoredEvent {
             id: message.id,
             endpoint: message.endpoint.clone(),
@@ -471,8 +484,5 @@ fn unit(message: &Message, view: &Tenant, target: &Target, turn: Option<&Turn>) 
         },
         keys: message.keys.clone(),
         expires: message.expires,
-    });
-    let answer = message.answer.as_ref();
-    unit.rows.extend(answer.map(|a| a.row(message.id, case)));
-    unit
+    }
 }

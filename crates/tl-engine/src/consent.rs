@@ -1,15 +1,14 @@
 //! Addresses whose owners want nothing more: what they say at a door is done there, and asked before each send.
 
 use tl_kernel::connector::Control;
-use tl_kernel::contact::{Consent, Wish, normalise_email, normalise_phone, subject};
-use tl_kernel::digest::hex;
+use tl_kernel::contact::{Consent, Wish, normalise_email, normalise_phone, object, subject};
 use tl_kernel::journal::{Actor, Entry, seal_control};
 use tl_kernel::program::{ActionKind, Channel};
-use tl_kernel::turn::{EffectKind, StoredEvent};
+use tl_kernel::turn::EffectKind;
 use tl_kernel::value::{Type, Value};
-use tl_store::contract::{EffectRow, Guard, Refused, Row, Suppression, Unit};
+use tl_store::contract::{EffectRow, Refused, Row, Suppression, Unit};
 
-use crate::admit::{Admitted, Known, Message};
+use crate::admit::{Admitted, Known, Message, event_row, keys_free};
 use crate::deliver::arguments;
 use crate::desk::{Desk, DeskError, gate_guard, read_error};
 use crate::tenant::{Bundle, Tenant};
@@ -64,28 +63,12 @@ impl Desk {
                 }
             };
             let mut unit = Unit::new(message.tenant);
-            unit.guards.push(Guard::KeysFree {
-                endpoint: message.endpoint.clone(),
-                keys: message.keys.clone(),
-            });
+            unit.guards.push(keys_free(&message));
             // A stop holds whatever has been changed meanwhile; a start has looked at what is there.
             if consent.wish == Wish::Start {
                 unit.guards.push(gate_guard(&view));
             }
-            unit.rows.push(Row::Event {
-                event: StoredEvent {
-                    id: message.id,
-                    endpoint: message.endpoint.clone(),
-                    received_at: message.received_at,
-                    kid: message.kid.clone(),
-                    key_source: message.key_source.clone(),
-                    case: None,
-                    content_type: message.content_type.clone(),
-                    payload: message.payload.clone(),
-                },
-                keys: message.keys.clone(),
-                expires: message.expires,
-            });
+            unit.rows.push(event_row(&message, None));
             unit.rows.push(Row::EventApart { event: message.id });
             unit.rows.push(row);
             let by = Actor::Endpoint {
@@ -94,7 +77,7 @@ impl Desk {
             };
             let told = Entry::Control {
                 action: action.to_owned(),
-                object: format!("{}:{}", consent.channel, &hex(&subject)[..12]),
+                object: object(consent.channel, &subject),
                 detail: format!("event {}", message.id),
             };
             let at = message.received_at;

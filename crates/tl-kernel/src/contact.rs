@@ -5,6 +5,6 @@ mod consent;
 mod email;
 mod phone;
 
-pub use consent::{Consent, Wish, subject};
+pub use consent::{Consent, Wish, object, subject};
 pub use email::{is_local_char, normalise_email};
 pub use phone::normalise_phone;

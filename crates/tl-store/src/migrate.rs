@@ -40,11 +40,13 @@ pub(crate) fn migrations(dialect: Dialect) -> Vec<Migration> {
                 (1, Dialect::Postgres) => sql.push_str(&ddl::first_extras()),
                 (2, Dialect::Postgres) => sql.push_str(&ddl::second_extras()),
                 (3, _) => sql.push_str(&lines()),
-                (4, _) => sql.push_str(NEWEST_SUPPRESSED),
+                (4, _) => {
+                    sql.push_str(NEWEST_SUPPRESSED);
+                    if dialect == Dialect::Postgres {
+                        sql.push_str(&ddl::fourth_extras());
+                    }
+                }
                 _ => {}
-            }
-            if (version, dialect) == (4, Dialect::Postgres) {
-                sql.push_str(&ddl::fourth_extras());
             }
             Migration { version, sql }
         })

@@ -5,7 +5,10 @@ pub mod process;
 pub mod snapshot;
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 
 /// The variable that asks for long sizes.
@@ -53,4 +56,18 @@ pub fn lacks(thing: &str, what: &str) {
         "TL_REQUIRE_{thing}=1, and it is not there: {what}"
     );
     left_out(what);
+}
+
+/// Whether the tests run as root, as which some servers refuse to run and others have to be started.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
+}
+
+/// A port of the loopback that nobody has now.
+///
+/// # Panics
+/// When the machine has none.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+    listener.expect("a free port").port()
 }

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,8 +59,7 @@ impl Server {
     pub fn of_one_test(own: &Own<'_>) -> Option<Server> {
         let programs = installed()?;
         // Nobody takes it in the moment between, on the machines that tests run on.
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
-        Some(start(programs, own, Some(free.expect("a port").port())))
+        Some(start(programs, own, Some(crate::free_port())))
     }
 
     /// Ends the server at once, as an accident of its machine would, and starts it again. Returns when it answers.
@@ -159,7 +157,7 @@ fn programs() -> Option<PathBuf> {
 
 /// A program of the server; as the account `postgres` when we are root, because it refuses to run as root.
 fn program(dir: &Path, name: &str) -> Command {
-    if fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0) {
+    if crate::is_root() {
         let mut command = Command::new("runuser");
         command.args(["-u", "postgres", "--"]).arg(dir.join(name));
         command

@@ -264,26 +264,14 @@ pub fn steady(load: &mut Load, rate: f64) {
 }
 
 fn latencies(f: &mut Figures, seen: &Json, at: &str) -> anyhow::Result<()> {
-    f.add(
-        format!("reply p50, {at}"),
-        number(seen, "/reply_ms/p50")?,
-        "ms",
-    );
-    f.add(
-        format!("reply p99, {at}"),
-        number(seen, "/reply_ms/p99")?,
-        "ms",
-    );
-    f.add(
-        format!("end to end p50, {at}"),
-        number(seen, "/e2e_ms/p50")?,
-        "ms",
-    );
-    f.add(
-        format!("end to end p99, {at}"),
-        number(seen, "/e2e_ms/p99")?,
-        "ms",
-    );
+    for (what, place) in [
+        ("reply p50", "/reply_ms/p50"),
+        ("reply p99", "/reply_ms/p99"),
+        ("end to end p50", "/e2e_ms/p50"),
+        ("end to end p99", "/e2e_ms/p99"),
+    ] {
+        f.add(format!("{what}, {at}"), number(seen, place)?, "ms");
+    }
     Ok(())
 }
 

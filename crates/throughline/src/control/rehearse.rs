@@ -21,7 +21,6 @@ use tl_kernel::journal::{Body as TurnBody, Head, open};
 use tl_kernel::policy::Verdict;
 use tl_kernel::turn::{Decision, EffectKind, EffectPlan, EffectWrite};
 use tl_kernel::value::Value;
-
 use tl_web::intake::Admission;
 
 use self::known::repeat_note;
@@ -139,9 +138,7 @@ impl Ctx<'_> {
             explanation,
         })))
     }
-}
 
-impl Ctx<'_> {
     /// What a message does to the list of addresses to which nothing is sent.
     async fn heeded(
         &self,

@@ -1,7 +1,7 @@
 //! Addresses to which nothing is sent: who asked for it, and since when.
 
-use tl_kernel::contact::{normalise_email, normalise_phone, subject};
-use tl_kernel::digest::{Digest, hex};
+use tl_kernel::contact::{normalise_email, normalise_phone, object, subject};
+use tl_kernel::digest::Digest;
 use tl_store::contract::{Row, Suppression};
 use tl_wire::sms::Party;
 
@@ -124,11 +124,6 @@ impl Ctx<'_> {
             "{text} may be written to again; what was cancelled meanwhile is not sent"
         ))))
     }
-}
-
-/// The audit tells addresses apart and does not hold them.
-fn object(channel: &str, subject: &Digest) -> String {
-    format!("{channel}:{}", &hex(subject)[..12])
 }
 
 fn changed(action: &'static str, (channel, subject): (&str, &Digest), reason: String) -> Change {

@@ -22,7 +22,8 @@ ingress:
 decision: { branches: [{ default: human_queue }] }
 ";
 
-fn project(folders: &str) -> Bench {
+/// A project whose door takes mail out of folders: `"mail=FOLDER", …`.
+pub(super) fn project(folders: &str) -> Bench {
     let bench = Bench::empty();
     bench.write("workflows/support/workflow.yaml", WORKFLOW);
     bench.write("throughline.toml", &format!("mail_folders = [{folders}]\n"));

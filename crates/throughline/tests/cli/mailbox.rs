@@ -1,6 +1,5 @@
 //! Mail out of a mailbox: the real binary and a real Dovecot, with TLS, on ports of this test's own.
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -88,7 +87,7 @@ impl Dovecot {
             ],
             &dir,
         );
-        let root = output("id", &["-u"]) == "0";
+        let root = tl_trial::is_root();
         let (user, group) = match root {
             true => ("nobody".to_owned(), "nogroup".to_owned()),
             false => (output("id", &["-un"]), output("id", &["-gn"])),
@@ -99,11 +98,7 @@ impl Dovecot {
         if root {
             run("chown", &["-R", &format!("{user}:{group}"), "mail"], &dir);
         }
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = tl_trial::free_port();
         let d = dir.display();
         let own = match root {
             true => String::new(),

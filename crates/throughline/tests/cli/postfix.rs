@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,20 +11,8 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::bench::{Bench, PATIENCE};
+use super::mail::project;
 
-const WORKFLOW: &str = "\
-workflow: { id: support, version: \"1\" }
-record:
-  type: ticket
-  natural_key: \"${event.thread}\"
-  fields:
-    email:   { type: email, required: true, use: control }
-    message: { type: text, untrusted: true }
-ingress:
-  channels:
-    mail: { channel: email }
-decision: { branches: [{ default: human_queue }] }
-";
 /// The account of Debian that owns nothing: mail is delivered in its name.
 const NOBODY: &str = "65534";
 /// The parts of the server that take, deliver and return mail.
@@ -61,10 +49,9 @@ fn program() -> Option<PathBuf> {
         );
         return None;
     }
-    let root =
-        fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
+    let root = tl_trial::is_root();
     if !root {
-        println!("LEFT OUT: mail through a real mail server: postfix has to be started by root");
+        tl_trial::left_out("mail through a real mail server: postfix has to be started by root");
     }
     found.filter(|_| root)
 }
@@ -84,9 +71,7 @@ impl Postfix {
             fs::create_dir(dir.join(part)).unwrap();
             give(&dir.join(part), owner);
         }
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = tl_trial::free_port();
         let d = dir.display();
         bench.write(
             "etc/main.cf",
@@ -184,10 +169,7 @@ fn what_a_mail_server_delivers_and_returns_finds_its_case() {
         return;
     };
     let (help, gone) = ("help@acme.example", "gone@acme.example");
-    let bench = Bench::empty();
-    bench.write("workflows/support/workflow.yaml", WORKFLOW);
-    let settings = format!("mail_folders = [\"mail={}\"]\n", postfix.folder().display());
-    bench.write("throughline.toml", &settings);
+    let bench = project(&format!("\"mail={}\"", postfix.folder().display()));
     // The folder is made with the first mail.
     postfix.take(
         "ada@example.com",

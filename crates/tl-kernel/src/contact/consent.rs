@@ -1,6 +1,6 @@
 //! Whether the owner of an address wants to be written to.
 
-use crate::digest::{Digest, keyed};
+use crate::digest::{Digest, hex, keyed};
 
 /// What the owner of an address said about being written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,11 @@ impl Wish {
 pub fn subject(tenant_key: &[u8; 32], channel: &str, address: &str) -> Digest {
     let parts: [&[u8]; 3] = [b"suppression", channel.as_bytes(), address.as_bytes()];
     keyed(tenant_key, &parts)
+}
+
+/// What stands in the audit in place of a suppressed address: it tells addresses apart and does not hold them.
+pub fn object(channel: &str, subject: &Digest) -> String {
+    format!("{channel}:{}", &hex(subject)[..12])
 }
 
 #[cfg(test)]
