@@ -5,9 +5,12 @@ mod tables;
 
 use std::collections::BTreeMap;
 
+use tl_kernel::connector::ConnectorCall;
 use tl_kernel::payload::object_to_json;
 use tl_kernel::policy::{PolicyLine, When};
-use tl_kernel::program::{ActionKind, Emit, Program, RuleEffect, Schedule, Step, Threshold};
+use tl_kernel::program::{
+    ActionKind, Emit, OUTBOX, Program, RuleEffect, Schedule, Step, Threshold,
+};
 use tl_kernel::time::duration_text;
 use tl_lang::effective_policy_text;
 
@@ -314,6 +317,18 @@ fn edges(p: &Program) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// `resend.mail.send at `resend` with from: …`.
+fn called(call: &ConnectorCall) -> String {
+    let with = call.with.iter().map(|a| (&a.name, &a.value));
+    let all = with.chain(call.map.iter().map(|(n, x)| (n, x)));
+    let all: Vec<String> = all.map(|(n, x)| format!("{n}: {}", x.source)).collect();
+    let what = call.full_name();
+    match all.is_empty() {
+        true => format!("{what} at `{}`", call.connection),
+        false => format!("{what} at `{}` with {}", call.connection, all.join("; ")),
+    }
+}
+
 fn actions(p: &Program) -> BTreeMap<String, String> {
     let words = |kind: &ActionKind| match kind {
         ActionKind::RecordStore { key, map } => {
@@ -333,21 +348,18 @@ fn actions(p: &Program) -> BTreeMap<String, String> {
                 map.join("; ")
             )
         }
-        ActionKind::Call(c) => {
-            let with = c.with.iter().map(|a| (&a.name, &a.value));
-            let all = with.chain(c.map.iter().map(|(n, x)| (n, x)));
-            let all: Vec<String> = all.map(|(n, x)| format!("{n}: {}", x.source)).collect();
-            let what = c.full_name();
-            format!("{what} at `{}` with {}", c.connection, all.join("; "))
-        }
+        ActionKind::Call(c) => called(c),
         ActionKind::Message(m) => {
             let subject = m.subject.as_ref().map_or("", |s| &s.source);
             let text = tl_kernel::digest::sha256(&[m.body.source.as_bytes()]);
             let text = tl_kernel::digest::short(&text);
+            let via = match &m.via {
+                None => OUTBOX.to_owned(),
+                Some(call) => called(call),
+            };
             format!(
-                "{} via {} to {}, subject \"{subject}\", text {text}",
+                "{} via {via} to {}, subject \"{subject}\", text {text}",
                 m.channel.word(),
-                m.via,
                 m.to.source
             )
         }

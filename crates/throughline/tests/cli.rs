@@ -17,6 +17,7 @@ mod cli {
     mod mail;
     mod mailbox;
     mod mailbox_odd;
+    mod messages;
     mod newcomer;
     mod operators;
     mod postfix;

@@ -24,6 +24,7 @@ pub fn operation(rest: &RestWrite, class: Class, on_unknown: OnUnknown) -> Opera
         key_lifetime: None,
         on_unknown,
         arguments: Vec::new(),
+        message: None,
         fields: Some(Fields {
             as_text: false,
             doc: String::new(),

@@ -4,6 +4,7 @@
 //! Connector files are not pinned with a workflow's version: a mended file counts for open cases. One that promises
 //! another guarantee class than the effect was planned with is not used for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tl_connect::call::{Call, CallError, Facts, Found};
@@ -66,20 +67,17 @@ impl Worker {
         action: &Action,
         pinned: &Bundle,
     ) -> Result<Option<Arc<Operation>>, DeskError> {
-        Ok(match &action.kind {
-            ActionKind::Rest(rest) => Some(Arc::new(rest::operation(
-                rest,
-                action.class,
-                action.on_unknown,
-            ))),
-            ActionKind::Call(call) => {
-                let view = self.desk.tenant(row.tenant).await?;
-                let current = view.current.get(&row.workflow).map(|(_, b)| b.as_ref());
-                let newest = current.and_then(|b| b.operation(&call.connector, &call.operation));
-                newest.or_else(|| pinned.operation(&call.connector, &call.operation))
-            }
-            _ => None,
-        })
+        if let ActionKind::Rest(rest) = &action.kind {
+            let operation = rest::operation(rest, action.class, action.on_unknown);
+            return Ok(Some(Arc::new(operation)));
+        }
+        let Some(call) = action.call() else {
+            return Ok(None);
+        };
+        let view = self.desk.tenant(row.tenant).await?;
+        let current = view.current.get(&row.workflow).map(|(_, b)| b.as_ref());
+        let newest = current.and_then(|b| b.operation(&call.connector, &call.operation));
+        Ok(newest.or_else(|| pinned.operation(&call.connector, &call.operation)))
     }
 
     /// What the attempt is aimed at; `Err(finished)` where it cannot be made.
@@ -108,6 +106,13 @@ impl Worker {
             return Ok(Err(Box::new(self.failed(row, &why))));
         }
         let args = arguments(row);
+        let Some(with) = called_with(action, &operation, &args) else {
+            let why = format!(
+                "TL0808 the connector's file does not say any more that `{}` sends a message",
+                operation.name
+            );
+            return Ok(Err(Box::new(self.failed(row, &why))));
+        };
         let body = args.at(&["body"]).cloned().unwrap_or(Value::Null);
         let is_keyed = match &action.kind {
             ActionKind::Rest(rest) => rest.idempotency_header.is_some(),
@@ -118,7 +123,7 @@ impl Worker {
             operation,
             connection,
             pass,
-            args: args.at(&["with"]).cloned().unwrap_or(args),
+            args: with,
             body,
             is_keyed,
         }))
@@ -131,8 +136,8 @@ impl Worker {
             return Ok(KEY_WINDOW);
         };
         Ok(
-            match (&action.kind, self.operation(row, action, &bundle).await?) {
-                (ActionKind::Call(_), Some(operation)) => operation
+            match (action.call(), self.operation(row, action, &bundle).await?) {
+                (Some(_), Some(operation)) => operation
                     .key_lifetime
                     .map_or(i64::MAX / 2, |lives| lives / 10 * 8),
                 _ => KEY_WINDOW,
@@ -275,6 +280,28 @@ impl Worker {
         };
         Ok(whole.then(|| ids.into_iter().filter(|id| !of_others(id)).collect()))
     }
+}
+
+/// What an operation is called with: the arguments that were planned, and the parts of a message where the connector's
+/// file says that they go. `None`: it does not say that.
+fn called_with(action: &Action, operation: &Operation, args: &Value) -> Option<Value> {
+    let with = args.at(&["with"]).unwrap_or(args);
+    let ActionKind::Message(_) = action.kind else {
+        return Some(with.clone());
+    };
+    let parts = operation.message.as_ref()?;
+    let mut out = match with {
+        Value::Record(with) => with.clone(),
+        _ => BTreeMap::new(),
+    };
+    let subject = parts.subject.as_ref().map(|name| ("subject", name));
+    let placed = [("to", &parts.to), ("text", &parts.text)];
+    for (part, name) in placed.into_iter().chain(subject) {
+        if let Some(value) = args.at(&[part]) {
+            out.insert(name.clone(), value.clone());
+        }
+    }
+    Some(Value::Record(out))
 }
 
 /// The texts that a call borrows.

@@ -156,31 +156,28 @@ fn recipients(
         let text = args.at(path).map(Value::to_string).unwrap_or_default();
         addresses(channel, &text)
     };
-    match &action.kind {
+    let mut all = match &action.kind {
         ActionKind::Message(message) => found(message.channel, &["to"]),
-        ActionKind::Call(call) => {
-            // The call is made as the newest file has it, and was planned as the pinned one had it.
-            let newest = view.current.get(&program.id).map(|(_, b)| b.as_ref());
-            let files = [Some(bundle), newest].into_iter().flatten();
-            let operations = files.filter_map(|b| b.operation(&call.connector, &call.operation));
-            let mut all = Vec::new();
-            for operation in operations {
-                let who = operation.arguments.iter();
-                for a in who.filter(|a| a.control == Control::Sensitive) {
-                    let channel = match a.ty {
-                        Type::Phone => Channel::Sms,
-                        Type::Email => Channel::Email,
-                        _ => continue,
-                    };
-                    all.extend(found(channel, &["with", &a.name]));
-                }
-            }
-            all
-        }
-        ActionKind::RecordStore { .. } | ActionKind::Rest(_) | ActionKind::DomainEvent => {
-            Vec::new()
+        _ => Vec::new(),
+    };
+    let Some(call) = action.call() else {
+        return all;
+    };
+    // The call is made as the newest file has it, and was planned as the pinned one had it.
+    let newest = view.current.get(&program.id).map(|(_, b)| b.as_ref());
+    let files = [Some(bundle), newest].into_iter().flatten();
+    for operation in files.filter_map(|b| b.operation(&call.connector, &call.operation)) {
+        let who = operation.arguments.iter();
+        for a in who.filter(|a| a.control == Control::Sensitive) {
+            let channel = match a.ty {
+                Type::Phone => Channel::Sms,
+                Type::Email => Channel::Email,
+                _ => continue,
+            };
+            all.extend(found(channel, &["with", &a.name]));
         }
     }
+    all
 }
 
 /// The addresses in a text, each in its normal form and with its channel: `a@x.example`, `Ada <a@x.example>`, or several

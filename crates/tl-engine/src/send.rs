@@ -328,8 +328,7 @@ impl Worker {
         let action = bundle.program.actions.iter().find(|a| a.name == row.action);
         let readable = action.is_some_and(|a| match &a.kind {
             ActionKind::Rest(r) => r.lock != Lock::LastWriterWins,
-            ActionKind::Call(_) => matches!(row.class, Class::E2 | Class::E3),
-            _ => false,
+            _ => a.call().is_some() && matches!(row.class, Class::E2 | Class::E3),
         });
         let uncertain = |code| settlement(&row, EffectState::Uncertain, code, "none");
         let outcome = if row.crashes >= MAX_CRASHES {

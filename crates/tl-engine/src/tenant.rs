@@ -8,7 +8,7 @@ use tl_kernel::connector::Operation;
 use tl_kernel::digest::{Digest, keyed};
 use tl_kernel::gate::{Switch, SwitchMode};
 use tl_kernel::id::TenantId;
-use tl_kernel::program::{ActionKind, Program};
+use tl_kernel::program::Program;
 use tl_lang::Project;
 use tl_store::contract::GateRows;
 
@@ -75,7 +75,7 @@ impl Bundle {
 fn operations(program: &Program, project: &Project) -> BTreeMap<(String, String), Arc<Operation>> {
     let mut out = BTreeMap::new();
     for action in &program.actions {
-        if let ActionKind::Call(call) = &action.kind
+        if let Some(call) = action.call()
             && let Some(mut found) = tl_lang::connector::find(project, &call.connector)
             && let Some(operation) = found.operations.remove(&call.operation)
         {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use crate::digest::Digest;
 use crate::effect::Class;
 use crate::expr::{EvalError, Expr, Scope, Template};
-use crate::program::OnUnknown;
+use crate::program::{Channel, OnUnknown};
 use crate::value::{Type, Value};
 
 /// One vendor.
@@ -149,6 +149,8 @@ pub struct Operation {
     pub on_unknown: OnUnknown,
     /// Its arguments.
     pub arguments: Vec<Argument>,
+    /// Which of them are the parts of a message to a person, where it sends one.
+    pub message: Option<MessageArguments>,
     /// The record's properties, where it takes any.
     pub fields: Option<Fields>,
     /// The request.
@@ -184,6 +186,29 @@ pub struct Argument {
     pub control: Control,
     /// One line for people.
     pub doc: String,
+}
+
+/// The arguments of an operation that take the parts of a message to a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageArguments {
+    /// How it goes.
+    pub channel: Channel,
+    /// Takes the recipient.
+    pub to: String,
+    /// Takes the subject of a mail.
+    pub subject: Option<String>,
+    /// Takes the text.
+    pub text: String,
+}
+
+impl MessageArguments {
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let subject = self.subject.as_deref();
+        [self.to.as_str(), self.text.as_str()]
+            .into_iter()
+            .chain(subject)
+    }
 }
 
 /// What an argument decides beside what is said.

@@ -573,6 +573,27 @@ pub struct Action {
     pub line: u32,
 }
 
+impl Action {
+    /// The operation of a connector that it calls.
+    pub fn call(&self) -> Option<&ConnectorCall> {
+        match &self.kind {
+            ActionKind::Call(call) => Some(call),
+            ActionKind::Message(message) => message.via.as_ref(),
+            ActionKind::RecordStore { .. } | ActionKind::Rest(_) | ActionKind::DomainEvent => None,
+        }
+    }
+
+    /// The connection that it uses; `outbox` for a message that waits there, nothing for what is built in.
+    pub fn connection(&self) -> &str {
+        match &self.kind {
+            ActionKind::Rest(r) => &r.connection,
+            ActionKind::Call(c) => &c.connection,
+            ActionKind::Message(m) => m.via.as_ref().map_or(OUTBOX, |c| &c.connection),
+            ActionKind::RecordStore { .. } | ActionKind::DomainEvent => "",
+        }
+    }
+}
+
 /// What an E4 action does when its outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnUnknown {
@@ -643,13 +664,17 @@ pub enum BaseVersion {
     Read,
 }
 
+/// Where messages wait that no connection sends, as a workflow file says it.
+pub const OUTBOX: &str = "outbox";
+
 /// A message to a person.
 #[derive(Debug, Clone)]
 pub struct Message {
     /// `email` or `sms`.
     pub channel: Channel,
-    /// `outbox`, or the name of a provider.
-    pub via: String,
+    /// The operation that sends it, with the arguments that it takes beside the message's parts. `None`: it waits in the
+    /// outbox for a system that takes it.
+    pub via: Option<ConnectorCall>,
     /// The recipient.
     pub to: Expr,
     /// The subject, for mail.

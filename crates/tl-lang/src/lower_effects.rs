@@ -1,10 +1,11 @@
 //! `side_effects`: the system of record and the messages, each with the guarantee its interface allows.
 
+use tl_kernel::connector::ConnectorCall;
 use tl_kernel::effect::Class;
 use tl_kernel::expr::{At, Expr, Node as ExprNode, Template};
 use tl_kernel::program::{
-    Action, ActionKind, BaseVersion, Channel, Edge, Emit, Lock, Message, OnUnknown, RecipientCheck,
-    RestWrite,
+    Action, ActionKind, BaseVersion, Channel, Edge, Emit, Lock, Message, OUTBOX, OnUnknown,
+    RecipientCheck, RestWrite,
 };
 use tl_kernel::time::DAY;
 use tl_kernel::value::{Type, Value};
@@ -21,8 +22,6 @@ use crate::tree::{Kind, Node};
 const WRITE_VALID: i64 = 7 * DAY;
 /// A message to a person that has waited this long would only confuse.
 const MESSAGE_VALID: i64 = DAY;
-/// Where messages go.
-const OUTBOX: &str = "outbox";
 
 /// The actions: the write of the record first, then the messages in file order.
 pub(crate) fn actions(
@@ -328,13 +327,13 @@ fn messaging(l: &mut Lower<'_>, node: &Node, drafted: Option<&str>, out: &mut Ve
         let line = l.cx.line(e.key_span);
         let valid = valid_for(l, keys, MESSAGE_VALID);
         // One that does not load counts as declared: what names it is not wrong.
-        let message =
-            message(l, keys, drafted == Some(e.key.as_str())).unwrap_or_else(|| nothing(l));
+        let found = message(l, keys, drafted == Some(e.key.as_str()));
+        let (message, class, on_unknown) = found.unwrap_or_else(|| nothing(l));
         out.push(Action {
             name: e.key.clone(),
-            class: Class::E0,
+            class,
             kind: ActionKind::Message(message),
-            on_unknown: OnUnknown::Hold,
+            on_unknown,
             valid_for: valid,
             line,
         });
@@ -342,11 +341,11 @@ fn messaging(l: &mut Lower<'_>, node: &Node, drafted: Option<&str>, out: &mut Ve
 }
 
 /// Stands for a message with a finding of its own.
-fn nothing(l: &Lower<'_>) -> Message {
+fn nothing(l: &Lower<'_>) -> Sent {
     let at = At { start: 0, end: 0 };
-    Message {
+    let message = Message {
         channel: Channel::Email,
-        via: OUTBOX.into(),
+        via: None,
         to: Expr {
             source: String::new(),
             root: ExprNode::Literal(Value::Null, at),
@@ -355,10 +354,14 @@ fn nothing(l: &Lower<'_>) -> Message {
         body: l.own_template("", Names::Effect),
         template_file: None,
         check: None,
-    }
+    };
+    (message, Class::E0, OnUnknown::Hold)
 }
 
-fn message(l: &mut Lower<'_>, keys: Keys<'_>, drafted: bool) -> Option<Message> {
+/// A message with its guarantee class, and what is done when its outcome is not known.
+type Sent = (Message, Class, OnUnknown);
+
+fn message(l: &mut Lower<'_>, keys: Keys<'_>, drafted: bool) -> Option<Sent> {
     let channel = match keys
         .get("channel")
         .and_then(|n| l.cx.word(n, &["email", "sms"]))
@@ -382,14 +385,7 @@ fn message(l: &mut Lower<'_>, keys: Keys<'_>, drafted: bool) -> Option<Message> 
             None
         }
     };
-    if let Some(n) = keys.get("via").filter(|n| n.text() != Some(OUTBOX)) {
-        l.cx.later(
-            "via",
-            keys.key_span("via"),
-            n,
-            "messages go to the outbox, from which another system may take them",
-        );
-    }
+    let via = via(l, keys, channel);
     if channel == Channel::Sms
         && let Some(n) = keys.get("subject")
     {
@@ -405,15 +401,39 @@ fn message(l: &mut Lower<'_>, keys: Keys<'_>, drafted: bool) -> Option<Message> 
         .get("check")
         .and_then(|n| l.cx.word(n, &["verified_sender"]));
     let (body, template_file) = body(l, keys, drafted)?;
-    Some(Message {
+    let (via, class, on_unknown) = via?;
+    let message = Message {
         channel,
-        via: OUTBOX.into(),
+        via,
         to: to?,
         subject,
         body,
         template_file,
         check: check.map(|_| RecipientCheck::VerifiedSender),
-    })
+    };
+    Some((message, class, on_unknown))
+}
+
+/// What sends it. The outbox keeps what is put in: its outcome is always known, and nothing is said to it beside the
+/// message.
+fn via(
+    l: &mut Lower<'_>,
+    keys: Keys<'_>,
+    channel: Channel,
+) -> Option<(Option<ConnectorCall>, Class, OnUnknown)> {
+    if let Some(n) = keys.get("via").filter(|n| n.text() != Some(OUTBOX)) {
+        let (call, class, on_unknown) = connector::sender(l, (keys, n), channel)?;
+        return Some((Some(call), class, on_unknown));
+    }
+    for key in ["with", "on_unknown"] {
+        if let Some(n) = keys.get(key) {
+            let what = format!("`{key}` belongs to a message that a connection sends");
+            let p = Problem::new("TL0209", keys.key_span(key), what)
+                .why("this one goes to the outbox: `via` names no connection");
+            l.cx.push(p.mend(n.removal(format!("take `{key}` out, or name the connection"))));
+        }
+    }
+    Some((None, Class::E0, OnUnknown::Hold))
 }
 
 /// A recipient for the example of a missing `to`.

@@ -17,7 +17,18 @@ fn findings(yaml: &str) -> Vec<(String, u32, String)> {
         .collect()
 }
 
-/// A file, the code of its one finding, its line, and a part of what is said.
+const MAIL: &str = "to: { type: email, control: sensitive }, subject: {}, text: {}";
+const SMS: &str = "to: { type: phone, control: sensitive }, text: {}";
+
+/// A file whose one action sends a message, with these arguments.
+fn says(message: &str, arguments: &[&str]) -> String {
+    let arguments = arguments.join(", ");
+    format!(
+        "{HEAD}actions:\n  a:\n    class: E4\n    message: {message}\n    request: {{ path: /x }}\n    arguments: {{ {arguments} }}\n"
+    )
+}
+
+/// A file, the code of its one finding (none: it is right), its line, and a part of what is said.
 #[test]
 fn a_wrong_file_is_refused_with_its_place() {
     let action = |rest: &str| {
@@ -37,6 +48,57 @@ fn a_wrong_file_is_refused_with_its_place() {
             "E2",
         ),
         (action("    class: E4\n    clas: x\n"), "TL0201", 7, "clas"),
+        (says("email", &[MAIL]), "", 0, ""),
+        (says("sms", &[SMS]), "", 0, ""),
+        (
+            says("{ channel: sms, text: body }", &[SMS, "body: {}"]),
+            "",
+            0,
+            "",
+        ),
+        (says("post", &[MAIL]), "TL0204", 6, "post"),
+        (says("{ to: to }", &[MAIL]), "TL0202", 6, "`channel`"),
+        (
+            says("{ channel: email, body: x }", &[MAIL]),
+            "TL0201",
+            6,
+            "body",
+        ),
+        (
+            says("email", &["subject: {}", "text: {}"]),
+            "TL0416",
+            6,
+            "no `to`",
+        ),
+        (says("email", &[SMS]), "TL0416", 6, "no `subject`"),
+        (
+            says("{ channel: sms, text: txt }", &[SMS]),
+            "TL0416",
+            6,
+            "no `txt`",
+        ),
+        (says("sms", &[MAIL]), "TL0416", 6, "does not say so"),
+        (
+            says("email", &["to: { type: email }", "subject: {}", "text: {}"]),
+            "TL0416",
+            6,
+            "does not say so",
+        ),
+        (
+            format!("{}    fields: {{}}\n", says("email", &[MAIL])),
+            "TL0209",
+            9,
+            "`fields`",
+        ),
+        (
+            format!(
+                "{}  b:\n    class: E4\n    message: sms\n    request: {{ path: /x }}\n    arguments: {{ {SMS} }}\n",
+                says("sms", &[SMS])
+            ),
+            "TL0209",
+            9,
+            "`a` and `b`",
+        ),
         (
             action("    class: E4\n    meanings: [{ status: 999, means: done }]\n"),
             "TL0206",
@@ -124,6 +186,10 @@ fn a_wrong_file_is_refused_with_its_place() {
     ];
     for (yaml, code, line, part) in table {
         let found = findings(yaml);
+        if code.is_empty() {
+            assert!(found.is_empty(), "{found:?}\n{yaml}");
+            continue;
+        }
         let one = found
             .iter()
             .find(|(c, l, m)| c == code && l == line && m.contains(part));
@@ -319,7 +385,26 @@ fn a_use_is_checked_against_the_connectors_file() {
             "secret",
         ),
     ];
-    for (side_effects, connections, code, part) in table {
+    let message = |rest: &str| {
+        format!("{USE}  messaging:\n    m: {{ to: record.email, text: Hello, {rest} }}\n")
+    };
+    let from = "with: { from: \"'us@x.example'\" }";
+    let messages = [
+        (message("via: crm"), "TL0415", "sends no messages by email"),
+        (message("via: erp"), "TL0406", "of no connector"),
+        (message("via: cmr"), "TL0406", "cmr"),
+        (message("via: resend, subject: Hi"), "TL0202", "`with`"),
+        (
+            message(&format!("via: resend, {from}")),
+            "TL0202",
+            "`subject`",
+        ),
+        (message(from), "TL0209", "`with`"),
+        (message("on_unknown: resend"), "TL0209", "`on_unknown`"),
+    ];
+    let two = format!("{CONNECTION}  erp: {{ kind: rest, base_url: https://e.example }}\n");
+    let messages = messages.map(|(yaml, code, part)| (yaml, two.as_str(), code, part));
+    for (side_effects, connections, code, part) in table.iter().chain(&messages) {
         let loaded = load(&project(side_effects, "", connections), "lead");
         let found: Vec<String> = loaded
             .diags

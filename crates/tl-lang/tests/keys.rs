@@ -17,7 +17,6 @@ const FACTS: &[&str] = &[
     "decision.branches.*.default",
     "worker.ai_step.optional",
     "observability.audit_log",
-    "side_effects.messaging.*.via",
 ];
 
 /// Beginnings of the keys for connectors, whose files have tests of their own.
@@ -646,6 +645,21 @@ const CASES: &[(&str, &str, &str)] = &[
         "side_effects.messaging.*.channel",
         "side_effects: { messaging: { m: { to: record.email, text: x } } }",
         "side_effects: { messaging: { m: { to: record.phone, text: x, channel: sms } } }",
+    ),
+    (
+        "side_effects.messaging.*.via",
+        "side_effects: { messaging: { m: { to: record.email, text: x } } }",
+        "side_effects: { messaging: { m: { to: record.email, text: x, via: http, with: { path: \"'/m'\" } } } }",
+    ),
+    (
+        "side_effects.messaging.*.with",
+        "side_effects: { messaging: { m: { to: record.email, text: x, via: http, with: { path: \"'/m'\" } } } }",
+        "side_effects: { messaging: { m: { to: record.email, text: x, via: http, with: { path: \"'/n'\" } } } }",
+    ),
+    (
+        "side_effects.messaging.*.on_unknown",
+        "side_effects: { messaging: { m: { to: record.email, text: x, via: http, with: { path: \"'/m'\" } } } }",
+        "side_effects: { messaging: { m: { to: record.email, text: x, via: http, with: { path: \"'/m'\" }, on_unknown: resend } } }",
     ),
     (
         "side_effects.messaging.*.to",

@@ -7,7 +7,7 @@ use tl_console::views::{Became, EffectRow, Failures, Frame, Sent, Switch, Who, W
 use tl_kernel::digest::short;
 use tl_kernel::effect::EffectState;
 use tl_kernel::policy::When;
-use tl_kernel::program::ActionKind;
+use tl_kernel::program::OUTBOX;
 use tl_kernel::turn::EffectKind;
 use tl_store::contract::EffectFilter;
 
@@ -186,8 +186,9 @@ impl Rooms {
             let program = &bundle.program;
             for action in &program.actions {
                 named.insert(format!("action:{}", action.name));
-                if let ActionKind::Rest(write) = &action.kind {
-                    named.insert(format!("connection:{}", write.connection));
+                let connection = action.connection();
+                if !matches!(connection, "" | OUTBOX) {
+                    named.insert(format!("connection:{connection}"));
                 }
             }
             named.extend(program.ai.iter().map(|ai| format!("model:{}", ai.model)));

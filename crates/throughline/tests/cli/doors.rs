@@ -14,7 +14,7 @@ use serde_json::json;
 use super::bench::{Bench, PATIENCE, Server, WORKFLOW};
 
 /// Reads a request or an answer: its head, and as much of a body as is said.
-fn message(stream: &mut TcpStream) -> String {
+pub fn message(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     let mut byte = [0];
     let length = |head: &str| {
@@ -36,7 +36,7 @@ fn message(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-fn answer(mut stream: TcpStream, status: u16, body: &str) {
+pub fn answer(mut stream: TcpStream, status: u16, body: &str) {
     let length = body.len();
     let _ = write!(
         stream,

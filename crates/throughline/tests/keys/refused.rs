@@ -14,8 +14,6 @@ const LATER: &[(&str, &str)] = &[
     ("policy: { sampling: { share: 5%, of: [crm_upsert] } }", "sampling"),
     ("decision: { threshold: { max_error: 2% }, branches: [{ default: human_queue }] }", "max_error"),
     ("decision: { threshold: { confidence_level: 95% }, branches: [{ default: human_queue }] }", "confidence_level"),
-    ("side_effects: { messaging: { m: { to: record.email, text: x, via: other } } }", "via"),
-    ("side_effects: { messaging: { m: { to: record.email, text: x, on_unknown: resend } } }", "on_unknown"),
 ];
 
 /// Keys that do not exist, one in every mapping with a closed set of keys: the mapping, the file, the key.

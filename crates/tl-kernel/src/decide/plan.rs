@@ -61,9 +61,10 @@ impl Deciding<'_> {
         };
         let vouched = match &action.kind {
             ActionKind::Message(m) => self.recipient_is_checked(m)?,
-            ActionKind::Call(call) => self.sensitive_is_ours(call)?,
             _ => true,
         };
+        let ours = |call| self.sensitive_is_ours(call);
+        let vouched = vouched && action.call().map_or(Ok(true), ours)?;
         if !vouched && ruling.verdict == Verdict::Auto {
             (ruling.verdict, ruling.unvouched) = (Verdict::Approve, true);
         }
@@ -160,7 +161,7 @@ impl Deciding<'_> {
             n,
             kind: EffectKind::Effect,
             action: action.name.clone(),
-            connection: connection(action).to_owned(),
+            connection: action.connection().to_owned(),
             class: action.class,
             state,
             due: self.now,
@@ -254,7 +255,7 @@ impl Deciding<'_> {
     /// Digest of everything an approver sees: action, connection, arguments.
     fn args_digest(&self, action: &Action, bytes: &[u8]) -> Digest {
         let name = action.name.as_bytes();
-        let parts: [&[u8]; 4] = [b"args", name, connection(action).as_bytes(), bytes];
+        let parts: [&[u8]; 4] = [b"args", name, action.connection().as_bytes(), bytes];
         keyed(&self.case.seed, &parts)
     }
 
@@ -371,7 +372,7 @@ impl Deciding<'_> {
         let intent = Intent {
             workflow: &self.world.id,
             action: &action.name,
-            connection: connection(action),
+            connection: action.connection(),
             is_ask: false,
             verdict,
             approved: false,
@@ -388,7 +389,7 @@ impl Deciding<'_> {
             &intent,
             &self.known(line.and_then(|l| l.quiet_hours.as_ref())),
         ) == GateVerdict::Send;
-        let calls = matches!(action.kind, ActionKind::Call(_));
+        let calls = action.call().is_some();
         let sender = self.facts.sender.filter(|s| !(calls && s.suppresses));
         let slot = sender.is_some_and(|s| self.born < s.slots);
         if resolvable && unlimited && goes && slot {
@@ -440,9 +441,11 @@ impl Deciding<'_> {
             ActionKind::Rest(_) => args.at(&["path"])?.to_string(),
             ActionKind::RecordStore { .. } => args.at(&["key"])?.to_string(),
             ActionKind::Call(call) => called_one_by_one(action, call, args)?,
+            // A lost one is looked up by what it said.
+            ActionKind::Message(_) if action.class == Class::E3 => args.to_string(),
             ActionKind::Message(_) | ActionKind::DomainEvent => return None,
         };
-        let parts: [&[u8]; 3] = [b"serial", connection(action).as_bytes(), target.as_bytes()];
+        let parts: [&[u8]; 3] = [b"serial", action.connection().as_bytes(), target.as_bytes()];
         Some(keyed(self.facts.tenant_key, &parts))
     }
 
@@ -510,23 +513,10 @@ impl Deciding<'_> {
                 args.push(("body", self.properties(&call.map, keep)?));
             }
             ActionKind::Message(m) => {
-                let Some(to) = m.to.eval(&self.scope())?.value.filter(|v| !v.is_blank()) else {
+                let Some(said) = self.said((action, m), (verdict, link))? else {
                     return Ok(None);
                 };
-                args.push(("channel", text(m.channel.word())));
-                args.push(("to", text(to.to_string())));
-                args.push(("via", text(&m.via)));
-                if let Some(subject) = m.subject.as_ref().filter(|_| m.channel == Channel::Email) {
-                    args.push(("subject", text(self.rendered(subject, m, (verdict, link))?)));
-                }
-                let body = match (&self.draft, self.drafts(action)) {
-                    (Some(draft), true) => draft.clone(),
-                    _ => self.rendered(&m.body, m, (verdict, link))?,
-                };
-                if body.trim().is_empty() {
-                    return Ok(None);
-                }
-                args.push(("text", text(body)));
+                args.extend(said);
             }
             ActionKind::DomainEvent => {
                 let state = self.world.state_name(self.case.state);
@@ -538,6 +528,43 @@ impl Deciding<'_> {
         }
         let args = args.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         Ok(Some(Value::Record(args)))
+    }
+
+    /// The parts of a message, and what its connection's action takes beside them.
+    fn said(
+        &self,
+        (action, m): (&Action, &Message),
+        (verdict, link): (Verdict, Option<&str>),
+    ) -> Result<Option<Vec<(&'static str, Value)>>, EvalError> {
+        fn text(t: impl Into<String>) -> Value {
+            Value::text(t)
+        }
+        let mut args = Vec::new();
+        let Some(to) = m.to.eval(&self.scope())?.value.filter(|v| !v.is_blank()) else {
+            return Ok(None);
+        };
+        args.push(("channel", text(m.channel.word())));
+        args.push(("to", text(to.to_string())));
+        args.push(("via", text(action.connection())));
+        if let Some(call) = &m.via {
+            let Some(with) = self.called_with(&call.with)? else {
+                return Ok(None);
+            };
+            args.push(("use", text(call.full_name())));
+            args.push(("with", with));
+        }
+        if let Some(subject) = m.subject.as_ref().filter(|_| m.channel == Channel::Email) {
+            args.push(("subject", text(self.rendered(subject, m, (verdict, link))?)));
+        }
+        let body = match (&self.draft, self.drafts(action)) {
+            (Some(draft), true) => draft.clone(),
+            _ => self.rendered(&m.body, m, (verdict, link))?,
+        };
+        if body.trim().is_empty() {
+            return Ok(None);
+        }
+        args.push(("text", text(body)));
+        Ok(Some(args))
     }
 
     /// The arguments of a call; `None` where one that has to be given has no value.
@@ -711,16 +738,6 @@ fn settle_for_case(state: EffectState) -> EffectState {
     match state {
         EffectState::Dispatching => EffectState::Ready,
         other => other,
-    }
-}
-
-/// The connection an action uses; built-in ones have none.
-fn connection(action: &Action) -> &str {
-    match &action.kind {
-        ActionKind::Rest(r) => &r.connection,
-        ActionKind::Call(c) => &c.connection,
-        ActionKind::Message(m) => &m.via,
-        ActionKind::RecordStore { .. } | ActionKind::DomainEvent => "",
     }
 }
 

@@ -151,7 +151,7 @@ fn store() -> ActionKind {
 fn mail() -> ActionKind {
     ActionKind::Message(Message {
         channel: Channel::Email,
-        via: "mailer".into(),
+        via: None,
         to: expr(path("record.email")),
         subject: Some(template("About ", "record.name")),
         body: template("Dear ", "record.name"),

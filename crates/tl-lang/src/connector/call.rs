@@ -1,12 +1,12 @@
 //! `use:` in a workflow file: an operation of a connector with its arguments, checked against the connector's file.
 
-use tl_kernel::connector::{CallArgument, Connector, ConnectorCall, Control, Operation};
+use tl_kernel::connector::{Argument, CallArgument, Connector, ConnectorCall, Control, Operation};
 use tl_kernel::effect::Class;
 use tl_kernel::expr::Expr;
-use tl_kernel::program::{Action, ActionKind, OnUnknown};
+use tl_kernel::program::{Action, ActionKind, Channel, OUTBOX, OnUnknown};
 use tl_kernel::value::Type;
 
-use super::{names, path, read, source};
+use super::{find, message, names, path, read, source};
 use crate::cx::Keys;
 use crate::diag::{Mend, Problem, Severity};
 use crate::keys::{BUILT_IN, CALL, ON_UNKNOWN};
@@ -101,15 +101,7 @@ fn call(l: &mut Lower<'_>, keys: Keys<'_>) -> Option<(ActionKind, Class, OnUnkno
     let with = with(l, keys, &op);
     let map = map(l, keys, &op);
     let base = keys.get("base_version").and_then(|n| l.cx.text(n));
-    let own = keys
-        .get("on_unknown")
-        .and_then(|n| l.cx.word(n, ON_UNKNOWN));
-    let on_unknown = match own {
-        Some("assume_sent") => OnUnknown::AssumeSent,
-        Some("resend") => OnUnknown::Resend,
-        Some(_) => OnUnknown::Hold,
-        None => op.on_unknown,
-    };
+    let on_unknown = unknown(l, keys, &op);
     let call = ConnectorCall {
         connector: connector.name,
         is_conditional: op.reads_first(),
@@ -122,10 +114,130 @@ fn call(l: &mut Lower<'_>, keys: Keys<'_>) -> Option<(ActionKind, Class, OnUnkno
     Some((ActionKind::Call(call), op.class, on_unknown))
 }
 
+/// What sends a message of a channel: the action by which the connector of the connection that `via` names does that,
+/// with its class.
+pub(crate) fn sender(
+    l: &mut Lower<'_>,
+    (keys, node): (Keys<'_>, &Node),
+    channel: Channel,
+) -> Option<(ConnectorCall, Class, OnUnknown)> {
+    let connection = l.cx.text(node)?;
+    let name = sends_at(l, node, &connection)?;
+    let connector = of_name(l, node, (&name, ""))?;
+    let found = connector.operations.values();
+    let Some(op) = found.clone().find(|o| message::says(o, channel)) else {
+        let project = l.project;
+        let able = names(project).into_iter().filter(|n| {
+            let found = find(project, n);
+            found.is_some_and(|c| c.operations.values().any(|o| message::says(o, channel)))
+        });
+        let able: Vec<String> = able.collect();
+        let what = format!("`{name}` sends no messages by {}", channel.word());
+        let p = Problem::new("TL0415", node.span, what).why(format!(
+            "these do: {}; in a connector's own file an action does that says `message: {}`",
+            listed(able.iter().map(String::as_str)),
+            channel.word()
+        ));
+        l.cx.push(p);
+        return None;
+    };
+    let parts = op.message.as_ref()?;
+    let needs_subject = parts.subject.as_ref().and_then(|s| op.argument(s));
+    if needs_subject.is_some_and(|a| a.required) && keys.get("subject").is_none() {
+        l.cx.missing(keys, "subject", "\"Your message to us\"");
+    }
+    let mut beside = op.clone();
+    beside
+        .arguments
+        .retain(|a| parts.names().all(|n| n != a.name));
+    let with = with(l, keys, &beside);
+    let on_unknown = unknown(l, keys, op);
+    let call = ConnectorCall {
+        connector: connector.name.clone(),
+        operation: op.name.clone(),
+        connection,
+        with: with?,
+        map: Vec::new(),
+        is_conditional: false,
+        base_version: None,
+    };
+    Some((call, op.class, on_unknown))
+}
+
+/// The connector of the connection that sends. One that is not declared yet is of the connector that it is called by.
+fn sends_at(l: &mut Lower<'_>, node: &Node, connection: &str) -> Option<String> {
+    if let Some(found) = l.connections.iter().find(|c| c.name == connection) {
+        let kind = found.connector.clone();
+        if kind.is_none() {
+            let what =
+                format!("the connection `{connection}` is of no connector that sends messages");
+            let p = Problem::new("TL0406", node.span, what).why(
+                "the connector's file says how a message is given to the system that sends it",
+            );
+            l.cx.push(p.mend(Mend {
+                edits: Vec::new(),
+                say: "name another one, or give it the `kind` of a connector: `resend`, `twilio`, or one of your own".into(),
+            }));
+        }
+        return kind;
+    }
+    if source(l.project, connection).is_some() {
+        l.note(&format!(
+            "connections.yaml has no connection `{connection}` yet: what uses it waits"
+        ));
+        return Some(connection.to_owned());
+    }
+    if l.connections.is_empty() {
+        let what = format!("there is no connection `{connection}`");
+        let p = Problem::new("TL0406", node.span, what)
+            .why("what a message is given to is said in connections.yaml");
+        l.cx.push(p.mend(Mend {
+            edits: Vec::new(),
+            say: format!(
+                "declare it there, with the connector that sends: `{connection}: {{ kind: resend, secret: env:RESEND_KEY }}`"
+            ),
+        }));
+        return None;
+    }
+    let known: Vec<String> = l.connections.iter().map(|c| c.name.clone()).collect();
+    let known = known.iter().map(String::as_str).chain([OUTBOX]);
+    l.cx.unknown("TL0406", node, "the connection", known);
+    None
+}
+
+/// What is done when nobody knows whether it happened: as the workflow says, else as the connector does.
+fn unknown(l: &mut Lower<'_>, keys: Keys<'_>, op: &Operation) -> OnUnknown {
+    let own = keys
+        .get("on_unknown")
+        .and_then(|n| l.cx.word(n, ON_UNKNOWN));
+    match own {
+        Some("assume_sent") => OnUnknown::AssumeSent,
+        Some("resend") => OnUnknown::Resend,
+        Some(_) => OnUnknown::Hold,
+        None => op.on_unknown,
+    }
+}
+
 /// The operation that `use` names.
 fn operation(l: &mut Lower<'_>, node: &Node) -> Option<(Connector, Operation)> {
     let text = l.cx.text(node)?;
     let (name, of_it) = text.split_once('.').unwrap_or((&text, ""));
+    let connector = of_name(l, node, (name, of_it))?;
+    let Some(op) = connector.operations.get(of_it).cloned() else {
+        let known: Vec<String> = connector
+            .operations
+            .keys()
+            .map(|o| format!("{name}.{o}"))
+            .collect();
+        let known = known.iter().map(String::as_str);
+        l.cx.unknown("TL0415", node, "the action", known);
+        return None;
+    };
+    Some((connector, op))
+}
+
+/// The connector of a name, of which an action is meant.
+fn of_name(l: &mut Lower<'_>, node: &Node, (name, of_it): (&str, &str)) -> Option<Connector> {
     let project = l.project;
     let Some(source) = source(project, name) else {
         let known = names(project);
@@ -138,10 +250,14 @@ fn operation(l: &mut Lower<'_>, node: &Node) -> Option<(Connector, Operation)> {
             "there are {}; an own one is the file connectors/{name}.yaml",
             listed(known.iter().map(String::as_str))
         ));
+        let whole = |k: &str| match of_it {
+            "" => k.to_owned(),
+            _ => format!("{k}.{of_it}"),
+        };
         l.cx.push(match nearest(name, known.iter().map(String::as_str)) {
             Some(k) => p.mend(Mend::replace(
                 node.span,
-                format!("{k}.{of_it}"),
+                whole(k),
                 format!("did you mean `{k}`?"),
             )),
             None => p,
@@ -158,18 +274,7 @@ fn operation(l: &mut Lower<'_>, node: &Node) -> Option<(Connector, Operation)> {
             l.others.push(d);
         }
     }
-    let connector = found.connector?;
-    let Some(op) = connector.operations.get(of_it).cloned() else {
-        let known: Vec<String> = connector
-            .operations
-            .keys()
-            .map(|o| format!("{name}.{o}"))
-            .collect();
-        let known = known.iter().map(String::as_str);
-        l.cx.unknown("TL0415", node, "the action", known);
-        return None;
-    };
-    Some((connector, op))
+    found.connector
 }
 
 /// The connection belongs to the connector, where it is declared.
@@ -235,20 +340,20 @@ fn with(l: &mut Lower<'_>, keys: Keys<'_>, op: &Operation) -> Option<Vec<CallArg
     for a in missing.collect::<Vec<_>>() {
         whole = false;
         match given {
-            Some(with) => l.cx.missing(with, &a.name, example(a.control, &a.ty)),
-            None => l.cx.missing(
-                keys,
-                "with",
-                &format!("{{ {}: {} }}", a.name, example(a.control, &a.ty)),
-            ),
+            Some(with) => l.cx.missing(with, &a.name, example(a)),
+            None => {
+                l.cx.missing(keys, "with", &format!("{{ {}: {} }}", a.name, example(a)))
+            }
         }
     }
     whole.then_some(out)
 }
 
 /// An expression that stands for a missing argument.
-fn example(control: Control, ty: &Type) -> &'static str {
-    match (control, ty) {
+fn example(argument: &Argument) -> &'static str {
+    match (argument.control, &argument.ty) {
+        // Who says it is never what somebody else wrote.
+        _ if argument.name == "from" => "\"'us@example.com'\"",
         (Control::Record, _) => "record.external_id",
         (_, Type::Email) => "record.email",
         (_, Type::Phone) => "record.phone",

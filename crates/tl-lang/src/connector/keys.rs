@@ -210,6 +210,11 @@ pub(super) static ACTION: Section = Section {
         ),
         key!("arguments", [Map(&Of(&ARGUMENT))], "what a workflow gives"),
         key!(
+            "message",
+            [Word(CHANNELS), Of(&SAYS)],
+            "it sends a message to a person: the channel, and which arguments are its parts"
+        ),
+        key!(
             "fields",
             [Of(&FIELDS)],
             "the record's properties, where it takes any"
@@ -255,6 +260,33 @@ pub(super) static ACTION: Section = Section {
             "on_unknown",
             [Word(ON_UNKNOWN)],
             "E4: what is done when nobody knows"
+        ),
+    ],
+    later: &[],
+};
+
+/// Words of `message`.
+pub(super) const CHANNELS: &[&str] = &["email", "sms"];
+
+/// `actions.*.message` as a mapping.
+pub(super) static SAYS: Section = Section {
+    path: "actions.*.message",
+    keys: &[
+        key!("channel", [Word(CHANNELS)], "the kind of message"),
+        key!(
+            "to",
+            [Text],
+            "argument of the recipient; `to` where left out"
+        ),
+        key!(
+            "subject",
+            [Text],
+            "argument of a mail's subject; `subject` where left out"
+        ),
+        key!(
+            "text",
+            [Text],
+            "argument of the text; `text` where left out"
         ),
     ],
     later: &[],

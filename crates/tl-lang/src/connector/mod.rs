@@ -8,6 +8,7 @@ mod call;
 mod connection;
 mod evidence;
 mod keys;
+mod message;
 mod read;
 mod request;
 mod schema;
@@ -18,7 +19,7 @@ use tl_kernel::connector::Connector;
 use crate::diag::Diag;
 use crate::project::Project;
 
-pub(crate) use call::{actions, crm};
+pub(crate) use call::{actions, crm, sender};
 pub(crate) use connection::connection;
 pub use schema::connector_schema;
 pub use shipped::SHIPPED;

@@ -18,7 +18,7 @@ use super::keys::{
     LOOK_UP, MEANING, MEANINGS, PROOFS, RATE, READ, VERIFIED,
 };
 use super::request::{fixed, pairs, request};
-use super::{Read, auth, evidence};
+use super::{Read, auth, evidence, message};
 use crate::cel::Schema;
 use crate::cx::{Cx, Keys};
 use crate::diag::{self, Mend, Problem, Severity};
@@ -251,6 +251,7 @@ fn operations(cx: &mut Cx<'_>, node: &Node, shared: &Shared<'_>) -> BTreeMap<Str
             out.insert(e.key.clone(), op);
         }
     }
+    message::one_a_channel(cx, keys, &out);
     out
 }
 
@@ -307,6 +308,7 @@ fn operation(
             .filter(|n| n.text() != Some("for_ever"))
             .and_then(|n| cx.duration(n)),
         on_unknown: on_unknown(cx, keys),
+        message: message::of(cx, keys, &arguments),
         arguments,
         fields,
         condition,

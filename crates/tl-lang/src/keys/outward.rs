@@ -117,7 +117,21 @@ pub static MESSAGE: Section = Section {
     path: "side_effects.messaging.*",
     keys: &[
         key!("channel", [Word(&["email", "sms"])], "kind of message"),
-        key!("via", [Text], "`outbox`"),
+        key!(
+            "via",
+            [Text],
+            "the connection that sends it; `outbox`: it waits there"
+        ),
+        key!(
+            "with",
+            [Map(&Expr)],
+            "what the connection's action takes beside the message: argument → expression"
+        ),
+        key!(
+            "on_unknown",
+            [Word(ON_UNKNOWN)],
+            "what to do when nobody knows whether it was sent"
+        ),
         key!("to", [Expr], "the recipient"),
         key!("subject", [Text], "the subject of a mail"),
         key!("template", [Text], "file of the text"),
@@ -129,10 +143,7 @@ pub static MESSAGE: Section = Section {
         ),
         key!("valid_for", [Duration], "not sent later than this"),
     ],
-    later: &[(
-        "on_unknown",
-        "messages go to the outbox, so their outcome is always known; leave it out",
-    )],
+    later: &[],
 };
 
 /// `observability`.

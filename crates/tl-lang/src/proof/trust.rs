@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use tl_kernel::connector::{ConnectorCall, Control};
+use tl_kernel::connector::{CallArgument, ConnectorCall, Control};
 use tl_kernel::expr::{Expr, Piece, Template};
 use tl_kernel::policy::LimitScope;
 use tl_kernel::program::{
@@ -88,8 +88,10 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
             ActionKind::RecordStore { key, .. } => {
                 address(program, action, &holes(key), &tainted, out)
             }
-            ActionKind::Call(c) => call((program, action), c, &tainted, out),
-            ActionKind::DomainEvent => {}
+            ActionKind::Call(_) | ActionKind::DomainEvent => {}
+        }
+        if let Some(c) = action.call() {
+            call((program, action), c, &tainted, out);
         }
     }
     for field in program.record.fields.iter().filter(|f| f.control) {
@@ -155,6 +157,47 @@ fn message(
     for template in m.subject.iter().chain([&m.body]) {
         slots((program, tainted), (action, m), template, out);
     }
+    for argument in m.via.iter().flat_map(|call| &call.with) {
+        beside((program, tainted), (action, m), argument, out);
+    }
+}
+
+/// What an automatic message is sent with beside its text takes nothing that a stranger can put a text into: it is shown
+/// as it stands.
+fn beside(
+    (program, tainted): (&Program, &BTreeSet<String>),
+    (action, m): (&Action, &Message),
+    argument: &CallArgument,
+    out: &mut Vec<Finding>,
+) {
+    let reads = argument.value.reads();
+    let mut free = reads
+        .into_iter()
+        .filter(|p| outside(tainted, p) && !is_bounded(&program.record, &m.to, p));
+    let Some(free) = free.next() else { return };
+    out.push(
+        Finding::new(
+            "TL0504",
+            action.line,
+            format!(
+                "`{}` is sent by itself with `{}` from `{}`, which a stranger writes",
+                action.name,
+                argument.name,
+                free.join(".")
+            ),
+        )
+        .why(
+            "with it anybody can send any text and any link to an address, in your name; beside its text an automatic \
+             message takes bounded types (enum, bool, numbers, times, phone, the recipient's own address)",
+        )
+        .mend(format!(
+            "leave `{}` out, fill it from what is yours, or let a person approve it: `{}: approve`",
+            argument.name, action.name
+        ))
+        .about(program, action)
+        .fix(Fix::Approve(action.name.clone()))
+        .key("messaging"),
+    );
 }
 
 /// What a stranger wrote fills a slot of an automatic message only where its type bounds it, or where it is a

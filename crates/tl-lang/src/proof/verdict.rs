@@ -1,6 +1,6 @@
 //! What the file's policy may say about an action, whatever the values are.
 
-use tl_kernel::connector::Control;
+use tl_kernel::connector::{CallArgument, Control};
 use tl_kernel::expr::{Expr, Node, Piece, Template};
 use tl_kernel::policy::When;
 use tl_kernel::program::{Action, ActionIx, ActionKind, Emit, Program, Step};
@@ -48,13 +48,11 @@ fn may(program: &Program, action: &Action) -> May {
     let auto = !forbidden && !matches!(line.auto, When::Unstated);
     let checked = match &action.kind {
         ActionKind::Message(m) => trust::is_ours(program, &m.to),
-        ActionKind::Call(c) => c
-            .with
-            .iter()
-            .filter(|a| a.control == Control::Sensitive)
-            .all(|a| trust::is_ours(program, &a.value)),
         _ => true,
     };
+    let mut called = action.call().into_iter().flat_map(|c| &c.with);
+    let sensitive = |a: &CallArgument| a.control == Control::Sensitive;
+    let checked = checked && called.all(|a| !sensitive(a) || trust::is_ours(program, &a.value));
     May {
         auto,
         vouched_only: is_unchecked(program, action),
@@ -95,16 +93,15 @@ pub(super) fn written(program: &Program) -> Option<ActionIx> {
 
 /// What an action cannot be planned without.
 pub(super) fn needed(action: &Action) -> Vec<&Expr> {
-    match &action.kind {
-        ActionKind::RecordStore { key, .. } => holes(key),
-        ActionKind::Rest(r) => holes(&r.path),
-        ActionKind::Call(c) => {
-            let required = c.with.iter().filter(|a| a.required);
-            required.map(|a| &a.value).collect()
-        }
-        ActionKind::Message(m) => vec![&m.to],
-        ActionKind::DomainEvent => Vec::new(),
-    }
+    let to = match &action.kind {
+        ActionKind::RecordStore { key, .. } => return holes(key),
+        ActionKind::Rest(r) => return holes(&r.path),
+        ActionKind::Message(m) => Some(&m.to),
+        ActionKind::Call(_) | ActionKind::DomainEvent => None,
+    };
+    let called = action.call().into_iter().flat_map(|c| &c.with);
+    let required = called.filter(|a| a.required).map(|a| &a.value);
+    to.into_iter().chain(required).collect()
 }
 
 /// The expressions of a template.

@@ -167,7 +167,7 @@ fn action(name: &str, kind: ActionKind, class: Class) -> Action {
 pub fn message(to: &str, check: bool) -> Message {
     Message {
         channel: Channel::Email,
-        via: "mailer".into(),
+        via: None,
         to: expr(to),
         subject: None,
         body: template("Hello"),

@@ -61,6 +61,10 @@ const SHARED: &[(&str, &str)] = &[
         "%BLIND%",
         "api: rest, optimistic_lock: last_writer_wins, path: '/leads/1'",
     ),
+    (
+        "%SAYS%",
+        "decision: { branches: [{ condition: \"record.name != ''\", action: m }, { default: human_queue }] }\npolicy: { m: auto }",
+    ),
     ("%AUTO%", "policy: { crm_upsert: auto }"),
     (
         "%TELL%",
