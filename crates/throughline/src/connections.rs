@@ -115,7 +115,8 @@ impl FromBundles {
         let credentials = self.credentials(declared, secret)?;
         let named = |s: &&Scheme| declared.scheme.as_ref().is_none_or(|n| *n == s.name);
         let scheme = connector.auth.iter().find(named);
-        Connection::of_connector(plain, scheme, credentials, connector.rate).map_err(failed)
+        let opened = Connection::of_connector(plain, scheme, credentials, connector.rate);
+        Ok(opened.map_err(failed)?.of_kind(&connector.name))
     }
 
     /// What a connector's log-in is made of.

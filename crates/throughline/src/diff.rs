@@ -6,10 +6,12 @@ mod tables;
 use std::collections::BTreeMap;
 
 use tl_kernel::connector::ConnectorCall;
+use tl_kernel::effect::Class;
 use tl_kernel::payload::object_to_json;
 use tl_kernel::policy::{PolicyLine, When};
 use tl_kernel::program::{
-    ActionKind, Emit, OUTBOX, Program, RuleEffect, Schedule, Step, Threshold,
+    ActionKind, Emit, OUTBOX, OnUnknown, Program, RuleEffect, Schedule, Step, Threshold,
+    WhenUnanswered,
 };
 use tl_kernel::time::duration_text;
 use tl_lang::effective_policy_text;
@@ -368,8 +370,13 @@ fn actions(p: &Program) -> BTreeMap<String, String> {
     p.actions
         .iter()
         .map(|a| {
+            let unknown = match (a.class, a.on_unknown) {
+                (Class::E4, OnUnknown::Resend) => ", sent again when nobody knows",
+                (Class::E4, OnUnknown::AssumeSent) => ", taken as sent when nobody knows",
+                _ => "",
+            };
             let text = format!(
-                "{} {}, valid for {}",
+                "{} {}, valid for {}{unknown}",
                 a.class.word(),
                 words(&a.kind),
                 duration_text(a.valid_for)
@@ -432,6 +439,21 @@ fn task_rules(p: &Program) -> BTreeMap<String, String> {
     );
     if let Some(a) = p.tasks.ask_missing.and_then(|ix| p.action(ix)) {
         out.insert("ask_missing".into(), a.name.clone());
+    }
+    let steps = p.tasks.unanswered.iter().map(|step| {
+        let what = match &step.then {
+            WhenUnanswered::Remind(ix) => {
+                let name = p.action(*ix).map_or("?", |a| &a.name);
+                format!("send {name}")
+            }
+            WhenUnanswered::Escalate(owner) => format!("give it to {owner}"),
+            WhenUnanswered::Close(reason) => format!("close ({reason})"),
+        };
+        format!("after {} {what}", duration_text(step.after))
+    });
+    let steps: Vec<String> = steps.collect();
+    if !steps.is_empty() {
+        out.insert("ask_missing unanswered".into(), steps.join(", "));
     }
     out
 }

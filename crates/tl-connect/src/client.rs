@@ -108,6 +108,7 @@ pub struct Connection {
     session: Option<Arc<Session>>,
     signs: Option<Signing>,
     rate: Option<Rate>,
+    connector: Option<String>,
 }
 
 impl Connection {
@@ -128,7 +129,21 @@ impl Connection {
             session: None,
             signs: None,
             rate: None,
+            connector: None,
         })
+    }
+
+    /// The same place, known to be of a connector.
+    pub fn of_kind(self, connector: impl Into<String>) -> Connection {
+        Connection {
+            connector: Some(connector.into()),
+            ..self
+        }
+    }
+
+    /// The connector that it is of, where that is known.
+    pub fn connector(&self) -> Option<&str> {
+        self.connector.as_deref()
     }
 
     /// A connection of a connector, by one of its ways to log in; `None`: it shows nothing.

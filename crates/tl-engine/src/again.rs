@@ -6,6 +6,7 @@ use tl_connect::backoff::Backoff;
 use tl_connect::guard::{Try, Why};
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::limits::{MAX_ATTEMPTS, MAX_CRASHES};
+use tl_kernel::program::OnUnknown;
 use tl_kernel::time::MINUTE;
 use tl_kernel::turn::EffectKind;
 use tl_store::contract::{Attempt, EffectRow, Row, Unit};
@@ -262,11 +263,25 @@ impl Worker {
 
     /// The vendor had accepted it and has not said since what became of it.
     pub(crate) async fn overdue(&self, row: &EffectRow) -> Result<(), DeskError> {
+        if self.resends(row).await? {
+            // The vendor has taken it: what is sent again when nothing is known of it is not sent again for this.
+            let taken = settlement(row, EffectState::Uncertain, "no_callback", "answer");
+            let outcome = Outcome::Settle(taken);
+            return self.record(row.clone(), None, Finished::of(outcome)).await;
+        }
         let mut change = self.change(row, EffectState::Uncertain, self.desk.now());
         change.code.clone_from(&row.code);
         self.write(row, change, None).await?;
         self.desk.nudge();
         Ok(())
+    }
+
+    /// Whether the workflow wants it sent again when nobody knows what became of it.
+    async fn resends(&self, row: &EffectRow) -> Result<bool, DeskError> {
+        let bundle = self.desk.bundle(row.tenant, row.definition).await?;
+        let action = bundle.program.action_named(&row.action);
+        let wants = action.is_some_and(|a| a.on_unknown == OnUnknown::Resend);
+        Ok(wants && row.class == Class::E4)
     }
 
     /// An attempt that nobody finished: its node died or it passed its deadline. What may be repeated is ready

@@ -97,6 +97,17 @@ impl Worker {
             let why = format!("no connector for `{}` in this build", row.action);
             return Ok(Err(Box::new(self.failed(row, &why))));
         };
+        if let (Some(call), Some(kind)) = (action.call(), connection.connector())
+            && call.connector != kind
+        {
+            let why = format!(
+                "TL0810 the effect was planned for `{}`, and the connection `{}` is of kind `{kind}` now: what speaks to one \
+                 does not speak to the other",
+                call.connector,
+                connection.name()
+            );
+            return Ok(Err(Box::new(self.failed(row, &why))));
+        }
         if operation.class != row.class {
             let why = format!(
                 "TL0808 the effect was planned with class {}, and its connector's file now says {}",

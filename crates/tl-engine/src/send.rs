@@ -8,7 +8,7 @@ use tl_connect::guard::{Seen, Why};
 use tl_connect::reconcile::{AfterReading, after_reading};
 use tl_kernel::case::Case;
 use tl_kernel::connector::WhenAbsent;
-use tl_kernel::decide::theirs;
+use tl_kernel::decide::{Settlement, theirs};
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::limits::{ATTEMPT_DEADLINE, MAX_CRASHES};
 use tl_kernel::program::{ActionKind, Lock, OnUnknown};
@@ -41,7 +41,7 @@ impl Worker {
         let bundle = self.desk.bundle(row.tenant, row.definition).await?;
         let mut target = match self.target(row, &bundle, pass).await? {
             Ok(target) => target,
-            Err(finished) => return Ok(*finished),
+            Err(finished) => return self.not_made(row, *finished).await,
         };
         if self.key_is_forgotten(row).await? {
             let s = settlement(row, EffectState::Uncertain, "key_window", "none");
@@ -114,6 +114,21 @@ impl Worker {
         Ok(Finished {
             attempt: Some(evidence),
             ..Finished::of(outcome)
+        })
+    }
+
+    /// An attempt that could not be made at all says nothing of an earlier one either.
+    async fn not_made(&self, row: &EffectRow, finished: Finished) -> Result<Finished, DeskError> {
+        let outcome = match (row.state, finished.outcome) {
+            (EffectState::Uncertain, Outcome::Settle(s)) => Outcome::Settle(Settlement {
+                state: EffectState::Uncertain,
+                ..s
+            }),
+            (_, outcome) => self.after_earlier(row, outcome).await?,
+        };
+        Ok(Finished {
+            outcome,
+            ..finished
         })
     }
 
@@ -339,7 +354,7 @@ impl Worker {
             };
             self.looked_at(&mut row).await?;
             match self.target(&row, &bundle, pass).await? {
-                Err(finished) => finished.outcome,
+                Err(finished) => self.not_made(&row, *finished).await?.outcome,
                 Ok(mut target) if row.class == Class::E3 => {
                     self.by_looking(&row, &mut target).await?
                 }

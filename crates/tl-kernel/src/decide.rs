@@ -290,6 +290,8 @@ pub(crate) struct Deciding<'a> {
     rule_asked: Option<String>,
     /// The case waited for required fields when the input came.
     waited: bool,
+    /// What is said now is said again on purpose.
+    reminds: bool,
 }
 
 impl<'a> Deciding<'a> {
@@ -315,6 +317,7 @@ impl<'a> Deciding<'a> {
             draft: None,
             rule_asked: None,
             waited,
+            reminds: false,
         }
     }
 
@@ -336,6 +339,7 @@ impl<'a> Deciding<'a> {
             Input::Command(c) => self.on_command(c),
         }?;
         self.goal_made_whole();
+        self.stop_waiting_where_answered();
         Ok(())
     }
 
@@ -463,9 +467,8 @@ impl<'a> Deciding<'a> {
             let met = self.now <= due;
             self.entry(Entry::Sla { state, met, due });
         }
-        // The goal's clock is not one of the stay.
         let open = self.case.timers.iter();
-        let open = open.filter(|(_, (kind, _))| *kind != TimerKind::Goal);
+        let open = open.filter(|(_, (kind, _))| kind.is_of_stay());
         let open: Vec<u32> = open.map(|(n, _)| *n).collect();
         for n in open {
             self.end_timer(n);

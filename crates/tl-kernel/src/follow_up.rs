@@ -92,11 +92,16 @@ pub fn waits_for(world: &Program, case: &Case) -> Option<(u32, Vec<String>)> {
     (waits && !fields.is_empty()).then_some((ask, fields))
 }
 
-/// The message that asked last for missing fields. One that was cancelled has asked nobody.
+/// The message that asked last for missing fields. One that was cancelled has asked nobody, and neither has a reminder
+/// that waits for an approval.
 pub(crate) fn asked<'c>(world: &Program, case: &'c Case) -> Option<(u32, &'c CaseEffect)> {
-    let action = world.action(world.tasks.ask_missing?)?;
+    let first = world.tasks.ask_missing?;
     let mut all = case.effects.iter().rev();
-    let asks = |e: &CaseEffect| e.name == action.name && e.state != EffectState::Cancelled;
+    let asks = |e: &CaseEffect| match e.state {
+        EffectState::Cancelled => false,
+        EffectState::Planned => e.action == first,
+        _ => world.tasks.asks(e.action),
+    };
     let (n, effect) = all.find(|(_, e)| asks(e))?;
     Some((*n, effect))
 }

@@ -534,6 +534,16 @@ pub enum TimerKind {
     /// The time that `workflow.goal` gives the whole path has passed.
     #[n(3)]
     Goal,
+    /// The n-th step of what is done while nobody answers the question for missing fields, from 0.
+    #[n(4)]
+    Unanswered(#[n(0)] u8),
+}
+
+impl TimerKind {
+    /// Whether it is of the stay in a state, and ends with it.
+    pub fn is_of_stay(self) -> bool {
+        !matches!(self, TimerKind::Goal | TimerKind::Unanswered(_))
+    }
 }
 
 /// The body of a turn: everything that may be personal. Stored apart, so that erasing it touches no head.

@@ -3,6 +3,7 @@
 
 mod auth;
 mod schedule;
+mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use crate::value::{Type, Value};
 
 pub use auth::{Auth, Idempotency, PRESETS, Preset, Proof};
 pub use schedule::{CatchUp, SAID, Schedule, TIMETABLE};
+pub use tasks::{TaskRules, Unanswered, WhenUnanswered};
 
 /// Position of a state in `Program::states`.
 pub type StateIx = u16;
@@ -543,17 +545,6 @@ pub enum Step {
     Close,
     /// Send nothing; record who denied; open a task unless the branch names another end.
     Deny,
-}
-
-/// `tasks`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct TaskRules {
-    /// `tasks.ask_missing.message`: the message action that asks for missing fields.
-    pub ask_missing: Option<ActionIx>,
-    /// `tasks.<kind>.owner`: who gets tasks of a kind, an expression that may read the record.
-    pub owners: BTreeMap<String, Template>,
-    /// `tasks.<kind>.sla`, µs.
-    pub slas: BTreeMap<String, i64>,
 }
 
 /// An action that may reach the outside world.

@@ -79,6 +79,7 @@ pub(crate) const COMPULSORY: &[(&str, &str, Option<&str>)] = &[
     ("schedules.*", "cron", Some("\"0 6 * * *\"")),
     ("states.*.escalate", "after", Some("30m")),
     ("states.*.escalate", "to", Some("operators")),
+    ("tasks.*.unanswered", "after", Some("2d")),
     ("transitions.*", "from", None),
     ("transitions.*", "to", None),
     ("worker.rules.*", "when", None),

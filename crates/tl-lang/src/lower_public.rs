@@ -174,7 +174,7 @@ pub(crate) fn follow_up(
     let mut elsewhere = Vec::new();
     for (ix, action) in l.actions.iter().enumerate() {
         if shows(&action.kind) {
-            match tasks.ask_missing.map(usize::from) == Some(ix) {
+            match tasks.asks(ix as u16) {
                 true => asks = true,
                 false => elsewhere.push(action.name.clone()),
             }

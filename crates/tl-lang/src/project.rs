@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tl_kernel::digest::sha256;
+use tl_kernel::program::OUTBOX;
 
 use crate::connector;
 use crate::cx::{Cx, Keys};
@@ -225,6 +226,14 @@ pub fn connections(project: &Project) -> (Vec<Connection>, Vec<Diag>) {
     {
         for e in &all.map.entries {
             cx.check_name(&e.key, e.key_span);
+            if e.key == OUTBOX {
+                let p = Problem::new("TL0211", e.key_span, "`outbox` is built in");
+                cx.push(
+                    p.why("a message with `via: outbox` waits in the database for a system that takes it")
+                        .mend(Mend::replace(e.key_span, "mail", "write `mail`")),
+                );
+                continue;
+            }
             if let Some(keys) = cx.section(&e.value, &CONNECTION) {
                 let line = cx.line(e.key_span);
                 let read = Reading {

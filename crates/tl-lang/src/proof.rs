@@ -338,6 +338,8 @@ pub enum Cue {
     Conflict,
     /// The SLA of the stay is missed.
     Breach,
+    /// Nobody has answered the question for missing fields.
+    Unanswered,
     /// A person moves the case.
     Move(StateIx),
     /// A person opens the case again.
@@ -363,6 +365,7 @@ impl Cue {
             Cue::Uncertain => "nobody knows whether an effect happened".into(),
             Cue::Conflict => "somebody else changed the record first".into(),
             Cue::Breach => "the SLA is missed".into(),
+            Cue::Unanswered => "nobody answers the question for what is missing".into(),
             Cue::Move(to) => format!("a person moves the case to `{}`", program.state_name(to)),
             Cue::Reopen => "a person opens the case again".into(),
             Cue::SendAgain => "a person sends an effect again".into(),
@@ -439,6 +442,7 @@ pub fn findings(program: &Program) -> Vec<Finding> {
 fn found(program: &Program, gone: bool) -> Vec<Finding> {
     let mut out = Vec::new();
     repeat::exists(program, &mut out);
+    repeat::closes(program, &mut out);
     if !out.is_empty() {
         // What follows looks actions and states up; nothing sensible can be said without them.
         return out;

@@ -565,6 +565,31 @@ const CASES: &[(&str, &str, &str)] = &[
         "",
         "tasks: { hand_off: { owner: '${record.owner}' } }",
     ),
+    (
+        "tasks.*.unanswered",
+        "",
+        "tasks: { ask_missing: { unanswered: [{ after: 1d, to: anna }] } }",
+    ),
+    (
+        "tasks.*.unanswered.*.after",
+        "tasks: { ask_missing: { unanswered: [{ after: 1d, to: anna }] } }",
+        "tasks: { ask_missing: { unanswered: [{ after: 2d, to: anna }] } }",
+    ),
+    (
+        "tasks.*.unanswered.*.to",
+        "tasks: { ask_missing: { unanswered: [{ after: 1d, to: anna }] } }",
+        "tasks: { ask_missing: { unanswered: [{ after: 1d, to: ben }] } }",
+    ),
+    (
+        "tasks.*.unanswered.*.close",
+        "tasks: { ask_missing: { unanswered: [{ after: 1d, to: anna }] } }",
+        "tasks: { ask_missing: { unanswered: [{ after: 1d, close: no_answer }] } }",
+    ),
+    (
+        "tasks.*.unanswered.*.message",
+        "side_effects: { messaging: { m: { to: record.email, text: x } } }\ntasks: { ask_missing: { unanswered: [{ after: 1d, to: anna }] } }",
+        "side_effects: { messaging: { m: { to: record.email, text: x } } }\ntasks: { ask_missing: { unanswered: [{ after: 1d, message: m }] } }",
+    ),
     ("tasks.*.sla", "", "tasks: { hand_off: { sla: 1h } }"),
     (
         "side_effects",

@@ -34,6 +34,9 @@ pub(crate) const NEVER: i64 = i64::MAX;
 /// The goal's timer: behind the last of the escalation's steps.
 const GOAL: i64 = 2 + u8::MAX as i64 + 1;
 
+/// The first step of what is done while nobody answers: behind the goal's.
+const UNANSWERED: i64 = GOAL + 1;
+
 /// The number that stands for what a timer is for.
 pub(crate) fn timer_number(kind: TimerKind) -> i64 {
     match kind {
@@ -41,6 +44,7 @@ pub(crate) fn timer_number(kind: TimerKind) -> i64 {
         TimerKind::Breach => 1,
         TimerKind::Escalate(step) => 2 + i64::from(step),
         TimerKind::Goal => GOAL,
+        TimerKind::Unanswered(step) => UNANSWERED + i64::from(step),
     }
 }
 
@@ -50,6 +54,9 @@ pub(crate) fn timer_kind(number: i64) -> Option<TimerKind> {
         0 => Some(TimerKind::Warn),
         1 => Some(TimerKind::Breach),
         GOAL => Some(TimerKind::Goal),
+        UNANSWERED.. => u8::try_from(number - UNANSWERED)
+            .ok()
+            .map(TimerKind::Unanswered),
         n => u8::try_from(n - 2).ok().map(TimerKind::Escalate),
     }
 }
@@ -66,10 +73,12 @@ mod tests {
             TimerKind::Escalate(0),
             TimerKind::Escalate(255),
             TimerKind::Goal,
+            TimerKind::Unanswered(0),
+            TimerKind::Unanswered(255),
         ] {
             assert_eq!(timer_kind(timer_number(kind)), Some(kind));
         }
-        for number in [-1, GOAL + 1] {
+        for number in [-1, UNANSWERED + 256] {
             assert_eq!(timer_kind(number), None, "{number}");
         }
     }

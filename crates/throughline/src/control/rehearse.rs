@@ -162,6 +162,21 @@ impl Ctx<'_> {
     }
 }
 
+/// What a message would say, to whom and by what: its subject, or the beginning of its text.
+fn said(args: &Value) -> Option<String> {
+    let text = |name: &str| args.at(&[name]).map(Value::to_string);
+    let (channel, to, via) = (text("channel")?, text("to")?, text("via")?);
+    let subject = text("subject").filter(|s| !s.trim().is_empty());
+    let begins = subject.or_else(|| text("text"))?;
+    let line = begins.lines().find(|l| !l.trim().is_empty())?;
+    let short: String = line.chars().take(SHOWN).collect();
+    let more = if short.len() < line.len() { "…" } else { "" };
+    Some(format!("{channel} to {to} by `{via}`, “{short}{more}”"))
+}
+
+/// So much of a message is shown, characters.
+const SHOWN: usize = 60;
+
 /// The facts of a rehearsal.
 struct Stage<'a> {
     view: &'a Tenant,
@@ -249,17 +264,19 @@ impl Stage<'_> {
     ) -> Result<(), Failure> {
         for p in done.plans.iter().filter(|p| p.kind == EffectKind::Effect) {
             let planned = done.case.effects.get(&p.n);
+            let args = minicbor::decode(&p.args).unwrap_or(Value::Null);
             let what = match planned.map(|e| e.state) {
                 Some(EffectState::Planned) => "would wait for an approval".into(),
                 Some(s) if s.is_settled() => "would be stopped at once".into(),
                 _ => {
-                    let args = minicbor::decode(&p.args).unwrap_or(Value::Null);
                     let at = (self.view, self.bundle);
                     let suppressed = desk.is_suppressed(at, &p.action, &args).await?;
                     self.at_the_gate(p, suppressed)
                 }
             };
-            done.notes.push(format!("`{}` {what}", p.action));
+            let said = said(&args).map(|said| format!(": {said}"));
+            let said = said.unwrap_or_default();
+            done.notes.push(format!("`{}` {what}{said}", p.action));
         }
         if done.plans.iter().all(|p| p.kind == EffectKind::Ask) {
             done.notes.push("nothing would be sent".into());

@@ -333,6 +333,10 @@ fn timer_words(m: &Material, n: u32) -> String {
         Some(TimerKind::Breach) => "the SLA has passed".into(),
         Some(TimerKind::Escalate(step)) => format!("escalation step {}", step + 1),
         Some(TimerKind::Goal) => "the time of the goal has passed".into(),
+        Some(TimerKind::Unanswered(step)) => format!(
+            "nobody has answered the question for what is missing: step {}",
+            step + 1
+        ),
         None => "a timer fired".into(),
     }
 }

@@ -74,7 +74,7 @@ const ACTORS: &[(&str, &str)] = &[
     ("model", "id"),
     ("operator_cli", "id"),
 ];
-const TIMERS: [&str; 4] = ["warn", "breach", "escalate", "goal"];
+const TIMERS: [&str; 5] = ["warn", "breach", "escalate", "goal", "unanswered"];
 
 /// An item of CBOR, as far as heads hold them.
 #[derive(Debug, Clone, PartialEq)]

@@ -125,6 +125,11 @@ fn a_message_leaves_by_its_connection_and_again_with_the_same_key() {
     let secret = bench.secret("web");
     bench.write("secret", &secret);
     let server = bench.serve();
+    bench.write("t.json", r#"{"email":"ada@b.example","name":"Ada"}"#);
+    bench.run(&["try", "t.json", "--endpoint", "web"]).expect(
+        0,
+        &["`ack` would be sent by itself: email to ada@b.example by `post`, “We have it”"],
+    );
     write_to(&bench, &server, ("ada@b.example", 1));
     let mut seen: Vec<Letter> = Vec::new();
     for _ in 0..3 {
@@ -169,5 +174,53 @@ fn who_is_suppressed_gets_no_message_by_a_connection() {
     };
     bench.until(&["case", "list"], "the case of who said stop", waits);
     assert!(letters.try_recv().is_err(), "nothing else has left");
+    assert_eq!(server.stop(), 0);
+}
+
+/// What was planned for one vendor is not sent through the connection of another.
+#[test]
+fn a_connection_of_another_kind_sends_nothing_that_was_planned_for_the_first() {
+    let (address, letters) = post_office(&[]);
+    let bench = desk(address);
+    let secret = bench.secret("web");
+    bench.write("secret", &secret);
+    let server = bench.serve();
+    let hold = [
+        "kill",
+        "set",
+        "connection:post",
+        "--mode",
+        "hold",
+        "--reason",
+        "moving",
+    ];
+    bench.run(&hold).expect(0, &[]);
+    write_to(&bench, &server, ("ada@b.example", 1));
+    bench.write(
+        "connectors/other_post.yaml",
+        &CONNECTOR.replace("post_office", "other_post"),
+    );
+    bench.write(
+        "connections.yaml",
+        &format!("connections: {{ post: {{ kind: other_post, base_url: 'http://{address}' }} }}\n"),
+    );
+    bench.write(
+        "workflows/support/workflow.yaml",
+        &WORKFLOW.replace("version: \"1\"", "version: \"2\""),
+    );
+    bench.run(&["deploy", "--yes"]).expect(0, &[]);
+    bench
+        .run(&["kill", "clear", "connection:post", "--reason", "moved"])
+        .expect(0, &[]);
+    let failed = |all: &Value| all[0]["state"] == "failed";
+    let effects = bench.until(&["effect", "list"], "the end of the effect", failed);
+    let shown = bench.run(&["effect", "show", effects[0]["effect"].as_str().unwrap()]);
+    shown.expect(0, &["TL0810"]);
+    write_to(&bench, &server, ("bob@b.example", 2));
+    let (_, body) = letters.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(
+        body["to"], "bob@b.example",
+        "the new version uses the new one"
+    );
     assert_eq!(server.stop(), 0);
 }

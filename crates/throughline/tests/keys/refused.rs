@@ -50,6 +50,7 @@ const UNKNOWN: &[(&str, &str, &str)] = &[
     ("decision.branches.*", "decision: { branches: [{ default: human_queue, note: n }] }", "note"),
     ("policy.*", "policy: { crm_upsert: { auto: true, budget: 5 } }", "budget"),
     ("tasks.*", "tasks: { review: { priority: high } }", "priority"),
+    ("tasks.*.unanswered.*", "tasks: { ask_missing: { unanswered: [{ after: 1d, close: x, by: sms }] } }", "by"),
     ("side_effects", "side_effects: { slack: { channel: sales } }", "slack"),
     ("side_effects.crm", "side_effects: { crm: { timeout: 5s } }", "timeout"),
     ("side_effects.crm.optimistic_lock", "side_effects: { crm: { api: rest, optimistic_lock: { header: etag } } }", "header"),

@@ -1,4 +1,4 @@
-//! Messages that were sent to the outbox.
+//! Messages in the outbox.
 
 use maud::html;
 
@@ -13,8 +13,8 @@ pub(crate) fn page(sent: &[Sent], now: i64) -> Page {
         title: "Outbox".into(),
         place: "/outbox",
         body: html! {
-            div class="head" { h1 { "Outbox" } p class="soft" { "What went out, newest first: each message as it was sent" } }
-            @if sent.is_empty() { div class="empty" { h2 { "Nothing has gone out" } p { "Messages appear here once they are sent, with the case that sent them." } } }
+            div class="head" { h1 { "Outbox" } p class="soft" { "Messages that wait here for a system of yours, newest first. What a connection sends stands with its case" } }
+            @if sent.is_empty() { div class="empty" { h2 { "Nothing waits here" } p { "Messages without a connection appear here, with the case that wrote them." } } }
             ol class="rows sent" data-list {
                 @for m in sent {
                     li class="row" data-item {

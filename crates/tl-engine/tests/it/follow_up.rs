@@ -193,6 +193,100 @@ async fn a_question_is_not_asked_again_for_the_sake_of_a_new_link() {
     }
 }
 
+/// What is done while nobody answers.
+const UNANSWERED: &str = "unanswered: [
+  { after: 2d, message: again }, { after: 4d, message: again }, { after: 5d, to: boss }, { after: 9d, close: no_answer }
+]";
+
+async fn patient(dir: &std::path::Path) -> World {
+    let w = World::bare(dir).await;
+    w.desk.is_reached_at("https://forms.example.com/");
+    let (text, files) = in_a_file();
+    let text = text
+        .replace("message: ask }", &format!("message: ask, {UNANSWERED} }}"))
+        .replace("policy:\n", "policy:\n  again: { auto: \"true\", limit: 9 per contact per day }\n")
+        .replace(
+            "  messaging:\n",
+            "  messaging:\n    again: { channel: email, to: record.email, template: t.md, check: verified_sender }\n",
+        );
+    let files = [files[0], ("/teams.yaml", "teams: { boss: [berta] }\n")];
+    w.deploy_files(&text, &files).await;
+    w
+}
+
+/// Whoever does not answer is reminded, then somebody is told, then the case is closed; an answer ends that.
+#[tokio::test]
+async fn an_unanswered_question_reminds_escalates_and_closes() {
+    // Hours after the question: links that were sent, the owner of the task, the state and why.
+    let table = [
+        (47, 1, "operators", ("needs_human", "missing")),
+        (48, 2, "operators", ("needs_human", "missing")),
+        (96, 3, "operators", ("needs_human", "missing")),
+        (120, 3, "boss", ("needs_human", "missing")),
+        (215, 3, "boss", ("needs_human", "missing")),
+        (216, 3, "operators", ("closed", "no_answer")),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = patient(dir.path()).await;
+    let case = w.case_of("a", r#"{"email":"ada@example.com"}"#).await;
+    w.settle().await.unwrap();
+    let mut passed = 0;
+    for (hours, sent, owner, (state, reason)) in table {
+        w.clock.advance((hours - passed) * HOUR);
+        passed = hours;
+        w.settle().await.unwrap();
+        assert_eq!(links(&w, case).await.len(), sent, "after {hours} hours");
+        assert_eq!(w.state(case).await, state, "after {hours} hours");
+        let now = w.case(case).await;
+        assert_eq!(
+            (&*now.owner, &*now.reason),
+            (owner, reason),
+            "after {hours} hours"
+        );
+    }
+    // The newest link was the one that counted; now none does.
+    let last = read(&w, case, &links(&w, case).await[2]).await;
+    let late = answer(&w, case, last.ask, r#"{"company":"Acme","name":"Ada"}"#).await;
+    assert!(matches!(&late, Err(DeskError::Refused(r)) if r.code == "TL0718"));
+    assert!(w.case(case).await.timers.is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_ends_the_reminders_and_half_of_one_begins_them_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = patient(dir.path()).await;
+    let case = w.case_of("a", r#"{"email":"ada@example.com"}"#).await;
+    w.settle().await.unwrap();
+    w.clock.advance(48 * HOUR);
+    w.settle().await.unwrap();
+    let sent = links(&w, case).await;
+    assert_eq!(sent.len(), 2);
+    let newest = read(&w, case, &sent[1]).await;
+    // Half of what is missing, a day after the reminder: two days from now on.
+    w.clock.advance(24 * HOUR);
+    answer(&w, case, newest.ask, r#"{"name":"Ada"}"#)
+        .await
+        .unwrap();
+    w.settle().await.unwrap();
+    let asked = links(&w, case).await.len();
+    w.clock.advance(47 * HOUR);
+    w.settle().await.unwrap();
+    assert_eq!(links(&w, case).await.len(), asked, "47 hours");
+    w.clock.advance(HOUR);
+    w.settle().await.unwrap();
+    let sent = links(&w, case).await;
+    assert_eq!(sent.len(), asked + 1, "48 hours");
+    let newest = read(&w, case, &sent[asked]).await;
+    answer(&w, case, newest.ask, r#"{"company":"Acme"}"#)
+        .await
+        .unwrap();
+    w.settle().await.unwrap();
+    w.clock.advance(30 * 24 * HOUR);
+    w.settle().await.unwrap();
+    assert_eq!(links(&w, case).await.len(), asked + 1, "nobody is reminded");
+    assert_ne!(w.case(case).await.reason, "no_answer");
+}
+
 #[tokio::test]
 async fn without_an_address_of_ours_there_is_no_link() {
     let dir = tempfile::tempdir().unwrap();

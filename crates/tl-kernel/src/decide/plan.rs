@@ -203,6 +203,9 @@ impl Deciding<'_> {
                 digest,
             })
         };
+        if self.reminds {
+            return Some((with(self.link(ix, n, self.now))?, None));
+        }
         let allowed = verdict != Verdict::Never;
         let said = |made: &Made| {
             let said = self.said_before(action, &made.args, made.digest);
@@ -230,10 +233,7 @@ impl Deciding<'_> {
     /// number at an instant, µs.
     fn link(&self, ix: ActionIx, n: u32, at: i64) -> Option<String> {
         follow_up::endpoint(self.world)?;
-        let base = self
-            .facts
-            .links
-            .filter(|_| self.world.tasks.ask_missing == Some(ix))?;
+        let base = self.facts.links.filter(|_| self.world.tasks.asks(ix))?;
         let link = Link::new(self.world, &self.case, n, at);
         let token = link.token(self.facts.tenant_key, self.case.id);
         (!link.fields.is_empty()).then(|| format!("{base}/{}/{token}", self.case.id))
@@ -259,7 +259,7 @@ impl Deciding<'_> {
         keyed(&self.case.seed, &parts)
     }
 
-    /// The effect by which this case has said the same already, or perhaps has: a decision made again does not
+    /// The effect by which this case has said the same already, or perhaps has, or is about to: a decision made again does not
     /// repeat a message. A draft is not made again with the decision, so a drafted message counts as the same to
     /// the same address.
     fn said_before(&self, action: &Action, args: &Value, digest: Digest) -> Option<u32> {
@@ -273,7 +273,8 @@ impl Deciding<'_> {
         };
         let said = |e: &CaseEffect| match e.state {
             EffectState::Succeeded => !is_dry_run(&e.code),
-            EffectState::Uncertain => true,
+            // What is on its way will be said, or a person hears of it.
+            EffectState::Uncertain | EffectState::Ready => true,
             _ => false,
         };
         let mut earlier = self.case.effects.iter().rev();
@@ -554,7 +555,11 @@ impl Deciding<'_> {
             args.push(("with", with));
         }
         if let Some(subject) = m.subject.as_ref().filter(|_| m.channel == Channel::Email) {
-            args.push(("subject", text(self.rendered(subject, m, (verdict, link))?)));
+            let subject = self.rendered(subject, m, (verdict, link))?;
+            if m.via.is_some() && subject.trim().is_empty() {
+                return Ok(None);
+            }
+            args.push(("subject", text(subject)));
         }
         let body = match (&self.draft, self.drafts(action)) {
             (Some(draft), true) => draft.clone(),
@@ -563,6 +568,11 @@ impl Deciding<'_> {
         if body.trim().is_empty() {
             return Ok(None);
         }
+        // A text message is looked up by what it says: its end is nothing that a provider could take off.
+        let body = match m.channel {
+            Channel::Sms => body.trim_end().to_owned(),
+            _ => body,
+        };
         args.push(("text", text(body)));
         Ok(Some(args))
     }
@@ -672,7 +682,7 @@ impl Deciding<'_> {
     }
 
     /// Plans what an edge emits; what cannot be planned is seen by a person instead of being dropped.
-    fn plan_emitted(&mut self, ix: ActionIx) {
+    pub(super) fn plan_emitted(&mut self, ix: ActionIx) {
         match self.plan_effect(ix, None) {
             None => self.open_task_once("exception", "arguments"),
             Some(EffectState::Cancelled) => self.open_task_once("exception", "policy_never"),

@@ -136,6 +136,7 @@ impl Deciding<'_> {
             self.plan_effect(ix, None);
         }
         self.open_task_once("missing", "missing");
+        self.wait_for_answer();
     }
 
     /// A case that lacks a required field is not handed off: it waits for it in `needs_human`.
@@ -394,7 +395,7 @@ impl Deciding<'_> {
         let case = &self.case;
         let state = self.world.states.get(usize::from(case.state));
         let ended = state.is_some_and(|s| s.terminal);
-        let clock = |(kind, _): &(TimerKind, i64)| *kind != TimerKind::Goal;
+        let clock = |(kind, _): &(TimerKind, i64)| kind.is_of_stay();
         let waits = case.timers.values().any(clock) || case.asks.values().any(|(_, open)| *open);
         let open = case.open_tasks().next().is_some() || case.open_effects().next().is_some();
         if !(ended || waits || open) {

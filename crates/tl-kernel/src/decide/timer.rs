@@ -1,11 +1,12 @@
 //! SLA clocks: the breach, and the escalation after it. A breach is a fact about time: it happened at `due`,
-//! whenever it is noticed. And the clock of the whole path.
+//! whenever it is noticed. The clock of the whole path, and that of a question that nobody answers.
 
 use super::Deciding;
 use super::task::GOAL_MISSED;
-use crate::case::GoalClock;
+use crate::case::{CaseTask, GoalClock};
+use crate::follow_up;
 use crate::journal::{Entry, TimerKind};
-use crate::program::{StateIx, canonical};
+use crate::program::{ActionIx, StateIx, WhenUnanswered, canonical};
 
 /// Why the goal's clock stops.
 #[derive(Clone, Copy)]
@@ -53,12 +54,78 @@ impl Deciding<'_> {
             .and_then(|s| s.escalate.get(usize::from(step)))
             .map(|(_, to)| to.clone());
         if let Some(owner) = to {
-            self.entry(Entry::Assigned {
-                owner: owner.clone(),
-                reason: "escalation".into(),
-            });
-            self.hand_tasks_to(&owner);
+            self.escalate_to(owner);
         }
+    }
+
+    fn escalate_to(&mut self, owner: String) {
+        self.entry(Entry::Assigned {
+            owner: owner.clone(),
+            reason: "escalation".into(),
+        });
+        self.hand_tasks_to(&owner);
+    }
+
+    /// Somebody was asked for missing fields: the clock of the first step begins, anew where it ran.
+    pub(super) fn wait_for_answer(&mut self) {
+        self.stop_waiting();
+        self.await_step(0, self.now);
+    }
+
+    /// The clock of a step after the question.
+    fn await_step(&mut self, step: u8, asked: i64) {
+        if let Some(next) = self.world.tasks.unanswered.get(usize::from(step)) {
+            let due = asked.saturating_add(next.after);
+            self.set_timer(TimerKind::Unanswered(step), due);
+        }
+    }
+
+    fn stop_waiting(&mut self) {
+        let mut set = self.case.timers.iter();
+        let waits = |kind| matches!(kind, TimerKind::Unanswered(_));
+        if let Some((&n, _)) = set.find(|(_, (kind, _))| waits(*kind)) {
+            self.end_timer(n);
+        }
+    }
+
+    /// Whatever it was that took the question away: nobody is reminded of it any more.
+    pub(super) fn stop_waiting_where_answered(&mut self) {
+        if self.case.open_tasks().all(|(_, t)| t.kind != "missing") {
+            self.stop_waiting();
+        }
+    }
+
+    /// Nobody has answered the question for missing fields by `due`.
+    pub(super) fn unanswered(&mut self, step: u8, due: i64) {
+        let world = self.world;
+        let step_now = world.tasks.unanswered.get(usize::from(step));
+        // Where all is there, the question is answered, though a person may not have said so yet.
+        let Some(now) = step_now.filter(|_| !self.missing().is_empty()) else {
+            return;
+        };
+        self.await_step(step.saturating_add(1), due.saturating_sub(now.after));
+        match &now.then {
+            WhenUnanswered::Remind(ix) => self.remind(*ix),
+            WhenUnanswered::Escalate(owner) => self.escalate_to(owner.clone()),
+            // What else is open is a person's, who knows of the case. That it takes long is known.
+            WhenUnanswered::Close(reason) => {
+                let waits = |t: &CaseTask| t.kind == "missing" || t.reason == "sla_breach";
+                if self.case.open_tasks().all(|(_, t)| waits(t)) {
+                    self.move_to(canonical::CLOSED, reason);
+                }
+            }
+        }
+    }
+
+    /// Says again what is missing, unless the question itself has not left yet.
+    fn remind(&mut self, ix: ActionIx) {
+        let asked = follow_up::asked(self.world, &self.case);
+        if asked.is_some_and(|(_, e)| e.is_open()) {
+            return;
+        }
+        self.reminds = true;
+        self.plan_emitted(ix);
+        self.reminds = false;
     }
 
     /// The goal's clock after a move from a state: it starts where the path starts, stands still in a state that

@@ -65,6 +65,9 @@ impl Deciding<'_> {
                     if self.move_to(canonical::TRIAGED, "answered") {
                         self.redecide();
                     }
+                } else if waits_for_sender && changed {
+                    // Somebody answers, and has not come to the end of it.
+                    self.wait_for_answer();
                 }
             }
             canonical::AUTOMATED if changed => {
@@ -374,6 +377,7 @@ impl Deciding<'_> {
             TimerKind::Breach => self.breach(due),
             TimerKind::Escalate(step) => self.escalate(step),
             TimerKind::Goal => self.miss_goal(due),
+            TimerKind::Unanswered(step) => self.unanswered(step, due),
         }
         Ok(())
     }

@@ -122,7 +122,7 @@ pub(crate) fn sender(
     channel: Channel,
 ) -> Option<(ConnectorCall, Class, OnUnknown)> {
     let connection = l.cx.text(node)?;
-    let name = sends_at(l, node, &connection)?;
+    let name = sends_at(l, (node, channel), &connection)?;
     let connector = of_name(l, node, (&name, ""))?;
     let found = connector.operations.values();
     let Some(op) = found.clone().find(|o| message::says(o, channel)) else {
@@ -165,7 +165,11 @@ pub(crate) fn sender(
 }
 
 /// The connector of the connection that sends. One that is not declared yet is of the connector that it is called by.
-fn sends_at(l: &mut Lower<'_>, node: &Node, connection: &str) -> Option<String> {
+fn sends_at(
+    l: &mut Lower<'_>,
+    (node, channel): (&Node, Channel),
+    connection: &str,
+) -> Option<String> {
     if let Some(found) = l.connections.iter().find(|c| c.name == connection) {
         let kind = found.connector.clone();
         if kind.is_none() {
@@ -194,7 +198,11 @@ fn sends_at(l: &mut Lower<'_>, node: &Node, connection: &str) -> Option<String> 
         l.cx.push(p.mend(Mend {
             edits: Vec::new(),
             say: format!(
-                "declare it there, with the connector that sends: `{connection}: {{ kind: resend, secret: env:RESEND_KEY }}`"
+                "declare it there, with the connector that sends: `{connection}: {{ kind: {} }}`",
+                match channel {
+                    Channel::Sms => "twilio, settings: { account: AC… }, secret: env:TWILIO_TOKEN",
+                    _ => "resend, secret: env:RESEND_KEY",
+                }
             ),
         }));
         return None;

@@ -218,8 +218,25 @@ pub static TASK: Section = Section {
             [Text],
             "for `ask_missing`: the message that asks"
         ),
+        key!(
+            "unanswered",
+            [List(&Of(&UNANSWERED))],
+            "for `ask_missing`: what is done while nobody answers"
+        ),
         key!("owner", [Text], "who gets tasks of the kind"),
         key!("sla", [Duration], "how long a task may stay open"),
+    ],
+    later: &[],
+};
+
+/// `tasks.*.unanswered`: each step does one thing.
+pub static UNANSWERED: Section = Section {
+    path: "tasks.*.unanswered",
+    keys: &[
+        key!("after", [Duration], "time after the question"),
+        key!("message", [Text], "the message that reminds"),
+        key!("to", [Text], "person or team who gets the case"),
+        key!("close", [Text], "the reason for which the case is closed"),
     ],
     later: &[],
 };

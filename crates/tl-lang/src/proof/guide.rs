@@ -398,7 +398,7 @@ enum Turned {
 /// moved.
 fn parks(entries: &[Entry], input: &Input, after: &Case) -> Option<bool> {
     let moved = |e: &Entry| matches!(e, Entry::Moved { .. });
-    let clock = |(kind, _): &(TimerKind, i64)| *kind != TimerKind::Goal;
+    let clock = |(kind, _): &(TimerKind, i64)| kind.is_of_stay();
     let commanded = matches!(input, Input::Command(c) if matches!(c.what, CommandKind::Move(_)));
     let runs = after.timers.values().any(clock);
     entries.iter().any(moved).then_some(commanded && !runs)

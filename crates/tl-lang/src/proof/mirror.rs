@@ -64,6 +64,7 @@ fn cue(program: &Program, before: &Case, input: &Input) -> Option<Cue> {
         },
         Input::TimerFired { n } => match before.timers[n].0 {
             TimerKind::Breach => Cue::Breach,
+            TimerKind::Unanswered(_) => Cue::Unanswered,
             _ => return None,
         },
         Input::Command(c) => match &c.what {

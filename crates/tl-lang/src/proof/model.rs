@@ -339,6 +339,9 @@ impl<'p> Model<'p> {
         if s.clock {
             out.push(Cue::Breach);
         }
+        if s.tasks & task::MISSING != 0 && !self.program.tasks.unanswered.is_empty() {
+            out.push(Cue::Unanswered);
+        }
         for (bit, kind) in task::NAMES {
             if s.tasks & bit != 0 {
                 let verbs = decisions(bit).iter();
@@ -383,6 +386,7 @@ impl<'p> Model<'p> {
             Cue::Decided { bit, decision, .. } => self.decided(s, bit, decision),
             Cue::Succeeded | Cue::Trouble | Cue::Uncertain | Cue::Conflict => self.settled(s, cue),
             Cue::Breach => self.breached(s),
+            Cue::Unanswered => self.unanswered(s),
             Cue::Move(_) | Cue::Reopen | Cue::SendAgain | Cue::Resolved => self.commanded(s, cue),
         }
     }

@@ -1,7 +1,7 @@
 //! The model's answers to messages, models, clocks, the outcomes of effects, and people.
 
 use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NEEDS_HUMAN, TRIAGED};
-use tl_kernel::program::{ActionIx, ActionKind};
+use tl_kernel::program::{ActionIx, ActionKind, WhenUnanswered};
 
 use super::Cue;
 use super::model::{Born, Model, Out, plain};
@@ -112,6 +112,22 @@ impl Model<'_> {
                 moved.into_iter().map(asks).collect()
             }
         })
+    }
+
+    /// Nobody has answered the question for missing fields. Which of the steps it is, is not remembered.
+    pub(super) fn unanswered(&mut self, s: Spot) -> Vec<Out> {
+        let program = self.program;
+        let mut out = vec![s];
+        for step in &program.tasks.unanswered {
+            match &step.then {
+                WhenUnanswered::Remind(ix) => out.extend(self.emitted(s, *ix)),
+                WhenUnanswered::Close(_) if s.tasks & !(task::MISSING | task::BREACH) == 0 => {
+                    out.extend(self.moved(s, CLOSED));
+                }
+                WhenUnanswered::Close(_) | WhenUnanswered::Escalate(_) => {}
+            }
+        }
+        plain(out)
     }
 
     pub(super) fn settled(&mut self, s: Spot, cue: Cue) -> Vec<Out> {

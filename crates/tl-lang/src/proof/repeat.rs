@@ -3,7 +3,7 @@
 use tl_kernel::effect::Class;
 use tl_kernel::program::{
     Action, ActionIx, ActionKind, Channel, Emit, Lock, Message, OnUnknown, Program, RestWrite,
-    StateIx, Step,
+    StateIx, Step, Unanswered, WhenUnanswered, canonical,
 };
 use tl_kernel::value::Type;
 
@@ -105,6 +105,22 @@ pub(super) fn prove(program: &Program, out: &mut Vec<Finding>) {
             // The loader takes the class of a call from its connector, whose file was checked.
             ActionKind::Call(_) | ActionKind::RecordStore { .. } | ActionKind::DomainEvent => {}
         }
+    }
+}
+
+/// A case is closed along a declared edge, also by a question that nobody answers.
+pub(super) fn closes(program: &Program, out: &mut Vec<Finding>) {
+    let closes = |s: &Unanswered| matches!(s.then, WhenUnanswered::Close(_));
+    let may = program.edge(canonical::NEEDS_HUMAN, canonical::CLOSED);
+    if program.tasks.unanswered.iter().any(closes) && may.is_none() {
+        out.push(
+            Finding::new(
+                "TL0519",
+                0,
+                "an unanswered question closes its case, and no transition leads from `needs_human` to `closed`".into(),
+            )
+            .mend("declare the transition, or take the step `close` out of `unanswered`"),
+        );
     }
 }
 

@@ -86,11 +86,8 @@ impl<'p> Offers<'p> {
                 let may = |e: &CaseEffect| cue != Cue::Conflict || writes(e);
                 settlements(cue, case, may)
             }
-            Cue::Breach => {
-                let timers = case.timers.iter();
-                let due = timers.filter(|(_, (kind, _))| *kind == TimerKind::Breach);
-                due.map(|(n, _)| Input::TimerFired { n: *n }).collect()
-            }
+            Cue::Breach => fired(case, |kind| kind == TimerKind::Breach),
+            Cue::Unanswered => fired(case, |kind| matches!(kind, TimerKind::Unanswered(_))),
             Cue::Move(to) => {
                 let name = self.program.state_name(to).to_owned();
                 vec![command(CommandKind::Move(name))]
@@ -242,6 +239,13 @@ pub(super) fn every_decision(case: &Case) -> Vec<Input> {
     let how = [Resolve::Drop, Resolve::Happened(None), Resolve::SendAgain];
     all.extend(resolutions(case, &how));
     all
+}
+
+/// The clocks of a case that may run out.
+fn fired(case: &Case, which: impl Fn(TimerKind) -> bool) -> Vec<Input> {
+    let timers = case.timers.iter();
+    let due = timers.filter(|(_, (kind, _))| which(*kind));
+    due.map(|(n, _)| Input::TimerFired { n: *n }).collect()
 }
 
 fn settlements(cue: Cue, case: &Case, may: impl Fn(&CaseEffect) -> bool) -> Vec<Input> {

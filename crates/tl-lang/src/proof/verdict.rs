@@ -119,5 +119,9 @@ fn may_be_blank(action: &Action) -> bool {
         return false;
     };
     let says = |p: &Piece| matches!(p, Piece::Text(t) if !t.trim().is_empty());
-    !m.body.parts.iter().any(says)
+    let subject = m.subject.as_ref().filter(|_| m.via.is_some());
+    [Some(&m.body), subject]
+        .into_iter()
+        .flatten()
+        .any(|t| !t.parts.iter().any(says))
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tl_kernel::case::Case;
 use tl_kernel::decide::{Facts, Input, decide};
 use tl_kernel::id::{CaseId, TenantId};
-use tl_kernel::journal::{Entry, TimerKind};
+use tl_kernel::journal::Entry;
 use tl_kernel::policy::{Policy, Verdict};
 use tl_kernel::program::canonical::NEEDS_HUMAN;
 use tl_kernel::program::{ActionIx, Program};
@@ -81,7 +81,7 @@ pub(super) fn shows(
         .states
         .get(usize::from(case.state))
         .is_some_and(|s| s.terminal);
-    let clock = case.timers.values().any(|(k, _)| *k != TimerKind::Goal);
+    let clock = case.timers.values().any(|(k, _)| k.is_of_stay());
     let asked = case.asks.values().any(|(_, open)| *open);
     let tasks = case.open_tasks().next().is_some();
     match claim {

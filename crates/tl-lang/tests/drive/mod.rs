@@ -432,9 +432,9 @@ impl<'p> Trial<'p> {
     }
 }
 
-/// The goal's clock is no way out: a workflow need not have a goal.
+/// Neither the goal's clock nor that of an unanswered question is a way out: a workflow need not have them.
 fn is_clock((kind, _): &(TimerKind, i64)) -> bool {
-    *kind != TimerKind::Goal
+    kind.is_of_stay()
 }
 
 /// Something is going to happen by itself.

@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use tl_kernel::case::Case;
 use tl_kernel::effect::Class;
 use tl_kernel::expr::{Expr, Template};
-use tl_kernel::journal::{Entry, TimerKind};
+use tl_kernel::journal::Entry;
 use tl_kernel::policy::{Limit, LimitScope, Policy, PolicyLine, Verdict, When};
 use tl_kernel::program::canonical::{AUTOMATED, CLOSED, NAMES, NEEDS_HUMAN, PENDING, TRIAGED};
 use tl_kernel::program::{
     Action, ActionIx, ActionKind, AiStep, BaseVersion, Branch, Channel, Classify, DecisionDef,
     Edge, Emit, Endpoint, FieldDef, FieldFrom, Format, Goal, Idempotency, Lock, Message, Mode,
     Observability, OnMatch, OnUnknown, Program, Queue, RecipientCheck, RecordType, RestWrite, Rule,
-    RuleEffect, State, StateIx, Step, TaskRules, Threshold,
+    RuleEffect, State, StateIx, Step, TaskRules, Threshold, Unanswered, WhenUnanswered,
 };
 use tl_kernel::time::{DAY, HOUR};
 use tl_kernel::value::Type;
@@ -386,6 +386,21 @@ pub const SAYS: [Say; 5] = [
 ];
 const ACTIONS: [&str; 4] = ["crm_upsert", "reply", "transfer", "domain_event"];
 
+/// Steps while nobody answers.
+fn unanswered(rng: &mut Rng) -> Vec<Unanswered> {
+    let mut out = Vec::new();
+    for n in 0..=rng.below(3) {
+        let then = match rng.below(3) {
+            0 => WhenUnanswered::Remind(1 + rng.below(2) as ActionIx),
+            1 => WhenUnanswered::Escalate("boss".into()),
+            _ => WhenUnanswered::Close("no_answer".into()),
+        };
+        let after = HOUR * (n as i64 + 1);
+        out.push(Unanswered { after, then });
+    }
+    out
+}
+
 impl Parts {
     pub fn new() -> Parts {
         Parts {
@@ -437,6 +452,9 @@ impl Parts {
         }
         if rng.share(30) {
             p.tasks.ask_missing = Some(1);
+        }
+        if rng.share(30) {
+            p.tasks.unanswered = unanswered(rng);
         }
         p.record.on_match = *rng.pick(&[OnMatch::Join, OnMatch::Update, OnMatch::Open]);
         self.branches(&mut p, rng);
@@ -537,7 +555,7 @@ pub fn shows(p: &Program, path: &CounterExample, cases: &[Case], last: &[Entry])
     let case = &cases[cases.len() - 1];
     let ended = |c: &Case| p.states[usize::from(c.state)].terminal;
     let tasks = |c: &Case| c.open_tasks().count();
-    let clocks = case.timers.values().filter(|(k, _)| *k != TimerKind::Goal);
+    let clocks = case.timers.values().filter(|(k, _)| k.is_of_stay());
     let questions = case.asks.values().filter(|(_, open)| *open);
     let waits = clocks.count() + questions.count();
     match &path.claim {

@@ -70,6 +70,9 @@ impl Parts {
         if rng.share(15) {
             p.tasks.ask_missing = Some(1);
         }
+        if rng.share(15) {
+            p.tasks.unanswered = super::unanswered(rng);
+        }
         p.record.on_match = *rng.pick(&ON_MATCH);
         if rng.share(8) {
             p.goal = Some(Goal {

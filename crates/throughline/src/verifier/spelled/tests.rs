@@ -131,6 +131,7 @@ fn entries() -> Vec<Entry> {
         timer(TimerKind::Breach),
         timer(TimerKind::Escalate(2)),
         timer(TimerKind::Goal),
+        timer(TimerKind::Unanswered(1)),
         Entry::TimerEnded { n: 1, fired: true },
         Entry::Sla {
             state: 2,

@@ -1,8 +1,12 @@
 //! Rows of `decision`, `policy` and `tasks`.
 
+use tl_kernel::time::DAY;
+
 use super::{Row, SAY};
 use crate::acts::{Act, LEAD};
 
+/// A day after the usual lead came in.
+const A_DAY: &[Act] = &[Act::Say(LEAD), Act::Wait(DAY)];
 const LOST: &[Act] = &[Act::LoseAnswer, Act::Say(LEAD)];
 /// Two leads, one after the other.
 const TWO: &[Act] = &[
@@ -30,6 +34,11 @@ pub const ROWS: &[Row] = &[
     ("tasks", "", "tasks: { review: { owner: anna } }", SAY, "task review for operators", "task review for anna"),
     ("tasks.*.message", "%MISSING%\nrecord: { type: d, fields: { email: { type: email }, b: { type: int, required: true } } }\nside_effects: { messaging: { m: { to: record.email, text: Tell us } } }", "%MISSING%\nrecord: { type: d, fields: { email: { type: email }, b: { type: int, required: true } } }\nside_effects: { messaging: { m: { to: record.email, text: Tell us } } }\ntasks: { ask_missing: { message: m } }", SAY, "", "effect m "),
     ("tasks.*.owner", "tasks: { review: { owner: ben } }", "worker: { ai_step: none, rules: [{ when: \"record.name != ''\", set: { owner: anna } }] }\ntasks: { review: { owner: '${record.owner}' } }", SAY, "task review for ben", "task review for anna"),
+    ("tasks.*.unanswered", "%ASKS%", "%ASKS%\ntasks: { ask_missing: { message: m, unanswered: [{ after: 1d, to: anna }] } }", SAY, "", "timer Unanswered(0) at +1d"),
+    ("tasks.*.unanswered.*.after", "%ASKS%\ntasks: { ask_missing: { message: m, unanswered: [{ after: 1d, to: anna }] } }", "%ASKS%\ntasks: { ask_missing: { message: m, unanswered: [{ after: 2d, to: anna }] } }", SAY, "timer Unanswered(0) at +1d", "timer Unanswered(0) at +2d"),
+    ("tasks.*.unanswered.*.message", "%ASKS%\ntasks: { ask_missing: { message: m, unanswered: [{ after: 1d, to: anna }] } }", "%ASKS%\ntasks: { ask_missing: { message: m, unanswered: [{ after: 1d, message: r }] } }", A_DAY, "", "effect r "),
+    ("tasks.*.unanswered.*.to", "%ASKS%\ntasks: { ask_missing: { message: m, unanswered: [{ after: 1d, to: anna }] } }", "%ASKS%\ntasks: { ask_missing: { message: m, unanswered: [{ after: 1d, to: ben }] } }", A_DAY, "Assigned { owner: \"anna\", reason: \"escalation\" }", "Assigned { owner: \"ben\", reason: \"escalation\" }"),
+    ("tasks.*.unanswered.*.close", "%ASKS%\ntasks: { ask_missing: { message: m, unanswered: [{ after: 1d, close: no_answer }] } }", "%ASKS%\ntasks: { ask_missing: { message: m, unanswered: [{ after: 1d, close: gave_up }] } }", A_DAY, "reason: \"no_answer\"", "reason: \"gave_up\""),
     ("tasks.*.sla", "", "tasks: { review: { sla: 1h } }", SAY, "task review for operators, reason decision, due +4h", "task review for operators, reason decision, due +1h"),
     ("decision.branches.*.default", "decision: { branches: [{ default: human_queue }] }", "decision: { branches: [{ default: deny }] }", SAY, "reason needs_human", "reason denied"),
     ("tasks.*.owner", "%CRM%\npolicy: { crm_upsert: approve }", "%CRM%\npolicy: { crm_upsert: approve }\ntasks: { approve: { owner: anna } }", SAY, "task approve for operators", "task approve for anna"),

@@ -39,6 +39,12 @@ const SHARED: &[(&str, &str)] = &[
         "decision: { branches: [{ condition: \"size(missing) > 0\", action: ask_missing }, { default: human_queue }] }",
     ),
     (
+        "%ASKS%",
+        "decision: { branches: [{ condition: \"size(missing) > 0\", action: ask_missing }, { default: human_queue }] }\n\
+         record: { type: d, fields: { b: { type: int, required: true } } }\npolicy: { m: auto, r: auto }\n\
+         side_effects: { messaging: { m: { to: \"'desk@x.example'\", text: Tell us }, r: { to: \"'desk@x.example'\", text: Again } } }",
+    ),
+    (
         "%CLOSE%",
         "decision: { branches: [{ condition: \"record.name != ''\", action: close }, { default: human_queue }] }",
     ),
