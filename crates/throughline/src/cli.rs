@@ -14,7 +14,9 @@ use crate::templates::Template;
 pub use admin::{Audit, Clock, Endpoint, Flag, Key, Tenant};
 pub use connector::Connector;
 pub use import::{Import, Layout};
-pub use work::{Case, Dead, Decision, Effect, How, Kill, Outbox, Record, Suppression, Task};
+pub use work::{
+    Case, Dead, Decision, Effect, How, Kill, Outbox, Record, Redrive, Suppression, Task,
+};
 
 /// Over the options that every command has.
 const EVERYWHERE: &str = "Everywhere";
@@ -255,7 +257,7 @@ pub enum Command {
         after_help = "Examples:\n  \
             throughline dead list\n  \
             throughline dead redrive eff_… --reason mended\n  \
-            throughline dead redrive --code http_422 --reason mended"
+            throughline dead redrive --group 3a91c2d4 --reason mended"
     )]
     Dead(Dead),
     /// Kill switches: stop effects or ingest at once, with or without a running server

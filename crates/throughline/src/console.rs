@@ -158,10 +158,10 @@ impl House for Rooms {
         Box::pin(self.failures_now())
     }
 
-    fn redrive<'a>(&'a self, who: &'a Who, code: &'a str, reason: &'a str) -> Answer<'a, String> {
+    fn redrive<'a>(&'a self, who: &'a Who, group: &'a str, reason: &'a str) -> Answer<'a, String> {
         let request = Request::Redrive {
             ids: Vec::new(),
-            code: Some(code.to_owned()),
+            group: Some(group.to_owned()),
             reason: reason.to_owned(),
         };
         Box::pin(async move { said(self.ask(who, request).await?) })

@@ -133,6 +133,14 @@ pub fn check_base(text: &str, allow_private: bool) -> Result<Url, TargetError> {
     if text.len() > LONGEST_URL || !is_plain(text) {
         return Err(TargetError::NotAUrl);
     }
+    let (scheme, rest) = text.split_once("://").ok_or(TargetError::NotAUrl)?;
+    if let "smtp" | "smtps" = scheme {
+        // A mail server has a host and a port; their rules are those of any other.
+        check_base(&format!("https://{rest}"), allow_private)?;
+        let bare = !rest.trim_end_matches('/').contains('/');
+        let url = Url::parse(text).ok().filter(|_| bare);
+        return url.ok_or(TargetError::NotAUrl);
+    }
     let url = Url::parse(text).map_err(|_| TargetError::NotAUrl)?;
     match url.scheme() {
         "https" => {}
@@ -140,7 +148,6 @@ pub fn check_base(text: &str, allow_private: bool) -> Result<Url, TargetError> {
         "http" => return Err(TargetError::NotHttps),
         _ => return Err(TargetError::NotAUrl),
     }
-    let (_, rest) = text.split_once("://").ok_or(TargetError::NotAUrl)?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
     if authority.contains('@') || !url.username().is_empty() || url.password().is_some() {
         return Err(TargetError::UserInfo);

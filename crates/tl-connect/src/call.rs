@@ -3,6 +3,7 @@
 
 mod answer;
 mod encode;
+mod mail;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use tl_kernel::expr::{EvalError, Piece, Scope, Template};
 use tl_kernel::payload::to_json;
 use tl_kernel::value::{Label, Value};
 
+use crate::smtp::Envelope;
 pub use answer::{Found, Heard, ReadState};
 pub(crate) use answer::{parsed, shown, text};
 use encode::{escaped, form};
@@ -60,8 +62,10 @@ pub struct Draft {
     pub path_and_query: String,
     /// Headers by lower-case name.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body. A mail's is without the time at which it leaves.
     pub body: Option<Vec<u8>>,
+    /// The body is a mail, which goes from there to there.
+    pub mail: Option<Envelope>,
 }
 
 /// Why a request cannot be made. Nothing has been sent.
@@ -85,6 +89,9 @@ pub enum CallError {
     /// An expression of the connector file has no result.
     #[error("TL0806 the request cannot be made: {0}")]
     Expression(#[from] EvalError),
+    /// A part of the mail cannot be written.
+    #[error("TL0820 the mail cannot be written: {0}")]
+    Mail(String),
     /// The connection signs, and this message cannot be signed.
     #[error("TL0809 the message cannot be signed: {0}")]
     Unsigned(String),
@@ -218,8 +225,14 @@ pub(crate) fn request(
         _ => return Err(CallError::Method),
     };
     let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
+    let mut mail = None;
     let body = match &spec.body {
         Body::None => None,
+        Body::Mail(shape) => {
+            let (envelope, bytes) = mail::written(shape.value(scope)?.as_ref(), scope)?;
+            mail = Some(envelope);
+            Some(bytes)
+        }
         Body::Json(shape) => {
             set(&mut headers, "content-type", "application/json".into());
             let mut value = shape.value(scope)?.unwrap_or(Value::Null);
@@ -252,6 +265,7 @@ pub(crate) fn request(
         path_and_query: path_and_query(spec, scope)?,
         headers,
         body,
+        mail,
     })
 }
 

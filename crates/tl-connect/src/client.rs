@@ -20,6 +20,7 @@ use crate::address::{self, TargetError};
 use crate::backoff;
 use crate::knowledge::{self, Answer, Blocked, BodyError, Knowledge, NotSent, Sent, Unknown};
 use crate::login::{self, Credentials, Session};
+use crate::smtp::{Envelope, Sender};
 use tl_kernel::connector::{Rate, Scheme};
 use tl_wire::signature::Secret as Signing;
 
@@ -233,7 +234,39 @@ impl Connection {
     /// The host and port its credential is bound to.
     pub fn host(&self) -> String {
         let host = self.base.host_str().unwrap_or("");
-        format!("{host}:{}", self.base.port_or_known_default().unwrap_or(0))
+        format!("{host}:{}", self.port())
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        let usual = match self.base.scheme() {
+            "smtps" => 465,
+            "smtp" => 587,
+            _ => 0,
+        };
+        self.base.port_or_known_default().unwrap_or(usual)
+    }
+
+    /// The host without the brackets of an address.
+    pub(crate) fn bare_host(&self) -> &str {
+        let host = self.base.host_str().unwrap_or("");
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Whether it is reached by SMTP.
+    pub fn is_by_mail(&self) -> bool {
+        matches!(self.base.scheme(), "smtp" | "smtps")
+    }
+
+    /// Whether everything is encrypted from the first byte.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        matches!(self.base.scheme(), "https" | "smtps")
+    }
+
+    /// What its requests show.
+    pub(crate) fn shown(&self) -> Option<&str> {
+        self.auth
+            .as_ref()
+            .and_then(|(_, value)| value.to_str().ok())
     }
 
     /// Whether it leads to the same place with the same credential.
@@ -303,6 +336,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<Vec<u8>>,
+    /// The body is a mail, for a connection by SMTP: it goes from there to there, and everything above is not used.
+    pub mail: Option<Envelope>,
     /// Time for everything, the answer's body included.
     pub deadline: Duration,
 }
@@ -356,6 +391,7 @@ struct Sockets {
     public: reqwest::Client,
     /// A second pool: a connection to a private address must not be found by a request that may not reach it.
     private: reqwest::Client,
+    mail: Arc<Sender>,
 }
 
 /// One exchange with a system that is reached without sockets: what a simulation puts in place of the network.
@@ -375,6 +411,14 @@ impl Client {
             way: Way::Sockets(Sockets {
                 public: build(options, false)?,
                 private: build(options, true)?,
+                mail: Arc::new(Sender {
+                    resolver: Resolver {
+                        hosts: options.hosts.clone(),
+                    },
+                    roots: options.roots.clone(),
+                    connect: options.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+                    tls: std::sync::Mutex::default(),
+                }),
             }),
             allowed: None,
             heard: None,
@@ -436,6 +480,9 @@ impl Client {
 
 /// The same checks, and another way out.
 async fn given(exchange: &dyn Exchange, connection: &Connection, request: Request) -> Sent {
+    if request.mail.is_some() && connection.is_by_mail() {
+        return exchange.exchange(connection, request).await;
+    }
     match prepare(connection, request.clone()) {
         Ok(_) => exchange.exchange(connection, request).await,
         Err(why) => unsent(&request, why),
@@ -455,6 +502,14 @@ impl Sockets {
         let begun = Instant::now();
         let body_bytes = request.body.as_ref().map_or(0, Vec::len);
         let deadline = tokio::time::Instant::now() + request.deadline;
+        if let (Some(envelope), true) = (&request.mail, connection.is_by_mail()) {
+            let mail = (envelope, request.body.as_deref().unwrap_or_default());
+            return Sent {
+                knowledge: self.mail.send(connection, mail, deadline).await,
+                took: begun.elapsed(),
+                body_bytes,
+            };
+        }
         let knowledge = match prepare(connection, request) {
             Err(why) => Knowledge::NotSent(why),
             Ok(request) => {
@@ -512,8 +567,10 @@ fn build(options: &Options, allow_private: bool) -> Result<reqwest::Client, SetU
         .no_gzip()
         .connect_timeout(options.connect_timeout.unwrap_or(CONNECT_TIMEOUT))
         .pool_idle_timeout(IDLE)
-        .dns_resolver(Resolver {
-            hosts: options.hosts.clone(),
+        .dns_resolver(OfPool {
+            resolver: Resolver {
+                hosts: options.hosts.clone(),
+            },
             allow_private,
         });
     if !roots.is_empty() {
@@ -523,6 +580,9 @@ fn build(options: &Options, allow_private: bool) -> Result<reqwest::Client, SetU
 }
 
 fn prepare(connection: &Connection, request: Request) -> Result<reqwest::Request, NotSent> {
+    if request.mail.is_some() || connection.is_by_mail() {
+        return Err(NotSent::Request);
+    }
     let url =
         address::below(&connection.base, &request.path_and_query).map_err(|_| NotSent::Target)?;
     let mut out = reqwest::Request::new(request.method, url);
@@ -575,32 +635,59 @@ fn kept(headers: &HeaderMap) -> BTreeMap<String, String> {
 }
 
 /// Resolves a name and checks every address it leads to; the client connects to exactly these.
-struct Resolver {
+#[derive(Debug, Clone)]
+pub(crate) struct Resolver {
     hosts: BTreeMap<String, Vec<IpAddr>>,
+}
+
+impl Resolver {
+    pub(crate) async fn addresses(
+        &self,
+        host: &str,
+        allow_private: bool,
+    ) -> Result<Vec<IpAddr>, NotSent> {
+        let host = host.to_ascii_lowercase();
+        let found = match (self.hosts.get(&host), address::literal(&host)) {
+            (Some(ips), _) => ips.clone(),
+            (None, Some(ip)) => vec![ip],
+            (None, None) => {
+                let found = tokio::net::lookup_host((host.as_str(), 0)).await;
+                let found = found.map_err(|_| NotSent::Dns)?;
+                found.map(|at| at.ip()).collect()
+            }
+        };
+        if found.is_empty() {
+            return Err(NotSent::Dns);
+        }
+        // One forbidden address spoils the name: nobody has honest reasons to mix them.
+        match found
+            .iter()
+            .all(|ip| address::may_reach(*ip, allow_private))
+        {
+            true => Ok(found),
+            false => Err(NotSent::Target),
+        }
+    }
+}
+
+/// The resolver of one of the two pools.
+struct OfPool {
+    resolver: Resolver,
     allow_private: bool,
 }
 
-impl Resolve for Resolver {
+impl Resolve for OfPool {
     fn resolve(&self, name: Name) -> Resolving {
-        let host = name.as_str().to_ascii_lowercase();
-        let fixed = self.hosts.get(&host).cloned();
-        let allow_private = self.allow_private;
+        let (resolver, allow_private) = (self.resolver.clone(), self.allow_private);
         Box::pin(async move {
-            let found: Vec<SocketAddr> = match fixed {
-                Some(ips) => ips.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect(),
-                None => tokio::net::lookup_host((host.as_str(), 0)).await?.collect(),
-            };
-            if found.is_empty() {
-                return Err("the name has no address".into());
+            match resolver.addresses(name.as_str(), allow_private).await {
+                Ok(ips) => {
+                    let at = ips.into_iter().map(|ip| SocketAddr::new(ip, 0));
+                    Ok(Box::new(at) as Addrs)
+                }
+                Err(NotSent::Target) => Err(Blocked.into()),
+                Err(_) => Err("the name has no address".into()),
             }
-            // One forbidden address spoils the name: nobody has honest reasons to mix them.
-            if found
-                .iter()
-                .any(|a| !address::may_reach(a.ip(), allow_private))
-            {
-                return Err(Box::new(Blocked) as Box<dyn std::error::Error + Send + Sync>);
-            }
-            Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }

@@ -3,10 +3,11 @@
 //! A connection that logs in gets its token first, and once more where a token is refused: a refused request changed
 //! nothing.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tl_kernel::connector::Meaning;
 use tl_kernel::digest::{Digest, sha256};
+use tl_kernel::time::SECOND;
 
 use crate::backoff;
 use crate::call::{Call, CallError, Draft, Found, ReadState};
@@ -103,7 +104,7 @@ pub async fn write(
         let said = call.heard(answer).overrides;
         crate::classify::meaning(answer.status, &said) == Meaning::Credential
     };
-    let draft = signed(draft, call, to)?;
+    let draft = dated(signed(draft, call, to)?, to.now);
     let sent = send(client, to, &draft, is_refused).await;
     let receipt = receipt_of(&sent);
     let heard = match &sent.knowledge {
@@ -209,6 +210,17 @@ fn signed(mut draft: Draft, call: &Call<'_>, to: &To<'_>) -> Result<Draft, CallE
     Ok(draft)
 }
 
+/// A mail says when it left; everything else of it is the same at each attempt.
+fn dated(mut draft: Draft, now: i64) -> Draft {
+    if let (Some(_), Some(body)) = (&draft.mail, &mut draft.body) {
+        let seconds = u64::try_from(now.div_euclid(SECOND)).unwrap_or_default();
+        let at = UNIX_EPOCH + Duration::from_secs(seconds);
+        let date = httpdate::fmt_http_date(at).replace("GMT", "+0000");
+        body.splice(..0, format!("Date: {date}\r\n").into_bytes());
+    }
+    draft
+}
+
 pub(crate) fn request_of(draft: &Draft, to: &To<'_>) -> Request {
     let mut headers = draft.headers.clone();
     headers.push(("x-correlation-id".into(), to.correlation_id.to_owned()));
@@ -221,6 +233,7 @@ pub(crate) fn request_of(draft: &Draft, to: &To<'_>) -> Request {
         path_and_query: path.unwrap_or(&draft.path_and_query).to_owned(),
         headers,
         body: draft.body.clone(),
+        mail: draft.mail.clone(),
         deadline: to.deadline,
     }
 }

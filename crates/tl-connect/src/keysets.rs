@@ -35,6 +35,7 @@ pub async fn fetch(client: &Client, url: &str, allow_private: bool) -> Result<Ke
         path_and_query: path.to_owned(),
         headers: vec![("accept".into(), "application/json".into())],
         body: None,
+        mail: None,
         deadline: DEADLINE,
     };
     let body = match client.send(&connection, request).await.knowledge {

@@ -175,16 +175,21 @@ fn why_not_connected(error: &reqwest::Error) -> NotSent {
     if error.is_dns() {
         return NotSent::Dns;
     }
+    if error.is_timeout() && !any(error, |_: &rustls::Error| true) {
+        return NotSent::ConnectTimeout;
+    }
+    why_no_session(error, false)
+}
+
+/// Why there is no connection to a known address; `tls`: it is known that the encryption failed.
+pub(crate) fn why_no_session(error: &(dyn Error + 'static), tls: bool) -> NotSent {
     if any(error, |e: &rustls::Error| {
         matches!(e, rustls::Error::InvalidCertificate(_))
     }) {
         return NotSent::Certificate;
     }
-    if any(error, |_: &rustls::Error| true) {
+    if tls || any(error, |_: &rustls::Error| true) {
         return NotSent::Tls;
-    }
-    if error.is_timeout() {
-        return NotSent::ConnectTimeout;
     }
     if any(error, |e: &io::Error| {
         e.kind() == io::ErrorKind::ConnectionRefused
@@ -195,6 +200,15 @@ fn why_not_connected(error: &reqwest::Error) -> NotSent {
 }
 
 fn why_lost(error: &reqwest::Error) -> Unknown {
+    match why_ended(error) {
+        Unknown::Broken if any(error, hyper::Error::is_incomplete_message) => Unknown::Closed,
+        Unknown::Broken if any(error, hyper::Error::is_parse) => Unknown::Garbled,
+        other => other,
+    }
+}
+
+/// How a connection ended that was there.
+pub(crate) fn why_ended(error: &(dyn Error + 'static)) -> Unknown {
     let io_kind = |kinds: &[io::ErrorKind]| any(error, |e: &io::Error| kinds.contains(&e.kind()));
     if io_kind(&[
         io::ErrorKind::ConnectionReset,
@@ -203,18 +217,15 @@ fn why_lost(error: &reqwest::Error) -> Unknown {
     ]) {
         return Unknown::Reset;
     }
-    if any(error, hyper::Error::is_incomplete_message) || io_kind(&[io::ErrorKind::UnexpectedEof]) {
+    if io_kind(&[io::ErrorKind::UnexpectedEof]) {
         return Unknown::Closed;
-    }
-    if any(error, hyper::Error::is_parse) {
-        return Unknown::Garbled;
     }
     Unknown::Broken
 }
 
 /// Whether an error or one of its causes is of a type and passes a test. An `io::Error` hides the error it carries
 /// from `source`, so it is opened.
-fn any<E: Error + 'static>(error: &reqwest::Error, test: impl Fn(&E) -> bool) -> bool {
+fn any<E: Error + 'static>(error: &(dyn Error + 'static), test: impl Fn(&E) -> bool) -> bool {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(here) = next {
         if here.downcast_ref::<E>().is_some_and(&test) {

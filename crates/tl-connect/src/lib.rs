@@ -19,3 +19,4 @@ pub mod login;
 pub mod model;
 pub mod reconcile;
 pub mod rest;
+pub mod smtp;

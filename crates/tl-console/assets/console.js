@@ -82,7 +82,7 @@
       if (key === "c") { $("[data-claim]", items()[at])?.click(); return; }
     }
     const el = $(`[data-key="${CSS.escape(key)}"]`);
-    if (el && awake && !e.repeat && !(key === "Enter" && e.target.closest("a, button, summary"))) { e.preventDefault(); press(el); }
+    if (el?.getClientRects().length && awake && !e.repeat && !(key === "Enter" && e.target.closest("a, button, summary"))) { e.preventDefault(); press(el); }
   });
 
   // A form is sent once.

@@ -95,7 +95,7 @@ pub trait House: Send + Sync + 'static {
     /// What failed and what is uncertain.
     fn failures(&self) -> Answer<'_, Failures>;
     /// Sends failed effects again: all with a code, or one. Says how many.
-    fn redrive<'a>(&'a self, who: &'a Who, code: &'a str, reason: &'a str) -> Answer<'a, String>;
+    fn redrive<'a>(&'a self, who: &'a Who, group: &'a str, reason: &'a str) -> Answer<'a, String>;
     /// Says what became of an effect.
     fn resolve<'a>(
         &'a self,

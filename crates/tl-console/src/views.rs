@@ -263,6 +263,8 @@ pub struct Sends {
     pub title: String,
     /// The button: `Approve and send`, `Approve and write`.
     pub button: String,
+    /// It is said to somebody: its words can be changed while it is approved.
+    pub is_message: bool,
     /// How the recipient is known; empty where there is none.
     pub checked: String,
     /// Subject; empty where there is none.
@@ -472,8 +474,21 @@ pub struct EffectRow {
 pub struct Failures {
     /// Uncertain: may or may not have happened.
     pub uncertain: Vec<EffectRow>,
-    /// Failed or given up, by cause: code, words, rows.
-    pub dead: Vec<(String, String, Vec<EffectRow>)>,
+    /// Failed or given up, by cause.
+    pub dead: Vec<Cause>,
+}
+
+/// Effects that failed at the same.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    /// Its fingerprint.
+    pub group: String,
+    /// Workflow and action.
+    pub what: String,
+    /// What they failed at, in words.
+    pub words: String,
+    /// The newest first.
+    pub rows: Vec<EffectRow>,
 }
 
 /// A message of the outbox.

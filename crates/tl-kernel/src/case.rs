@@ -174,6 +174,8 @@ pub struct CaseEffect {
     pub args: Option<Value>,
     /// A person approved it.
     pub approved: bool,
+    /// The effect that it stands for: in other words, after a conflict.
+    pub replaces: Option<u32>,
     /// Code it was settled with.
     pub code: String,
     /// Planned, µs.
@@ -188,6 +190,9 @@ impl CaseEffect {
         !self.state.is_settled()
     }
 }
+
+/// Code of a message that a person approved in other words.
+pub const REWORDED: &str = "reworded";
 
 /// A task as its case knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -271,6 +276,13 @@ impl Case {
     /// about the case any more.
     pub fn asked_since(&self, ask: u32) -> bool {
         self.asks.keys().next_back().is_some_and(|last| *last > ask)
+    }
+
+    /// What was shown in place of an effect before a person put it into other words.
+    pub fn reworded(&self, effect: &CaseEffect) -> Option<(u32, &CaseEffect)> {
+        let n = effect.replaces?;
+        let shown = self.effects.get(&n).filter(|old| old.code == REWORDED)?;
+        Some((n, shown))
     }
 
     /// Tasks that are open.
@@ -402,6 +414,7 @@ impl Case {
                 state: p.state,
                 args: None,
                 approved: false,
+                replaces: p.replaces,
                 code: String::new(),
                 planned_at: at,
                 vendor_ref: None,

@@ -42,6 +42,14 @@ pub struct Connector {
     pub operations: BTreeMap<String, Operation>,
 }
 
+impl Connector {
+    /// Whether it is reached by SMTP; else by HTTP. A file has requests of one kind only.
+    pub fn is_by_mail(&self) -> bool {
+        let all = &mut self.operations.values();
+        all.any(|o| matches!(o.request.body, Body::Mail(_)))
+    }
+}
+
 /// How far a connector or an operation is known to be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
@@ -216,6 +224,8 @@ impl MessageArguments {
 pub enum Control {
     /// Nothing: it is content.
     Content,
+    /// Nothing, and no person reads it: by it systems tell what belongs together, as by a Message-ID.
+    Unseen,
     /// Which record is meant.
     Record,
     /// To whom a message or money goes, or how much: from outside only with a person's approval.
@@ -227,6 +237,7 @@ impl Control {
     pub fn word(self) -> &'static str {
         match self {
             Control::Content => "content",
+            Control::Unseen => "unseen",
             Control::Record => "record",
             Control::Sensitive => "sensitive",
         }
@@ -266,6 +277,8 @@ pub enum Body {
     Json(Shape),
     /// `application/x-www-form-urlencoded`; nested names in brackets.
     Form(Shape),
+    /// A mail, which goes by SMTP: a mapping of [`MAIL_PARTS`].
+    Mail(Shape),
     /// Text such as XML or a vCard.
     Text {
         /// The content type.
@@ -276,6 +289,17 @@ pub enum Body {
         text: Template,
     },
 }
+
+/// The parts of a mail.
+pub const MAIL_PARTS: [&str; 7] = [
+    "from",
+    "html",
+    "in_reply_to",
+    "reply_to",
+    "subject",
+    "text",
+    "to",
+];
 
 /// How a value is escaped inside a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

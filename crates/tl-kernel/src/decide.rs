@@ -9,6 +9,7 @@ mod command;
 mod event;
 mod merge;
 mod plan;
+mod reword;
 mod scope;
 mod settle;
 mod task;
@@ -165,7 +166,7 @@ pub struct TaskDecision {
     pub reason: String,
     /// Words beside it.
     pub note: Option<String>,
-    /// Fields corrected.
+    /// Fields corrected; of an approval, the subject or the text of its message in other words.
     pub edits: Vec<(String, Value)>,
     /// Digest of what was shown, for an approval.
     pub digest: Option<Digest>,

@@ -87,7 +87,7 @@ pub fn endpoint(world: &Program) -> Option<&Endpoint> {
 pub fn waits_for(world: &Program, case: &Case) -> Option<(u32, Vec<String>)> {
     let waits =
         case.state == canonical::NEEDS_HUMAN && case.open_tasks().any(|(_, t)| t.kind == "missing");
-    let (ask, _) = asked(world, case)?;
+    let (ask, _) = linked(world, case)?;
     let fields = askable(world, case);
     (waits && !fields.is_empty()).then_some((ask, fields))
 }
@@ -104,6 +104,16 @@ pub(crate) fn asked<'c>(world: &Program, case: &'c Case) -> Option<(u32, &'c Cas
     };
     let (n, effect) = all.find(|(_, e)| asks(e))?;
     Some((*n, effect))
+}
+
+/// The number that the link of that message bears, and when the link was made, µs: a person who put the message into
+/// other words has left it in.
+pub(crate) fn linked(world: &Program, case: &Case) -> Option<(u32, i64)> {
+    let (mut n, mut effect) = asked(world, case)?;
+    while let Some((shown, old)) = case.reworded(effect) {
+        (n, effect) = (shown, old);
+    }
+    Some((n, effect.planned_at))
 }
 
 /// Missing fields that a message may fill.

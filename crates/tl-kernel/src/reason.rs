@@ -80,6 +80,7 @@ pub const OF_THE_ENGINE: &[&str] = &[
     "retry",
     "retry_after_too_long",
     "retry_budget",
+    "reworded",
     "rules_done",
     "settled",
     "sla_breach",

@@ -27,7 +27,7 @@ pub enum TaskKind {
 pub enum TaskEnd {
     /// A person agreed.
     Approve,
-    /// A person agreed after correcting fields.
+    /// A person agreed after correcting fields, or the words of a message.
     Edit,
     /// A person took it on, or took note.
     Accept,
@@ -71,8 +71,8 @@ impl TaskKind {
     pub fn decisions(self) -> &'static [TaskEnd] {
         use TaskEnd::{Accept, Approve, Close, Edit, Reject};
         match self {
-            // Only both ways of the question: an approval is of one digest and changes nothing of it.
-            TaskKind::Approve => &[Approve, Reject],
+            // An approval is of one digest and changes nothing of it; a message may go in other words of that person's.
+            TaskKind::Approve => &[Approve, Edit, Reject],
             TaskKind::Review | TaskKind::Missing => &[Approve, Edit, Reject, Close],
             TaskKind::HandOff => &[Accept, Reject, Close],
             // What has happened cannot be refused.
@@ -131,7 +131,7 @@ mod tests {
         // Ends: approve edit accept reject close answered withdrawn.
         let table = [
             ("review", "x x . x x . x"),
-            ("approve", "x . . x . . x"),
+            ("approve", "x x . x . . x"),
             ("missing", "x x . x x x x"),
             ("hand_off", ". . x x x . x"),
             ("exception", ". . x . x . x"),

@@ -275,7 +275,7 @@ fn connection(cx: &mut Cx<'_>, keys: Keys<'_>, read: &Reading<'_>) -> Option<Con
         ConnectionKind::Rest
     };
     let base_url = match keys.get("base_url") {
-        Some(n) => base_url(cx, n),
+        Some(n) => base_url(cx, n, BY_HTTP),
         None => {
             cx.missing(keys, "base_url", "https://crm.example.com/api");
             None
@@ -348,19 +348,24 @@ pub(crate) fn unknown_owner(text: &str, span: Span, (known, why): (&Owners, &str
     ))
 }
 
-pub(crate) fn base_url(cx: &mut Cx<'_>, node: &Node) -> Option<String> {
+/// The schemes of an address: the encrypted one, and the one beside it.
+pub(crate) type Schemes = [&'static str; 2];
+pub(crate) const BY_HTTP: Schemes = ["https", "http"];
+pub(crate) const BY_MAIL: Schemes = ["smtps", "smtp"];
+
+pub(crate) fn base_url(cx: &mut Cx<'_>, node: &Node, schemes: Schemes) -> Option<String> {
     let text = cx.text(node)?;
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
+    let known = text.split_once("://").filter(|(s, _)| schemes.contains(s));
+    let host = known.map(|(_, host)| host);
     if host.is_some_and(|h| !h.is_empty() && !h.contains([' ', '@', '?', '#'])) {
         return Some(text.trim_end_matches('/').to_owned());
     }
     let bare = text.split("://").last().unwrap_or_default();
     let bare = bare.split(['?', '#', ' ']).next().unwrap_or_default();
     let bare = bare.rsplit('@').next().unwrap_or_default();
+    let [usual, other] = schemes;
     let guess = format!(
-        "https://{}",
+        "{usual}://{}",
         if bare.is_empty() { "example.com" } else { bare }
     );
     cx.push(
@@ -369,7 +374,9 @@ pub(crate) fn base_url(cx: &mut Cx<'_>, node: &Node) -> Option<String> {
             node.span,
             format!("`{text}` is not a base address"),
         )
-        .why("a base address starts with https:// or http:// and names no user, query or fragment")
+        .why(format!(
+            "a base address starts with {usual}:// or {other}:// and names no user, query or fragment"
+        ))
         .mend(Mend::replace(node.span, &guess, format!("write {guess}"))),
     );
     None

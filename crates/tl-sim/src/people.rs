@@ -45,6 +45,8 @@ pub struct Shown {
     pub digest: Digest,
     /// The arguments; `None`: something that is not of this case at all.
     pub args: Option<Value>,
+    /// What they let it say instead.
+    pub words: Option<String>,
 }
 
 /// What the people of a run share.
@@ -287,9 +289,20 @@ impl People {
                     "reject"
                 }
                 .into();
-                if decision.decision == "approve" {
+                let is_said = effect
+                    .args
+                    .as_ref()
+                    .is_some_and(|a| a.at(&["text"]).is_some());
+                let words = (is_said && decision.decision == "approve" && dice.chance(250))
+                    .then(|| format!("In {name}'s words, {n}"));
+                if let Some(words) = &words {
+                    decision.decision = "edit".into();
+                    decision.edits.push(("text".into(), Value::text(words)));
+                }
+                if decision.decision != "reject" {
                     let case = task.task.case;
                     self.looks().push(Shown {
+                        words,
                         at: self.shared.exec.now(),
                         by,
                         about: EffectId { case, n },

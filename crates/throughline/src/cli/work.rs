@@ -97,7 +97,7 @@ pub enum Task {
     },
     /// Decide a task
     ///
-    /// Which decision fits: approve: approve, reject. review and missing: approve, edit, reject, close.
+    /// Which decision fits: approve: approve, edit, reject. review and missing: approve, edit, reject, close.
     /// hand_off: accept, reject, close. exception: accept, close; where nobody knows what became of an effect,
     /// `effect resolve` comes first. Where each leads is in docs/concepts/decision.md: accepting a hand-off, for
     /// example, closes the case once nothing else of it is open.
@@ -112,7 +112,7 @@ pub enum Task {
         /// The digest that `task show` printed: an approval covers exactly what was shown
         #[arg(long)]
         digest: Option<String>,
-        /// Correct a field; may be given several times
+        /// Correct a field; of a message that waits for an approval: subject or text. May be given several times
         #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
         set: Vec<(String, String)>,
         /// Words beside the decision
@@ -126,7 +126,7 @@ pub enum Task {
 pub enum Decision {
     /// Yes: decide it anew with the person's word, or send exactly this
     Approve,
-    /// Go on with corrected fields
+    /// Go on with corrected fields, or send the message in these words
     Edit,
     /// No: nothing is sent; with nothing else open, the case is closed
     Reject,
@@ -230,18 +230,39 @@ pub enum Dead {
         /// The effect
         effect: String,
     },
-    /// Send again: those named, or all with an error code (100 at most)
-    Redrive {
-        /// The effects
-        #[arg(required_unless_present = "code")]
-        effects: Vec<String>,
-        /// All that ended with this error code
-        #[arg(long)]
-        code: Option<String>,
-        /// Why, as a code
-        #[arg(long)]
-        reason: String,
-    },
+    /// Group what failed, was given up or may have happened by what it came to grief at
+    Groups,
+    /// Send again: those named, or a group, some each second, until too many fail anew
+    Redrive(Redrive),
+}
+
+/// `dead redrive`.
+#[derive(Debug, clap::Args)]
+pub struct Redrive {
+    /// The effects, at most 100
+    #[arg(required_unless_present = "group")]
+    pub effects: Vec<String>,
+    /// A group, by the fingerprint that `dead groups` shows
+    #[arg(long, conflicts_with = "effects")]
+    pub group: Option<String>,
+    /// Why, as a code
+    #[arg(long, required_unless_present = "dry_run")]
+    pub reason: Option<String>,
+    /// Show what would be sent, what holds it, and what has happened already; send nothing
+    #[arg(long, requires = "group")]
+    pub dry_run: bool,
+    /// At most so many of the group, the oldest first
+    #[arg(long, default_value_t = 1_000, requires = "group", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    /// So many each second
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "group", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub per_second: u32,
+    /// Stop when so many of a hundred fail again
+    #[arg(long, value_name = "PERCENT", default_value_t = 20, requires = "group", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub stop_at: u32,
+    /// You have looked: none of a group that may have happened has happened
+    #[arg(long, requires = "group")]
+    pub none_happened: bool,
 }
 
 /// `suppression`.

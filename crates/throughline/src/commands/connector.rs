@@ -191,7 +191,11 @@ fn verified(c: &Connector, op: Option<&Operation>) -> String {
 fn action_text(out: &mut String, c: &Connector, op: &Operation) {
     let _ = writeln!(out, "\n{}.{}: {}", c.name, op.name, op.title);
     let (method, path) = (&op.request.method.source, &op.request.path.source);
-    let _ = writeln!(out, "  request   {method} {path}");
+    let request = match op.request.body {
+        tl_kernel::connector::Body::Mail(_) => "a mail, by SMTP".to_owned(),
+        _ => format!("{method} {path}"),
+    };
+    let _ = writeln!(out, "  request   {request}");
     let _ = writeln!(out, "  class     {}", class(op));
     for a in &op.arguments {
         let required = if a.required { ", required" } else { "" };

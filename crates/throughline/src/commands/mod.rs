@@ -10,6 +10,7 @@ mod graph;
 mod import;
 mod init;
 mod print;
+mod redrive;
 mod schema;
 mod send;
 mod tasks;
@@ -135,6 +136,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::Config => config(&shell),
         Command::Deploy { yes } => deploy::run(&shell, yes),
         Command::Dead(Dead::Show { effect }) => dead_show(&shell, effect),
+        Command::Dead(Dead::Redrive(args)) => redrive::run(&shell, args),
         Command::Kill(command) => kill(&shell, command),
         other => shell.print(request_of(other)?),
     }
@@ -223,16 +225,8 @@ fn dead(d: Dead) -> Result<Request, Failure> {
                 },
             }
         }
-        Dead::Show { .. } => return Err(elsewhere()),
-        Dead::Redrive {
-            effects,
-            code,
-            reason,
-        } => Request::Redrive {
-            ids: effects,
-            code,
-            reason,
-        },
+        Dead::Groups => Request::Groups,
+        Dead::Show { .. } | Dead::Redrive(_) => return Err(elsewhere()),
     })
 }
 

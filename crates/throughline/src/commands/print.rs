@@ -41,6 +41,8 @@ fn as_text(reply: &Reply, now: i64, page: Page) -> String {
         Reply::Task(sheet) => sheets::task(sheet, now),
         Reply::Effects(effects) => lists::effects(effects, now, page),
         Reply::Effect(sheet) => sheets::effect(sheet, now, page),
+        Reply::Groups(groups) => lists::groups(groups, now, page),
+        Reply::Group(sheet) => sheets::group(sheet, now),
         Reply::Outbox(messages) => lists::outbox(messages, now, page),
         Reply::OutboxMessage(sheet) => sheets::outbox_message(sheet),
         Reply::Record(sheet) => sheets::record(sheet),
@@ -59,7 +61,11 @@ fn as_text(reply: &Reply, now: i64, page: Page) -> String {
         Reply::Clock(sheet) => sheets::clock(sheet),
         Reply::Tried(tried) => sheets::tried(tried),
         Reply::Done(done) => format!("{}\n{}", safe(&done.said), next_text(&done.next)),
-        Reply::AuditPage(_) | Reply::AuditHead(_) | Reply::Taken(_) | Reply::Imported(_) => {
+        Reply::AuditPage(_)
+        | Reply::AuditHead(_)
+        | Reply::Taken(_)
+        | Reply::Imported(_)
+        | Reply::Outcomes(_) => {
             return as_json(reply) + "\n";
         }
     };

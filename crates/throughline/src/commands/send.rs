@@ -124,6 +124,7 @@ async fn post(
         path_and_query: path.to_owned(),
         headers,
         body: Some(body),
+        mail: None,
         deadline: DEADLINE,
     };
     match client.send(&connection, request).await.knowledge {

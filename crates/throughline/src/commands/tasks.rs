@@ -22,7 +22,7 @@ pub struct Decided {
 /// Decides.
 pub fn decide(shell: &Shell, d: Decided) -> Result<(), Failure> {
     let mut digest = d.digest;
-    if d.decision == Decision::Approve && digest.is_none() {
+    if matches!(d.decision, Decision::Approve | Decision::Edit) && digest.is_none() {
         digest = ask_for_digest(shell, &d.task)?;
     }
     let decision = match d.decision {

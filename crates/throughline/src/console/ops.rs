@@ -1,20 +1,22 @@
 //! What stands around every page, failures, the outbox, workflows and switches.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tl_console::Trouble;
-use tl_console::views::{Became, EffectRow, Failures, Frame, Sent, Switch, Who, WorkflowPage};
+use tl_console::views::{
+    Became, Cause, EffectRow, Failures, Frame, Sent, Switch, Who, WorkflowPage,
+};
 use tl_kernel::digest::short;
 use tl_kernel::effect::EffectState;
 use tl_kernel::policy::When;
 use tl_kernel::program::OUTBOX;
-use tl_kernel::turn::EffectKind;
 use tl_store::contract::EffectFilter;
 
 use super::case::effect_row;
 use super::words::{plain_words, unread};
 use super::{Rooms, said, strange};
 use crate::app::DEFAULT_TENANT;
+use crate::control::groups::groups;
 use crate::control::request::{How, SwitchMode};
 use crate::control::{Reply, Request};
 use crate::explain::{goal_words, policy_place};
@@ -72,26 +74,26 @@ impl Rooms {
         };
         let rows = self.app.desk.store().effects(filter).await;
         let mut out = Failures::default();
-        let mut dead: BTreeMap<String, Vec<EffectRow>> = BTreeMap::new();
-        for row in rows.map_err(unread)? {
-            if row.kind != EffectKind::Effect {
+        for group in groups(rows.map_err(unread)?) {
+            let first = &group.rows[0];
+            let mut shown: Vec<EffectRow> = group.rows.iter().map(effect_row).collect();
+            if first.state == EffectState::Uncertain {
+                out.uncertain.append(&mut shown);
                 continue;
             }
-            let shown = effect_row(&row);
-            match row.state {
-                EffectState::Uncertain => out.uncertain.push(shown),
-                _ => dead.entry(row.code.clone()).or_default().push(shown),
-            }
+            let at = match first.connection.as_str() {
+                "" => String::new(),
+                connection => format!(" at {connection}"),
+            };
+            out.dead.push(Cause {
+                group: group.fingerprint,
+                what: format!("{} in {}{at}", first.action, first.workflow),
+                words: plain_words(&first.code),
+                rows: shown,
+            });
         }
-        out.dead = dead
-            .into_iter()
-            .map(|(code, rows)| {
-                let words = plain_words(&code);
-                (code, words, rows)
-            })
-            .collect();
-        out.dead
-            .sort_by_key(|(_, _, rows)| std::cmp::Reverse(rows.len()));
+        let newest = |e: &EffectRow| std::cmp::Reverse(e.updated_at);
+        out.uncertain.sort_by_key(newest);
         Ok(out)
     }
 

@@ -99,12 +99,13 @@ impl Rooms {
             why,
             rule,
             proposal: proposal(&known),
-            sends,
             allowed: allowed(&stored.kind)
                 .iter()
+                .filter(|a| **a != "edit" || sends.as_ref().is_none_or(|s| s.is_message))
                 .map(|a| (*a).to_owned())
                 .collect(),
             turns: turns(&explained, &known.people),
+            sends,
         })
     }
 
@@ -158,6 +159,9 @@ impl Rooms {
         let said = match d.decision.as_str() {
             "approve" if before.sends.is_some() => format!("Approved, and on its way: {title}"),
             "approve" => "Approved: the case is decided with your word".to_owned(),
+            "edit" if before.sends.is_some() => {
+                format!("Approved in your words, and on its way: {title}")
+            }
             "edit" if edited == 0 => "Decided again, with nothing corrected".to_owned(),
             "edit" => format!("Corrected, and decided again: {title}"),
             "reject" => format!("Sent back, nothing goes out: {title}"),
@@ -192,7 +196,7 @@ fn parsed(id: &str) -> Result<TaskId, Trouble> {
 /// What may be decided about a kind of task.
 fn allowed(kind: &str) -> &'static [&'static str] {
     match kind {
-        "approve" => &["approve", "reject"],
+        "approve" => &["approve", "edit", "reject"],
         "review" | "missing" => &["approve", "edit", "reject"],
         "hand_off" => &["accept", "reject"],
         _ => &["accept", "close"],
@@ -322,6 +326,7 @@ fn sends_of(known: &Known, n: u32, effect: &CaseEffect) -> Sends {
             true => "Approve and send".into(),
             false => "Approve and write".into(),
         },
+        is_message,
         checked: checked(bundle, effect).into(),
         subject: if is_message {
             text("subject")

@@ -154,11 +154,11 @@ impl Ctx<'_> {
         Ok(())
     }
 
-    /// Sends failed and dead effects again: those named, or those with an error code.
+    /// Sends failed and dead effects again: those named, or those of a group.
     pub(super) async fn redrive(
         &self,
         ids: Vec<String>,
-        code: Option<String>,
+        group: Option<String>,
         reason: String,
     ) -> Result<Reply, Failure> {
         let view = self.view().await?;
@@ -167,19 +167,15 @@ impl Ctx<'_> {
             .iter()
             .map(|id| effect_id(id))
             .collect::<Result<Vec<_>, _>>()?;
-        if let Some(code) = &code {
-            let states = vec![EffectState::Failed, EffectState::Dead];
-            let filter = EffectFilter {
-                tenant: Some(view.id),
-                states,
-                limit: 10_000,
-                ..EffectFilter::default()
-            };
-            let rows = self.app.desk.store().effects(filter).await?;
-            let fits = rows
-                .iter()
-                .filter(|r| r.kind == EffectKind::Effect && r.code == *code);
-            wanted.extend(fits.map(|r| r.effect).take(MAX_REDRIVE));
+        if let Some(name) = &group {
+            let group = self.group(&view, name).await?;
+            if group.rows[0].state == EffectState::Uncertain {
+                return Err(Failure::refused(
+                    "TL0726 these may have happened: each is looked at by itself, with `throughline effect resolve`",
+                ));
+            }
+            // The oldest first: they have waited longest.
+            wanted.extend(group.rows.iter().rev().map(|r| r.effect).take(MAX_REDRIVE));
         }
         if wanted.is_empty() {
             return Err(Failure::not_found(

@@ -8,6 +8,7 @@ pub mod deploy;
 pub mod doors;
 mod effects;
 mod explained;
+pub mod groups;
 pub mod import;
 mod kept;
 mod kill;
@@ -96,7 +97,10 @@ impl Ctx<'_> {
             Request::EffectResolve { id, how, reason } => {
                 self.effect_resolve(&id, how, reason).await
             }
-            Request::Redrive { ids, code, reason } => self.redrive(ids, code, reason).await,
+            Request::Groups => self.group_list().await,
+            Request::GroupShow { group, limit } => self.group_show(&group, limit).await,
+            Request::Outcomes { ids, reason } => self.outcomes(&ids, &reason).await,
+            Request::Redrive { ids, group, reason } => self.redrive(ids, group, reason).await,
             Request::OutboxList { case, limit } => self.outbox_list(case, limit).await,
             Request::OutboxShow { effect } => self.outbox_show(&effect).await,
             Request::RecordShow { record_type, id } => self.record_show(record_type, id).await,

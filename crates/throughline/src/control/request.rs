@@ -72,9 +72,20 @@ pub enum Request {
         how: How,
         reason: String,
     },
+    Groups,
+    GroupShow {
+        group: String,
+        limit: u32,
+    },
+    /// What became of effects that were sent again for a reason.
+    Outcomes {
+        ids: Vec<String>,
+        reason: String,
+    },
     Redrive {
         ids: Vec<String>,
-        code: Option<String>,
+        /// Those of a group, at most a hundred, where none is named.
+        group: Option<String>,
         reason: String,
     },
     OutboxList {

@@ -17,6 +17,9 @@ pub enum Reply {
     Task(Box<TaskSheet>),
     Effects(Vec<EffectLine>),
     Effect(Box<EffectSheet>),
+    Groups(Vec<GroupLine>),
+    Group(Box<GroupSheet>),
+    Outcomes(Outcomes),
     Outbox(Vec<OutboxLine>),
     OutboxMessage(OutboxSheet),
     Record(RecordSheet),
@@ -229,6 +232,54 @@ pub struct EffectSheet {
     pub arguments: Vec<(String, String)>,
     pub tries: Vec<AttemptLine>,
     pub next: Vec<Next>,
+}
+
+/// Effects that came to grief at the same.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GroupLine {
+    /// Its fingerprint.
+    pub group: String,
+    pub effects: u32,
+    /// Those whose time has passed: they are not sent any more.
+    pub late: u32,
+    /// They may have happened.
+    pub uncertain: bool,
+    pub workflow: String,
+    pub action: String,
+    pub connection: String,
+    pub class: String,
+    pub code: String,
+    /// The code in words.
+    pub words: String,
+    pub oldest: At,
+    pub newest: At,
+}
+
+/// What sending a group again would do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GroupSheet {
+    #[serde(flatten)]
+    pub group: GroupLine,
+    /// Effects that would be sent, the oldest first.
+    pub sends: Vec<String>,
+    /// A switch that would hold them.
+    pub switch: Option<String>,
+    /// Why their connection cannot be used.
+    pub connection_fault: Option<String>,
+    /// Cases that were looked into.
+    pub looked_into: u32,
+    /// What has happened in these already, or perhaps: action, state, how often.
+    pub done: Vec<(String, String, u32)>,
+}
+
+/// What became of effects that were sent again.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Outcomes {
+    pub done: u32,
+    pub waiting: u32,
+    pub failing: u32,
+    /// What one of those that fail came to grief at.
+    pub code: String,
 }
 
 /// An attempt.

@@ -202,7 +202,9 @@ fn ready_steps(
     }
     let when = At(row.due).from(now);
     let why = match row.hold.as_str() {
-        "" => format!("nothing to do: `{action}` is ready, and goes as soon as a server runs"),
+        "" => format!(
+            "nothing to do: `{action}` is ready, and goes as soon as a server runs and no earlier write to the same record is open"
+        ),
         "retry" => format!("nothing to do: `{action}` is tried again {when}; watch it"),
         "quiet_hours" => format!("nothing to do: `{action}` goes when they end, {when}; watch it"),
         hold => {

@@ -170,7 +170,12 @@ fn of_effects(m: &Material, entry: &Entry, body: Option<&Body>) -> Option<Line> 
                 n: *n,
             };
             let shown = short(digest);
-            let text = format!("{id} was approved for exactly what was shown (digest {shown})");
+            let effect = m.case.effects.get(n);
+            let what = match effect.and_then(|e| m.case.reworded(e)) {
+                Some(_) => "in these words",
+                None => "for exactly what was shown",
+            };
+            let text = format!("{id} was approved {what} (digest {shown})");
             Some(Line::new(Side::Decision, text))
         }
         Entry::Settled {

@@ -196,6 +196,7 @@ fn case_effect(state: EffectState) -> CaseEffect {
         state,
         args: None,
         approved: false,
+        replaces: None,
         code: String::new(),
         planned_at: NOW,
         vendor_ref: None,

@@ -73,6 +73,10 @@ pub const CODES: &[(&[&str], &str)] = &[
         &["decided_anew"],
         "the case was decided again before anybody approved it",
     ),
+    (
+        &["reworded"],
+        "a person approved it in other words, which another effect says",
+    ),
     (&["closed"], "the case was closed before it was sent"),
     (&["connect_refused"], "nobody listens at the address"),
     (&["connect_timeout"], "no connection came about in time"),

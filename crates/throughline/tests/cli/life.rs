@@ -20,6 +20,82 @@ fn send(bench: &Bench, url: &str, secret: &str, body: &str) -> Value {
     answer["answer"].clone()
 }
 
+/// What a person lets a message say is sent, and what would have been said stays in the journal.
+#[test]
+fn a_message_is_approved_in_other_words() {
+    let bench = Bench::project();
+    let secret = bench.secret("default/web");
+    let server = bench.serve();
+    let body = r#"{"email":"dana@acme.example","message":"please write"}"#;
+    let accepted = send(&bench, &server.url, &secret, body);
+    let case = accepted["case_id"].as_str().unwrap().to_owned();
+    let waits = |all: &Value| !all.as_array().unwrap().is_empty();
+    let tasks = bench.until(&["task", "list"], "the approval", waits);
+    let task = tasks[0]["task"].as_str().unwrap().to_owned();
+    let sheet = bench.json(&["task", "show", &task]);
+    let shown = sheet["sends"]["effect"].as_str().unwrap().to_owned();
+    let digest = sheet["sends"]["digest"].as_str().unwrap().to_owned();
+    let decide = |how: &str, digest: &str, set: &str| {
+        let args = [
+            "task", "decide", &task, how, "--reason", "reworded", "--digest", digest,
+        ];
+        match set {
+            "" => bench.run(&args),
+            set => bench.run(&[&args[..], &["--set", set]].concat()),
+        }
+    };
+    for (how, digest, set, code, said) in [
+        (
+            "edit",
+            "0".repeat(64).as_str(),
+            "text=Hello Dana",
+            5,
+            "TL0725",
+        ),
+        ("approve", &digest, "text=Hello Dana", 1, "decide `edit`"),
+        (
+            "edit",
+            &digest,
+            "to=eve@evil.example",
+            1,
+            "its subject and its text can",
+        ),
+        ("edit", &digest, "email=eve@evil.example", 1, "TL0727"),
+        ("edit", &digest, "text= ", 1, "TL0727"),
+        ("edit", &digest, "subject=a\nb", 1, "one line"),
+    ] {
+        decide(how, digest, set).expect(code, &[said]);
+    }
+    decide("edit", &digest, "text=Hello Dana,\nwe call you today.").expect(0, &["is decided"]);
+    let closed = |c: &Value| c[0]["state"] == "closed";
+    bench.until(&["case", "list"], "the end", closed);
+    let outbox = bench.json(&["outbox", "list"]);
+    assert_eq!(outbox.as_array().unwrap().len(), 1, "{outbox:#}");
+    let sent = outbox[0]["effect"].as_str().unwrap();
+    assert_ne!(sent, shown, "other words are another effect");
+    bench.run(&["outbox", "show", sent]).expect(
+        0,
+        &["dana@acme.example", "Hello Dana,", "we call you today."],
+    );
+    bench.run(&["explain", &case]).expect(
+        0,
+        &[
+            "a person approved it in other words",
+            &format!("in place of {shown}"),
+            "text: “Hello Dana, we call you today.”, in place of “You wrote: please write”",
+        ],
+    );
+    // Said once, and not open any more.
+    decide("edit", &digest, "text=Again").expect(5, &["TL0720"]);
+    let export = bench.path().join("audit.jsonl");
+    let export = export.to_str().unwrap();
+    bench
+        .run(&["audit", "export", "--output", export])
+        .expect(0, &[]);
+    bench.run(&["audit", "verify", export]).expect(0, &[]);
+    assert_eq!(server.stop(), 0);
+}
+
 #[test]
 fn from_secret_to_explanation() {
     let bench = Bench::project();

@@ -32,7 +32,8 @@ proxymap unix - - n - - proxymap
 postlog unix-dgram n - n - 1 postlogd
 ";
 
-/// A mail server of this test's own, for `acme.example`, in which `help` has a maildir and nobody else has anything.
+/// A mail server of this test's own, for `acme.example`, in which `help` and `ada` have a maildir each and nobody else has
+/// anything.
 struct Postfix {
     bench: Bench,
     port: u16,
@@ -81,7 +82,7 @@ impl Postfix {
                  inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n\
                  myhostname = mail.acme.example\nmydestination =\nmynetworks = 127.0.0.0/8\n\
                  virtual_mailbox_domains = acme.example\nvirtual_mailbox_base = {d}/mail\n\
-                 virtual_mailbox_maps = inline:{{ help@acme.example=help/ }}\n\
+                 virtual_mailbox_maps = inline:{{ {{ help@acme.example = help/ }} {{ ada@acme.example = ada/ }} }}\n\
                  virtual_uid_maps = static:{NOBODY}\nvirtual_gid_maps = static:{NOBODY}\nvirtual_minimum_uid = 1\n\
                  smtpd_reject_unlisted_recipient = no\n"
             ),
@@ -113,6 +114,14 @@ impl Postfix {
     /// The folder of `help`.
     fn folder(&self) -> PathBuf {
         self.bench.path().join("mail/help")
+    }
+
+    /// The mails that have arrived for `ada`.
+    fn for_ada(&self) -> Vec<String> {
+        let all = fs::read_dir(self.bench.path().join("mail/ada/new"));
+        let all = all.into_iter().flatten().flatten();
+        all.map(|file| fs::read_to_string(file.path()).unwrap())
+            .collect()
     }
 
     /// Hands a mail in, as a mail program does.
@@ -212,5 +221,117 @@ fn what_a_mail_server_delivers_and_returns_finds_its_case() {
     // Nothing is left, and nothing was refused.
     let held = |part: &str| fs::read_dir(postfix.folder().join(part)).map_or(0, Iterator::count);
     assert_eq!((held("new"), held("cur"), held("refused")), (0, 5, 0));
+    assert_eq!(server.stop(), 0);
+}
+
+const ANSWERS: &str = "\
+workflow: { id: support, version: \"1\" }
+record:
+  type: ticket
+  natural_key: \"${event.thread}\"
+  fields:
+    email: { type: email, required: true, use: control }
+    message: { type: text, untrusted: true }
+ingress: { channels: { mail: { channel: email } } }
+decision: { branches: [ { condition: has(record.email), action: ack }, { default: human_queue } ] }
+policy: { ack: { approve: operators } }
+side_effects:
+  messaging:
+    ack:
+      channel: email
+      to: record.email
+      subject: \"Ihre Plätze\"
+      template: templates/ack.md
+      via: post
+      with: { from: \"'Acme <help@acme.example>'\", in_reply_to: event.message_id }
+";
+
+/// Approves what waits, as it is shown.
+fn approve(bench: &Bench) {
+    let waits = |all: &Value| all.as_array().is_some_and(|all| !all.is_empty());
+    let tasks = bench.until(&["task", "list"], "an approval", waits);
+    let task = tasks[0]["task"].as_str().unwrap();
+    let digest = bench.json(&["task", "show", task])["sends"]["digest"].clone();
+    let digest = digest.as_str().unwrap();
+    let args = [
+        "task", "decide", task, "approve", "--reason", "fine", "--digest", digest,
+    ];
+    bench.run(&args).expect(0, &["is decided"]);
+}
+
+#[test]
+fn an_answer_goes_out_by_the_mail_server_and_what_comes_back_finds_its_case() {
+    let Some(postfix) = Postfix::start() else {
+        return;
+    };
+    let (help, ada, gone) = ("help@acme.example", "ada@acme.example", "gone@acme.example");
+    let bench = project(&format!("\"mail={}\"", postfix.folder().display()));
+    bench.write("workflows/support/workflow.yaml", ANSWERS);
+    bench.write(
+        "workflows/support/templates/ack.md",
+        "Zehn Plätze.\n.\nGrüße\n",
+    );
+    let port = postfix.port;
+    bench.write(
+        "connections.yaml",
+        &format!(
+            "connections: {{ post: {{ kind: smtp, auth: none, base_url: 'smtp://127.0.0.1:{port}' }} }}\n"
+        ),
+    );
+    let config = bench.path().join("throughline.toml");
+    let config = fs::read_to_string(config).unwrap();
+    bench.write(
+        "throughline.toml",
+        &format!("{config}allow_private_connections = [\"post\"]\n"),
+    );
+    postfix.take(ada, help, &mail(ada, help, ("1@acme.example", "")));
+    let server = bench.serve();
+    approve(&bench);
+    let sent = |all: &Value| all[0]["state"] == "succeeded";
+    let effects = bench.until(&["effect", "list"], "the mail", sent);
+    let effect = effects[0]["effect"].as_str().unwrap().to_owned();
+    let case = bench.json(&["case", "list"])[0]["case"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    bench
+        .run(&["effect", "show", &effect])
+        .expect(0, &["queued as"]);
+
+    // She gets it as an answer to hers, once.
+    let begun = Instant::now();
+    while postfix.for_ada().is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "{}", postfix.log());
+        std::thread::yield_now();
+    }
+    let [got] = <[String; 1]>::try_from(postfix.for_ada()).unwrap();
+    let id = format!("{effect}@acme.example");
+    for line in [
+        "Return-Path: <help@acme.example>".to_owned(),
+        "In-Reply-To: <1@acme.example>".to_owned(),
+        format!("Message-ID: <{id}>"),
+        "Subject: Ihre =?utf-8?b?".to_owned(),
+    ] {
+        assert!(got.contains(&line), "{line}\n{got}");
+    }
+    assert!(!got.contains("Delivered-To: gone"), "{got}");
+
+    // Her answer names our mail alone, and joins her case.
+    postfix.take(ada, help, &mail(ada, help, ("2@acme.example", &id)));
+    let joined = |v: &Value| v.to_string().contains("message 2 through `mail`");
+    bench.until(&["explain", &case], "her answer in her case", joined);
+    approve(&bench);
+    let none = |all: &Value| all.as_array().is_some_and(Vec::is_empty);
+    bench.until(&["task", "list"], "nothing to decide", none);
+
+    // Nobody is at the second sender's address: the server takes the mail and returns it.
+    postfix.take(gone, help, &mail(gone, help, ("3@acme.example", "")));
+    approve(&bench);
+    let both = |all: &Value| all.as_array().is_some_and(|all| all.len() == 2);
+    let cases = bench.until(&["case", "list"], "two cases", both);
+    let second = cases[0]["case"].as_str().unwrap();
+    let returned = |v: &Value| v.to_string().contains("bounce");
+    bench.until(&["explain", second], "the bounce in its case", returned);
+    assert_eq!(bench.json(&["case", "list"]).as_array().unwrap().len(), 2);
     assert_eq!(server.stop(), 0);
 }

@@ -66,6 +66,7 @@ pub const READS: &[(&str, Prints)] = &[
     ("effect list", Prints::Json),
     ("effect show EFFECT", Prints::Json),
     ("dead list", Prints::Json),
+    ("dead groups", Prints::Json),
     ("dead show DEAD", Prints::Json),
     ("outbox list", Prints::Json),
     ("outbox show SENT", Prints::Json),

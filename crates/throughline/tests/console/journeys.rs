@@ -117,6 +117,39 @@ fn a_record_is_corrected_and_then_approved() {
 }
 
 #[test]
+fn a_message_is_put_into_other_words_and_sent() {
+    let Some(b) = Browser::start() else { return };
+    let world = World::new();
+    let case = world.send("dana@acme.example", "please write");
+    world.tasks(1);
+    world.sign_up(&b);
+    b.open(&world.at("/inbox"));
+    b.key("e");
+    b.until("location.hash === '#act-edit' && document.querySelector('#act-edit').open");
+    b.awake();
+    // Sent as it stands, nothing is reworded: the browser's own line ends are not new words.
+    let words = b.eval("document.querySelector('[name=\"set.text\"]').value");
+    assert_eq!(words, "You wrote: please write\n");
+    b.eval("document.querySelector('[name=\"set.text\"]').value = ''");
+    b.fill("[name=\"set.text\"]", "Dear Dana, we call you today.");
+    b.ctrl_enter();
+    b.until("location.pathname === '/inbox'");
+    assert!(b.text().contains("Approved in your words"), "{}", b.text());
+    let closed = |c: &serde_json::Value| c[0]["state"] == "closed";
+    world.bench.until(&["case", "list"], "the end", closed);
+    let sent = world.bench.json(&["outbox", "list"]);
+    let id = sent[0]["effect"].as_str().unwrap();
+    let shown = world.bench.run(&["outbox", "show", id]);
+    shown.expect(0, &["Dear Dana, we call you today.", "dana@acme.example"]);
+    b.open(&world.at(&format!("/cases/{case}")));
+    let text = b.text();
+    assert!(
+        text.contains("in place of “You wrote: please write”"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_stale_approval_is_refused() {
     let Some(b) = Browser::start() else { return };
     let world = World::new();

@@ -493,3 +493,118 @@ fn a_table_routed_it_to_the_wrong_person() {
     s.follow(&screen, "task decide")
         .expect(0, &["the case is in `closed`"]);
 }
+
+/// One cause holds up many: it is mended once, and they are sent again together, unless it is not mended after all.
+#[test]
+fn many_are_refused_for_one_cause() {
+    let s = Scene::new(Plan::default());
+    s.crm.script(On::Writes, refusal(400), 100);
+    let lead = |n: u32| format!(r#"{{"email":"lead{n}@example.com","size":12,"message":"hello"}}"#);
+    let cases: Vec<String> = (0..12)
+        .map(|n| s.case(&format!("k{n}"), &lead(n)))
+        .collect();
+    for case in &cases {
+        s.until_effect(case, "crm_upsert", "failed");
+    }
+    let groups = s.bench.json(&["dead", "groups"]);
+    assert_eq!(
+        (groups.as_array().unwrap().len(), &groups[0]["effects"]),
+        (1, &12.into())
+    );
+    let group = groups[0]["group"].as_str().unwrap().to_owned();
+    s.bench.run(&["dead", "groups"]).expect(
+        0,
+        &[&group, "crm_upsert at crm", "did not happen", "(refused)"],
+    );
+    let redrive = |more: &[&str]| {
+        let all = [&["dead", "redrive", "--group", &group], more].concat();
+        s.bench.run(&all)
+    };
+    // Looking at it sends nothing.
+    let asked = s.crm.requests().len();
+    redrive(&["--dry-run"]).expect(
+        0,
+        &[
+            "12 effects, with their ids and keys",
+            "and 2 more",
+            "nothing else in their 12 cases",
+            "nothing was sent",
+        ],
+    );
+    assert_eq!(s.crm.requests().len(), asked);
+    // The cause is still there: most are left alone.
+    let again = ["--reason", "mended", "--per-second", "5"];
+    redrive(&again).expect(
+        1,
+        &[
+            "TL0728",
+            "5 of 5 came to grief again (refused)",
+            "7 were left alone",
+        ],
+    );
+    let refused = s.crm.requests().len();
+    assert!(s.crm.ledger().is_empty());
+    redrive(&["--reason", "mended", "--limit", "0"]).expect(2, &["1..=10000"]);
+    s.bench
+        .run(&[
+            "dead", "redrive", "--group", "ffffffff", "--reason", "mended",
+        ])
+        .expect(
+            3,
+            &["nothing has the fingerprint", "throughline dead groups"],
+        );
+
+    s.crm.heal();
+    let came = redrive(&["--reason", "mended", "--per-second", "100", "--json"]);
+    came.expect(0, &[]);
+    let came: Json = serde_json::from_str(&came.out).unwrap();
+    assert_eq!(
+        (&came["sent"], &came["done"], &came["left"]),
+        (&12.into(), &12.into(), &0.into())
+    );
+    assert_eq!(s.crm.ledger().len(), 12, "each once");
+    assert!(s.crm.requests().len() >= refused + 12);
+    s.bench
+        .run(&["dead", "groups"])
+        .expect(0, &["nothing has failed"]);
+    for case in &cases {
+        s.until_state(case, "closed");
+    }
+}
+
+/// What may have happened is sent again only where a person says that it has not.
+#[test]
+fn a_group_that_may_have_happened_waits_for_a_look() {
+    let blind = [
+        ("method: PUT", "method: POST"),
+        ("/leads/${record.email}", "/leads"),
+        (
+            "optimistic_lock: If-Match",
+            "optimistic_lock: last_writer_wins",
+        ),
+        ("    idempotency_header: idempotency-key\n", ""),
+    ];
+    let s = Scene::new(Plan {
+        changes: &blind,
+        ..Plan::default()
+    });
+    s.crm.script(On::Writes, Fault::ResetBeforeApplying, 2);
+    let lead = |n: u32| format!(r#"{{"email":"lead{n}@example.com","size":12,"message":"hello"}}"#);
+    let cases: Vec<String> = (0..2).map(|n| s.case(&format!("k{n}"), &lead(n))).collect();
+    for case in &cases {
+        s.until_effect(case, "crm_upsert", "uncertain");
+    }
+    let groups = s.bench.json(&["dead", "groups"]);
+    assert_eq!(groups[0]["uncertain"], true, "{groups:#}");
+    let group = groups[0]["group"].as_str().unwrap();
+    let redrive = ["dead", "redrive", "--group", group, "--reason", "looked"];
+    s.bench
+        .run(&redrive)
+        .expect(1, &["TL0728", "may have happened", "--none-happened"]);
+    s.bench
+        .run(&[&redrive[..], &["--none-happened"]].concat())
+        .expect(0, &["2 effects sent again: 2 done"]);
+    for case in &cases {
+        s.until_state(case, "closed");
+    }
+}

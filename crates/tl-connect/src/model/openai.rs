@@ -231,6 +231,7 @@ impl OpenAi {
             path_and_query: self.options.path.clone(),
             headers,
             body: Some(body.to_string().into_bytes()),
+            mail: None,
             deadline,
         };
         let lost = |kind, code: &str| Err(failure(kind, true, code.to_owned()));

@@ -5,6 +5,7 @@ mod hygiene;
 mod imap;
 mod model;
 mod rest;
+mod smtp;
 mod ssrf;
 mod support;
 mod tls;

@@ -32,6 +32,7 @@ pub fn get(path: &str) -> Request {
         path_and_query: path.into(),
         headers: vec![],
         body: None,
+        mail: None,
         deadline: PATIENT,
     }
 }

@@ -23,7 +23,7 @@ fn certificate() -> &'static CertifiedKey<KeyPair> {
     &MADE
 }
 
-fn acceptor() -> TlsAcceptor {
+pub fn acceptor() -> TlsAcceptor {
     let made = certificate();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
     let mut config = ServerConfig::builder()
@@ -45,7 +45,7 @@ async fn accept(listener: &TcpListener) -> Option<TlsStream<TcpStream>> {
     acceptor().accept(stream).await.ok()
 }
 
-fn trusting() -> Client {
+pub fn trusting() -> Client {
     let options = Options {
         roots: vec![certificate().cert.pem().into_bytes()],
         hosts: BTreeMap::from([

@@ -7,6 +7,9 @@ use crate::shell::Page;
 use crate::time;
 use crate::views::{EffectRow, Failures};
 
+/// Effects that one press of the button sends again; `dead redrive` sends more of them, and more slowly.
+const MOST_AT_ONCE: usize = 100;
+
 /// The page. `may`: who looks may act on it.
 pub(crate) fn page(f: &Failures, may: bool, now: i64) -> Page {
     Page {
@@ -24,17 +27,19 @@ pub(crate) fn page(f: &Failures, may: bool, now: i64) -> Page {
                     @for e in &f.uncertain { (uncertain(e, may, now)) }
                 }
             }
-            @for (code, words, rows) in &f.dead {
+            @for cause in &f.dead {
+                @let most = cause.rows.len().min(MOST_AT_ONCE);
                 section class="cause" {
-                    h2 { (sentence(words)) " " span class="n" { (rows.len()) } }
+                    h2 { (sentence(&cause.words)) " " span class="n" { (cause.rows.len()) } }
+                    p class="soft" { (cause.what) " · " code { (cause.group) } }
                     @if may {
                         form method="post" action="/failures/redrive" class="inline" {
-                            input type="hidden" name="code" value=(code);
-                            button type="submit" { "Send " (several(rows.len() as u64, "effect")) " again" }
+                            input type="hidden" name="group" value=(cause.group);
+                            button type="submit" { "Send " @if most < cause.rows.len() { "the oldest " (most) } @else { (several(most as u64, "effect")) } " again" }
                             label class="grow" { span class="away" { "Reason" } input name="reason" placeholder="Reason, such as cause_mended" required pattern="[A-Za-z0-9_.:/#\\- ]{1,200}"; }
                         }
                     }
-                    (effect_table(rows, now))
+                    (effect_table(&cause.rows, now))
                 }
             }
         },

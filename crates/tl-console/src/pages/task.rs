@@ -80,7 +80,13 @@ fn keys(t: &TaskPage) -> Vec<(&'static str, &'static str)> {
             may("approve") || may("accept"),
             ("a", "approve, or take on"),
         ),
-        (may("edit"), ("e", "correct fields")),
+        (
+            may("edit"),
+            match &t.sends {
+                Some(_) => ("e", "change the words, and send"),
+                None => ("e", "correct fields"),
+            },
+        ),
         (
             may("reject") || may("close"),
             ("r", "send back with a reason"),
@@ -244,9 +250,9 @@ fn actions(t: &TaskPage) -> Markup {
         _ => "Mark as seen",
     };
     // Where something is missing, filling it in is the one thing to do.
-    let edit_first = may("edit") && lacking;
+    let edit_first = may("edit") && lacking && t.sends.is_none();
     html! {
-        @if may("edit") && edit_first { (edit(t, action.as_str(), true)) }
+        @if edit_first { (edit(t, action.as_str(), true)) }
         div class="buttons" {
             @if may("approve") || may("accept") {
                 form method="post" action=(action) {
@@ -256,7 +262,11 @@ fn actions(t: &TaskPage) -> Markup {
                     button type="submit" id="act-approve" class={ @if !edit_first { "primary" } } data-key="a" { (button) kbd { "a" } }
                 }
             }
-            @if may("edit") && !edit_first { (edit(t, action.as_str(), false)) }
+            @match &t.sends {
+                Some(s) if may("edit") => (reword(s, action.as_str())),
+                None if may("edit") && !edit_first => (edit(t, action.as_str(), false)),
+                _ => {}
+            }
             @if may("reject") || may("close") {
                 details class="act" id="act-reject" {
                     summary class="button" data-key="r" { @if no == "reject" { "Send back" } @else { "Close it" } kbd { "r" } }
@@ -287,6 +297,28 @@ fn edit(t: &TaskPage, action: &str, first: bool) -> Markup {
                 div { (record::editor(&t.record)) }
                 (note("reason", "corrected"))
                 button type="submit" class={ @if first { "primary" } } { "Keep and decide again" kbd { "Ctrl Enter" } }
+            }
+        }
+    }
+}
+
+/// The form that approves a message in other words.
+fn reword(s: &Sends, action: &str) -> Markup {
+    let rows = s.text.lines().count().clamp(6, 24);
+    html! {
+        details class="act" id="act-edit" {
+            summary class="button" data-key="e" { "Edit" kbd { "e" } }
+            form method="post" action=(action) class="stack reword" {
+                input type="hidden" name="decision" value="edit";
+                input type="hidden" name="digest" value=(s.digest);
+                @if !s.subject.is_empty() {
+                    label { span { "Subject" } input name="set.subject" value=(s.subject) dir="auto" autocomplete="off"; }
+                    input type="hidden" name="was.subject" value=(s.subject);
+                }
+                label { span { "Text" } textarea name="set.text" rows=(rows) dir="auto" { (s.text) } }
+                input type="hidden" name="was.text" value=(s.text);
+                (note("reason", "reworded"))
+                button type="submit" class="primary" { "Approve and send these words" kbd { "Ctrl Enter" } }
             }
         }
     }

@@ -70,8 +70,8 @@ pub(super) async fn failures(seat: Seat) -> Answer {
 /// `POST /failures/redrive`.
 pub(super) async fn redrive(seat: Seat, form: Form) -> Answer {
     seat.needs(Action::Redrive)?;
-    let (code, reason) = (form.text("code"), form.text("reason"));
-    let said = seat.house().redrive(&seat.who, code, reason).await;
+    let (group, reason) = (form.text("group"), form.text("reason"));
+    let said = seat.house().redrive(&seat.who, group, reason).await;
     seat.say(said.map_err(|t| t.then("Back to Failures", "/failures"))?);
     Ok(see("/failures"))
 }

@@ -46,7 +46,9 @@ pub(super) async fn decide(seat: Seat, Path(id): Path<String>, form: Form) -> An
     seat.needs(Action::Decide)?;
     let changed = |(name, value): (&str, &str)| {
         let was = form.raw(&format!("was.{name}"));
-        (was != value).then(|| (name.to_owned(), value.trim().to_owned()))
+        // Browsers end lines with two characters.
+        let lines = |text: &str| text.trim().replace("\r\n", "\n");
+        (lines(was) != lines(value)).then(|| (name.to_owned(), lines(value)))
     };
     let decision = Decision {
         decision: form.text("decision").to_owned(),

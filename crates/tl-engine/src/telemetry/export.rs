@@ -231,6 +231,7 @@ impl Exporter {
             path_and_query: "/v1/traces".into(),
             headers: vec![("content-type".into(), "application/json".into())],
             body: Some(export(spans)),
+            mail: None,
             deadline: DEADLINE,
         };
         let count = spans.len() as u64;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tl_engine::admit::{Admitted, Message};
 use tl_engine::desk::DeskError;
-use tl_kernel::decide::{Command, CommandKind, Input, link_kid};
+use tl_kernel::decide::{Command, CommandKind, Input, TaskDecision, link_kid};
 use tl_kernel::effect::EffectState;
 use tl_kernel::follow_up::{Link, waits_for};
 use tl_kernel::id::CaseId;
@@ -191,6 +191,73 @@ async fn a_question_is_not_asked_again_for_the_sake_of_a_new_link() {
         let done = answer(&w, case, last.ask, r#"{"company":"Acme","name":"Ada"}"#).await;
         assert!(done.is_ok(), "{hours} hours: {done:?}");
     }
+}
+
+/// A person who puts the question into other words leaves its link in: an answer by it counts, and the question is not
+/// asked once more when the case is decided anew.
+#[tokio::test]
+async fn a_question_in_other_words_keeps_its_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::bare(dir.path()).await;
+    w.desk.is_reached_at("https://forms.example.com/");
+    let (text, files) = in_a_file();
+    let text = text.replace("ask: { auto: \"true\", ", "ask: { approve: operators, ");
+    w.deploy_files(&text, &files).await;
+    let case = w.case_of("a", r#"{"email":"ada@example.com"}"#).await;
+    w.settle().await.unwrap();
+    let open = w.open_tasks(case).await;
+    let task = open
+        .iter()
+        .find(|t| t.kind == "approve")
+        .expect("an approval");
+    let effect = w.case(case).await.effects[&task.effect.expect("an effect")].clone();
+    let shown = effect
+        .args
+        .as_ref()
+        .and_then(|a| a.at(&["text"]))
+        .expect("a text");
+    let shown = shown.to_string();
+    let link = shown.trim().trim_start_matches("Here: ").to_owned();
+    let decision = Input::TaskDecided(TaskDecision {
+        n: task.task.n,
+        by: Actor::Person("op".into()),
+        decision: "edit".into(),
+        reason: "reworded".into(),
+        note: None,
+        edits: vec![(
+            "text".into(),
+            Value::text(format!("Dear Ada, please: {link}")),
+        )],
+        digest: Some(effect.digest),
+    });
+    w.desk
+        .advance((TENANT, case), decision, Vec::new(), None)
+        .await
+        .unwrap();
+    w.settle().await.unwrap();
+    let sent = w.desk.store().outbox(TENANT, Some(case), 10).await.unwrap();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].text, format!("Dear Ada, please: {link}"));
+    for what in [CommandKind::Close, CommandKind::Reopen] {
+        let command = Input::Command(Command {
+            by: Actor::Person("op".into()),
+            reason: "checked".into(),
+            what,
+        });
+        let done = w.desk.advance((TENANT, case), command, Vec::new(), None);
+        done.await.unwrap();
+    }
+    w.settle().await.unwrap();
+    let waits: Vec<String> = w
+        .open_tasks(case)
+        .await
+        .into_iter()
+        .map(|t| t.kind)
+        .collect();
+    assert_eq!(waits, ["missing"], "it was asked already");
+    let ask = read(&w, case, &link).await.ask;
+    let done = answer(&w, case, ask, r#"{"company":"Acme","name":"Ada"}"#).await;
+    assert!(done.is_ok(), "{done:?}");
 }
 
 /// What is done while nobody answers.

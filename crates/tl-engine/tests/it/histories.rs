@@ -233,6 +233,9 @@ async fn decision(desk: &Desk, act: (u64, &str, bool, i64)) -> Option<(CaseId, I
         digest = Some(if shown { row.digest } else { [9; 32] });
     }
     let edits = match decision {
+        "edit" if task.kind == "approve" && value % 3 > 0 => {
+            vec![("text".to_owned(), Value::text(format!("In words {value}")))]
+        }
         "edit" => vec![("n".to_owned(), Value::Int(value))],
         _ => Vec::new(),
     };

@@ -32,12 +32,12 @@ pub(super) struct Replacement {
 }
 
 /// The arguments of an effect.
-struct Made {
-    args: Value,
+pub(super) struct Made {
+    pub(super) args: Value,
     /// As they are stored.
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     /// Of what an approver sees.
-    digest: Digest,
+    pub(super) digest: Digest,
 }
 
 impl Deciding<'_> {
@@ -132,12 +132,7 @@ impl Deciding<'_> {
         let keep = replaces.as_ref().map(|r| &r.keep);
         let n = self.case.next_effect();
         let (made, said) = self.made((ix, n), keep, ruling.verdict)?;
-        let Made {
-            args,
-            bytes,
-            digest,
-        } = made;
-        let base = self.base(replaces.as_ref(), action, &args);
+        let base = self.base(replaces.as_ref(), action, &made.args);
         let state = match said {
             Some(_) => EffectState::Cancelled,
             None => self.birth(action, ruling.verdict, base.is_some()),
@@ -149,7 +144,7 @@ impl Deciding<'_> {
             class: action.class,
             verdict: ruling.verdict,
             line: ruling.line,
-            digest,
+            digest: made.digest,
             state: settle_for_case(state),
             replaces: said.or(replaces.map(|r| r.n)),
             unvouched: ruling.unvouched,
@@ -157,6 +152,21 @@ impl Deciding<'_> {
         if state == EffectState::Cancelled {
             return Some(said.map_or(state, |_| EffectState::Succeeded));
         }
+        self.plan((n, state), action, made, base);
+        if state == EffectState::Planned {
+            self.open_task("approve", "policy", Some(n));
+        }
+        Some(state)
+    }
+
+    /// Writes the row of an effect.
+    pub(super) fn plan(
+        &mut self,
+        (n, state): (u32, EffectState),
+        action: &Action,
+        made: Made,
+        base_version: Option<String>,
+    ) {
         let plan = EffectPlan {
             n,
             kind: EffectKind::Effect,
@@ -166,21 +176,17 @@ impl Deciding<'_> {
             state,
             due: self.now,
             valid_until: self.now.saturating_add(action.valid_for),
-            args: bytes,
-            digest,
+            args: made.bytes,
+            digest: made.digest,
             key: self.vendor_key(&action.name, n),
-            base_version: base,
-            serial_key: self.serial_key(action, &args),
+            base_version,
+            serial_key: self.serial_key(action, &made.args),
             born: (state == EffectState::Dispatching)
                 .then(|| self.born())
                 .flatten(),
         };
-        self.fact(Fact::Args(n, args));
+        self.fact(Fact::Args(n, made.args));
         self.effects.push(EffectWrite::Plan(Box::new(plan)));
-        if state == EffectState::Planned {
-            self.open_task("approve", "policy", Some(n));
-        }
-        Some(state)
     }
 
     /// The arguments of an effect that is planned with a number, and the effect by which the case has said the same
@@ -223,9 +229,9 @@ impl Deciding<'_> {
 
     /// The link of the message that asked last for missing fields, while it counts and these fields are missing.
     fn earlier_link(&self, ix: ActionIx) -> Option<String> {
-        let (n, asked) = follow_up::asked(self.world, &self.case)?;
-        let counts = self.now <= asked.planned_at.saturating_add(LINK_VALID);
-        let link = self.link(ix, n, asked.planned_at);
+        let (n, at) = follow_up::linked(self.world, &self.case)?;
+        let counts = self.now <= at.saturating_add(LINK_VALID);
+        let link = self.link(ix, n, at);
         link.filter(|_| counts)
     }
 
@@ -253,7 +259,7 @@ impl Deciding<'_> {
     }
 
     /// Digest of everything an approver sees: action, connection, arguments.
-    fn args_digest(&self, action: &Action, bytes: &[u8]) -> Digest {
+    pub(super) fn args_digest(&self, action: &Action, bytes: &[u8]) -> Digest {
         let name = action.name.as_bytes();
         let parts: [&[u8]; 4] = [b"args", name, action.connection().as_bytes(), bytes];
         keyed(&self.case.seed, &parts)
@@ -277,8 +283,11 @@ impl Deciding<'_> {
             EffectState::Uncertain | EffectState::Ready => true,
             _ => false,
         };
+        // What a person has put into other words was said with these.
+        let shown = |e: &CaseEffect| self.case.reworded(e).is_some_and(|(_, old)| same(old));
         let mut earlier = self.case.effects.iter().rev();
-        let found = earlier.find(|(_, e)| e.name == action.name && said(e) && same(e));
+        let found =
+            earlier.find(|(_, e)| e.name == action.name && said(e) && (same(e) || shown(e)));
         found.map(|(n, _)| *n)
     }
 
@@ -439,6 +448,10 @@ impl Deciding<'_> {
 
     fn serial_key(&self, action: &Action, args: &Value) -> Option<Digest> {
         let target = match &action.kind {
+            // What is added to a collection changes no record that another one changes.
+            ActionKind::Rest(w) if w.method == "POST" && w.lock == Lock::LastWriterWins => {
+                return None;
+            }
             ActionKind::Rest(_) => args.at(&["path"])?.to_string(),
             ActionKind::RecordStore { .. } => args.at(&["key"])?.to_string(),
             ActionKind::Call(call) => called_one_by_one(action, call, args)?,
@@ -770,6 +783,6 @@ fn called_one_by_one(action: &Action, call: &ConnectorCall, args: &Value) -> Opt
     (!place.is_empty()).then(|| format!("{}\0{}", call.connector, place.join("\0")))
 }
 
-fn to_cbor(value: &Value) -> Vec<u8> {
+pub(super) fn to_cbor(value: &Value) -> Vec<u8> {
     minicbor::to_vec(value).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Tasks: opening, handing over, withdrawing, and what a person's decision causes.
 
 use super::{Deciding, No, TaskDecision};
-use crate::case::{CaseEffect, CaseTask};
+use crate::case::{CaseEffect, CaseTask, REWORDED};
 use crate::coerce::coerce;
 use crate::effect::EffectState;
 use crate::journal::{Entry, Fact, TimerKind};
@@ -209,7 +209,9 @@ impl Deciding<'_> {
             ));
         }
         self.check_known(&task)?;
-        self.check_edits(&t)?;
+        if kind != TaskKind::Approve {
+            self.check_edits(&t)?;
+        }
         if let Some(note) = &t.note {
             self.fact(Fact::Note(note.clone()));
         }
@@ -275,18 +277,34 @@ impl Deciding<'_> {
                 "what was shown is not what would be sent now: look at the task again".into(),
             ));
         }
-        self.close_task(t.n, "approve", &t.reason);
-        self.entry(Entry::Approved {
-            n,
-            digest: effect.digest,
-        });
-        self.effects.push(EffectWrite::Change {
-            n,
-            from: EffectState::Planned,
-            to: EffectState::Ready,
-            due: self.now,
-            code: String::new(),
-        });
+        if !t.edits.is_empty() && t.decision != "edit" {
+            return Err(No::new(
+                "TL0727",
+                "approve",
+                "an approval changes nothing of what was shown: decide `edit` to send it in other words".into(),
+            ));
+        }
+        match self.reworded(&effect, &t.edits)? {
+            Some(reworded) => {
+                self.close_task(t.n, "edit", &t.reason);
+                self.cancel_planned(n, REWORDED);
+                self.plan_approved(reworded, (n, &effect));
+            }
+            None => {
+                self.close_task(t.n, "approve", &t.reason);
+                self.entry(Entry::Approved {
+                    n,
+                    digest: effect.digest,
+                });
+                self.effects.push(EffectWrite::Change {
+                    n,
+                    from: EffectState::Planned,
+                    to: EffectState::Ready,
+                    due: self.now,
+                    code: String::new(),
+                });
+            }
+        }
         if self.case.open_tasks().next().is_none() && self.case.state == canonical::NEEDS_HUMAN {
             self.move_to(canonical::AUTOMATED, &t.reason);
         }

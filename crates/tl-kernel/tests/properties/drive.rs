@@ -270,10 +270,12 @@ fn decision(rng: &mut Rng, case: &Case, n: u32) -> Input {
     let words = [
         "approve", "approve", "edit", "reject", "accept", "close", "bless",
     ];
-    let edits = match rng.below(6) {
+    let edits = match rng.below(8) {
         0 => vec![("name".to_owned(), Value::text("Carol"))],
         1 => vec![("email".to_owned(), Value::text("carol@example.com"))],
         2 => vec![("nothing".to_owned(), Value::Null)],
+        3 => vec![("text".to_owned(), Value::text("As we said."))],
+        4 => vec![("subject".to_owned(), Value::text("Seats"))],
         _ => Vec::new(),
     };
     Input::TaskDecided(TaskDecision {

@@ -9,6 +9,7 @@ use tl_kernel::journal::{Entry, leaf_hash, open};
 use tl_kernel::program::Program;
 use tl_kernel::task::{TaskEnd, TaskKind};
 use tl_kernel::turn::{Decision, EffectKind, EffectWrite, TaskWrite, Turn};
+use tl_kernel::value::Value;
 
 use crate::drive::{Happened, Life};
 use crate::rng::Rng;
@@ -180,20 +181,44 @@ fn entries(program: &Program, h: &Happened<'_>, entries: &[Entry]) {
             }
             Entry::Approved { n, digest } => {
                 assert!(by_person, "approved by nobody");
-                assert_eq!(
-                    h.before.effects[n].state,
-                    EffectState::Planned,
-                    "approved what does not wait"
-                );
-                assert_eq!(
-                    h.before.effects[n].digest, *digest,
-                    "approved something else"
-                );
+                // What waited; or what replaces it in this very turn, in other words.
+                let new = &h.after.effects[n];
+                let before = h.before.effects.get(n).unwrap_or(new);
+                assert_eq!(before.digest, *digest, "approved something else");
+                match h.before.effects.get(n) {
+                    Some(old) => assert_eq!(
+                        old.state,
+                        EffectState::Planned,
+                        "approved what does not wait"
+                    ),
+                    None => reworded(h, *n),
+                }
             }
             _ => {}
         }
     }
     assert_eq!(state, h.after.state);
+}
+
+/// A message in a person's words stands for one that was shown to them, and differs from it in its words alone.
+fn reworded(h: &Happened<'_>, n: u32) {
+    let Input::TaskDecided(t) = h.input else {
+        panic!("effect {n} is planned as approved by {:?}", h.input);
+    };
+    let shown = h.before.tasks[&t.n].effect.expect("an effect");
+    let (old, new) = (&h.before.effects[&shown], &h.after.effects[&n]);
+    assert_eq!(t.digest, Some(old.digest), "other words for something else");
+    assert_eq!(h.after.effects[&shown].state, EffectState::Cancelled);
+    assert_eq!((&old.name, old.verdict), (&new.name, new.verdict));
+    let rest = |args: &Option<Value>| {
+        let Some(Value::Record(mut parts)) = args.clone() else {
+            panic!("a message without arguments");
+        };
+        parts.retain(|name, _| name != "text" && name != "subject");
+        parts
+    };
+    assert_eq!(rest(&old.args), rest(&new.args));
+    assert_ne!(old.args, new.args, "other words are other words");
 }
 
 /// What waits for an approval is released by an approval of its digest and by nothing else.
@@ -207,7 +232,9 @@ fn released(h: &Happened<'_>, turn: &Turn) {
         } = write
         {
             let shown = match h.input {
-                Input::TaskDecided(t) if t.decision == "approve" => t.digest,
+                Input::TaskDecided(t) if matches!(t.decision.as_str(), "approve" | "edit") => {
+                    t.digest
+                }
                 _ => None,
             };
             assert_eq!(
@@ -251,7 +278,8 @@ fn views(rows: &Rows, case: &Case) {
         assert!(
             case.tasks
                 .values()
-                .any(|t| t.kind == "approve" && t.closed.as_deref() == Some("approve")),
+                .any(|t| t.kind == "approve"
+                    && matches!(t.closed.as_deref(), Some("approve" | "edit"))),
             "{e:?}"
         );
     }

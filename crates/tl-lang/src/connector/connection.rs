@@ -10,8 +10,8 @@ use super::{find, names};
 use crate::cx::{Cx, Keys};
 use crate::diag::{Mend, Problem};
 use crate::project::{
-    Connection, ConnectionAuth, ConnectionKind, OPERATORS, Reading, SecretRef, base_url, owner,
-    secret,
+    BY_HTTP, BY_MAIL, Connection, ConnectionAuth, ConnectionKind, OPERATORS, Reading, SecretRef,
+    base_url, owner, secret,
 };
 use crate::suggest::{listed, nearest};
 use crate::tree::Node;
@@ -134,14 +134,18 @@ fn address(
     connector: &Connector,
     settings: &BTreeMap<String, String>,
 ) -> Option<String> {
+    let (schemes, example) = match connector.is_by_mail() {
+        true => (BY_MAIL, "smtps://mail.example.com"),
+        false => (BY_HTTP, "https://crm.example.com/api"),
+    };
     let Some(node) = keys.get("base_url") else {
         let Some(template) = &connector.base_url else {
-            cx.missing(keys, "base_url", "https://crm.example.com/api");
+            cx.missing(keys, "base_url", example);
             return None;
         };
         return rendered(template, settings);
     };
-    let url = base_url(cx, node)?;
+    let url = base_url(cx, node, schemes)?;
     let host = host_of(&url);
     let fits = connector.hosts.is_empty() || connector.hosts.iter().any(|h| matches_host(h, host));
     // Loopback is for a stand-in of the vendor; the installation's owner has to allow private addresses for it.

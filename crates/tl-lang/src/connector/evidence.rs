@@ -80,7 +80,7 @@ fn reads(request: &HttpRequest, part: &str) -> bool {
         .chain([&request.path, &request.method]);
     let in_body = match &request.body {
         Body::None => false,
-        Body::Json(shape) | Body::Form(shape) => in_shape(shape, part),
+        Body::Json(shape) | Body::Form(shape) | Body::Mail(shape) => in_shape(shape, part),
         Body::Text { text, .. } => in_template(text, part),
     };
     in_body || texts.any(|t| in_template(t, part))

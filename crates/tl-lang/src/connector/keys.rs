@@ -148,10 +148,38 @@ pub(super) static REQUEST: Section = Section {
         ),
         key!("text", [Text], "body as it stands"),
         key!(
+            "mail",
+            [Of(&MAIL)],
+            "a mail; it goes by SMTP and has no path"
+        ),
+        key!(
             "content_type",
             [Text],
             "content type, where it is not the usual one"
         ),
+    ],
+    later: &[],
+};
+
+/// `mail`.
+pub(super) static MAIL: Section = Section {
+    path: "request.mail",
+    keys: &[
+        key!(
+            "from",
+            [Text],
+            "the sender: an address, or `Name <address>`"
+        ),
+        key!("to", [Text], "the recipient: one address"),
+        key!("subject", [Text], "the subject"),
+        key!("text", [Text], "the text"),
+        key!(
+            "html",
+            [Text],
+            "the same as HTML, shown instead where a mail program can"
+        ),
+        key!("reply_to", [Text], "where answers go"),
+        key!("in_reply_to", [Text], "the Message-ID that is answered"),
     ],
     later: &[],
 };
@@ -316,7 +344,7 @@ pub(super) const ARGUMENT_TYPES: &[&str] = &[
 ];
 
 /// Words of `control`.
-pub(super) const CONTROLS: &[&str] = &["content", "record", "sensitive"];
+pub(super) const CONTROLS: &[&str] = &["content", "unseen", "record", "sensitive"];
 
 /// `actions.*.fields`.
 pub(super) static FIELDS: Section = Section {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use tl_kernel::connector::{
-    Argument, Condition, Connector, Control, Fields, HttpRequest, LookUp, Meaning, MeaningRule,
-    Operation, Proof, Rate, Read as ReadRecord, Verified, WhenAbsent,
+    Argument, Body, Condition, Connector, Control, Fields, HttpRequest, LookUp, Meaning,
+    MeaningRule, Operation, Proof, Rate, Read as ReadRecord, Verified, WhenAbsent,
 };
 use tl_kernel::digest::sha256;
 use tl_kernel::effect::Class;
@@ -252,7 +252,29 @@ fn operations(cx: &mut Cx<'_>, node: &Node, shared: &Shared<'_>) -> BTreeMap<Str
         }
     }
     message::one_a_channel(cx, keys, &out);
+    one_way_out(cx, keys, &out);
     out
+}
+
+/// A connection leads to one place, which speaks SMTP or HTTP and not both.
+fn one_way_out(cx: &mut Cx<'_>, keys: Keys<'_>, operations: &BTreeMap<String, Operation>) {
+    let by_mail = |o: &&Operation| matches!(o.request.body, Body::Mail(_));
+    let Some(mail) = operations.values().find(by_mail) else {
+        return;
+    };
+    let all = &mut operations.values();
+    if let Some(other) = all.find(|o| !by_mail(o) || o.read.is_some() || o.look_up.is_some()) {
+        let what = format!(
+            "`{}` goes by SMTP, and `{}` asks by HTTP",
+            mail.name, other.name
+        );
+        let p = Problem::new("TL0209", keys.key_span(&other.name), what)
+            .why("a connection of this connector leads to one server");
+        cx.push(p.mend(Mend {
+            edits: Vec::new(),
+            say: "write a connector of its own for the one or the other".into(),
+        }));
+    }
 }
 
 fn operation(
@@ -375,7 +397,7 @@ fn arguments(cx: &mut Cx<'_>, node: Option<&Node>) -> Vec<Argument> {
             nodes.iter().filter_map(|n| cx.text(n)).collect()
         });
         let control = get("control").and_then(|n| cx.word(n, CONTROLS));
-        let control = [Control::Record, Control::Sensitive]
+        let control = [Control::Unseen, Control::Record, Control::Sensitive]
             .into_iter()
             .find(|c| Some(c.word()) == control);
         out.push(Argument {
@@ -463,7 +485,7 @@ fn read(
             path: write.path.clone(),
             query: Vec::new(),
             headers: Vec::new(),
-            body: tl_kernel::connector::Body::None,
+            body: Body::None,
         })
     })?;
     with_shared(&mut request, headers);

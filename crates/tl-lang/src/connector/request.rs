@@ -4,7 +4,7 @@ use tl_kernel::connector::{Body, Escape, HttpRequest, Shape};
 use tl_kernel::expr::{Piece, Template};
 use tl_kernel::value::Value;
 
-use super::keys::REQUEST;
+use super::keys::{MAIL, REQUEST};
 use crate::cel::Schema;
 use crate::cx::{Cx, Keys};
 use crate::diag::{Mend, Problem};
@@ -13,7 +13,7 @@ use crate::tree::{Kind, Node};
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// The keys of which one says what the body is.
-const BODIES: [&str; 5] = ["json", "form", "xml", "vcard", "text"];
+const BODIES: [&str; 6] = ["json", "form", "xml", "vcard", "text", "mail"];
 
 /// A request; `usual` is the method where none is written.
 pub(super) fn request(
@@ -29,7 +29,13 @@ pub(super) fn request(
         None => fixed(usual),
     };
     let path = match keys.get("path") {
+        Some(n) if keys.get("mail").is_some() => {
+            cx.exclusive(keys, "mail", "path");
+            path(cx, n, schema)
+        }
         Some(n) => path(cx, n, schema),
+        // A mail has a recipient and no address.
+        None if keys.get("mail").is_some() => Some(fixed("/")),
         None => {
             cx.missing(keys, "path", "/contacts/${args.id}");
             None
@@ -103,10 +109,26 @@ fn body(cx: &mut Cx<'_>, keys: Keys<'_>, schema: &Schema) -> Option<Body> {
     match *kind {
         "json" => Some(Body::Json(shape(cx, node, schema)?)),
         "form" => Some(Body::Form(shape(cx, node, schema)?)),
+        "mail" => mail(cx, node, schema),
         "xml" => text(cx, Escape::Xml, "application/xml"),
         "vcard" => text(cx, Escape::Vcard, "text/vcard"),
         _ => text(cx, Escape::Plain, "text/plain"),
     }
+}
+
+/// A mail by its parts, of which three are always there.
+fn mail(cx: &mut Cx<'_>, node: &Node, schema: &Schema) -> Option<Body> {
+    let keys = cx.section(node, &MAIL)?;
+    for (part, example) in [
+        ("text", "\"${args.text}\""),
+        ("to", "\"${args.to}\""),
+        ("from", "\"${args.from}\""),
+    ] {
+        if keys.get(part).is_none() {
+            cx.missing(keys, part, example);
+        }
+    }
+    shape(cx, node, schema).map(Body::Mail)
 }
 
 /// A value with holes: the YAML as it stands, with expressions in its texts. A text that is one `${…}` keeps the

@@ -27,6 +27,7 @@ shipped![
     "sendgrid",
     "servicenow",
     "slack",
+    "smtp",
     "stripe",
     "teams",
     "twilio",

@@ -157,7 +157,8 @@ fn message(
     for template in m.subject.iter().chain([&m.body]) {
         slots((program, tainted), (action, m), template, out);
     }
-    for argument in m.via.iter().flat_map(|call| &call.with) {
+    let with = m.via.iter().flat_map(|call| &call.with);
+    for argument in with.filter(|a| a.control != Control::Unseen) {
         beside((program, tainted), (action, m), argument, out);
     }
 }

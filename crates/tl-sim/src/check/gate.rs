@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tl_kernel::digest::Digest;
 use tl_kernel::effect::{Class, EffectState};
 use tl_kernel::id::{EffectId, TenantId};
-use tl_kernel::journal::{Actor, Entry, Fact, open};
+use tl_kernel::journal::{Actor, Entry, Fact, Planned, open};
 use tl_kernel::policy::Verdict;
 use tl_kernel::program::ActionKind;
 use tl_kernel::turn::{EffectKind, EffectWrite};
@@ -15,6 +15,7 @@ use tl_store::contract::{EffectChange, EffectRow, Row};
 
 use super::Evidence;
 use super::evidence::CaseFile;
+use crate::people::Shown;
 use crate::world::Seen;
 
 /// Effects that a committed unit let through, with the claim it made for them.
@@ -161,7 +162,7 @@ pub(super) fn i12_consent(e: &Evidence) -> Vec<String> {
                 let at = told.get(leaf).copied();
                 *digest == p.digest
                     && at.is_none_or(|at| at <= *through)
-                    && saw(e, c, (effect, by, digest, at))
+                    && saw(e, c, (p, by, digest, at))
             });
             if !right {
                 out.push(format!(
@@ -197,20 +198,36 @@ fn approvals(c: &CaseFile, effect: u32) -> Vec<(Digest, &Actor, Digest)> {
         .collect()
 }
 
-/// Whether a person had exactly what the ledger sends before their eyes when they said yes, by then.
+/// Whether a person had exactly what the ledger sends before their eyes when they said yes, by then; or what it
+/// replaces, and let it say what it says in their own words, and nothing else of it is different.
 fn saw(
     e: &Evidence,
     c: &CaseFile,
-    (effect, by, digest, at): (EffectId, &Actor, &Digest, Option<i64>),
+    (p, by, digest, at): (&Planned, &Actor, &Digest, Option<i64>),
 ) -> bool {
-    let row = c.effects.get(&effect.n);
+    let case = c.row.case;
+    let row = c.effects.get(&p.n);
     let args: Option<Value> = row.and_then(|r| minicbor::decode(&r.args).ok());
-    by.is_person()
-        && e.shown.iter().any(|s| {
-            (s.about, &s.by, &s.digest) == (effect, by, digest)
-                && at.is_none_or(|at| s.at <= at)
-                && s.args == args
-        })
+    let before = p.replaces.and_then(|n| c.effects.get(&n));
+    let is_it = |s: &Shown| match &s.words {
+        None => (s.about, &s.digest) == (EffectId { case, n: p.n }, digest) && s.args == args,
+        Some(words) => before.is_some_and(|old| {
+            (s.about, s.digest) == (old.effect, old.digest)
+                && old.state == EffectState::Cancelled
+                && s.args.as_ref().map(|shown| in_words(shown, words)) == args
+        }),
+    };
+    let by_then = |s: &&Shown| at.is_none_or(|at| s.at <= at);
+    let of_theirs = e.shown.iter().filter(|s| s.by == *by).filter(by_then);
+    by.is_person() && of_theirs.into_iter().any(is_it)
+}
+
+fn in_words(shown: &Value, words: &str) -> Value {
+    let mut said = shown.clone();
+    if let Value::Record(parts) = &mut said {
+        parts.insert("text".into(), Value::text(words));
+    }
+    said
 }
 
 /// An approval is of a digest: what differs has another one.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tl_kernel::id::CaseId;
+use tl_kernel::id::{CaseId, EffectId};
 use tl_kernel::limits::MAX_LISTED_KEYS;
 use tl_kernel::program::Endpoint;
 use tl_kernel::value::Value;
@@ -201,10 +201,12 @@ fn case_of_address(address: &str) -> Option<String> {
     case(tag)
 }
 
-/// The case that a Message-ID begins with: `case_….1@example.com`.
+/// The case that a Message-ID begins with: `case_….1@example.com`; or that of the effect which we sent as this mail:
+/// `eff_…-1@example.com`.
 fn case_of_id(id: &str) -> Option<String> {
-    let local = id.split('@').next()?;
-    case(local.split('.').next()?)
+    let local = id.split('@').next()?.split('.').next()?;
+    let sent = || local.to_ascii_lowercase().parse::<EffectId>().ok();
+    case(local).or_else(|| sent().map(|effect| effect.case.to_string()))
 }
 
 /// Mail systems may write an address in capital letters.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::control::views::{
-    CaseLine, EffectLine, EndpointLine, FlagLine, KeyLine, OutboxLine, SuppressionLine, SwitchLine,
-    TaskLine, TenantLine, VersionLine,
+    CaseLine, EffectLine, EndpointLine, FlagLine, GroupLine, KeyLine, OutboxLine, SuppressionLine,
+    SwitchLine, TaskLine, TenantLine, VersionLine,
 };
 use crate::page::Page;
 use crate::text::{At, count, due_text, one_line, safe};
@@ -94,6 +94,39 @@ pub fn effects(effects: &[EffectLine], now: i64, page: Page) -> String {
         ],
         &rows,
         "no effect",
+    )
+}
+
+pub fn groups(groups: &[GroupLine], now: i64, page: Page) -> String {
+    let row = |g: &GroupLine| {
+        let at = match g.connection.as_str() {
+            "" => g.action.clone(),
+            connection => format!("{} at {connection}", g.action),
+        };
+        let late = match g.late {
+            0 => String::new(),
+            n => format!(" ({n} too late)"),
+        };
+        vec![
+            g.group.clone(),
+            format!("{}{late}", g.effects),
+            g.workflow.clone(),
+            at,
+            match g.uncertain {
+                true => "may have happened".into(),
+                false => "did not happen".into(),
+            },
+            one_line(&g.words, 60),
+            g.oldest.from(now),
+        ]
+    };
+    let rows: Vec<Vec<String>> = groups.iter().map(row).collect();
+    page.table(
+        &[
+            "group", "effects", "workflow", "action", "state", "because", "oldest",
+        ],
+        &rows,
+        "nothing has failed, and nothing is uncertain",
     )
 }
 

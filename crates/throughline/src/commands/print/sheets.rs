@@ -6,8 +6,8 @@ use tl_kernel::time::duration_text;
 
 use super::lists::{effects, tasks};
 use crate::control::views::{
-    CaseSheet, ClockSheet, EffectSheet, FreshKey, FreshSecret, OutboxSheet, RecordSheet, Sends,
-    StatusSheet, TaskSheet, Tried, WorkflowPlan,
+    CaseSheet, ClockSheet, EffectSheet, FreshKey, FreshSecret, GroupSheet, OutboxSheet,
+    RecordSheet, Sends, StatusSheet, TaskSheet, Tried, WorkflowPlan,
 };
 use crate::explain::{fields_text, goal_text, next_text, render};
 use crate::page::Page;
@@ -104,6 +104,77 @@ fn boxed(indent: &str, text: &str) -> String {
     let line = |l: &str| format!("{}\n", format!("{indent}| {l}").trim_end());
     safe(text).lines().map(line).collect()
 }
+
+/// What sending a group again would do.
+pub fn group(s: &GroupSheet, now: i64) -> String {
+    let g = &s.group;
+    let mut out = String::new();
+    let at = match g.connection.as_str() {
+        "" => String::new(),
+        connection => format!(" at `{connection}`"),
+    };
+    let _ = writeln!(out, "group        {}", g.group);
+    let _ = writeln!(
+        out,
+        "action       {} ({}){at} of `{}`",
+        g.action, g.class, g.workflow
+    );
+    let _ = writeln!(out, "because      {}", g.words);
+    let _ = writeln!(
+        out,
+        "effects      {}, the oldest planned {}, the last changed {}",
+        g.effects,
+        g.oldest.from(now),
+        g.newest.from(now)
+    );
+    if g.uncertain {
+        let _ = writeln!(
+            out,
+            "             they may have happened: look at the other system first"
+        );
+    }
+    if g.late > 0 {
+        let _ = writeln!(out, "too late     {}: they are not sent any more", g.late);
+    }
+    if let Some(why) = &s.connection_fault {
+        let _ = writeln!(out, "not possible {why}");
+    }
+    if let Some(scope) = &s.switch {
+        let _ = writeln!(
+            out,
+            "held         by the switch `{scope}`: they would wait until it is cleared"
+        );
+    }
+    let cases = count(u64::from(s.looked_into), "case");
+    let _ = match s.done.is_empty() {
+        true => writeln!(out, "happened     nothing else in their {cases}"),
+        false => writeln!(out, "happened     in their {cases} already:"),
+    };
+    for (action, state, n) in &s.done {
+        let perhaps = if state == "uncertain" {
+            ", perhaps"
+        } else {
+            ""
+        };
+        let _ = writeln!(out, "             {n} × `{action}`{perhaps}");
+    }
+    let _ = writeln!(
+        out,
+        "would go     {}, with their ids and keys:",
+        count(s.sends.len() as u64, "effect")
+    );
+    for id in s.sends.iter().take(SHOWN_IDS) {
+        let _ = writeln!(out, "             {id}");
+    }
+    if s.sends.len() > SHOWN_IDS {
+        let _ = writeln!(out, "             and {} more", s.sends.len() - SHOWN_IDS);
+    }
+    let _ = writeln!(out, "nothing was sent");
+    out
+}
+
+/// Ids of a group that are listed.
+const SHOWN_IDS: usize = 10;
 
 pub fn effect(s: &EffectSheet, now: i64, page: Page) -> String {
     let e = &s.effect;

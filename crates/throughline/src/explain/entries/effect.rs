@@ -6,7 +6,7 @@ use tl_kernel::id::EffectId;
 use tl_kernel::journal::{Body, Fact, Planned};
 use tl_kernel::limits::MAX_CONFLICTS;
 use tl_kernel::policy::Verdict;
-use tl_kernel::value::Source;
+use tl_kernel::value::{Source, Value};
 use tl_store::contract::Attempt;
 
 use super::super::build::Material;
@@ -14,7 +14,7 @@ use super::super::fields::policy_place;
 use super::super::notes::pairs;
 use super::super::words::{code_words, stop_words};
 use super::super::{Line, Side};
-use crate::text::{At, count, one_line};
+use crate::text::{At, count, one_line, safe};
 
 pub(super) fn planned(m: &Material, p: &Planned) -> Line {
     let id = EffectId {
@@ -45,6 +45,7 @@ pub(super) fn planned(m: &Material, p: &Planned) -> Line {
             EffectState::Cancelled => format!("not sent again: {old} has said the same"),
             _ => format!("in place of {old}"),
         });
+        detail.extend(reworded(m, p.n));
     }
     if p.verdict == Verdict::Never {
         detail.push("nothing is sent: the policy says never".into());
@@ -55,6 +56,29 @@ pub(super) fn planned(m: &Material, p: &Planned) -> Line {
         _ => "planned",
     };
     Line::new(Side::Action, text).with(detail).word(word)
+}
+
+/// Characters of a message's words that are shown.
+const SHOWN: usize = 120;
+
+/// What a person lets a message say, and what it would have said.
+fn reworded(m: &Material, n: u32) -> Vec<String> {
+    let both = || {
+        let new = m.case.effects.get(&n)?;
+        let (_, old) = m.case.reworded(new)?;
+        Some((old.args.as_ref()?, new.args.as_ref()?))
+    };
+    let Some((old, new)) = both() else {
+        return Vec::new();
+    };
+    let parts = ["subject", "text"].into_iter();
+    let differs = parts.filter_map(|part| {
+        let of = |args: &Value| args.at(&[part]).map(Value::to_string);
+        let (was, says) = (of(old)?, of(new)?);
+        let short = |text: &str| one_line(safe(text).trim(), SHOWN);
+        (was != says).then(|| format!("{part}: “{}”, in place of “{}”", short(&says), short(&was)))
+    });
+    differs.collect()
 }
 
 /// The attempts of an effect; those that came to the same, one after the other, on one line.
