@@ -11,7 +11,7 @@ use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand,
 
 use crate::role::Role;
 use crate::templates::Template;
-pub use admin::{Audit, Clock, Endpoint, Flag, Key, Tenant};
+pub use admin::{Audit, Clock, Connection, Endpoint, Flag, Key, Tenant};
 pub use connector::Connector;
 pub use import::{Import, Layout};
 pub use work::{
@@ -260,6 +260,17 @@ pub enum Command {
             throughline dead redrive --group 3a91c2d4 --reason mended"
     )]
     Dead(Dead),
+    /// Connections: what they are, and whether they work
+    ///
+    /// `connection check` sends what the connector's file names for it, a read that needs the credential; to a mail server it
+    /// logs in and says goodbye. A switch on the connection holds it too.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+            throughline connection list\n  \
+            throughline connection check crm"
+    )]
+    Connection(Connection),
     /// Kill switches: stop effects or ingest at once, with or without a running server
     #[command(subcommand)]
     Kill(Kill),

@@ -4,6 +4,7 @@ mod cli {
     mod again;
     pub mod bench;
     mod clock;
+    mod connections;
     mod connectors;
     mod documents;
     mod doors;

@@ -463,6 +463,25 @@ impl Client {
         sent
     }
 
+    /// Opens a session with a mail server, logs in, and says goodbye.
+    pub async fn greet(&self, connection: &Connection, deadline: Duration) -> Sent {
+        let begun = Instant::now();
+        let allowed = self.allowed.as_ref().is_none_or(|allowed| allowed());
+        let knowledge = match &self.way {
+            _ if !allowed => Knowledge::NotSent(NotSent::Lease),
+            Way::Given(_) => Knowledge::NotSent(NotSent::Unreachable),
+            Way::Sockets(sockets) => {
+                let deadline = tokio::time::Instant::now() + deadline;
+                sockets.mail.greet(connection, deadline).await
+            }
+        };
+        Sent {
+            knowledge,
+            took: begun.elapsed(),
+            body_bytes: 0,
+        }
+    }
+
     fn tell(&self, connection: &Connection, sent: &Sent) {
         let (Some(heard), Knowledge::Answered(answer)) = (&self.heard, &sent.knowledge) else {
             return;

@@ -5,12 +5,13 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use tl_kernel::connector::Meaning;
+use http::Method;
+use tl_kernel::connector::{HttpRequest, Meaning};
 use tl_kernel::digest::{Digest, sha256};
 use tl_kernel::time::SECOND;
 
 use crate::backoff;
-use crate::call::{Call, CallError, Draft, Found, ReadState};
+use crate::call::{self, Call, CallError, Draft, Found, ReadState, with_settings};
 use crate::classify::{BodySays, Observation, Overrides};
 use crate::client::{Client, Connection, Request};
 use crate::knowledge::{Answer, Knowledge, Sent};
@@ -166,6 +167,30 @@ pub async fn look_up(
         found,
         receipt: receipt_of(&sent),
     })
+}
+
+/// Asks whether the connection is there and takes its credential: by the request that its connector names for that, else
+/// by asking for its base address. Nothing changes at the other side.
+pub async fn check(
+    client: &Client,
+    asks: Option<&HttpRequest>,
+    to: &To<'_>,
+) -> Result<Sent, CallError> {
+    if to.connection.is_by_mail() {
+        return Ok(client.greet(to.connection, to.deadline).await);
+    }
+    let plain = Draft {
+        method: Method::GET,
+        path_and_query: "/".into(),
+        headers: vec![("accept".into(), "application/json".into())],
+        body: None,
+        mail: None,
+    };
+    let draft = match asks {
+        Some(spec) => call::request(spec, &with_settings(to.connection.settings()), |_| Ok(()))?,
+        None => plain,
+    };
+    Ok(send(client, to, &draft, |a| a.status == 401).await)
 }
 
 /// Sends a draft; with another token where the first is refused.

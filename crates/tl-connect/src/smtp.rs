@@ -26,6 +26,8 @@ use crate::knowledge::{self, Answer, Knowledge, NotSent, Unknown};
 
 /// What a server says of a log-in that it refuses.
 const LOG_IN_REFUSED: u16 = 535;
+/// Everything is as it should be.
+const GREETED: u16 = 250;
 /// The server cannot take such an address.
 const ADDRESS_REFUSED: u16 = 553;
 /// Characters of a server's words that are kept: among them is the number under which it took the mail.
@@ -114,6 +116,18 @@ impl Sender {
         // It may have ended already, and whatever is said now changes nothing.
         let _ = timeout(GOODBYE, session.quit()).await;
         known
+    }
+
+    /// Connects, encrypts, logs in, and says goodbye.
+    pub(crate) async fn greet(&self, connection: &Connection, deadline: Instant) -> Knowledge {
+        match timeout_at(deadline, self.open(connection)).await {
+            Err(_) => Knowledge::NotSent(NotSent::ConnectTimeout),
+            Ok(Err(broken)) => broken.into(),
+            Ok(Ok(mut session)) => {
+                let _ = timeout(GOODBYE, session.quit()).await;
+                answered(GREETED, String::new())
+            }
+        }
     }
 
     /// Connects, encrypts, and logs in.

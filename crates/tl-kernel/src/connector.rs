@@ -34,6 +34,8 @@ pub struct Connector {
     pub auth: Vec<Scheme>,
     /// How often it may be asked.
     pub rate: Option<Rate>,
+    /// A request that changes nothing and that the vendor answers only to who is known to it.
+    pub check: Option<HttpRequest>,
     /// How far the file is known to be right.
     pub verified: Verified,
     /// Address of the vendor's documentation.

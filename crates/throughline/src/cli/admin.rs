@@ -28,6 +28,18 @@ pub enum Audit {
     },
 }
 
+/// `connection`.
+#[derive(Debug, Subcommand)]
+pub enum Connection {
+    /// List the connections of the versions in force: where they lead, who answers for them, what uses them
+    List,
+    /// Ask one, or each, whether it is there and takes its credential. Nothing changes at the other side
+    Check {
+        /// The connection
+        name: Option<String>,
+    },
+}
+
 /// `clock`.
 #[derive(Debug, Subcommand)]
 pub enum Clock {

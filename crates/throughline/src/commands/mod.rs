@@ -19,8 +19,8 @@ mod verify;
 use tokio::runtime::Runtime;
 
 use crate::cli::{
-    Args, Audit, Case, Clock, Command, Dead, Effect, Endpoint, Flag, How, Key, Kill, Outbox,
-    Record, Suppression, Task, Tenant,
+    Args, Audit, Case, Clock, Command, Connection, Dead, Effect, Endpoint, Flag, How, Key, Kill,
+    Outbox, Record, Suppression, Task, Tenant,
 };
 use crate::config::Config;
 use crate::control::request::{self, CaseChange, CaseQuery, EffectQuery, Request, TaskQuery};
@@ -138,6 +138,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::Dead(Dead::Show { effect }) => dead_show(&shell, effect),
         Command::Dead(Dead::Redrive(args)) => redrive::run(&shell, args),
         Command::Kill(command) => kill(&shell, command),
+        Command::Connection(Connection::Check { name }) => connection_check(&shell, name),
         other => shell.print(request_of(other)?),
     }
 }
@@ -149,6 +150,7 @@ fn request_of(command: Command) -> Result<Request, Failure> {
         Command::Task(t) => task(t)?,
         Command::Effect(e) => effect(e),
         Command::Dead(d) => dead(d)?,
+        Command::Connection(_) => Request::ConnectionList,
         Command::Versions => Request::Versions,
         Command::Rollback {
             workflow,
@@ -228,6 +230,27 @@ fn dead(d: Dead) -> Result<Request, Failure> {
         Dead::Groups => Request::Groups,
         Dead::Show { .. } | Dead::Redrive(_) => return Err(elsewhere()),
     })
+}
+
+/// Shows what came of asking; a connection that cannot be used is a failure of the command.
+fn connection_check(shell: &Shell, name: Option<String>) -> Result<(), Failure> {
+    let reply = shell.ask(Request::ConnectionCheck { name })?;
+    print::reply(&reply, shell.json);
+    let Reply::Connections(lines) = &reply else {
+        return Ok(());
+    };
+    let bad = lines.iter().filter(|l| {
+        let checked = l.checked.as_ref();
+        checked.is_some_and(|c| c.fine == Some(false))
+    });
+    let names: Vec<&str> = bad.map(|l| l.connection.as_str()).collect();
+    match names.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::refused(format!(
+            "TL0822 nothing can be sent through {}",
+            names.join(", ")
+        ))),
+    }
 }
 
 /// An effect that failed or was given up; every other one is not dead, whoever asks.

@@ -41,6 +41,7 @@ fn as_text(reply: &Reply, now: i64, page: Page) -> String {
         Reply::Task(sheet) => sheets::task(sheet, now),
         Reply::Effects(effects) => lists::effects(effects, now, page),
         Reply::Effect(sheet) => sheets::effect(sheet, now, page),
+        Reply::Connections(all) => lists::connections(all),
         Reply::Groups(groups) => lists::groups(groups, now, page),
         Reply::Group(sheet) => sheets::group(sheet, now),
         Reply::Outbox(messages) => lists::outbox(messages, now, page),

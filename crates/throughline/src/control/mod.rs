@@ -4,6 +4,7 @@
 pub mod audit;
 mod cases;
 mod clock;
+mod connections;
 pub mod deploy;
 pub mod doors;
 mod effects;
@@ -97,6 +98,8 @@ impl Ctx<'_> {
             Request::EffectResolve { id, how, reason } => {
                 self.effect_resolve(&id, how, reason).await
             }
+            Request::ConnectionList => self.connection_list().await,
+            Request::ConnectionCheck { name } => self.connection_check(name.as_deref()).await,
             Request::Groups => self.group_list().await,
             Request::GroupShow { group, limit } => self.group_show(&group, limit).await,
             Request::Outcomes { ids, reason } => self.outcomes(&ids, &reason).await,

@@ -72,6 +72,10 @@ pub enum Request {
         how: How,
         reason: String,
     },
+    ConnectionList,
+    ConnectionCheck {
+        name: Option<String>,
+    },
     Groups,
     GroupShow {
         group: String,

@@ -20,6 +20,7 @@ pub enum Reply {
     Groups(Vec<GroupLine>),
     Group(Box<GroupSheet>),
     Outcomes(Outcomes),
+    Connections(Vec<ConnectionLine>),
     Outbox(Vec<OutboxLine>),
     OutboxMessage(OutboxSheet),
     Record(RecordSheet),
@@ -232,6 +233,33 @@ pub struct EffectSheet {
     pub arguments: Vec<(String, String)>,
     pub tries: Vec<AttemptLine>,
     pub next: Vec<Next>,
+}
+
+/// A connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectionLine {
+    pub connection: String,
+    /// The connector, `rest` or `openai`.
+    pub kind: String,
+    pub address: String,
+    pub owner: String,
+    /// Where its secrets lie.
+    pub secrets: Vec<String>,
+    /// Actions of workflows.
+    pub used_by: Vec<String>,
+    /// Why it cannot be used as it is.
+    pub fault: Option<String>,
+    /// What came of asking it.
+    pub checked: Option<Checked>,
+}
+
+/// What came of asking a connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Checked {
+    /// It is there and takes the credential, or not; nothing where that cannot be said.
+    pub fine: Option<bool>,
+    pub said: String,
+    pub took_ms: i64,
 }
 
 /// Effects that came to grief at the same.

@@ -286,6 +286,9 @@ fn an_answer_goes_out_by_the_mail_server_and_what_comes_back_finds_its_case() {
     );
     postfix.take(ada, help, &mail(ada, help, ("1@acme.example", "")));
     let server = bench.serve();
+    bench
+        .run(&["connection", "check", "post"])
+        .expect(0, &["ok", "it is there, and took the credential"]);
     approve(&bench);
     let sent = |all: &Value| all[0]["state"] == "succeeded";
     let effects = bench.until(&["effect", "list"], "the mail", sent);

@@ -71,6 +71,7 @@ pub const READS: &[(&str, Prints)] = &[
     ("outbox list", Prints::Json),
     ("outbox show SENT", Prints::Json),
     ("record show lead RECORD", Prints::Json),
+    ("connection list", Prints::Json),
     ("kill list", Prints::Json),
     ("flag list", Prints::Json),
     ("suppression list", Prints::Json),
@@ -104,6 +105,10 @@ pub const NEITHER: &[(&str, &str)] = &[
     (
         "clock accept",
         "changes; `cli::clock` lets a machine's clock jump first",
+    ),
+    (
+        "connection check",
+        "asks other systems, and changes nothing; `cli::connections` has some",
     ),
     ("serve", "runs until it is ended"),
     ("demo", "makes an installation of its own"),

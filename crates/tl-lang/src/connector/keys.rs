@@ -43,6 +43,11 @@ pub(super) static CONNECTOR_FILE: Section = Section {
         key!("headers", [Map(&Text)], "headers of every request"),
         key!("rate", [Of(&RATE)], "how often the vendor may be asked"),
         key!(
+            "check",
+            [Of(&REQUEST)],
+            "a request that changes nothing and needs the credential, for `connection check`"
+        ),
+        key!(
             "meanings",
             [Shape::List(&Of(&MEANING))],
             "what answers of all actions mean"

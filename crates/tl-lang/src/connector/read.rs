@@ -89,6 +89,11 @@ fn connector(cx: &mut Cx<'_>, tree: &Node, path: &str) -> Option<Connector> {
     let names = names(Type::Record(of_settings), Type::Any, Type::Any);
     let (base_url, hosts) = place(cx, top, &names);
     let headers = pairs(cx, top.get("headers"), &names.request);
+    let check = top.get("check").and_then(|n| {
+        let mut check = request(cx, n, &names.request, "GET")?;
+        with_shared(&mut check, &headers);
+        Some(check)
+    });
     let shared = Shared {
         meanings: meanings(cx, top.get("meanings"), &names.answer),
         names: &names,
@@ -102,6 +107,7 @@ fn connector(cx: &mut Cx<'_>, tree: &Node, path: &str) -> Option<Connector> {
         hosts,
         auth: auth::schemes(cx, top.get("auth"), &names.connection),
         rate: top.get("rate").and_then(|n| rate(cx, n)),
+        check,
         verified: top
             .get("verified")
             .and_then(|n| verified(cx, n))

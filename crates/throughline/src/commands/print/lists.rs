@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::control::views::{
-    CaseLine, EffectLine, EndpointLine, FlagLine, GroupLine, KeyLine, OutboxLine, SuppressionLine,
-    SwitchLine, TaskLine, TenantLine, VersionLine,
+    CaseLine, ConnectionLine, EffectLine, EndpointLine, FlagLine, GroupLine, KeyLine, OutboxLine,
+    SuppressionLine, SwitchLine, TaskLine, TenantLine, VersionLine,
 };
 use crate::page::Page;
 use crate::text::{At, count, due_text, one_line, safe};
@@ -95,6 +95,46 @@ pub fn effects(effects: &[EffectLine], now: i64, page: Page) -> String {
         &rows,
         "no effect",
     )
+}
+
+pub fn connections(all: &[ConnectionLine]) -> String {
+    if all.is_empty() {
+        return "no connection: connections.yaml of the version in force has none\n".into();
+    }
+    let mut out = String::new();
+    for c in all {
+        let secrets = match c.secrets.is_empty() {
+            true => "none".into(),
+            false => c.secrets.join(", "),
+        };
+        let uses = match c.used_by.is_empty() {
+            true => "nothing".into(),
+            false => c.used_by.join(", "),
+        };
+        let _ = writeln!(out, "{} ({}) {}", c.connection, c.kind, safe(&c.address));
+        let _ = writeln!(out, "  owner    {}", c.owner);
+        let _ = writeln!(out, "  secret   {secrets}");
+        let _ = writeln!(out, "  used by  {uses}");
+        match (&c.checked, &c.fault) {
+            (Some(checked), _) => {
+                let word = match checked.fine {
+                    Some(true) => "ok",
+                    Some(false) => "fault",
+                    None => "unclear",
+                };
+                let took = match checked.took_ms {
+                    0 => String::new(),
+                    ms => format!(", in {ms} ms"),
+                };
+                let _ = writeln!(out, "  {word:<8} {}{took}", checked.said);
+            }
+            (None, Some(fault)) => {
+                let _ = writeln!(out, "  fault    {fault}");
+            }
+            (None, None) => {}
+        }
+    }
+    out
 }
 
 pub fn groups(groups: &[GroupLine], now: i64, page: Page) -> String {
