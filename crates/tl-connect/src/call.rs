@@ -16,7 +16,7 @@ use tl_kernel::payload::to_json;
 use tl_kernel::value::{Label, Value};
 
 use crate::smtp::Envelope;
-pub use answer::{Found, Heard, ReadState};
+pub use answer::{Found, Heard, ReadState, says_error};
 pub(crate) use answer::{parsed, shown, text};
 use encode::{escaped, form};
 

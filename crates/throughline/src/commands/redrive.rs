@@ -27,8 +27,10 @@ struct Came {
     group: String,
     /// Effects that were made ready.
     sent: u32,
-    #[serde(flatten)]
-    outcomes: Outcomes,
+    done: u32,
+    failed: u32,
+    /// Those of which nothing was known at the end.
+    under_way: u32,
     /// Why the rest was left alone.
     stopped: Option<String>,
     /// Effects of the group that were left alone.
@@ -63,15 +65,17 @@ pub fn run(shell: &Shell, args: Redrive) -> Result<(), Failure> {
             client,
             args: &args,
             reason,
-            sent: Vec::new(),
-            outcomes: Outcomes::default(),
+            sent: 0,
+            known: Outcomes::default(),
         };
         let stopped = run.all(&sheet.sends).await?;
         Ok(Came {
             group: sheet.group.group.clone(),
-            sent: run.sent.len() as u32,
-            left: (sheet.sends.len() - run.sent.len()) as u32,
-            outcomes: run.outcomes,
+            sent: run.sent,
+            done: run.known.done,
+            failed: run.known.failing,
+            under_way: run.known.waiting.len() as u32,
+            left: sheet.sends.len() as u32 - run.sent,
             stopped,
         })
     })?;
@@ -108,8 +112,9 @@ struct Run<'a> {
     client: &'a mut Client,
     args: &'a Redrive,
     reason: String,
-    sent: Vec<String>,
-    outcomes: Outcomes,
+    sent: u32,
+    /// What became of them; each is asked about until something is known.
+    known: Outcomes,
 }
 
 impl Run<'_> {
@@ -123,13 +128,14 @@ impl Run<'_> {
                 reason: self.reason.clone(),
             };
             self.client.ask(self.shell.envelope(request)).await?;
-            self.sent.extend_from_slice(batch);
+            self.sent += batch.len() as u32;
+            self.known.waiting.extend_from_slice(batch);
             // What is on its way ends before more goes out, so that the share of those that fail is known.
             if let Some(why) = self.settled().await? {
                 return Ok(Some(why));
             }
             self.progress(ids.len());
-            if self.sent.len() < ids.len() {
+            if (self.sent as usize) < ids.len() {
                 tokio::time::sleep(Duration::from_secs(1).saturating_sub(second.elapsed())).await;
             }
         }
@@ -140,27 +146,26 @@ impl Run<'_> {
     async fn settled(&mut self) -> Result<Option<String>, Failure> {
         let mut since = Instant::now();
         loop {
-            let before = self.outcomes.waiting;
-            self.outcomes = self.look().await?;
-            let known = self.outcomes.done + self.outcomes.failing;
-            let most = self.args.stop_at * known / 100;
-            if known >= SAID.min(self.sent.len() as u32) && self.outcomes.failing > most {
+            let before = self.known.waiting.len();
+            self.look().await?;
+            let (failing, ended) = (self.known.failing, self.known.done + self.known.failing);
+            if ended >= SAID.min(self.sent) && failing * 100 > self.args.stop_at * ended {
                 return Ok(Some(format!(
-                    "{} of {known} came to grief again ({})",
-                    self.outcomes.failing, self.outcomes.code
+                    "{failing} of {ended} came to grief again ({})",
+                    self.known.code
                 )));
             }
-            if self.outcomes.waiting == 0 {
+            let waiting = self.known.waiting.len();
+            if waiting == 0 {
                 return Ok(None);
             }
-            if self.outcomes.waiting != before {
+            if waiting != before {
                 since = Instant::now();
             }
             if since.elapsed() > SILENCE {
                 return Ok(Some(format!(
-                    "{} wait, and nothing has happened to them for {} s: does a server run, and is no switch set? \
+                    "{waiting} wait, and nothing has happened to them for {} s: does a server run, and is no switch set? \
                      `throughline status` says",
-                    self.outcomes.waiting,
                     SILENCE.as_secs()
                 )));
             }
@@ -168,43 +173,43 @@ impl Run<'_> {
         }
     }
 
-    async fn look(&mut self) -> Result<Outcomes, Failure> {
+    async fn look(&mut self) -> Result<(), Failure> {
         let request = Request::Outcomes {
-            ids: self.sent.clone(),
+            ids: self.known.waiting.clone(),
             reason: self.reason.clone(),
         };
-        match self.client.ask(self.shell.envelope(request)).await? {
-            Reply::Outcomes(outcomes) => Ok(outcomes),
-            _ => Err(Failure::unreachable(
+        let Reply::Outcomes(new) = self.client.ask(self.shell.envelope(request)).await? else {
+            return Err(Failure::unreachable(
                 "the server gave another answer than was asked for",
-            )),
+            ));
+        };
+        self.known.done += new.done;
+        self.known.failing += new.failing;
+        self.known.waiting = new.waiting;
+        if self.known.code.is_empty() {
+            self.known.code = new.code;
         }
+        Ok(())
     }
 
     fn progress(&self, of: usize) {
         if !self.shell.json && std::io::stderr().is_terminal() {
-            let o = &self.outcomes;
-            eprintln!(
-                "{} of {of}: {} done, {} failed again",
-                self.sent.len(),
-                o.done,
-                o.failing
-            );
+            let (done, failing) = (self.known.done, self.known.failing);
+            eprintln!("{} of {of}: {done} done, {failing} failed again", self.sent);
         }
     }
 }
 
 fn told(shell: &Shell, came: &Came) -> Result<(), Failure> {
-    let o = &came.outcomes;
     if shell.json {
         println!("{}", serde_json::to_string_pretty(came).unwrap_or_default());
     } else {
         println!(
             "{} sent again: {} done, {} failed again, {} under way",
             count(u64::from(came.sent), "effect"),
-            o.done,
-            o.failing,
-            o.waiting
+            came.done,
+            came.failed,
+            came.under_way
         );
     }
     match &came.stopped {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use http::Method;
+use tl_connect::call::says_error;
 use tl_connect::client::{Client, Connection, Options};
 use tl_connect::exchange::{self, To};
 use tl_connect::knowledge::{Knowledge, Sent};
@@ -178,6 +179,10 @@ fn judged(connection: &Connection, sent: &Sent, asked: bool) -> Checked {
         Knowledge::NotSent(why) => (Some(false), code_words(why.code())),
         Knowledge::Unknown(why) => (Some(false), code_words(why.code())),
         Knowledge::NotProcessed => (Some(false), "it ended the connection".into()),
+        Knowledge::Answered(answer) if says_error(answer) => (
+            Some(false),
+            "it answered with an error, in a good status: the credential, or its scopes".into(),
+        ),
         Knowledge::Answered(answer) => {
             let asked = asked || connection.is_by_mail();
             by_status(answer.status, asked, connection.is_by_mail())
@@ -198,7 +203,12 @@ fn by_status(status: u16, asked: bool, by_mail: bool) -> (Option<bool>, String) 
         200..=299 if asked => (Some(true), "it is there, and took the credential".into()),
         200..=299 => (Some(true), "it is there".into()),
         401 => bad("it refused the credential"),
-        403 => bad("the credential may not do this: look at its scopes"),
+        403 => (
+            None,
+            "it is there; the credential may not ask this (403), and whether it may do what it is for shows with the \
+             first effect"
+                .into(),
+        ),
         300..=399 => bad("it answered with a redirect, which is not followed: look at the address"),
         404 if asked => bad("it does not know what was asked for: look at the address"),
         429 => (

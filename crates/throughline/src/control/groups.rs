@@ -164,6 +164,7 @@ impl Ctx<'_> {
     /// What became of effects that were sent again for a reason.
     pub(super) async fn outcomes(&self, ids: &[String], reason: &str) -> Result<Reply, Failure> {
         let view = self.view().await?;
+        let reason = self.reason(reason)?;
         let mut out = Outcomes::default();
         for id in ids {
             let id = effect_id(id)?;
@@ -175,10 +176,10 @@ impl Ctx<'_> {
             match row.state {
                 EffectState::Succeeded => out.done += 1,
                 EffectState::Ready if tried => out.failing += 1,
-                EffectState::Planned | EffectState::Ready | EffectState::Dispatching => {
-                    out.waiting += 1;
-                }
-                EffectState::AwaitingCallback => out.waiting += 1,
+                EffectState::Planned
+                | EffectState::Ready
+                | EffectState::Dispatching
+                | EffectState::AwaitingCallback => out.waiting.push(id.to_string()),
                 _ => out.failing += 1,
             }
             if out.code.is_empty() && tried && row.state != EffectState::Succeeded {

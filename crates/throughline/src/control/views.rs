@@ -304,7 +304,8 @@ pub struct GroupSheet {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Outcomes {
     pub done: u32,
-    pub waiting: u32,
+    /// Those of which nothing is known yet.
+    pub waiting: Vec<String>,
     pub failing: u32,
     /// What one of those that fail came to grief at.
     pub code: String,

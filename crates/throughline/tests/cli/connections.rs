@@ -21,16 +21,18 @@ side_effects:
     note: { use: github.issue.create, connection: NAME, with: { owner: \"'acme'\", repo: \"'desk'\", title: \"'Hello'\", body: \"'World'\" } }
 ";
 
-/// A vendor that answers each request with the next status.
-fn vendor(statuses: &'static [u16]) -> (String, std::thread::JoinHandle<Vec<String>>) {
+/// A vendor that answers each request with the next status and body.
+fn vendor(
+    answers: &'static [(u16, &'static str)],
+) -> (String, std::thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let told = std::thread::spawn(move || {
         let mut heads = Vec::new();
-        for status in statuses {
+        for (status, body) in answers {
             let (mut stream, _) = listener.accept().unwrap();
             heads.push(message(&mut stream));
-            answer(stream, *status, "{}");
+            answer(stream, *status, body);
         }
         heads
     });
@@ -39,7 +41,15 @@ fn vendor(statuses: &'static [u16]) -> (String, std::thread::JoinHandle<Vec<Stri
 
 #[test]
 fn a_connection_is_asked_whether_it_is_there() {
-    let (address, asked) = vendor(&[200, 401, 403, 404, 503, 200]);
+    let (address, asked) = vendor(&[
+        (200, "{}"),
+        (401, "{}"),
+        (403, "{}"),
+        (404, "{}"),
+        (503, "{}"),
+        (200, r#"{"ok":false,"error":"invalid_auth"}"#),
+        (200, "{}"),
+    ]);
     let gone = TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = gone.local_addr().unwrap();
     drop(gone);
@@ -79,9 +89,10 @@ fn a_connection_is_asked_whether_it_is_there() {
     };
     check(0, &["ok", "it is there, and took the credential"]);
     check(1, &["TL0822", "it refused the credential (401)"]);
-    check(1, &["its scopes (403)"]);
+    check(0, &["unclear", "may not ask this (403)"]);
     check(1, &["look at the address (404)"]);
     check(1, &["it is in trouble (503)"]);
+    check(1, &["with an error, in a good status"]);
     // All at once: what cannot be reached is told beside what can.
     let all = bench.run(&["connection", "check"]);
     all.expect(

@@ -8,6 +8,16 @@ use super::scene::{LEAD, Plan, Scene};
 const BIG: &str = r#"{"email":"ada@example.com","name":"Ada","size":12,"message":"hello"}"#;
 const BIGGER: &str =
     r#"{"email":"ada@example.com","name":"Ada L.","size":20,"message":"hello again"}"#;
+/// Leads are added to a collection that cannot tell a repeat.
+const BLIND: [(&str, &str); 4] = [
+    ("method: PUT", "method: POST"),
+    ("/leads/${record.email}", "/leads"),
+    (
+        "optimistic_lock: If-Match",
+        "optimistic_lock: last_writer_wins",
+    ),
+    ("    idempotency_header: idempotency-key\n", ""),
+];
 const SMALL: &str = r#"{"email":"ada@example.com","name":"Ada","size":2,"message":"hello"}"#;
 
 /// Changes that let a model say what the sender wants, and that need it to be sure.
@@ -406,18 +416,9 @@ fn it_was_tried_as_often_as_it_may_be() {
 
 #[test]
 fn nobody_knows_whether_it_happened() {
-    let blind = [
-        ("method: PUT", "method: POST"),
-        ("/leads/${record.email}", "/leads"),
-        (
-            "optimistic_lock: If-Match",
-            "optimistic_lock: last_writer_wins",
-        ),
-        ("    idempotency_header: idempotency-key\n", ""),
-    ];
     let ways = [("happened", 1), ("send-again", 2), ("drop", 1)];
     let s = Scene::new(Plan {
-        changes: &blind,
+        changes: &BLIND,
         ..Plan::default()
     });
     for (way, writes) in ways {
@@ -575,17 +576,8 @@ fn many_are_refused_for_one_cause() {
 /// What may have happened is sent again only where a person says that it has not.
 #[test]
 fn a_group_that_may_have_happened_waits_for_a_look() {
-    let blind = [
-        ("method: PUT", "method: POST"),
-        ("/leads/${record.email}", "/leads"),
-        (
-            "optimistic_lock: If-Match",
-            "optimistic_lock: last_writer_wins",
-        ),
-        ("    idempotency_header: idempotency-key\n", ""),
-    ];
     let s = Scene::new(Plan {
-        changes: &blind,
+        changes: &BLIND,
         ..Plan::default()
     });
     s.crm.script(On::Writes, Fault::ResetBeforeApplying, 2);
@@ -597,7 +589,14 @@ fn a_group_that_may_have_happened_waits_for_a_look() {
     let groups = s.bench.json(&["dead", "groups"]);
     assert_eq!(groups[0]["uncertain"], true, "{groups:#}");
     let group = groups[0]["group"].as_str().unwrap();
-    let redrive = ["dead", "redrive", "--group", group, "--reason", "looked"];
+    let redrive = [
+        "dead",
+        "redrive",
+        "--group",
+        group,
+        "--reason",
+        "nothing there",
+    ];
     s.bench
         .run(&redrive)
         .expect(1, &["TL0728", "may have happened", "--none-happened"]);

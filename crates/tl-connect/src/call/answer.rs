@@ -298,6 +298,12 @@ fn usual_id(answer: &Answer, body: Option<&Json>) -> Option<String> {
     id.or_else(|| answer.header("location").map(str::to_owned))
 }
 
+/// Whether a good status comes with an error in its body.
+pub fn says_error(answer: &Answer) -> bool {
+    let body = parsed(answer).filter(Json::is_object);
+    (200..300).contains(&answer.status) && body.is_some_and(|b| is_error(&b))
+}
+
 /// Error marks that real systems put into a 2xx. An empty list answers a write that changed nothing.
 fn is_error(body: &Json) -> bool {
     let Json::Object(map) = body else {

@@ -50,13 +50,16 @@ pub(super) fn written(
         );
         mail = mail.in_reply_to(id.clone()).references(id);
     }
-    let text = SinglePart::plain(part("text").unwrap_or_default());
+    let text = SinglePart::plain(lines(&part("text").unwrap_or_default()));
     let done = match part("html") {
         None => mail.singlepart(text),
         Some(html) => {
             // A boundary of chance would make another mail of each attempt.
             let both = MultiPart::alternative().boundary(format!("part-{effect}"));
-            mail.multipart(both.singlepart(text).singlepart(SinglePart::html(html)))
+            mail.multipart(
+                both.singlepart(text)
+                    .singlepart(SinglePart::html(lines(&html))),
+            )
         }
     };
     let mut mail = done.map_err(|e| CallError::Mail(e.to_string()))?;
@@ -72,6 +75,11 @@ fn effect(names: &Names) -> Result<String, CallError> {
 
 fn own(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}
+
+/// Lines end in one way: what one server takes for the end of a line and another does not can hide the end of a mail.
+fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// One line: a header ends where its line does.
