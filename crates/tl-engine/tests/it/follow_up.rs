@@ -281,6 +281,32 @@ async fn patient(dir: &std::path::Path) -> World {
     w
 }
 
+/// Who left no address was never asked: nobody is reminded, and the case is not closed for want of an answer. Somebody is told
+/// all the same.
+#[tokio::test]
+async fn who_could_not_be_asked_is_not_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = patient(dir.path()).await;
+    let case = w.case_of("a", r#"{"company":"Acme"}"#).await;
+    w.settle().await.unwrap();
+    for hours in [48, 48, 24, 96, 48] {
+        w.clock.advance(hours * HOUR);
+        w.settle().await.unwrap();
+    }
+    assert!(links(&w, case).await.is_empty());
+    let open = w.open_tasks(case).await;
+    let kinds: Vec<(&str, &str)> = open
+        .iter()
+        .map(|t| (t.kind.as_str(), t.owner.as_str()))
+        .collect();
+    assert!(kinds.contains(&("missing", "boss")), "{kinds:?}");
+    assert!(
+        !kinds.iter().any(|(kind, _)| *kind == "exception"),
+        "{kinds:?}"
+    );
+    assert_eq!(w.state(case).await, "needs_human");
+}
+
 /// Whoever does not answer is reminded, then somebody is told, then the case is closed; an answer ends that.
 #[tokio::test]
 async fn an_unanswered_question_reminds_escalates_and_closes() {

@@ -110,17 +110,24 @@ impl Deciding<'_> {
             // What else is open is a person's, who knows of the case. That it takes long is known.
             WhenUnanswered::Close(reason) => {
                 let waits = |t: &CaseTask| t.kind == "missing" || t.reason == "sla_breach";
-                if self.case.open_tasks().all(|(_, t)| waits(t)) {
+                if self.was_asked() && self.case.open_tasks().all(|(_, t)| waits(t)) {
                     self.move_to(canonical::CLOSED, reason);
                 }
             }
         }
     }
 
+    /// The sender has the question, or people put it by hand. Who has no address, or whom the policy does not let be written to,
+    /// was never asked: that stays a person's.
+    fn was_asked(&self) -> bool {
+        let by_message = self.world.tasks.ask_missing.is_some();
+        !by_message || follow_up::asked(self.world, &self.case).is_some()
+    }
+
     /// Says again what is missing, unless the question itself has not left yet.
     fn remind(&mut self, ix: ActionIx) {
         let asked = follow_up::asked(self.world, &self.case);
-        if asked.is_some_and(|(_, e)| e.is_open()) {
+        if !self.was_asked() || asked.is_some_and(|(_, e)| e.is_open()) {
             return;
         }
         self.reminds = true;
