@@ -1,5 +1,9 @@
 //! What people do at the console, in a real browser, with the keyboard.
 
+use tl_connect::fake::Crm;
+use tl_connect::fake::crm::{Fault, On};
+
+use crate::bench::Bench;
 use crate::browser::Browser;
 use crate::world::{PASSWORD, World};
 
@@ -177,4 +181,83 @@ fn a_stale_approval_is_refused() {
     b.awake();
     b.key("Enter");
     b.until("location.pathname.startsWith('/tasks/') && document.querySelector('.outgoing')");
+}
+
+const TO_A_CRM: &str = "\
+workflow: { id: lead, version: \"1\" }
+record:
+  type: lead
+  fields: { email: { type: email, required: true, use: control } }
+ingress:
+  gateway: { auth: hmac_signature, idempotency: header_idempotency_key }
+  channels: { web: { channel: webhook, map: { email: event.body.email } } }
+worker: { ai_step: none }
+decision: { branches: [ { condition: has(record.email), action: crm_upsert }, { default: human_queue } ] }
+policy: { crm_upsert: auto }
+side_effects:
+  crm:
+    api: rest
+    connection: crm
+    method: PUT
+    path: \"/leads/${record.email}\"
+    optimistic_lock: If-Match
+    map: { email: record.email }
+";
+
+#[test]
+fn what_failed_for_one_cause_is_sent_again() {
+    let Some(b) = Browser::start() else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let crm = runtime.block_on(Crm::start(([127, 0, 0, 1], 0).into()));
+    let crm = crm.unwrap();
+    let refused = Fault::Status {
+        status: 400,
+        retry_after: None,
+    };
+    crm.script(On::Writes, refused, 100);
+    let bench = Bench::empty();
+    bench.write("workflows/lead/workflow.yaml", TO_A_CRM);
+    let connection = format!(
+        "connections: {{ crm: {{ kind: rest, base_url: '{}', auth: none }} }}\n",
+        crm.base_url()
+    );
+    bench.write("connections.yaml", &connection);
+    bench.write(
+        "throughline.toml",
+        "allow_private_connections = [\"crm\"]\n",
+    );
+    let world = World::over(bench, "default/web");
+    for name in ["dana", "eli", "finn"] {
+        world.send_lead(&[("email", &format!("{name}@acme.example"))]);
+    }
+    let all = |state: &'static str| {
+        move |list: &serde_json::Value| {
+            let list = list.as_array().unwrap();
+            list.len() == 3 && list.iter().all(|e| e["state"] == state)
+        }
+    };
+    world
+        .bench
+        .until(&["effect", "list"], "three refusals", all("failed"));
+    world.sign_up(&b);
+    b.open(&world.at("/failures"));
+    let text = b.text();
+    for part in ["crm_upsert in lead at crm", "Send 3 effects again"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    crm.heal();
+    b.fill("[name=reason]", "cause_mended");
+    b.key("Enter");
+    b.until("document.querySelector('.said')");
+    assert!(
+        b.text().contains("3 of 3 are ready to be sent again"),
+        "{}",
+        b.text()
+    );
+    world
+        .bench
+        .until(&["effect", "list"], "three writes", all("succeeded"));
+    assert_eq!(crm.ledger().len(), 3, "each once");
+    b.open(&world.at("/failures"));
+    assert!(b.text().contains("Nothing has failed"), "{}", b.text());
 }

@@ -39,7 +39,7 @@ pub(crate) fn page(f: &Failures, may: bool, now: i64) -> Page {
                             label class="grow" { span class="away" { "Reason" } input name="reason" placeholder="Reason, such as cause_mended" required pattern="[A-Za-z0-9_.:/#\\- ]{1,200}"; }
                         }
                     }
-                    (effect_table(&cause.rows, now))
+                    (of_cause(&cause.rows, now))
                 }
             }
         },
@@ -60,6 +60,29 @@ fn uncertain(e: &EffectRow, may: bool, now: i64) -> Markup {
                     button type="submit" name="became" value="happened" { "It happened" }
                     button type="submit" name="became" value="again" { "It did not: send now" }
                     button type="submit" name="became" value="drop" { "Drop it" }
+                }
+            }
+        }
+    }
+}
+
+/// Effects of one cause: what they share is said above.
+fn of_cause(rows: &[EffectRow], now: i64) -> Markup {
+    html! {
+        div class="scroll" {
+            table class="list" {
+                thead { tr { th { "Effect" } th { "State" } th { "Class" } th class="num" { "Attempts" } th { "Planned" } th { "Changed" } } }
+                tbody {
+                    @for e in rows {
+                        tr {
+                            td { a href={ "/cases/" (e.case) } { (short_id(&e.id)) } }
+                            td { span class={ "state s-" (e.state) } { (words(&e.state)) } }
+                            td { (e.class) }
+                            td class="num" { (e.attempts) }
+                            td { (time::ago(e.planned_at, now)) }
+                            td { (time::ago(e.updated_at, now)) }
+                        }
+                    }
                 }
             }
         }
